@@ -1,0 +1,47 @@
+# The same .venv serves every target; a stamp inside it records which extras were installed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
+
+.PHONY: quickstart install test test-slow lint format docs clean
+
+quickstart: $(VENV)/.demo
+	$(BIN)/python examples/plot_quickstart.py
+
+install: $(VENV)/.dev
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst build *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml .ci/constraints.txt
+	$(PIP) --editable ".[demo,plot]"
+	touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml .ci/constraints.txt
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) --editable ".[docs]"
+	touch $@

@@ -1,0 +1,54 @@
+"""Errors that callers may want to catch by name."""
+
+__all__ = ["LabelWithoutVectorError", "UnreadablePhotoError"]
+
+
+class LabelWithoutVectorError(ValueError):
+    """Labels or terms that the embedder has no vector for.
+
+    Parameters
+    ----------
+    missing : sequence of str
+        What has no vector.
+    n_asked : int
+        How many were asked for.
+    what : {"labels", "terms"}
+        What they are called in the message.
+
+    Attributes
+    ----------
+    missing : list of str
+        All of them; the message names them too.
+
+    Examples
+    --------
+    >>> raise LabelWithoutVectorError(["gerenuk"], n_asked=62)
+    Traceback (most recent call last):
+    skdevise.exceptions.LabelWithoutVectorError: 1 of 62 labels has no vector: 'gerenuk'...
+    """
+
+    def __init__(self, missing, n_asked, what="labels"):
+        self.missing = list(missing)
+        self.n_asked = n_asked
+        self.what = what
+        verb = "has" if len(self.missing) == 1 else "have"
+        super().__init__(
+            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: "
+            f"{', '.join(repr(str(name)) for name in self.missing)}. Leave them out, give each a synonym that the embedder "
+            'knows through LabelVocabulary(labels, terms=...), or let oov="compose" average the '
+            "vectors of the words that a term is made of."
+        )
+
+    def __reduce__(self):
+        return type(self), (self.missing, self.n_asked, self.what)
+
+
+class UnreadablePhotoError(ValueError):
+    """A photo that cannot be decoded; the message names it.
+
+    Examples
+    --------
+    >>> raise UnreadablePhotoError("cat.jpg: not an image.")
+    Traceback (most recent call last):
+    skdevise.exceptions.UnreadablePhotoError: cat.jpg: not an image.
+    """

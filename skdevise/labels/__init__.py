@@ -1,0 +1,6 @@
+"""Labels: their terms, their vectors, their hierarchy."""
+
+from skdevise.labels.hierarchy import Hierarchy
+from skdevise.labels.vocabulary import LabelVocabulary
+
+__all__ = ["Hierarchy", "LabelVocabulary"]

@@ -1,0 +1,7 @@
+"""The language side: terms to unit vectors."""
+
+from skdevise.language.pretrained import PretrainedEmbedder
+from skdevise.language.random import RandomEmbedder
+from skdevise.language.skip_gram import SkipGramEmbedder
+
+__all__ = ["PretrainedEmbedder", "RandomEmbedder", "SkipGramEmbedder"]
