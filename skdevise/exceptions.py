@@ -32,11 +32,11 @@ class LabelWithoutVectorError(ValueError):
         self.n_asked = n_asked
         self.what = what
         verb = "has" if len(self.missing) == 1 else "have"
+        names = ", ".join(repr(str(name)) for name in self.missing)
         super().__init__(
-            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: "
-            f"{', '.join(repr(str(name)) for name in self.missing)}. Leave them out, give each a synonym that the embedder "
-            'knows through LabelVocabulary(labels, terms=...), or let oov="compose" average the '
-            "vectors of the words that a term is made of."
+            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. Leave them out, "
+            "give each a synonym that the embedder knows through LabelVocabulary(labels, "
+            'terms=...), or let oov="compose" average the vectors of the words of a term.'
         )
 
     def __reduce__(self):

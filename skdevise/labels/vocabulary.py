@@ -1,0 +1,187 @@
+"""The candidate labels of a prediction, and the terms of each."""
+
+import re
+from collections import Counter
+
+import numpy as np
+
+from skdevise.labels.hierarchy import Hierarchy
+
+_SYNSET_ID = re.compile(r"n\d{8}")
+
+
+class LabelVocabulary:
+    """The candidates of a prediction: labels, and the terms (synonyms) of each.
+
+    It is immutable, compares by content, and has no length on purpose: scikit-learn slices what
+    is as long as the samples in cross-validation, so that 20 labels would become 10 in a fold of
+    half the photos. A vocabulary goes through metadata routing whole.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_labels,)
+        The labels, each once.
+    terms : dict, or sequence of n_labels entries, default=None
+        The terms of the labels: a string or several, the leading one first. A dict may leave out
+        labels. A label without an entry that is the id of a WordNet 3.0 noun synset ("n02084071")
+        has the terms of that synset; any other label is its own term.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_labels,)
+    terms : tuple of n_labels tuples of str
+    n_labels : int
+
+    Raises
+    ------
+    ValueError
+        If there is no label, a label twice, or a label that has no term.
+
+    Examples
+    --------
+    >>> from skdevise import LabelVocabulary
+    >>> seen = LabelVocabulary(["cat", "n02084071"])
+    >>> seen.terms
+    (('cat',), ('dog', 'domestic dog', 'Canis familiaris'))
+    >>> (seen | LabelVocabulary(["okapi"])).labels.tolist()
+    ['cat', 'n02084071', 'okapi']
+    """
+
+    def __init__(self, labels, terms=None):
+        labels = _check_labels(labels)
+        if terms is None or isinstance(terms, dict):
+            given = terms or {}
+            unknown = [label for label in given if label not in set(labels.tolist())]
+            if unknown:
+                raise ValueError(f"Terms are given for {unknown}, which are not among the labels.")
+        else:
+            terms = list(terms)
+            if len(terms) != len(labels):
+                raise ValueError(f"{len(labels)} labels came with the terms of {len(terms)}.")
+            given = dict(zip(labels.tolist(), terms, strict=True))
+        labels.flags.writeable = False
+        self.labels = labels
+        self.terms = tuple(
+            _check_label_terms(label, given[label]) if label in given else _own_terms(label)
+            for label in labels.tolist()
+        )
+
+    @classmethod
+    def from_synsets(cls, synsets, hierarchy):
+        """Make a vocabulary of synsets, with the terms that the hierarchy has for them.
+
+        Parameters
+        ----------
+        synsets : array-like of str, of shape (n_labels,)
+        hierarchy : Hierarchy
+
+        Returns
+        -------
+        LabelVocabulary
+
+        Raises
+        ------
+        ValueError
+            If the hierarchy lacks one of them.
+        """
+        labels = _check_labels(synsets)
+        return cls(labels, [hierarchy.terms(synset) for synset in labels.tolist()])
+
+    @property
+    def n_labels(self):
+        """How many labels there are: int."""
+        return len(self.labels)
+
+    def __or__(self, other):
+        other = as_vocabulary(other)
+        new = ~np.isin(other.labels, self.labels)
+        # Concatenating str with int would turn numbers into text.
+        labels = [*self.labels.tolist(), *other.labels[new].tolist()]
+        terms = [other.terms[i] for i in np.flatnonzero(new)]
+        return LabelVocabulary(labels, [*self.terms, *terms])
+
+    def __sub__(self, other):
+        kept = np.flatnonzero(~np.isin(self.labels, as_vocabulary(other).labels))
+        return LabelVocabulary(self.labels[kept], [self.terms[i] for i in kept])
+
+    def __eq__(self, other):
+        if not isinstance(other, LabelVocabulary):
+            return NotImplemented
+        return self._key == other._key
+
+    def __hash__(self):
+        return hash(self._key)
+
+    @property
+    def _key(self):
+        return tuple(self.labels.tolist()), self.terms
+
+    def __repr__(self):
+        shown = ", ".join(repr(label) for label in self.labels[:3].tolist())
+        dots = ", ..." if self.n_labels > 3 else ""
+        return f"LabelVocabulary([{shown}{dots}], n_labels={self.n_labels})"
+
+    def __sklearn_clone__(self):
+        return self
+
+
+def as_vocabulary(labels, known=None):
+    """Give labels as a vocabulary.
+
+    Parameters
+    ----------
+    labels : LabelVocabulary or array-like of shape (n_labels,)
+    known : LabelVocabulary, default=None
+        Where labels that come without terms have theirs from, if it has them.
+
+    Returns
+    -------
+    LabelVocabulary
+
+    Examples
+    --------
+    >>> as_vocabulary(["puss"], known=LabelVocabulary(["puss"], {"puss": "cat"})).terms
+    (('cat',),)
+    """
+    if isinstance(labels, LabelVocabulary):
+        return labels
+    labels = _check_labels(labels)
+    if known is None:
+        return LabelVocabulary(labels)
+    given = dict(zip(known.labels.tolist(), known.terms, strict=True))
+    return LabelVocabulary(labels, {name: given[name] for name in labels.tolist() if name in given})
+
+
+def _check_labels(labels):
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+        raise TypeError(f"Expected a sequence of labels, got {labels!r}: pass a list.")
+    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    if not labels:
+        raise ValueError("There are no labels to choose from: give at least one.")
+    array = np.array(labels)
+    if array.ndim != 1:
+        raise ValueError(f"Expected a one-dimensional sequence of labels, got {array.ndim}-D.")
+    if array.tolist() != labels:
+        # Of mixed kinds NumPy would make text, or bytes of another length.
+        array = np.array(labels, dtype=object)
+    repeated = [label for label, n in Counter(array.tolist()).items() if n > 1]
+    if repeated:
+        raise ValueError(
+            f"Each label can be a candidate only once; given several times: {repeated}."
+        )
+    return array
+
+
+def _check_label_terms(label, terms):
+    terms = (terms,) if isinstance(terms, str) else tuple(str(term) for term in terms)
+    if not terms:
+        raise ValueError(f"The label {label!r} has no term: give it at least one.")
+    return terms
+
+
+def _own_terms(label):
+    if isinstance(label, str) and _SYNSET_ID.fullmatch(label):
+        wordnet = Hierarchy.wordnet()
+        if label in wordnet:
+            return wordnet.terms(label)
+    return (str(label),)

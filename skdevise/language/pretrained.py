@@ -1,0 +1,342 @@
+"""Term vectors that were trained before."""
+
+import warnings
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.preprocessing import normalize
+from sklearn.utils._param_validation import StrOptions
+
+from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.language.terms import check_terms, normalise_term, words_of
+
+
+class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Immutable term vectors, looked up by name.
+
+    Terms are found whatever their case, with "_" and " " the same; a term that is not in the
+    table as it stands is looked up once more by its words alone ("in-line skate" as
+    "in line skate").
+
+    It is a stateless transformer, and `sklearn.base.clone` returns the object itself: a grid
+    search never copies its vectors.
+
+    Parameters
+    ----------
+    vectors : gensim KeyedVectors, dict, or tuple (terms, matrix)
+        The terms and a vector for each; rows need not have unit length. Of terms that are the
+        same but for case and "_", the first one counts. Files are read by `load`.
+    oov : {"compose", "error"}, default="compose"
+        What becomes of a term that is not in the table. "compose" gives a term of several words
+        the mean of its words' unit vectors if all of them are known; "error" refuses it.
+
+    Attributes
+    ----------
+    terms_ : tuple of str
+        The terms of the table, in its order.
+    vector_size_ : int
+        Dimension of the vectors.
+
+    See Also
+    --------
+    SkipGramEmbedder : Trains term vectors on text; its `vectors_` is a PretrainedEmbedder.
+
+    Examples
+    --------
+    >>> from skdevise import PretrainedEmbedder
+    >>> embedder = PretrainedEmbedder({"white": [0, 1], "shark": [3, 0], "Great_dane": [1, 1]})
+    >>> embedder.transform(["Shark", "great dane", "white shark"]).round(2)
+    array([[1.  , 0.  ],
+           [0.71, 0.71],
+           [0.71, 0.71]], dtype=float32)
+    """
+
+    _parameter_constraints = {"vectors": "no_validation", "oov": [StrOptions({"compose", "error"})]}
+
+    def __init__(self, vectors, *, oov="compose"):
+        self.vectors = vectors
+        self.oov = oov
+
+    @classmethod
+    def load(cls, path, *, limit=None, oov="compose"):
+        """Read a word2vec file (binary or text) or a GloVe text file, compressed or not.
+
+        Parameters
+        ----------
+        path : str or Path
+            A name with ".bin" in it is read as word2vec's binary format, every other one as text;
+            the header line "n_terms vector_size", which GloVe's files lack, may be absent.
+        limit : int, default=None
+            Read only so many terms; such files hold the most frequent ones first.
+        oov : {"compose", "error"}, default="compose"
+            As in the constructor.
+
+        Returns
+        -------
+        PretrainedEmbedder
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is in neither format.
+        """
+        from gensim.models import KeyedVectors
+        from gensim.utils import open as open_text
+
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file of term vectors at {str(path)!r}.")
+        binary = ".bin" in path.suffixes
+        has_header = True
+        try:
+            if not binary:
+                with open_text(path, "rb") as lines:
+                    has_header = len(lines.readline().split()) == 2
+            vectors = KeyedVectors.load_word2vec_format(
+                str(path), binary=binary, no_header=not has_header, limit=limit
+            )
+        except (ValueError, EOFError, UnicodeDecodeError, IndexError) as error:
+            raise ValueError(
+                f"{str(path)!r} is not a file of term vectors in word2vec's "
+                f"{'binary' if binary else 'text'} format or GloVe's: {error}."
+            ) from error
+        return cls(vectors, oov=oov)
+
+    def save(self, path):
+        """Write the table in word2vec's format, that `load` and gensim read.
+
+        Parameters
+        ----------
+        path : str or Path
+            With ".bin" in its name it becomes the binary format, else text. "_" stands for the
+            blanks within a term, as is the custom there.
+        """
+        from gensim.models import KeyedVectors
+
+        terms, matrix, _ = self._table
+        keyed = KeyedVectors(matrix.shape[1])
+        keyed.add_vectors(
+            [term.replace(" ", "_") for term in terms], matrix.astype(np.float32, copy=False)
+        )
+        keyed.save_word2vec_format(str(path), binary=".bin" in Path(path).suffixes)
+
+    @cached_property
+    def _table(self):
+        """The terms, their matrix as it was given, and the row of each normalised term."""
+        if hasattr(self.vectors, "index_to_key"):
+            terms, matrix = self.vectors.index_to_key, self.vectors.vectors
+        elif isinstance(self.vectors, dict):
+            terms, matrix = list(self.vectors), list(self.vectors.values())
+        elif isinstance(self.vectors, tuple) and len(self.vectors) == 2:
+            terms, matrix = self.vectors
+        else:
+            raise TypeError(
+                "PretrainedEmbedder takes a gensim KeyedVectors, a dict, or (terms, matrix), got "
+                f"{type(self.vectors).__name__}; a file is read by PretrainedEmbedder.load(path)."
+            )
+        terms = check_terms(terms)
+        try:
+            matrix = np.asanyarray(matrix)
+        except ValueError as error:
+            raise ValueError("The vectors of the terms differ in length.") from error
+        if matrix.ndim != 2 or len(matrix) != len(terms) or not matrix.size:
+            raise ValueError(
+                f"{len(terms)} terms need a matrix of shape (n_terms, vector_size), "
+                f"got one of shape {matrix.shape}."
+            )
+        if not np.issubdtype(matrix.dtype, np.number):
+            raise ValueError(f"Term vectors are numbers, got an array of {matrix.dtype}.")
+        # Reversed, so that the first of equal terms is the one that stays.
+        rows = {normalise_term(terms[row]): row for row in reversed(range(len(terms)))}
+        return tuple(terms), matrix, rows
+
+    @property
+    def terms_(self):
+        """The terms of the table, in its order: tuple of str."""
+        return self._table[0]
+
+    @property
+    def vector_size_(self):
+        """Dimension of the vectors: int."""
+        return self._table[1].shape[1]
+
+    def fit(self, X=None, y=None):
+        """Check the table; there is nothing to learn.
+
+        Parameters
+        ----------
+        X, y : ignored
+
+        Returns
+        -------
+        self : PretrainedEmbedder
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `vectors` is no table of terms and vectors.
+        """
+        self._validate_params()
+        self._table  # noqa: B018 (building it is the check)
+        return self
+
+    def has_vector(self, terms):
+        """Tell which terms `transform` has a vector for.
+
+        Parameters
+        ----------
+        terms : array-like of str
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_terms,)
+        """
+        return self._embed(check_terms(terms))[1]
+
+    def transform(self, X):
+        """Give each term its unit vector.
+
+        Parameters
+        ----------
+        X : array-like of str, of shape (n_terms,)
+            Terms.
+
+        Returns
+        -------
+        ndarray of float32, of shape (n_terms, vector_size)
+            Unit rows.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If terms have no vector, or one without a direction (zeros, NaN); it names them all.
+        """
+        terms = check_terms(X)
+        vectors, known = self._embed(terms)
+        if not known.all():
+            missing = [terms[i] for i in np.flatnonzero(~known)]
+            raise LabelWithoutVectorError(missing, n_asked=len(terms), what="terms")
+        return vectors
+
+    def _embed(self, terms):
+        """Unit vectors of the terms, and which of them are known."""
+        self._validate_params()
+        _, matrix, row_of = self._table
+        rows = np.array([self._row(term, row_of) for term in terms], dtype=np.intp)
+        vectors = np.zeros((len(terms), matrix.shape[1]), dtype=np.float32)
+        vectors[rows >= 0] = _unit(matrix[rows[rows >= 0]])
+        if self.oov == "compose":
+            for i in np.flatnonzero(rows < 0):
+                parts = [row_of.get(word, -1) for word in words_of(terms[i])]
+                if parts and min(parts) >= 0:
+                    vectors[i] = _unit(_unit(matrix[parts]).mean(axis=0, keepdims=True))[0]
+        return vectors, vectors.any(axis=1)
+
+    @staticmethod
+    def _row(term, row_of):
+        row = row_of.get(normalise_term(term), -1)
+        return row if row >= 0 else row_of.get(" ".join(words_of(term)), -1)
+
+    def predict(self, X):
+        """Name the nearest term, by cosine, of each vector.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_vectors, vector_size)
+
+        Returns
+        -------
+        ndarray of str, of shape (n_vectors,)
+        """
+        terms, matrix, _ = self._table
+        nearest = pairwise_distances_argmin(
+            X, matrix.astype(np.float32, copy=False), metric="cosine"
+        )
+        return np.array(terms)[nearest]
+
+    def most_similar(self, term, k=10):
+        """List the terms nearest to a term, by cosine.
+
+        Parameters
+        ----------
+        term : str
+        k : int, default=10
+
+        Returns
+        -------
+        list of (str, float)
+            The k nearest other terms, the nearest first, with their cosines.
+        """
+        terms, matrix, _ = self._table
+        cosines = cosine_similarity(self.transform([term]), matrix)[0]
+        itself = normalise_term(term)
+        nearest = (i for i in np.argsort(-cosines) if normalise_term(terms[i]) != itself)
+        return [(terms[i], float(cosines[i])) for i, _ in zip(nearest, range(k), strict=False)]
+
+    def score(self, X, y):
+        """Spearman correlation of cosines with human ratings of similarity.
+
+        Parameters
+        ----------
+        X : sequence of (str, str)
+            Pairs of terms.
+        y : array-like of shape (n_pairs,)
+            The ratings, higher for more similar.
+
+        Returns
+        -------
+        float
+            Over the pairs whose terms both have vectors; the others are named in a warning.
+        """
+        first, second = (check_terms(side) for side in zip(*X, strict=True))
+        known = self.has_vector(first) & self.has_vector(second)
+        if not known.all():
+            skipped = [f"{first[i]} - {second[i]}" for i in np.flatnonzero(~known)]
+            warnings.warn(
+                f"{len(skipped)} of {len(known)} pairs are left out, as a term has no vector: "
+                f"{', '.join(skipped)}.",
+                stacklevel=2,
+            )
+        kept = np.flatnonzero(known)
+        cosines = np.einsum(
+            "nd,nd->n",
+            self.transform([first[i] for i in kept]),
+            self.transform([second[i] for i in kept]),
+        )
+        return float(spearmanr(cosines, np.asarray(y)[kept]).statistic)
+
+    @property
+    def _n_features_out(self):
+        return self.vector_size_
+
+    def __sklearn_clone__(self):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        state.pop("_table", None)
+        return state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _unit(rows):
+    """Rows of unit length, zeros where a row has no direction."""
+    rows = np.asarray(rows, dtype=np.float32)
+    return normalize(np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0))

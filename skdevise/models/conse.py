@@ -1,0 +1,136 @@
+"""Convex combination of semantic embeddings."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted
+
+from skdevise.labels import LabelVocabulary
+from skdevise.models._prediction import LabelPredictionMixin
+
+
+class ConSEClassifier(
+    LabelPredictionMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Convex combination of semantic embeddings.
+
+    An image is placed at the mean of its most probable seen labels' vectors, weighted by their
+    probabilities, and answered by the nearest candidate labels [1]_ (eq. 2).
+
+    Parameters
+    ----------
+    classifier : estimator with `predict_proba`, default=None
+        Trained on (X, y) in `fit`; None means multinomial logistic regression.
+    embedder : term embedder, default=None
+        Pre-trained; gives the unit vectors of seen and of candidate labels. None means
+        `RandomEmbedder()`, the baseline that knows nothing of language.
+    n_top : int, default=10
+        How many of the most probable seen labels are combined.
+    labels : LabelVocabulary or array-like of labels, default=None
+        The candidates where a method is given none; None means the training labels. A vocabulary
+        also gives the training labels and those of later calls their terms.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels seen in `fit`.
+    classifier_ : estimator
+        The fitted classifier.
+    temperature_ : float
+        Of the softmax in `predict_proba`, fitted on the training samples.
+
+    See Also
+    --------
+    DeViSEClassifier : Learns a map into the label space instead.
+
+    References
+    ----------
+    .. [1] Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings",
+       ICLR 2014.
+
+    Examples
+    --------
+    >>> from skdevise import ConSEClassifier, PretrainedEmbedder
+    >>> embedder = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1], "lynx": [0.9, 0.1]})
+    >>> X, y = [[0, 1], [0, 2], [3, 0], [4, 0]], ["cat", "cat", "truck", "truck"]
+    >>> clf = ConSEClassifier(embedder=embedder).fit(X, y)
+    >>> clf.predict([[0, 3]], labels=["lynx", "truck"])
+    array(['lynx'], dtype='<U5')
+    """
+
+    _parameter_constraints = {
+        "classifier": [HasMethods(["fit", "predict_proba"]), None],
+        "embedder": [HasMethods("transform"), None],
+        "n_top": [Interval(Integral, 1, None, closed="left")],
+        "labels": ["array-like", LabelVocabulary, None],
+    }
+
+    def __init__(self, classifier=None, embedder=None, *, n_top=10, labels=None):
+        self.classifier = classifier
+        self.embedder = embedder
+        self.n_top = n_top
+        self.labels = labels
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Train the classifier of the seen labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or what `classifier` takes
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self : ConSEClassifier
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If a label has no vector, before any training.
+        """
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        self._open_label_space()
+        classifier = LogisticRegression() if self.classifier is None else clone(self.classifier)
+        self.classifier_ = classifier.fit(X, y)
+        if not np.array_equal(self.classifier_.classes_, self.classes_):
+            # A pre-trained net answers with categories of its own, whatever y holds.
+            self.classes_ = np.asarray(self.classifier_.classes_)
+        self._n_features_out = self.label_space_.targets.shape[1]
+        self._fit_temperature(self._points(X), targets)
+        return self
+
+    def transform(self, X):
+        """Place samples in the label space.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or what `classifier` takes
+
+        Returns
+        -------
+        ndarray of float32, of shape (n_samples, vector_size)
+            Unit rows.
+        """
+        check_is_fitted(self)
+        proba = self.classifier_.predict_proba(X)
+        n_top = min(self.n_top, proba.shape[1])
+        top = np.argpartition(-proba, n_top - 1, axis=1)[:, :n_top]
+        weights = np.take_along_axis(proba, top, axis=1).astype(np.float32)
+        return normalize(np.einsum("nk,nkd->nd", weights, self.label_space_.targets[top]))
