@@ -45,7 +45,7 @@ class Hierarchy:
     """
 
     def __init__(self, labels, edges, terms=None):
-        self.labels = np.asarray(labels)
+        self.labels = label_array(labels)
         self._edges = np.asarray(edges, dtype=np.intp).reshape(-1, 2)
         self._terms = terms
         self._position = {label: i for i, label in enumerate(self.labels.tolist())}
@@ -85,11 +85,14 @@ class Hierarchy:
         Raises
         ------
         ValueError
-            If there is no pair, or if they run in a circle.
+            If there is no pair, what is given are no pairs, or they run in a circle.
         """
         pairs = list(pairs)
         if not pairs:
             raise ValueError("A hierarchy needs at least one (parent, child) pair.")
+        for pair in pairs:
+            if isinstance(pair, str) or len(pair) != 2:
+                raise ValueError(f"An edge is a (parent, child) pair, got {pair!r}.")
         position = {}
         edges = [[position.setdefault(label, len(position)) for label in pair] for pair in pairs]
         return cls(list(position), edges)
@@ -251,6 +254,30 @@ class Hierarchy:
             reached = adjacency[ring].indices
             ring = np.unique(reached[~seen[reached]])
             seen[ring] = True
+
+
+def label_array(labels):
+    """Give labels as an array of their own that keeps numbers apart from text.
+
+    Parameters
+    ----------
+    labels : iterable of labels
+
+    Returns
+    -------
+    ndarray
+        Of objects, where NumPy would make text of numbers or cut labels short.
+
+    Examples
+    --------
+    >>> label_array(["1", 1])
+    array(['1', 1], dtype=object)
+    """
+    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    array = np.array(labels)
+    if array.ndim != 1 or array.tolist() == labels:
+        return array
+    return np.array(labels, dtype=object)
 
 
 @cache

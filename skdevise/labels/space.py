@@ -57,7 +57,8 @@ class LabelSpace:
         missing = [label for label, own in zip(self.labels.tolist(), rows, strict=True) if not own]
         if missing:
             raise LabelWithoutVectorError(missing, n_asked=len(rows))
-        self._term_vectors = embedder.transform(list(row_of))
+        # set_output turns what `transform` returns into a table.
+        self._term_vectors = np.asarray(embedder.transform(list(row_of)))
         self.targets = self._term_vectors[[own[0] for own in rows]]
         # Columns of the scores of terms, label after label, and where each label begins.
         self._columns = np.fromiter(chain.from_iterable(rows), dtype=np.intp)
@@ -107,8 +108,8 @@ class LabelSpace:
                 f"between 1 and {n_labels}."
             )
         top = np.empty((len(points), k), dtype=np.intp)
-        scores = np.empty((len(points), k), dtype=np.float32)
-        block = max(1, _BLOCK_BYTES // (4 * len(self._columns)))
+        scores = np.empty((len(points), k), dtype=points.dtype)
+        block = max(1, _BLOCK_BYTES // (points.itemsize * len(self._columns)))
         for rows in gen_batches(len(points), block):
             block_scores = self.scores(points[rows])
             top[rows] = best_columns(block_scores, k)

@@ -3,9 +3,7 @@
 import re
 from collections import Counter
 
-import numpy as np
-
-from skdevise.labels.hierarchy import Hierarchy
+from skdevise.labels.hierarchy import Hierarchy, label_array
 
 _SYNSET_ID = re.compile(r"n\d{8}")
 
@@ -51,7 +49,8 @@ class LabelVocabulary:
         labels = _check_labels(labels)
         if terms is None or isinstance(terms, dict):
             given = terms or {}
-            unknown = [label for label in given if label not in set(labels.tolist())]
+            known = set(labels.tolist())
+            unknown = [label for label in given if label not in known]
             if unknown:
                 raise ValueError(f"Terms are given for {unknown}, which are not among the labels.")
         else:
@@ -93,16 +92,18 @@ class LabelVocabulary:
         return len(self.labels)
 
     def __or__(self, other):
+        # Sets, as NumPy would compare numbers with text by turning them into text.
+        terms = dict(zip(self.labels.tolist(), self.terms, strict=True))
         other = as_vocabulary(other)
-        new = ~np.isin(other.labels, self.labels)
-        # Concatenating str with int would turn numbers into text.
-        labels = [*self.labels.tolist(), *other.labels[new].tolist()]
-        terms = [other.terms[i] for i in np.flatnonzero(new)]
-        return LabelVocabulary(labels, [*self.terms, *terms])
+        for label, own in zip(other.labels.tolist(), other.terms, strict=True):
+            terms.setdefault(label, own)
+        return LabelVocabulary(terms, terms)
 
     def __sub__(self, other):
-        kept = np.flatnonzero(~np.isin(self.labels, as_vocabulary(other).labels))
-        return LabelVocabulary(self.labels[kept], [self.terms[i] for i in kept])
+        gone = set(as_vocabulary(other).labels.tolist())
+        own = zip(self.labels.tolist(), self.terms, strict=True)
+        terms = {label: terms for label, terms in own if label not in gone}
+        return LabelVocabulary(terms, terms)
 
     def __eq__(self, other):
         if not isinstance(other, LabelVocabulary):
@@ -120,6 +121,10 @@ class LabelVocabulary:
         shown = ", ".join(repr(label) for label in self.labels[:3].tolist())
         dots = ", ..." if self.n_labels > 3 else ""
         return f"LabelVocabulary([{shown}{dots}], n_labels={self.n_labels})"
+
+    def __reduce__(self):
+        # An array that is unpickled as it stands can be written to.
+        return LabelVocabulary, (self.labels, self.terms)
 
     def __sklearn_clone__(self):
         return self
@@ -155,15 +160,11 @@ def as_vocabulary(labels, known=None):
 def _check_labels(labels):
     if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
         raise TypeError(f"Expected a sequence of labels, got {labels!r}: pass a list.")
-    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
-    if not labels:
+    array = label_array(labels)
+    if not array.size:
         raise ValueError("There are no labels to choose from: give at least one.")
-    array = np.array(labels)
     if array.ndim != 1:
         raise ValueError(f"Expected a one-dimensional sequence of labels, got {array.ndim}-D.")
-    if array.tolist() != labels:
-        # Of mixed kinds NumPy would make text, or bytes of another length.
-        array = np.array(labels, dtype=object)
     repeated = [label for label, n in Counter(array.tolist()).items() if n > 1]
     if repeated:
         raise ValueError(

@@ -1,7 +1,10 @@
 """Term vectors that were trained before."""
 
 import warnings
+import zlib
 from functools import cached_property
+from gzip import BadGzipFile
+from lzma import LZMAError
 from pathlib import Path
 
 import numpy as np
@@ -95,19 +98,29 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             raise FileNotFoundError(f"There is no file of term vectors at {str(path)!r}.")
         binary = ".bin" in path.suffixes
         has_header = True
-        try:
-            if not binary:
-                with open_text(path, "rb") as lines:
-                    has_header = len(lines.readline().split()) == 2
-            vectors = KeyedVectors.load_word2vec_format(
-                str(path), binary=binary, no_header=not has_header, limit=limit
-            )
-        except (ValueError, EOFError, UnicodeDecodeError, IndexError) as error:
-            raise ValueError(
-                f"{str(path)!r} is not a file of term vectors in word2vec's "
-                f"{'binary' if binary else 'text'} format or GloVe's: {error}."
-            ) from error
-        return cls(vectors, oov=oov)
+        with warnings.catch_warnings():
+            # gensim does not close a file that has no header.
+            warnings.simplefilter("ignore", ResourceWarning)
+            try:
+                if not binary:
+                    with open_text(path, "rb") as lines:
+                        n_columns = len(lines.readline().split())
+                    if n_columns < 2:
+                        raise ValueError("its first line holds no vector")
+                    has_header = n_columns == 2
+                keyed = KeyedVectors.load_word2vec_format(
+                    str(path), binary=binary, no_header=not has_header, limit=limit
+                )
+                if not keyed.vectors.size:
+                    raise ValueError("there is no vector in it")
+            except (ValueError, IndexError, EOFError, BadGzipFile, LZMAError, zlib.error) as error:
+                raise ValueError(
+                    f"{str(path)!r} is not a file of term vectors in word2vec's "
+                    f"{'binary' if binary else 'text'} format or GloVe's: {error}."
+                ) from error.with_traceback(None)
+        # gensim leaves places without a term at the end where terms are repeated.
+        terms = [term for term in keyed.index_to_key if term is not None]
+        return cls((terms, keyed.vectors[: len(terms)]), oov=oov)
 
     def save(self, path):
         """Write the table in word2vec's format, that `load` and gensim read.
@@ -236,8 +249,20 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             for i in np.flatnonzero(rows < 0):
                 parts = [row_of.get(word, -1) for word in words_of(terms[i])]
                 if parts and min(parts) >= 0:
-                    vectors[i] = _unit(_unit(matrix[parts]).mean(axis=0, keepdims=True))[0]
+                    units = _unit(matrix[parts])
+                    if units.any(axis=1).all():
+                        vectors[i] = _unit(units.mean(axis=0, keepdims=True))[0]
         return vectors, vectors.any(axis=1)
+
+    def _directed(self):
+        """The terms of the table whose vectors have a direction, and these vectors."""
+        terms, matrix, _ = self._table
+        with np.errstate(invalid="ignore"):
+            squares = np.einsum("nd,nd->n", matrix, matrix, dtype=np.float32, casting="same_kind")
+        kept = np.flatnonzero(np.isfinite(squares) & (squares > 0))
+        if len(kept) == len(terms):
+            return terms, matrix
+        return [terms[i] for i in kept], matrix[kept]
 
     @staticmethod
     def _row(term, row_of):
@@ -255,11 +280,11 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         ndarray of str, of shape (n_vectors,)
         """
-        terms, matrix, _ = self._table
+        terms, matrix = self._directed()
         nearest = pairwise_distances_argmin(
             X, matrix.astype(np.float32, copy=False), metric="cosine"
         )
-        return np.array(terms)[nearest]
+        return np.array([terms[i] for i in nearest])
 
     def most_similar(self, term, k=10):
         """List the terms nearest to a term, by cosine.
@@ -274,7 +299,7 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         list of (str, float)
             The k nearest other terms, the nearest first, with their cosines.
         """
-        terms, matrix, _ = self._table
+        terms, matrix = self._directed()
         cosines = cosine_similarity(self.transform([term]), matrix)[0]
         itself = normalise_term(term)
         nearest = (i for i in np.argsort(-cosines) if normalise_term(terms[i]) != itself)
@@ -316,6 +341,26 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _n_features_out(self):
         return self.vector_size_
 
+    def set_params(self, **params):
+        """Refuse: clones share the embedder, so that all of them would change.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters that can be given to the constructor alone.
+
+        Returns
+        -------
+        self : PretrainedEmbedder
+            Only where there is nothing to set.
+        """
+        if params:
+            raise ValueError(
+                f"A PretrainedEmbedder cannot be changed, got {sorted(params)} to set: make "
+                "another one (in a parameter grid, list the embedders themselves)."
+            )
+        return self
+
     def __sklearn_clone__(self):
         return self
 
@@ -339,4 +384,5 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 def _unit(rows):
     """Rows of unit length, zeros where a row has no direction."""
     rows = np.asarray(rows, dtype=np.float32)
-    return normalize(np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0))
+    rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, np.float32(0))
+    return normalize(rows) if len(rows) else rows

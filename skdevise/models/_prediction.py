@@ -72,7 +72,7 @@ class LabelPredictionMixin:
         -------
         labels : ndarray of shape (n_samples, k)
             The nearest first; of equally near ones, the first of the candidates.
-        scores : ndarray of float32, of shape (n_samples, k)
+        scores : ndarray of shape (n_samples, k)
             If `return_scores`.
 
         Raises
@@ -98,7 +98,7 @@ class LabelPredictionMixin:
 
         Returns
         -------
-        ndarray of float32, of shape (n_samples, n_labels)
+        ndarray of shape (n_samples, n_labels)
             Columns in the order of the candidates. With the training labels as candidates, and
             two of them, it is by scikit-learn's convention of shape (n_samples,): the similarity
             with the second less that with the first.
@@ -120,7 +120,7 @@ class LabelPredictionMixin:
 
         Returns
         -------
-        ndarray of float32, of shape (n_samples, n_labels)
+        ndarray of shape (n_samples, n_labels)
             Columns in the order of the candidates.
         """
         scores = self._label_space(labels).scores(self._points(X))
@@ -154,7 +154,8 @@ class LabelPredictionMixin:
         """Bind the training labels to the embedder, and forget the spaces of an earlier fit."""
         self.embedder_ = RandomEmbedder() if self.embedder is None else self.embedder
         try:
-            check_is_fitted(self.embedder_)
+            if hasattr(self.embedder_, "fit"):
+                check_is_fitted(self.embedder_)
         except NotFittedError as error:
             raise NotFittedError(
                 f"The embedder {type(self.embedder_).__name__} is not fitted: it is a pre-trained "

@@ -13,7 +13,9 @@ from sklearn.base import (
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
+from sklearn.utils import assert_all_finite, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise.labels import LabelVocabulary
@@ -105,13 +107,16 @@ class ConSEClassifier(
         LabelWithoutVectorError
             If a label has no vector, before any training.
         """
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
         self.classes_, targets = np.unique(y, return_inverse=True)
         self._open_label_space()
         classifier = LogisticRegression() if self.classifier is None else clone(self.classifier)
         self.classifier_ = classifier.fit(X, y)
-        if not np.array_equal(self.classifier_.classes_, self.classes_):
-            # A pre-trained net answers with categories of its own, whatever y holds.
-            self.classes_ = np.asarray(self.classifier_.classes_)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.classifier_, name):
+                setattr(self, name, getattr(self.classifier_, name))
         self._n_features_out = self.label_space_.targets.shape[1]
         self._fit_temperature(self._points(X), targets)
         return self
@@ -125,12 +130,19 @@ class ConSEClassifier(
 
         Returns
         -------
-        ndarray of float32, of shape (n_samples, vector_size)
-            Unit rows.
+        ndarray of shape (n_samples, vector_size)
+            Unit rows, in the precision of the classifier's probabilities.
         """
         check_is_fitted(self)
         proba = self.classifier_.predict_proba(X)
         n_top = min(self.n_top, proba.shape[1])
         top = np.argpartition(-proba, n_top - 1, axis=1)[:, :n_top]
-        weights = np.take_along_axis(proba, top, axis=1).astype(np.float32)
+        weights = np.take_along_axis(proba, top, axis=1)
         return normalize(np.einsum("nk,nkd->nd", weights, self.label_space_.targets[top]))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        classifier = LogisticRegression() if self.classifier is None else self.classifier
+        tags.input_tags = get_tags(classifier).input_tags
+        tags.transformer_tags.preserves_dtype = ["float64"]
+        return tags

@@ -240,26 +240,29 @@ class DeViSEClassifier(
 
     def _check_training_set(self, X, y, reset):
         if self.visual is None:
-            X, y = validate_data(self, X, y, dtype=np.float32, reset=reset)
+            X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], reset=reset)
         else:
             y = np.asarray(y)
             if y.shape != (len(X),):
                 raise ValueError(f"{len(X)} images came with labels of shape {y.shape}.")
-        check_classification_targets(y)
+        if y.dtype.kind == "f":
+            # Names never are a regression's targets, even where each stands for one photo.
+            check_classification_targets(y)
         return X, y
 
     def _begin(self, classes):
         """Bind the training labels to their vectors: what lacks one is refused before training."""
         if len(classes) < 2:
+            only = classes.tolist()[0]
             raise ValueError(
-                f"Ranking needs false labels, but all samples are of one class: {classes[0]!r}."
+                f"Ranking needs false labels, but all samples are of one class: {only!r}."
             )
         self.classes_ = classes
         self._open_label_space()
         self._n_features_out = self.label_space_.targets.shape[1]
 
     def _features(self, X):
-        """Scaled features of checked samples: (n_samples, n_features) float32."""
+        """Scaled features of checked samples: (n_samples, n_features)."""
         if self.visual is not None:
             X = np.asarray(self.visual_.transform(X), dtype=np.float32)
         return normalize(X) if self.feature_scaling == "l2" else X
@@ -286,12 +289,14 @@ class DeViSEClassifier(
     def _train(self, features, targets, epochs):
         from skdevise.models.training import train_epochs
 
-        self.coef_ = train_epochs(self.net_, features, targets, epochs)
+        features_32 = features.astype(np.float32, copy=False)
+        self.coef_ = train_epochs(self.net_, features_32, targets, epochs)
         self._fit_temperature(self._project(features), targets)
         return self
 
     def _project(self, features):
-        return normalize(features @ self.coef_.T)
+        # In the precision of the features: float32 sums depend on how many rows there are.
+        return normalize(features @ self.coef_.T.astype(features.dtype, copy=False))
 
     def transform(self, X):
         """Place samples in the label space.
@@ -307,7 +312,7 @@ class DeViSEClassifier(
         """
         check_is_fitted(self)
         if self.visual is None:
-            X = validate_data(self, X, dtype=np.float32, reset=False)
+            X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         return self._project(self._features(X))
 
     @property
@@ -333,7 +338,7 @@ class DeViSEClassifier(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags

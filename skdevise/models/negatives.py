@@ -1,7 +1,6 @@
 """Which false labels an example is trained against.
 
-Each sampler takes the scores of all labels, without their gradient, and gives the positions of
-false labels for each example: (n, n_false) of int64. -1 marks a place that stays empty.
+Each sampler takes the scores of all labels and gives positions of false ones: (n, n_false) int64.
 """
 
 import torch
@@ -45,14 +44,13 @@ def first_violation(scores, target, margin, generator=None):
     return position.masked_fill(n_violating == 0, -1)
 
 
-def hardest(scores, target, margin, generator=None):
+def hardest(scores, target):
     """Take the false label with the highest score.
 
     Parameters
     ----------
     scores : Tensor of shape (n, n_labels)
     target : Tensor of int64, of shape (n,)
-    margin, generator : ignored
 
     Returns
     -------
@@ -60,7 +58,7 @@ def hardest(scores, target, margin, generator=None):
 
     Examples
     --------
-    >>> hardest(torch.tensor([[0.9, 0.1, 0.3]]), torch.tensor([0]), margin=0.1)
+    >>> hardest(torch.tensor([[0.9, 0.1, 0.3]]), torch.tensor([0]))
     tensor([[2]])
     """
     false = scores.scatter(1, target[:, None], -torch.inf)

@@ -16,14 +16,13 @@ DISTANCES = {"mse": squared_error, "cosine": cosine_distance}
 
 
 class LinearMap(nn.Module):
-    """The paper's map M: linear, without a bias, zero at the start.
+    """The paper's map M: linear, without a bias, started from normal numbers of some scale."""
 
-    From zero every false label violates the margin, and nothing depends on a random start.
-    """
-
-    def __init__(self, n_features, vector_size):
+    def __init__(self, n_features, vector_size, scale, seed):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(vector_size, n_features))
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.randn(vector_size, n_features, generator=generator)
+        self.weight = nn.Parameter(scale * start)
 
     def forward(self, X):
         """Map features (n, n_features) to the space: (n, vector_size)."""
@@ -111,17 +110,20 @@ def make_net(
     loss, margin, negatives, optimizer, lr, max_epochs, batch_size, callbacks, device, verbose
         As in `DeViSEClassifier`.
     random_state : RandomState instance
-        Seeds the order of the examples and the draws of false labels.
+        Seeds the start, the order of the examples and the draws of false labels.
 
     Returns
     -------
     skorch.NeuralNet
     """
-    order_seed, draw_seed = random_state.randint(2**31 - 1, size=2).tolist()
+    start_seed, order_seed, draw_seed = random_state.randint(2**31 - 1, size=3).tolist()
     return NeuralNet(
         LinearMap,
         module__n_features=n_features,
         module__vector_size=label_vectors.shape[1],
+        # Losses linear in the map start from zero; a cosine has no gradient there.
+        module__scale=n_features**-0.5 if loss == "cosine" else 0.0,
+        module__seed=start_seed,
         criterion=LabelLoss,
         criterion__label_vectors=label_vectors,
         criterion__loss=loss,
@@ -141,7 +143,7 @@ def make_net(
 
 
 def train_epochs(net, features, targets, epochs=None):
-    """Train a net on; a net that is new starts from zero.
+    """Train a net on.
 
     Parameters
     ----------

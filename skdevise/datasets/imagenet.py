@@ -1,0 +1,101 @@
+"""The labels of ImageNet, and features of one photo for each of a thousand of them."""
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
+
+from skdevise.datasets._bundled import read_descr, read_table, synset_ids
+from skdevise.datasets._features import features_bunch, unpack_features
+from skdevise.datasets.wordnet import load_wordnet_nouns
+
+
+def load_imagenet_labels():
+    """Load the synset ids that ImageNet labels its photos with.
+
+    Returns
+    -------
+    labels : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        ilsvrc2012 : ndarray of str of shape (1000,)
+            WordNet 3.0 ids of the classes of the ILSVRC-2012 challenge, in the order in which
+            classifiers number them.
+        fall11 : ndarray of str of shape (21841,)
+            WordNet 3.0 ids of all labels of the fall 2011 release, sorted. It lacks one of the
+            thousand, "n04399382" (teddy).
+        DESCR : str
+            Source, licence and citation.
+
+    Examples
+    --------
+    >>> from skdevise.datasets import load_imagenet_labels
+    >>> labels = load_imagenet_labels()
+    >>> labels.ilsvrc2012[:3].tolist()
+    ['n01440764', 'n01443537', 'n01484850']
+    >>> len(set(labels.fall11) - set(labels.ilsvrc2012))
+    20842
+    """
+    table = read_table("imagenet_labels")
+    return Bunch(
+        ilsvrc2012=synset_ids(table["ilsvrc2012"]),
+        fall11=synset_ids(table["fall11"]),
+        DESCR=read_descr("imagenet_labels"),
+    )
+
+
+@validate_params(
+    {"return_X_y": ["boolean"], "as_frame": ["boolean"]}, prefer_skip_nested_validation=True
+)
+def load_imagenet_features(*, return_X_y=False, as_frame=False):
+    """Load features of a thousand photos, one for each class of ILSVRC-2012.
+
+    They are what EfficientNet-Lite0 gives under its softmax layer, rounded to a byte each. A map
+    into a label space can be trained on them where ImageNet itself is not at hand.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(data, target)`` in place of the Bunch.
+    as_frame : bool, default=False
+        Give `data` as a pandas DataFrame and `target` as a Series.
+
+    Returns
+    -------
+    features : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        data : ndarray of float32 of shape (1000, 1280)
+            Activations of the net, mean over the photo, between 0 and 6.
+        target : ndarray of str of shape (1000,)
+            WordNet 3.0 id of each photo.
+        target_names : ndarray of str of shape (1000,)
+            First term of each photo's synset. Some occur twice: "crane" is a bird and a machine.
+        feature_names : list of str of length 1280
+            Names of the columns.
+        frame : DataFrame of shape (1000, 1281) or None
+            `data` and `target` together, if `as_frame`.
+        DESCR : str
+            Source, licence and citation.
+
+    (data, target) : tuple, if `return_X_y`
+        The first two of these.
+
+    Examples
+    --------
+    >>> from skdevise.datasets import load_imagenet_features
+    >>> X, y = load_imagenet_features(return_X_y=True)
+    >>> X.shape, y[:2].tolist()
+    ((1000, 1280), ['n01440764', 'n01443537'])
+    """
+    data = unpack_features(read_table("imagenet_features"))
+    target = load_imagenet_labels().ilsvrc2012
+    nouns = load_wordnet_nouns()
+    rows = np.searchsorted(nouns.synsets, target)
+    return features_bunch(
+        data,
+        target,
+        target_names=np.array([nouns.terms[row][0] for row in rows]),
+        DESCR=read_descr("imagenet_features"),
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+    )

@@ -1,0 +1,15 @@
+"""Scores, splits and displays: how good the answers are."""
+
+from skdevise.evaluation.metrics import hierarchical_precision_at_k, hit_at_k
+from skdevise.evaluation.scorers import HierarchicalPrecisionAtK, HitAtK
+from skdevise.evaluation.splits import UnseenClassSplit
+from skdevise.evaluation.top_k import predict_top_k
+
+__all__ = [
+    "HierarchicalPrecisionAtK",
+    "HitAtK",
+    "UnseenClassSplit",
+    "hierarchical_precision_at_k",
+    "hit_at_k",
+    "predict_top_k",
+]

@@ -1,0 +1,124 @@
+"""How good ranked labels are: hit@k and hierarchical precision@k."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+
+
+def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
+    """Share of samples whose true label is among the first k answers.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        The true labels.
+    y_top : array-like of shape (n_samples, n_answers)
+        Answers, the best first; n_answers is at least k.
+    k : int, default=1
+    sample_weight : array-like of shape (n_samples,), default=None
+    average : {"sample", "class"}, default="sample"
+        "class" takes the mean over the samples of each true label, and then over labels.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or there are fewer than k answers a sample.
+
+    Examples
+    --------
+    >>> from skdevise.metrics import hit_at_k
+    >>> hit_at_k(["cat", "dog"], [["cat", "dog"], ["cat", "dog"]], k=1)
+    0.5
+    """
+    y_true, y_top = _check_answers(y_true, y_top, k)
+    hits = (y_top[:, :k] == y_true[:, None]).any(axis=1)
+    return _average(hits, y_true, sample_weight, average)
+
+
+def hierarchical_precision_at_k(
+    y_true, y_top, k, hierarchy, valid, *, sample_weight=None, average="sample"
+):
+    """Mean share of the first k answers that are close to the true label in a hierarchy.
+
+    An answer is right if it is in the correct set of the true label at k: all valid labels within
+    the least graph distance that gives at least k of them (DeViSE [1]_, appendix A.3). At k = 1 it
+    equals hit@1, where the true labels are valid ones.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        The true labels, each in the hierarchy.
+    y_top : array-like of shape (n_samples, n_answers)
+        Answers, the best first, each in the hierarchy; n_answers is at least k.
+    k : int
+    hierarchy : Hierarchy
+    valid : array-like of labels
+        The labels that could be answered.
+    sample_weight : array-like of shape (n_samples,), default=None
+    average : {"sample", "class"}, default="sample"
+        "class" takes the mean over the samples of each true label, and then over labels.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there are fewer than k answers a sample, or the hierarchy lacks a label.
+
+    References
+    ----------
+    .. [1] Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013.
+
+    Examples
+    --------
+    >>> from skdevise import Hierarchy
+    >>> from skdevise.metrics import hierarchical_precision_at_k
+    >>> tree = Hierarchy.from_edges(
+    ...     [("animal", "cat"), ("animal", "dog"), ("dog", "beagle"), ("dog", "husky")]
+    ... )
+    >>> leaves = ["cat", "beagle", "husky"]
+    >>> hierarchical_precision_at_k(["beagle"], [["husky", "cat"]], 2, tree, leaves)
+    0.5
+    """
+    y_true, y_top = _check_answers(y_true, y_top, k)
+    is_valid = np.zeros(len(hierarchy.labels), dtype=bool)
+    is_valid[hierarchy.positions(valid)] = True
+    true_labels, group = np.unique(y_true, return_inverse=True)
+    starts = hierarchy.positions(true_labels)
+    answers, positions = np.unique(y_top[:, :k], return_inverse=True)
+    top = hierarchy.positions(answers)[positions].reshape(len(y_top), k)
+    right = np.empty(top.shape, dtype=bool)
+    for i, start in enumerate(starts):
+        (correct,) = hierarchy.correct_positions(start, [k], is_valid)
+        right[group == i] = np.isin(top[group == i], correct)
+    return _average(right.mean(axis=1), y_true, sample_weight, average)
+
+
+def _check_answers(y_true, y_top, k):
+    y_true, y_top = column_or_1d(y_true), np.asarray(y_top)
+    check_consistent_length(y_true, y_top)
+    if not len(y_true):
+        raise ValueError("There is no sample to score.")
+    if y_top.ndim != 2 or not 1 <= k <= y_top.shape[1]:
+        raise ValueError(
+            f"k={k} needs answers of shape (n_samples, k or more), got shape {y_top.shape}."
+        )
+    return y_true, y_top
+
+
+def _average(values, y_true, sample_weight, average):
+    if sample_weight is not None:
+        check_consistent_length(y_true, sample_weight)
+    if average == "sample":
+        return float(np.average(values, weights=sample_weight))
+    if average != "class":
+        raise ValueError(f"average is 'sample' or 'class', got {average!r}.")
+    _, group = np.unique(y_true, return_inverse=True)
+    weight = np.bincount(group, weights=sample_weight)
+    total = np.bincount(group, weights=values if sample_weight is None else values * sample_weight)
+    return float((total[weight > 0] / weight[weight > 0]).mean())

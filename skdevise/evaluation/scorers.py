@@ -1,0 +1,143 @@
+"""hit@k and hierarchical precision@k as `scoring=`."""
+
+from copy import copy
+
+import numpy as np
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from skdevise.evaluation.metrics import hierarchical_precision_at_k, hit_at_k
+from skdevise.evaluation.top_k import predict_top_k, reach_classifier
+from skdevise.labels.vocabulary import as_vocabulary
+
+
+class _TopKScorer:
+    """A scorer that ranks candidates: picklable, and known to metadata routing.
+
+    scikit-learn's `make_scorer` cannot hand `labels` to the response method.
+    """
+
+    def __call__(self, estimator, X, y_true, sample_weight=None):
+        """Score a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : fitted classifier, Pipeline, or search over parameters
+        X : what the estimator takes
+        y_true : array-like of shape (n_samples,)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        classifier, X = reach_classifier(estimator, X)
+        labels = self._candidates(classifier, y_true)
+        y_top = predict_top_k(classifier, X, self.k, labels)
+        return self._score(classifier, y_true, y_top, labels, sample_weight)
+
+    def _candidates(self, classifier, y_true):
+        if not isinstance(self.labels, str):
+            return self.labels
+        if self.labels == "test":
+            return np.unique(y_true)
+        if self.labels == "all":
+            return np.union1d(classifier.classes_, y_true)
+        raise ValueError(
+            f'labels is None, "test", "all", a vocabulary or a sequence, got {self.labels!r}.'
+        )
+
+    def __sklearn_clone__(self):
+        # A deep copy would take the hierarchy along.
+        return copy(self)
+
+    def get_metadata_routing(self):
+        """Tell metadata routing that the scorer takes `sample_weight`.
+
+        Returns
+        -------
+        MetadataRequest
+        """
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="sample_weight", alias=True)
+        return request
+
+
+class HitAtK(_TopKScorer):
+    """Scorer of hit@k: the share of samples whose true label is among the k best answers.
+
+    Parameters
+    ----------
+    k : int, default=1
+    labels : None, "test", "all", LabelVocabulary or array-like of labels, default=None
+        The candidates. None leaves them to the classifier; "test" takes the classes that occur in
+        the scored y (DeViSE-0, where these are unseen); "all" adds the training classes
+        (DeViSE+1K).
+
+    Examples
+    --------
+    >>> from skdevise import DeViSEClassifier, PretrainedEmbedder
+    >>> from skdevise.metrics import HitAtK
+    >>> embedder = PretrainedEmbedder(
+    ...     {"cat": [1, 0, 0], "truck": [0, 1, 0], "lynx": [2, 0, 1], "lorry": [0, 2, 1]}
+    ... )
+    >>> clf = DeViSEClassifier(embedder, random_state=0).fit([[0, 1], [1, 0]], ["cat", "truck"])
+    >>> X, y = [[0, 2], [3, 0]], ["lynx", "lorry"]
+    >>> HitAtK(labels="test")(clf, X, y)
+    1.0
+    >>> HitAtK(labels="all")(clf, X, y), HitAtK(k=2, labels="all")(clf, X, y)
+    (0.0, 1.0)
+    """
+
+    def __init__(self, k=1, labels=None):
+        self.k = k
+        self.labels = labels
+
+    def __repr__(self):
+        return f"HitAtK(k={self.k}, labels={self.labels!r})"
+
+    def _score(self, classifier, y_true, y_top, labels, sample_weight):
+        return hit_at_k(y_true, y_top, self.k, sample_weight=sample_weight)
+
+
+class HierarchicalPrecisionAtK(_TopKScorer):
+    """Scorer of hierarchical precision@k: how close the k best answers are in a hierarchy.
+
+    Parameters
+    ----------
+    k : int
+    hierarchy : Hierarchy
+        Holds every true label and every candidate.
+    labels : None, "test", "all", LabelVocabulary or array-like of labels, default=None
+        The candidates, as in `HitAtK`.
+    valid : array-like of labels, default=None
+        The labels that can count as right; None means the candidates.
+
+    Examples
+    --------
+    >>> from skdevise import DeViSEClassifier, Hierarchy
+    >>> from skdevise.metrics import HierarchicalPrecisionAtK
+    >>> tree = Hierarchy.from_edges([("pet", "cat"), ("pet", "dog"), ("pest", "rat")])
+    >>> X, y = [[0, 1], [1, 0], [1, 1]], ["cat", "dog", "rat"]
+    >>> clf = DeViSEClassifier(random_state=0).fit(X, y)
+    >>> HierarchicalPrecisionAtK(1, tree)(clf, X, y)
+    1.0
+    """
+
+    def __init__(self, k, hierarchy, labels=None, valid=None):
+        self.k = k
+        self.hierarchy = hierarchy
+        self.labels = labels
+        self.valid = valid
+
+    def __repr__(self):
+        return f"HierarchicalPrecisionAtK(k={self.k}, labels={self.labels!r})"
+
+    def _score(self, classifier, y_true, y_top, labels, sample_weight):
+        valid = self.valid
+        if valid is None:
+            labels = getattr(classifier, "labels", None) if labels is None else labels
+            valid = classifier.classes_ if labels is None else as_vocabulary(labels).labels
+        return hierarchical_precision_at_k(
+            y_true, y_top, self.k, self.hierarchy, valid, sample_weight=sample_weight
+        )

@@ -1,0 +1,377 @@
+"""Image features from a deep net whose softmax layer is cut off."""
+
+import os
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+# The other modules of this folder import torch: they are imported where a net is needed.
+
+
+class VisualFeaturizer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+):
+    """Photos to features, by a deep net whose softmax layer is cut off.
+
+    This is the visual model of DeViSE [1]_ (section 3.2): `transform` gives the activations under
+    the softmax layer, and `predict` answers from that layer, as the paper's softmax baseline does.
+
+    Photos are a sequence of paths, of PIL images of any mode, or of uint8 arrays of shape (H, W, 3)
+    or (H, W); or one uint8 array of shape (n, H, W, 3); or a map-style torch `Dataset` of photos
+    or (photo, target) pairs. The same photo gives the same features in each form: it is turned as
+    its EXIF orientation says and converted to RGB. Photos are decoded a batch at a time.
+
+    Parameters
+    ----------
+    backbone : str, callable or torch.nn.Module, default="resnet50"
+        A classifier of torchvision by name; "timm:NAME" (needs the extra `timm`);
+        "efficientnet_lite0", whose ImageNet weights work offline (needs the extra `demo`);
+        a callable without arguments that makes a module; or a module, which is copied and never
+        changed. The net's last `nn.Linear` is its softmax layer if the net's output comes straight
+        from it; otherwise the net has none, and its outputs are the features.
+    weights : str, Path or None, default="DEFAULT"
+        "DEFAULT" are the best published weights of a named net, and the weights that a callable's
+        or a given module has. Also the name of other weights in torchvision, such as
+        "IMAGENET1K_V1", or the path of a state dict (.pth, .pt). None pre-trains the net with a
+        softmax layer on (X, y) in `fit`; a given module starts from the weights that it has.
+    preprocess : "auto" or callable, default="auto"
+        "auto" is what goes with the weights or the named net. Where that is not known: resize
+        the short side to 256 / 224 of `image_size`, crop the centre, normalize by ImageNet's mean
+        and standard deviation. A callable makes a float32 tensor of shape (3, height, width) of
+        a PIL image in RGB.
+    image_size : int, default=None
+        Side of the centre crop in pixels, with `preprocess="auto"`. None is what the weights were
+        trained with, or 224.
+    batch_size : int, default=32
+        How many photos are in memory at once.
+    n_jobs : int, default=None
+        Number of threads that decode a batch's photos; None is one, -1 is one a core.
+    device : str, default="auto"
+        A torch device, such as "cuda:1"; "auto" is "cuda", else "mps", else "cpu".
+    max_epochs : int, default=10
+        Passes over the photos in pre-training.
+    lr : float, default=0.01
+        Learning rate in pre-training.
+    optimizer : {"sgd", "adam", "adagrad"} or callable, default="sgd"
+        Used in pre-training. "sgd" has momentum 0.9 and weight decay 0.0005. A callable is a class
+        of `torch.optim`, or makes an optimizer of (parameters, lr=lr).
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights that are not given, and the order of photos and dropout in pre-training.
+        torch's and numpy's global generators are left as they were.
+    verbose : int, default=0
+        Above 0, progress is printed.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        Number of features.
+    classes_ : ndarray of shape (n_classes,)
+        What the softmax layer answers, in its order: the categories of published weights, the
+        sorted labels of y after pre-training, and 0 to n_classes - 1 where the names are not known.
+        Empty if the net has no softmax layer.
+    weights_ : dict of str to ndarray, or None
+        State dict of the net; None if the weights are published and can be loaded again by name.
+    history_ : list of dict
+        Epoch, training loss and duration in seconds of each epoch of pre-training; empty without.
+
+    References
+    ----------
+    .. [1] Frome et al., "DeViSE: a deep visual-semantic embedding model", NeurIPS 2013.
+
+    Examples
+    --------
+    A net of one's own, pre-trained on two photos; for real ones, leave out `backbone`.
+
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from skdevise import VisualFeaturizer
+    >>> def tiny_net():
+    ...     return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 2))
+    >>> black, white = np.zeros((10, 12, 3), np.uint8), np.full((10, 12, 3), 255, np.uint8)
+    >>> featurizer = VisualFeaturizer(tiny_net, weights=None, image_size=8, random_state=0)
+    >>> featurizer.fit_transform([black, white], ["night", "day"]).shape
+    (2, 5)
+    >>> featurizer.predict([white, black])
+    array(['day', 'night'], dtype='<U5')
+    """
+
+    _parameter_constraints = {
+        "backbone": [str, callable],
+        "weights": [str, os.PathLike, None],
+        "preprocess": [StrOptions({"auto"}), callable],
+        "image_size": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "device": [str],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "optimizer": [StrOptions({"sgd", "adam", "adagrad"}), callable],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        backbone="resnet50",
+        weights="DEFAULT",
+        *,
+        preprocess="auto",
+        image_size=None,
+        batch_size=32,
+        n_jobs=None,
+        device="auto",
+        max_epochs=10,
+        lr=0.01,
+        optimizer="sgd",
+        random_state=None,
+        verbose=0,
+    ):
+        self.backbone = backbone
+        self.weights = weights
+        self.preprocess = preprocess
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.device = device
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.optimizer = optimizer
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Prepare the net, or pre-train it where `weights` is None.
+
+        Parameters
+        ----------
+        X : photos
+            See the class. They are decoded in pre-training alone.
+        y : array-like of shape (n_photos,), default=None
+            Labels; used in pre-training alone.
+
+        Returns
+        -------
+        VisualFeaturizer
+            Itself.
+
+        Raises
+        ------
+        ImportError
+            If the backbone needs a package that is not installed.
+        OSError
+            If the weights cannot be downloaded or their file does not exist.
+        TypeError
+            If X is in no accepted form.
+        UnreadablePhotoError
+            If a photo cannot be decoded in pre-training.
+        ValueError
+            If X is empty, a parameter does not fit the backbone, or y is missing in pre-training.
+        """
+        from skdevise.vision.backbones import find_device, is_published, load_backbone, seeded
+        from skdevise.vision.photos import Photos
+        from skdevise.vision.pretraining import pretrain
+
+        photos = Photos(X)
+        if self.preprocess != "auto" and self.image_size is not None:
+            raise ValueError(
+                f"image_size={self.image_size} goes with preprocess='auto' alone: leave it None, "
+                "and crop in the callable."
+            )
+        if self.weights is None:
+            classes, targets = _encode_labels(photos, y)
+        device = find_device(self.device)
+        history = []
+        with seeded(_draw_seed(self.random_state), device):
+            loaded = load_backbone(
+                self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
+            )
+            if self.weights is None:
+                loaded.resize_softmax(len(classes))
+                history = pretrain(
+                    loaded.net,
+                    photos,
+                    targets,
+                    loaded.preprocess,
+                    optimizer=self.optimizer,
+                    lr=self.lr,
+                    max_epochs=self.max_epochs,
+                    batch_size=self.batch_size,
+                    n_jobs=self.n_jobs,
+                    device=device,
+                    verbose=self.verbose,
+                )
+            elif loaded.categories is None:
+                classes = np.arange(loaded.n_classes)
+            else:
+                classes = np.asarray(loaded.categories)
+        by_name = is_published(self.backbone, self.weights)
+        # What makes the net again after pickling; it does not follow a later set_params.
+        self._recipe = {
+            "backbone": self.backbone,
+            "weights": self.weights if by_name else None,
+            "preprocess": self.preprocess,
+            "image_size": self.image_size,
+        }
+        self._loaded = loaded
+        self.weights_ = None if by_name else loaded.state_arrays()
+        self.history_ = history
+        self.classes_ = classes
+        self.n_features_out_ = loaded.n_features
+        return self
+
+    def transform(self, X):
+        """Compute the activations under the softmax layer.
+
+        Parameters
+        ----------
+        X : photos
+            See the class.
+
+        Returns
+        -------
+        ndarray of shape (n_photos, n_features_out_), float32
+
+        Raises
+        ------
+        TypeError
+            If X is in no accepted form.
+        UnreadablePhotoError
+            If a photo cannot be decoded.
+        ValueError
+            If X is empty.
+        """
+        from skdevise.vision.backbones import Backbone
+
+        check_is_fitted(self)
+        return self._run(X, Backbone.without_softmax, self.n_features_out_)
+
+    def predict(self, X):
+        """Answer the most probable class by the softmax layer.
+
+        Parameters
+        ----------
+        X : photos
+            See the class.
+
+        Returns
+        -------
+        ndarray of shape (n_photos,)
+            Members of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If the net has no softmax layer; otherwise as `transform`.
+        """
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most_probable]
+
+    def predict_proba(self, X):
+        """Compute the probability of each class by the softmax layer.
+
+        Parameters
+        ----------
+        X : photos
+            See the class.
+
+        Returns
+        -------
+        ndarray of shape (n_photos, n_classes), float32
+            Columns in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If the net has no softmax layer; otherwise as `transform`.
+        """
+        check_is_fitted(self)
+        if len(self.classes_) == 0:
+            raise ValueError(
+                "The backbone has no softmax layer to predict from: its output does not come "
+                "straight from an nn.Linear. Train a classifier on the features that transform "
+                "gives, or pre-train the net with weights=None."
+            )
+        scores = self._run(X, lambda loaded: loaded.net, len(self.classes_))
+        return softmax(scores, axis=1)
+
+    def _run(self, X, choose_net, n_columns):
+        """Run a net over photos a batch at a time: (n_photos, n_columns) float32."""
+        import torch
+
+        from skdevise.vision.backbones import find_device
+        from skdevise.vision.photos import Photos, load_batch
+
+        photos = Photos(X)
+        device = find_device(self.device)
+        loaded = self._load()
+        loaded.net.to(device)
+        net = choose_net(loaded)
+        outputs = np.empty((len(photos), n_columns), dtype=np.float32)
+        for start in range(0, len(photos), self.batch_size):
+            stop = min(start + self.batch_size, len(photos))
+            batch = load_batch(photos, range(start, stop), loaded.preprocess, self.n_jobs)
+            with torch.inference_mode():
+                outputs[start:stop] = net(batch.to(device)).cpu().numpy()
+            if self.verbose > 0:
+                print(f"[VisualFeaturizer] {stop} of {len(photos)} photos")
+        return outputs
+
+    def _load(self):
+        """Return the fitted net, made again if this is a copy or came out of a pickle."""
+        if not hasattr(self, "_loaded"):
+            from skdevise.vision.backbones import load_fitted
+
+            self._loaded = load_fitted(self._recipe, self.weights_, len(self.classes_))
+        return self._loaded
+
+    def __getstate__(self):
+        # The module stays out of pickles: it is made again from its recipe and its weights.
+        return {key: value for key, value in super().__getstate__().items() if key != "_loaded"}
+
+    @property
+    def _n_features_out(self):
+        return self.n_features_out_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.target_tags.required = self.weights is None
+        tags.transformer_tags.preserves_dtype = []
+        tags.no_validation = True
+        return tags
+
+
+def _encode_labels(photos, y):
+    """Return the classes and each photo's index among them."""
+    if y is None:
+        raise ValueError(
+            "weights=None pre-trains the net on labelled photos: give y, or choose weights."
+        )
+    y = column_or_1d(y)
+    check_consistent_length(photos, y)
+    check_classification_targets(y)
+    classes, targets = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y has one class, '{classes[0]}': pre-training needs two at least.")
+    return classes, targets
+
+
+def _draw_seed(random_state):
+    if random_state is None:
+        # check_random_state(None) would draw from numpy's global generator.
+        return int(np.random.default_rng().integers(2**31))
+    return int(check_random_state(random_state).randint(2**31 - 1))

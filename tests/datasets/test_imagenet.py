@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skdevise.datasets import load_imagenet_features, load_imagenet_labels, load_wordnet_nouns
+
+
+def test_labels_are_counted_as_published():
+    labels = load_imagenet_labels()
+    assert labels.ilsvrc2012.shape == (1_000,)
+    assert labels.fall11.shape == (21_841,)
+    # All but one of the thousand: design, section 3.
+    assert set(labels.ilsvrc2012) - set(labels.fall11) == {"n04399382"}
+    assert "fall 2011" in labels.DESCR
+
+
+def test_classes_are_in_the_order_of_the_challenge():
+    labels = load_imagenet_labels()
+    assert labels.ilsvrc2012[[0, 1, 999]].tolist() == ["n01440764", "n01443537", "n15075141"]
+    assert_array_equal(labels.ilsvrc2012, np.sort(labels.ilsvrc2012))
+    assert_array_equal(labels.fall11, np.sort(labels.fall11))
+
+
+def test_every_label_is_a_synset_of_wordnet():
+    labels = load_imagenet_labels()
+    synsets = load_wordnet_nouns().synsets
+    assert np.isin(labels.ilsvrc2012, synsets).all()
+    assert np.isin(labels.fall11, synsets).all()
+
+
+def test_features_have_a_row_for_each_class():
+    features = load_imagenet_features()
+    assert features.data.shape == (1_000, 1_280)
+    assert features.data.dtype == np.float32
+    assert 0 <= features.data.min() and features.data.max() <= 6
+    assert_array_equal(features.target, load_imagenet_labels().ilsvrc2012)
+    assert features.target_names[[0, 1, 2]].tolist() == ["tench", "goldfish", "great white shark"]
+    assert len(features.feature_names) == 1_280
+    assert features.frame is None
+    assert "EfficientNet-Lite0" in features.DESCR
+
+
+def test_the_photo_nearest_to_a_dog_is_a_dog():
+    # Classes 151 (Chihuahua) to 268 (Mexican hairless) are dogs; 118 of 1,000.
+    X = load_imagenet_features().data
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    similarity = X @ X.T
+    np.fill_diagonal(similarity, -1)
+    nearest = similarity[151:269].argmax(axis=1)
+    assert ((nearest >= 151) & (nearest <= 268)).mean() > 0.85
+
+
+def test_features_as_pair_and_as_frame():
+    pytest.importorskip("pandas")
+    features = load_imagenet_features()
+    X, y = load_imagenet_features(return_X_y=True)
+    assert_array_equal(X, features.data)
+    assert_array_equal(y, features.target)
+    framed = load_imagenet_features(as_frame=True)
+    assert framed.frame.shape == (1_000, 1_281)
+    assert_array_equal(framed.data.to_numpy(), X)
+    assert_array_equal(framed.target.to_numpy(), y)
+    assert framed.data.columns.tolist() == features.feature_names

@@ -1,0 +1,104 @@
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from skdevise import RandomEmbedder
+
+TERMS = st.lists(st.text(), min_size=1, max_size=8)
+
+
+@settings(deadline=None, max_examples=50)
+@given(TERMS, st.integers(-5, 2**40), st.randoms(use_true_random=False))
+def test_a_vector_depends_on_the_term_and_the_seed_alone(terms, seed, random):
+    embedder = RandomEmbedder(vector_size=4, random_state=seed)
+    alone = {term: embedder.transform([term])[0] for term in terms}
+    random.shuffle(terms)
+    together = RandomEmbedder(vector_size=4, random_state=seed).transform(terms)
+    assert_array_equal(together, [alone[term] for term in terms])
+
+
+def test_other_seeds_and_other_terms_give_other_vectors():
+    vectors = [
+        RandomEmbedder(random_state=seed).transform([term])[0]
+        for seed in (0, 1, 10)
+        for term in ("cat", "Cat", "0cat")
+    ]
+    assert len({vector.tobytes() for vector in vectors}) == 9
+
+
+def test_another_process_gives_the_same_numbers():
+    code = (
+        "from skdevise import RandomEmbedder;"
+        "print(RandomEmbedder(3, random_state=7).transform(['cat', 'Ёж']).tobytes().hex())"
+    )
+    other = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", code], capture_output=True, text=True, check=True
+    )
+    here = RandomEmbedder(3, random_state=7).transform(["cat", "Ёж"])
+    assert other.stdout.strip() == here.tobytes().hex()
+
+
+def test_rows_have_unit_length_and_are_nearly_orthogonal():
+    vectors = RandomEmbedder(vector_size=500).transform([f"term {i}" for i in range(300)])
+    assert vectors.dtype == np.float32
+    cosines = vectors @ vectors.T
+    assert_allclose(np.diag(cosines), 1, rtol=1e-5)
+    apart = cosines[~np.eye(300, dtype=bool)]
+    # Cosines of random directions have mean 0 and deviation 1 / sqrt(500) = 0.045.
+    assert abs(apart.mean()) < 0.005
+    assert apart.std() == pytest.approx(500**-0.5, rel=0.05)
+    assert np.abs(apart).max() < 0.3
+
+
+def test_coordinates_are_spread_evenly():
+    # 1 of 4 squared coordinates on average, in each place.
+    vectors = RandomEmbedder(vector_size=4).transform(range(4_000))
+    assert_allclose((vectors**2).mean(axis=0), 0.25, atol=0.02)
+    assert_allclose(vectors.mean(axis=0), 0, atol=0.04)
+
+
+def test_all_terms_have_a_vector_and_no_term_has_none():
+    embedder = RandomEmbedder(vector_size=4)
+    assert_array_equal(embedder.has_vector(["cat", ""]), [True, True])
+    assert embedder.transform([]).shape == (0, 4)
+
+
+def test_one_string_is_not_taken_for_its_letters():
+    with pytest.raises(TypeError, match="pass a list"):
+        RandomEmbedder().transform("cat")
+
+
+@pytest.mark.parametrize(
+    "params", [{"vector_size": 0}, {"vector_size": 2.5}, {"random_state": None}]
+)
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_bad_parameters_are_refused(params, method):
+    with pytest.raises(ValueError, match=f"The '{next(iter(params))}' parameter"):
+        getattr(RandomEmbedder(**params), method)(["cat"])
+
+
+def test_clones_and_pickles_give_the_same_vectors():
+    embedder = RandomEmbedder(vector_size=4, random_state=3).fit()
+    expected = embedder.transform(["cat"])
+    for again in (clone(embedder), pickle.loads(pickle.dumps(embedder))):
+        assert again is not embedder
+        assert_array_equal(again.transform(["cat"]), expected)
+
+
+def test_features_have_names():
+    embedder = RandomEmbedder(vector_size=2).set_output(transform="pandas")
+    frame = embedder.transform(["cat"])
+    assert frame.columns.tolist() == ["randomembedder0", "randomembedder1"]
+
+
+def test_parameters_can_be_set_at_any_time():
+    embedder = RandomEmbedder(vector_size=4)
+    embedder.transform(["cat"])
+    assert embedder.set_params(vector_size=2).transform(["cat"]).shape == (1, 2)

@@ -1,0 +1,73 @@
+"""Photos and nets small enough for tests."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def tiny_net():
+    """16x16 photos to 6 features under 3 scores; at module level, so that it pickles."""
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2),
+        nn.BatchNorm2d(6),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(6, 3),
+    )
+
+
+def headless_net():
+    """Photos to 5 features, with no linear layer."""
+    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@pytest.fixture
+def arrays():
+    """Five photos of random pixels, 20 x 24."""
+    rng = np.random.default_rng(0)
+    return list(rng.integers(0, 256, (5, 20, 24, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def paths(arrays, tmp_path):
+    """The same photos as PNG files, which lose nothing."""
+    files = []
+    for index, array in enumerate(arrays):
+        files.append(tmp_path / f"{index}.png")
+        Image.fromarray(array).save(files[-1])
+    return files
+
+
+@pytest.fixture
+def two_colours():
+    """Twelve reddish and bluish photos, and their labels."""
+    rng = np.random.default_rng(1)
+    photos, labels = [], []
+    for index in range(12):
+        photo = rng.integers(0, 60, (16, 16, 3), dtype=np.uint8)
+        photo[..., 0 if index % 2 else 2] += 150
+        photos.append(photo)
+        labels.append("red" if index % 2 else "blue")
+    return photos, labels
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    folder = Path(__file__).parents[2].parent / "shared" / "data"
+    if not folder.exists():
+        pytest.skip(f"needs the development data in {folder}")
+    return folder
