@@ -1,5 +1,6 @@
 """Term vectors that were trained before."""
 
+import re
 import warnings
 import zlib
 from functools import cached_property
@@ -17,6 +18,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language.terms import check_terms, normalise_term, words_of
+
+_POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 
 
 class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -247,7 +250,9 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         vectors[rows >= 0] = _unit(matrix[rows[rows >= 0]])
         if self.oov == "compose":
             for i in np.flatnonzero(rows < 0):
-                parts = [row_of.get(word, -1) for word in words_of(terms[i])]
+                # "potter's wheel" is composed of "potter" and "wheel".
+                words = words_of(_POSSESSIVE.sub("", terms[i]))
+                parts = [row_of.get(word, -1) for word in words]
                 if parts and min(parts) >= 0:
                     units = _unit(matrix[parts])
                     if units.any(axis=1).all():

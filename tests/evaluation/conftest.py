@@ -1,0 +1,59 @@
+"""A hierarchy, photos of shapes as features, and a language that knows the names of shapes."""
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import normalize
+
+from skdevise import DeViSEClassifier, Hierarchy, PretrainedEmbedder
+
+COLOURS, FORMS = ("red", "green", "blue"), ("ring", "star", "cross")
+
+
+@pytest.fixture
+def tiny_tree():
+    """animal above cat and dog; dog above beagle and husky."""
+    return Hierarchy.from_edges(
+        [("animal", "cat"), ("animal", "dog"), ("dog", "beagle"), ("dog", "husky")]
+    )
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    """Nine labels, "red ring" to "blue cross", six samples each.
+
+    The features tell the colour in the first three columns and the form in the last, and so do the
+    vectors that are composed of the words: a label left out of training can be recognised.
+    """
+    rng = np.random.default_rng(0)
+    labels = np.repeat([f"{colour} {form}" for colour in COLOURS for form in FORMS], 6)
+    clean = [[*(colour in name for colour in COLOURS), *(form in name for form in FORMS)]
+             for name in labels]  # fmt: skip
+    X = np.array(clean, dtype=np.float32) + rng.uniform(0, 0.2, (54, 6)).astype(np.float32)
+    order = rng.permutation(54)
+    return normalize(X)[order], labels[order]
+
+
+@pytest.fixture(scope="module")
+def blurred(shapes):
+    """The same with so much noise that answers go wrong."""
+    X, y = shapes
+    return X + np.random.default_rng(1).normal(0, 0.25, X.shape).astype(np.float32), y
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return PretrainedEmbedder(dict(zip(COLOURS + FORMS, np.eye(6), strict=True)))
+
+
+@pytest.fixture(scope="module")
+def by_form():
+    """thing above ring, star and cross; each above its three colours."""
+    return Hierarchy.from_edges(
+        [("thing", form) for form in FORMS]
+        + [(form, f"{colour} {form}") for form in FORMS for colour in COLOURS]
+    )
+
+
+@pytest.fixture
+def devise(embedder):
+    return DeViSEClassifier(embedder, max_epochs=20, random_state=0)

@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from skdevise import Hierarchy
+from skdevise.metrics import hierarchical_precision_at_k, hit_at_k
+
+# The true label is first, second, third, and not there.
+Y_TRUE = ["cat", "cat", "dog", "rat"]
+Y_TOP = [["cat", "dog", "rat"], ["dog", "cat", "rat"], ["rat", "cat", "dog"], ["dog", "cat", "elk"]]
+LEAVES = ["cat", "beagle", "husky"]
+
+
+@pytest.mark.parametrize(("k", "expected"), [(1, 1 / 4), (2, 2 / 4), (3, 3 / 4)])
+def test_a_hit_is_a_true_label_among_the_first_k(k, expected):
+    assert hit_at_k(Y_TRUE, Y_TOP, k) == expected
+    assert hit_at_k(np.array(Y_TRUE, dtype=object), np.array(Y_TOP), k) == expected
+
+
+def test_one_answer_is_asked_for_by_default():
+    assert hit_at_k(Y_TRUE, Y_TOP) == 1 / 4
+
+
+def test_samples_can_weigh_differently():
+    # At 2 the first two are hits: (1 + 2) / (1 + 2 + 3 + 4).
+    assert hit_at_k(Y_TRUE, Y_TOP, 2, sample_weight=[1, 2, 3, 4]) == pytest.approx(3 / 10)
+
+
+def test_the_mean_over_classes_counts_each_class_once():
+    # At 1: one of two cats, no dog, no rat. At 3: both cats, the dog, no rat.
+    assert hit_at_k(Y_TRUE, Y_TOP, 1, average="class") == pytest.approx((1 / 2 + 0 + 0) / 3)
+    assert hit_at_k(Y_TRUE, Y_TOP, 3, average="class") == pytest.approx(2 / 3)
+
+
+def test_weights_count_within_a_class():
+    # Cats: 1 of 1 + 3. The rat weighs nothing, so that its class does not count.
+    score = hit_at_k(Y_TRUE, Y_TOP, 1, sample_weight=[1, 3, 7, 0], average="class")
+    assert score == pytest.approx((1 / 4 + 0) / 2)
+
+
+def test_a_column_of_labels_is_as_good_as_a_row():
+    # Compared cell by cell, each of the two labels would be found in one of the two rows.
+    assert hit_at_k(np.array([["a"], ["b"]]), [["a", "c"], ["a", "c"]], 1) == 1 / 2
+
+
+labels = st.sampled_from("abcd")
+answers = st.lists(st.tuples(labels, st.permutations("abcd")), min_size=1, max_size=12)
+averages = st.sampled_from(["sample", "class"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(answers, averages)
+def test_more_answers_never_hit_less_and_all_labels_always_hit(samples, average):
+    y_true, y_top = zip(*samples, strict=True)
+    hits = [hit_at_k(y_true, y_top, k, average=average) for k in (1, 2, 3, 4)]
+    assert (np.diff(hits) >= -1e-12).all()
+    assert hits[-1] == 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(answers, st.lists(st.integers(1, 3), min_size=12, max_size=12), averages)
+def test_a_weight_is_a_number_of_copies(samples, weights, average):
+    weights = weights[: len(samples)]
+    y_true, y_top = map(np.array, zip(*samples, strict=True))
+    copies = np.repeat(np.arange(len(samples)), weights)
+    weighted = hit_at_k(y_true, y_top, 2, sample_weight=weights, average=average)
+    assert weighted == pytest.approx(hit_at_k(y_true[copies], y_top[copies], 2, average=average))
+
+
+# Hierarchical precision
+
+
+@pytest.mark.parametrize(
+    ("y_top", "k", "expected"),
+    # From beagle, the correct sets are {beagle} at 1, {beagle, husky} at 2, all leaves at 3.
+    [
+        (["beagle", "cat", "husky"], 1, 1),
+        (["husky", "beagle", "cat"], 1, 0),
+        (["beagle", "cat", "husky"], 2, 1 / 2),
+        (["husky", "beagle", "cat"], 2, 1),
+        (["husky", "beagle", "cat"], 3, 1),
+        (["dog", "beagle", "animal"], 3, 1 / 3),
+    ],
+)
+def test_an_answer_is_right_if_it_is_in_the_correct_set(tiny_tree, y_top, k, expected):
+    score = hierarchical_precision_at_k(["beagle"], [y_top], k, tiny_tree, LEAVES)
+    assert score == pytest.approx(expected)
+
+
+def test_answers_beyond_k_need_not_be_in_the_hierarchy(tiny_tree):
+    score = hierarchical_precision_at_k(["cat"], [["cat", "emu"]], 1, tiny_tree, LEAVES)
+    assert score == 1
+
+
+@pytest.fixture
+def three_samples():
+    """At 2: both answers right (beagle), one (beagle), one (cat: its set is all leaves at 2)."""
+    y_true = ["beagle", "beagle", "cat"]
+    return y_true, [["husky", "beagle"], ["husky", "cat"], ["cat", "animal"]]
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, (1 + 1 / 2 + 1 / 2) / 3),
+        ({"sample_weight": [2, 1, 1]}, (2 + 1 / 2 + 1 / 2) / 4),
+        ({"average": "class"}, (3 / 4 + 1 / 2) / 2),
+        ({"average": "class", "sample_weight": [3, 1, 9]}, (7 / 8 + 1 / 2) / 2),
+    ],
+)
+def test_precision_is_averaged_over_samples_or_classes(tiny_tree, three_samples, params, expected):
+    score = hierarchical_precision_at_k(*three_samples, 2, tiny_tree, LEAVES, **params)
+    assert score == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=50)
+@given(answers, averages)
+def test_at_one_it_equals_the_hit_rate(samples, average):
+    y_true, y_top = zip(*samples, strict=True)
+    edges = [("root", "a"), ("root", "b"), ("b", "c"), ("b", "d"), ("a", "d")]
+    hierarchical = hierarchical_precision_at_k(
+        y_true, y_top, 1, Hierarchy.from_edges(edges), list("abcd"), average=average
+    )
+    assert hierarchical == pytest.approx(hit_at_k(y_true, y_top, 1, average=average))
+
+
+def test_integer_labels_have_a_hierarchy_too():
+    tree = Hierarchy.from_edges([(0, 1), (0, 2), (2, 3), (2, 4)])
+    # From 3 at 2: {3, 4}.
+    assert hierarchical_precision_at_k([3], [[4, 1]], 2, tree, [1, 3, 4]) == 1 / 2
+
+
+# Errors
+
+
+@pytest.fixture(params=["hit", "hierarchical"])
+def metric(request, tiny_tree):
+    """Either metric, with the signature of `hit_at_k`."""
+    if request.param == "hit":
+        return hit_at_k
+    return lambda y_true, y_top, k=1, **params: hierarchical_precision_at_k(
+        y_true, y_top, k, tiny_tree, LEAVES, **params
+    )
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_top", "params", "message"),
+    [
+        (["cat"], [["cat"], ["cat"]], {}, "inconsistent numbers of samples"),
+        ([], np.empty((0, 1)), {}, "There is no sample to score"),
+        (["cat"], [["cat"]], {"k": 2}, r"k=2 needs answers of shape \(n_samples, k or more\)"),
+        (["cat"], [["cat"]], {"k": 0}, "k=0 needs answers"),
+        (["cat", "cat"], ["cat", "dog"], {}, r"got shape \(2,\)"),
+        (["cat"], [["cat"]], {"average": "macro"}, "'sample' or 'class', got 'macro'"),
+        (["cat"], [["cat"]], {"sample_weight": [1, 2]}, "inconsistent numbers of samples"),
+        ([["cat", "dog"]], [["cat"]], {}, "1d array"),
+    ],
+)
+def test_what_does_not_fit_is_refused(metric, y_true, y_top, params, message):
+    with pytest.raises(ValueError, match=message):
+        metric(y_true, y_top, **params)
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_top", "valid"),
+    [("emu", "cat", LEAVES), ("cat", "emu", LEAVES), ("cat", "cat", [*LEAVES, "emu"])],
+)
+def test_labels_that_the_hierarchy_lacks_are_named(tiny_tree, y_true, y_top, valid):
+    with pytest.raises(ValueError, match=r"does not know \['emu'\]"):
+        hierarchical_precision_at_k([y_true], [[y_top]], 1, tiny_tree, valid)
+
+
+def test_the_arguments_are_left_alone(tiny_tree):
+    y_true, y_top = np.array(["cat", "husky"]), np.array([["cat", "husky"], ["cat", "beagle"]])
+    before = y_true.copy(), y_top.copy()
+    hierarchical_precision_at_k(y_true, y_top, 2, tiny_tree, LEAVES)
+    assert_array_equal(y_true, before[0])
+    assert_array_equal(y_top, before[1])

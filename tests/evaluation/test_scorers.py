@@ -1,0 +1,297 @@
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skdevise import Hierarchy, LabelVocabulary
+from skdevise.metrics import HierarchicalPrecisionAtK, HitAtK
+from skdevise.model_selection import UnseenClassSplit
+
+CV = StratifiedKFold(2, shuffle=True, random_state=0)
+UNSEEN_CV = UnseenClassSplit(2, test_size=3, random_state=0)
+
+
+class Ranker(ClassifierMixin, BaseEstimator):
+    """Was trained on cat and dog; ranks its candidates in reverse order of the alphabet."""
+
+    def __init__(self, labels=None):
+        self.labels = labels
+        self.classes_ = np.array(["cat", "dog"])
+
+    def fit(self, X, y):
+        return self
+
+    def predict_top_k(self, X, k=5, labels=None):
+        labels = self.labels if labels is None else labels
+        labels = self.classes_ if labels is None else labels
+        labels = labels.labels if isinstance(labels, LabelVocabulary) else labels
+        return np.array([sorted(labels, reverse=True)[:k]] * len(X))
+
+
+X = np.zeros((4, 1))
+Y = ["cat", "dog", "owl", "owl"]
+
+
+# Candidates
+
+
+@pytest.mark.parametrize(
+    ("labels", "hits_at_1", "hits_at_2"),
+    [
+        # The classifier's own, dog and cat.
+        (None, 1 / 4, 2 / 4),
+        # owl, dog (and cat).
+        ("test", 2 / 4, 3 / 4),
+        ("all", 2 / 4, 3 / 4),
+        (["dog", "rat"], 0, 1 / 4),
+        (np.array(["dog", "owl"]), 2 / 4, 3 / 4),
+        (LabelVocabulary(["cat", "owl"]), 2 / 4, 3 / 4),
+    ],
+    ids=str,
+)
+def test_the_candidates_are_those_that_are_asked_for(labels, hits_at_1, hits_at_2):
+    assert HitAtK(1, labels)(Ranker(), X, Y) == hits_at_1
+    assert HitAtK(2, labels)(Ranker(), X, Y) == hits_at_2
+
+
+def test_all_adds_the_training_classes_to_those_of_the_test():
+    # Of bat, cat, dog, the dog comes first; of the test's own classes the bat.
+    y = ["bat"] * 4
+    assert HitAtK(1, "test")(Ranker(), X, y) == 1
+    assert HitAtK(1, "all")(Ranker(), X, y) == 0
+    assert HitAtK(2, "all")(Ranker(), X, y) == 0
+    assert HitAtK(3, "all")(Ranker(), X, y) == 1
+
+
+def test_the_constructor_of_the_classifier_may_hold_the_candidates():
+    assert HitAtK(1)(Ranker(labels=["cat", "owl"]), X, Y) == 2 / 4
+
+
+def test_other_words_for_candidates_are_refused():
+    with pytest.raises(ValueError, match="'unseen'"):
+        HitAtK(labels="unseen")(Ranker(), X, Y)
+
+
+def test_sample_weight_counts():
+    # The dog alone is hit: 3 / (1 + 3 + 2 + 2).
+    assert HitAtK()(Ranker(), X, Y, sample_weight=[1, 3, 2, 2]) == 3 / 8
+
+
+# Hierarchical precision
+
+
+@pytest.fixture
+def zoo():
+    """beast above mammal and bird; mammal above cat and dog; bird above owl and rook."""
+    return Hierarchy.from_edges(
+        [
+            *(("beast", "mammal"), ("beast", "bird"), ("mammal", "cat"), ("mammal", "dog")),
+            *(("bird", "owl"), ("bird", "rook")),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "valid", "expected"),
+    [
+        # Answers dog, cat; these are valid. At 2 the correct set is always {cat, dog}.
+        (None, None, 1),
+        # Answers owl, dog. The sets at 2: cat, dog {cat, dog}; owl {owl, cat, dog}.
+        ("test", None, (1 / 2 + 1 / 2 + 1 + 1) / 4),
+        # Valid are cat, dog, owl, rook: the owl's set is {owl, rook}.
+        ("test", ["cat", "dog", "owl", "rook"], (1 / 2 + 1 / 2 + 1 / 2 + 1 / 2) / 4),
+        # Answers rook, owl, of four valid ones.
+        (LabelVocabulary(["cat", "dog", "owl", "rook"]), None, (0 + 0 + 1 + 1) / 4),
+        (["cat", "dog", "owl", "rook"], None, (0 + 0 + 1 + 1) / 4),
+    ],
+)
+def test_what_can_be_answered_can_be_right(zoo, labels, valid, expected):
+    scorer = HierarchicalPrecisionAtK(2, zoo, labels=labels, valid=valid)
+    assert scorer(Ranker(), X, Y) == pytest.approx(expected)
+
+
+def test_what_the_classifier_was_made_with_can_be_right(zoo):
+    ranker = Ranker(labels=LabelVocabulary(["cat", "dog", "owl", "rook"]))
+    assert HierarchicalPrecisionAtK(2, zoo)(ranker, X, Y) == pytest.approx(1 / 2)
+
+
+def test_precision_weighs_samples(zoo):
+    scorer = HierarchicalPrecisionAtK(2, zoo, labels="test")
+    # Half of the answers are right for cat and dog, all of them for the two owls.
+    score = scorer(Ranker(), X, Y, sample_weight=[1, 1, 1, 3])
+    assert score == pytest.approx((1 / 2 + 1 / 2 + 1 + 3) / 6)
+
+
+# As an object
+
+
+@pytest.mark.parametrize("kind", ["hit", "hierarchical"])
+def test_scorers_pickle_and_clone(zoo, kind):
+    scorer = HitAtK(2, "all") if kind == "hit" else HierarchicalPrecisionAtK(2, zoo, "all")
+    expected = scorer(Ranker(), X, Y)
+    for copied in (pickle.loads(pickle.dumps(scorer)), clone(scorer), clone(scorer, safe=False)):
+        assert copied is not scorer
+        assert repr(copied) == repr(scorer)
+        assert copied(Ranker(), X, Y) == expected
+
+
+def test_a_clone_shares_the_hierarchy(zoo):
+    search = GridSearchCV(Ranker(), {}, scoring=HierarchicalPrecisionAtK(2, zoo))
+    assert clone(search).scoring.hierarchy is zoo
+
+
+def test_repr_names_the_parameters(zoo):
+    assert repr(HitAtK(5, "test")) == "HitAtK(k=5, labels='test')"
+    assert repr(HierarchicalPrecisionAtK(2, zoo)) == "HierarchicalPrecisionAtK(k=2, labels=None)"
+
+
+# In scikit-learn, with metadata routing and without
+
+
+@pytest.fixture(params=[False, True], ids=["no routing", "routing"])
+def routing(request):
+    with config_context(enable_metadata_routing=request.param):
+        yield request.param
+
+
+@pytest.fixture
+def scorers(by_form):
+    """hit@1, hit@2 and hp@2 of the labels that are tested."""
+    return {
+        "hit@1": HitAtK(1, "test"),
+        "hit@2": HitAtK(2, "test"),
+        "hp@2": HierarchicalPrecisionAtK(2, by_form, "test"),
+    }
+
+
+def test_cross_validate_takes_several(routing, devise, shapes, scorers):
+    scores = cross_validate(devise, *shapes, cv=UNSEEN_CV, scoring=scorers)
+    # Three labels that training did not know: chance is 1/3 and 2/3.
+    assert scores["test_hit@1"].mean() > 0.8
+    assert (scores["test_hit@2"] >= scores["test_hit@1"]).all()
+    assert ((0 < scores["test_hp@2"]) & (scores["test_hp@2"] <= 1)).all()
+
+
+def test_seen_labels_compete_where_all_are_candidates(routing, devise, blurred):
+    among_unseen, among_all = (
+        cross_val_score(devise, *blurred, cv=UNSEEN_CV, scoring=HitAtK(labels=labels)).mean()
+        for labels in ("test", "all")
+    )
+    assert among_all < among_unseen
+
+
+def test_a_scorer_in_a_split_gives_what_it_gives_by_hand(routing, devise, shapes):
+    features, y = shapes
+    by_hand = []
+    for train, test in CV.split(features, y):
+        devise.fit(features[train], y[train])
+        by_hand.append(np.mean(devise.predict(features[test]) == y[test]))
+    assert_allclose(cross_val_score(devise, *shapes, cv=CV, scoring=HitAtK()), by_hand)
+
+
+def test_a_grid_search_refits_by_one_of_several(routing, devise, shapes, scorers):
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(with_mean=False), devise),
+        {"deviseclassifier__max_epochs": [0, 20]},
+        cv=UNSEEN_CV,
+        scoring=scorers,
+        refit="hit@1",
+    ).fit(*shapes)
+    # Without training all is mapped to zero, and the first candidate is answered.
+    assert search.best_params_ == {"deviseclassifier__max_epochs": 20}
+    assert search.best_score_ == search.cv_results_["mean_test_hit@1"].max()
+    assert search.score(*shapes) == HitAtK(1, "test")(search, *shapes)
+
+
+def test_a_vocabulary_is_scored_whole_in_each_fold(routing, devise, shapes):
+    # As long as the samples of the whole, it would be cut to a fold's length if it had a length.
+    features, y = shapes
+    more = [f"label {i}" for i in range(len(y) - 9)]
+    terms = dict.fromkeys(more, "ring")
+    labels = LabelVocabulary([*np.unique(y), *more], terms)
+    assert labels.n_labels == len(y)
+    scorer = HitAtK(len(y), labels)
+    assert_array_equal(cross_val_score(devise, features, y, cv=CV, scoring=scorer), [1, 1])
+
+
+def test_processes_give_the_same_scores(devise, shapes, scorers):
+    alone, together = (
+        cross_validate(devise, *shapes, cv=UNSEEN_CV, scoring=scorers, n_jobs=n_jobs)
+        for n_jobs in (1, 2)
+    )
+    for name in scorers:
+        assert_allclose(together[f"test_{name}"], alone[f"test_{name}"])
+
+
+def test_sample_weight_is_routed_to_the_scorers(blurred, by_form):
+    features, y = blurred
+    weights = np.random.default_rng(0).uniform(0.1, 5, len(y))
+    clf = LogisticRegression(C=0.01)
+    scorers = {"hit": HitAtK(1), "hp": HierarchicalPrecisionAtK(2, by_form)}
+    with config_context(enable_metadata_routing=True):
+        scores = cross_validate(
+            clf.set_fit_request(sample_weight=False),
+            features,
+            y,
+            cv=CV,
+            scoring=scorers,
+            params={"sample_weight": weights},
+        )
+    for name, scorer in scorers.items():
+        by_hand = [
+            scorer(clf.fit(features[train], y[train]), features[test], y[test], weights[test])
+            for train, test in CV.split(features, y)
+        ]
+        assert_allclose(scores[f"test_{name}"], by_hand)
+        unweighted = cross_val_score(clf, features, y, cv=CV, scoring=scorer)
+        assert not np.allclose(by_hand, unweighted)
+
+
+def test_sample_weight_is_routed_through_a_pipeline_in_a_search(devise, shapes):
+    features, y = shapes
+    weights = np.isin(y, ["red ring", "blue star"]).astype(float)
+    scorer = HitAtK(1, ["red ring", "blue star"])
+    pipe = make_pipeline(FunctionTransformer(), devise)
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(pipe, {}, cv=CV, scoring=scorer)
+        search.fit(features, y, sample_weight=weights)
+        # Only samples of the candidates weigh anything.
+        assert search.best_score_ > 0.9
+        assert search.score(features, y, sample_weight=weights) > 0.9
+    assert scorer(search, features, y) < 0.5
+
+
+# A plain classifier as baseline
+
+
+@pytest.mark.parametrize("n_classes", [2, 9])
+def test_a_plain_classifier_is_scored_too(routing, shapes, by_form, n_classes):
+    features, y = shapes
+    shown = np.isin(y, np.unique(y)[:n_classes])
+    features, y = features[shown], y[shown]
+    scoring = {
+        "accuracy": "accuracy",
+        "hit@1": HitAtK(1),
+        "hit@2": HitAtK(2),
+        "hp@1": HierarchicalPrecisionAtK(1, by_form),
+    }
+    pipe = make_pipeline(StandardScaler(), LogisticRegression(C=0.001))
+    scores = cross_validate(pipe, features, y, cv=CV, scoring=scoring)
+    assert_allclose(scores["test_hit@1"], scores["test_accuracy"])
+    assert_allclose(scores["test_hp@1"], scores["test_accuracy"])
+    if n_classes == 2:
+        assert_array_equal(scores["test_hit@2"], [1, 1])
+
+
+@pytest.mark.parametrize("labels", ["test", "all", ["red ring"]])
+def test_candidates_for_a_plain_classifier_are_refused(shapes, labels):
+    clf = LogisticRegression().fit(*shapes)
+    with pytest.raises(TypeError, match="leave labels=None"):
+        HitAtK(labels=labels)(clf, *shapes)

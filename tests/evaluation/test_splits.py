@@ -1,0 +1,111 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from skdevise.metrics import HitAtK
+from skdevise.model_selection import UnseenClassSplit
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.sampled_from(["ant", "bee", "cat", "dog"]), min_size=2, max_size=30).filter(
+        lambda y: len(set(y)) > 1
+    ),
+    st.integers(0, 1_000),
+)
+def test_no_class_is_on_both_sides_and_no_sample_is_lost(y, seed):
+    y = np.array(y)
+    for train, test in UnseenClassSplit(3, test_size=0.4, random_state=seed).split(y, y):
+        assert not set(y[train]) & set(y[test])
+        assert sorted([*train, *test]) == list(range(len(y)))
+        # 0.4 of the classes, rounded up.
+        assert len(set(y[test])) == np.ceil(0.4 * len(set(y)))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["b", "a", "b", "c"],
+        np.array(["b", "a", "b", "c"], dtype=object),
+        pd.Series(["b", "a", "b", "c"], index=[5, 6, 7, 8]),
+        pd.Series(["b", "a", "b", "c"], dtype="category"),
+        [2, 1, 2, 3],
+    ],
+    ids=["list", "object", "Series", "category", "int"],
+)
+def test_labels_can_be_of_any_kind(y):
+    [(train, test)] = UnseenClassSplit(1, test_size=1, random_state=1).split(np.zeros((4, 1)), y)
+    # Drawn is the first of the three classes that are sorted.
+    assert_array_equal(train, [0, 2, 3])
+    assert_array_equal(test, [1])
+
+
+def test_an_int_is_a_number_of_classes():
+    y = np.repeat(range(10), [1, 9, 2, 8, 3, 7, 4, 6, 5, 5])
+    for _, test in UnseenClassSplit(5, test_size=3, random_state=0).split(y, y):
+        assert len(set(y[test])) == 3
+
+
+def test_random_state_makes_splits_reproducible():
+    y = np.arange(20)
+    first, again, other = (
+        [test.tolist() for _, test in UnseenClassSplit(4, random_state=seed).split(y, y)]
+        for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first != other
+    assert len({tuple(test) for test in first}) > 1
+
+
+@pytest.mark.parametrize("y", [None, ["a", "a"], []])
+def test_at_least_two_classes_are_needed(y):
+    with pytest.raises(ValueError, match="needs y with at least two classes"):
+        next(UnseenClassSplit().split([[0], [0]], y))
+
+
+def test_groups_are_ignored():
+    y = ["a", "b", "c"]
+    splits = [
+        [test.tolist() for _, test in UnseenClassSplit(3, random_state=0).split(y, y, groups)]
+        for groups in (None, [0, 0, 0])
+    ]
+    assert splits[0] == splits[1]
+
+
+def test_it_says_how_many_splits_and_what_it_is():
+    cv = UnseenClassSplit(7, test_size=0.5)
+    assert cv.get_n_splits() == 7
+    assert "UnseenClassSplit(n_splits=7" in repr(cv)
+    assert UnseenClassSplit().get_n_splits() == 5
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_it_splits_for_a_grid_search(devise, shapes, routing):
+    with config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(
+            devise,
+            {"margin": [0.05, 0.2]},
+            cv=UnseenClassSplit(2, test_size=3, random_state=0),
+            scoring=HitAtK(labels="test"),
+            error_score="raise",
+        ).fit(*shapes)
+    # Three unseen labels: chance is a third.
+    assert search.best_score_ > 0.8
+    assert search.n_splits_ == 2
+
+
+def test_a_search_with_it_can_be_cloned(devise, shapes):
+    search = GridSearchCV(devise, {}, cv=UnseenClassSplit(2, test_size=2, random_state=0))
+    assert repr(clone(search).cv) == repr(search.cv)
+
+
+def test_scores_of_seen_candidates_alone_are_zero(devise, shapes):
+    # With labels=None the classifier answers with what it saw, which is never in the test.
+    cv = UnseenClassSplit(2, test_size=3, random_state=0)
+    assert_array_equal(cross_val_score(devise, *shapes, cv=cv, scoring=HitAtK(k=6)), [0, 0])

@@ -1,0 +1,85 @@
+"""Make term_vectors.npz in skdevise/datasets/data, and print what its description quotes.
+
+python tools/make_term_vectors.py books-24m-tokens.txt.xz enwiki-8m-tokens.txt.xz
+
+The vectors are trained on these texts alone; WordNet gives the names of the multi-word terms and
+tells which terms are nouns, but none of its glosses, which would leak its hierarchy. Takes about
+20 minutes on one core, as training is reproducible with one thread only.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from skdevise import LabelVocabulary, SkipGramEmbedder
+from skdevise.datasets import load_caltech101_features, load_imagenet_labels, load_wordnet_nouns
+from skdevise.language.corpus import Corpus
+from skdevise.language.terms import words_of
+
+DATA = Path(__file__).parents[1] / "skdevise" / "datasets" / "data"
+N_TERMS = 27_000
+
+
+class Texts:
+    """The token lists of several files, one after the other."""
+
+    def __init__(self, paths):
+        self.paths = paths
+
+    def __iter__(self):
+        for path in self.paths:
+            yield from Corpus(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("texts", type=Path, nargs="+")
+    texts = Texts(parser.parse_args().texts)
+
+    nouns = {term for terms in load_wordnet_nouns().terms for term in terms}
+    caltech = load_caltech101_features().target_names.tolist()
+    ilsvrc = LabelVocabulary(load_imagenet_labels().ilsvrc2012).terms
+    embedder = SkipGramEmbedder(
+        vector_size=100,
+        window=10,
+        sample=1e-4,
+        epochs=5,
+        terms=[*caltech, *sorted(term for term in nouns if len(words_of(term)) > 1)],
+        random_state=0,
+        verbose=1,
+    ).fit(texts)
+
+    # Labels and the words that they are composed of, then the most frequent nouns.
+    labels = [*caltech, *(term for terms in ilsvrc for term in terms)]
+    wanted = dict.fromkeys(
+        key for label in labels for key in (" ".join(words_of(label)), *words_of(label))
+    )
+    row_of = {term: row for row, term in enumerate(embedder.vectors_.terms_)}
+    rows = [row_of[term] for term in wanted if term in row_of]
+    names = {" ".join(words_of(noun)) for noun in nouns} - set(wanted)
+    rows += [row for term, row in row_of.items() if term in names][: N_TERMS - len(rows)]
+    terms = [embedder.vectors_.terms_[row] for row in sorted(rows)]
+    np.savez_compressed(
+        DATA / "term_vectors.npz",
+        terms=np.frombuffer("\n".join(terms).encode(), dtype=np.uint8),
+        vectors=embedder.transform(terms).astype(np.float16),
+    )
+
+    print(f"{embedder.counts_.sum()} tokens of {len(embedder.counts_)} terms; {len(terms)} kept")
+    alone = {" ".join(words_of(label)) for label in labels} & row_of.keys()
+    for name, asked in {"Caltech-101": caltech, "ILSVRC-2012": [own[0] for own in ilsvrc]}.items():
+        known = embedder.has_vector(asked)
+        composed = [
+            label
+            for label, has in zip(asked, known, strict=True)
+            if has and " ".join(words_of(label)) not in alone
+        ]
+        print(f"{name}: {len(asked)} labels, {known.sum()} with a vector, composed {len(composed)}")
+        if name == "Caltech-101":
+            print("composed:", composed)
+            print("none:", [label for label, has in zip(asked, known, strict=True) if not has])
+
+
+if __name__ == "__main__":
+    main()
