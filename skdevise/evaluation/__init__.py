@@ -1,5 +1,6 @@
 """Scores, splits and displays: how good the answers are."""
 
+from skdevise.evaluation.displays import TopKDisplay
 from skdevise.evaluation.metrics import hierarchical_precision_at_k, hit_at_k
 from skdevise.evaluation.scorers import HierarchicalPrecisionAtK, HitAtK
 from skdevise.evaluation.splits import UnseenClassSplit
@@ -8,6 +9,7 @@ from skdevise.evaluation.top_k import predict_top_k
 __all__ = [
     "HierarchicalPrecisionAtK",
     "HitAtK",
+    "TopKDisplay",
     "UnseenClassSplit",
     "hierarchical_precision_at_k",
     "hit_at_k",

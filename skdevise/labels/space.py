@@ -3,6 +3,7 @@
 from itertools import chain
 
 import numpy as np
+from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
 from skdevise.exceptions import LabelWithoutVectorError
@@ -15,8 +16,8 @@ _BLOCK_BYTES = 64 * 2**20
 class LabelSpace:
     """The unit vectors of a vocabulary's terms, and the search over its labels.
 
-    A label is as near as the nearest of its terms. Terms without a vector do not count; a label
-    all of whose terms are without one is refused.
+    Which of a label's terms count is its vocabulary's `pool`. Terms without a vector do not; a
+    label all of whose terms are without one is refused.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class LabelSpace:
     labels : ndarray of shape (n_labels,)
     targets : ndarray of float32, of shape (n_labels, vector_size)
         The vector that a photo of the label is trained to meet: that of its first term with a
-        vector (DeViSE, appendix A.2).
+        vector (DeViSE, appendix A.2), or with `pool="mean"` their mean.
 
     Raises
     ------
@@ -58,14 +59,19 @@ class LabelSpace:
         if missing:
             raise LabelWithoutVectorError(missing, n_asked=len(rows))
         # set_output turns what `transform` returns into a table.
-        self._term_vectors = np.asarray(embedder.transform(list(row_of)))
-        self.targets = self._term_vectors[[own[0] for own in rows]]
-        # Columns of the scores of terms, label after label, and where each label begins.
-        self._columns = np.fromiter(chain.from_iterable(rows), dtype=np.intp)
-        self._starts = np.cumsum([0] + [len(own) for own in rows[:-1]])
+        vectors = np.asarray(embedder.transform(list(row_of)))
+        self.targets = vectors[[own[0] for own in rows]]
+        if vocabulary.pool == "mean":
+            self.targets = normalize([vectors[own].mean(axis=0) for own in rows])
+        # The vectors that are searched, and at which of them each label's own begin.
+        self._vectors = self.targets
+        self._starts = np.arange(len(rows))
+        if vocabulary.pool == "terms":
+            self._vectors = vectors[list(chain.from_iterable(rows))]
+            self._starts = np.cumsum([0] + [len(own) for own in rows[:-1]])
 
     def scores(self, points):
-        """Cosine of each point with each label, that of the nearest term.
+        """Cosine of each point with each label.
 
         Parameters
         ----------
@@ -76,10 +82,10 @@ class LabelSpace:
         -------
         ndarray of shape (n, n_labels)
         """
-        scores = np.asarray(points) @ self._term_vectors.T
-        if np.array_equal(self._columns, np.arange(len(self.labels))):
+        scores = np.asarray(points) @ self._vectors.T
+        if len(self._vectors) == len(self.labels):
             return scores
-        return np.maximum.reduceat(scores[:, self._columns], self._starts, axis=1)
+        return np.maximum.reduceat(scores, self._starts, axis=1)
 
     def top_k(self, points, k):
         """Find the k labels nearest to each point; of equally near ones the first comes first.
@@ -109,7 +115,7 @@ class LabelSpace:
             )
         top = np.empty((len(points), k), dtype=np.intp)
         scores = np.empty((len(points), k), dtype=points.dtype)
-        block = max(1, _BLOCK_BYTES // (points.itemsize * len(self._columns)))
+        block = max(1, _BLOCK_BYTES // (points.itemsize * len(self._vectors)))
         for rows in gen_batches(len(points), block):
             block_scores = self.scores(points[rows])
             top[rows] = best_columns(block_scores, k)

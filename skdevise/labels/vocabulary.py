@@ -23,17 +23,22 @@ class LabelVocabulary:
         The terms of the labels: a string or several, the leading one first. A dict may leave out
         labels. A label without an entry that is the id of a WordNet 3.0 noun synset ("n02084071")
         has the terms of that synset; any other label is its own term.
+    pool : {"terms", "first", "mean"}, default="terms"
+        Where a label of several terms lies. With "terms" it is as near as the nearest of them,
+        which ranks labels as the DeViSE paper does (appendix A.2); "first" lets only its first
+        term with a vector count, on which it is trained; "mean" is the direction of their mean.
 
     Attributes
     ----------
     labels : ndarray of shape (n_labels,)
     terms : tuple of n_labels tuples of str
+    pool : str
     n_labels : int
 
     Raises
     ------
     ValueError
-        If there is no label, a label twice, or a label that has no term.
+        If there is no label, a label twice, or a label that has no term, or no such pool.
 
     Examples
     --------
@@ -45,7 +50,9 @@ class LabelVocabulary:
     ['cat', 'n02084071', 'okapi']
     """
 
-    def __init__(self, labels, terms=None):
+    def __init__(self, labels, terms=None, pool="terms"):
+        if pool not in ("terms", "first", "mean"):
+            raise ValueError(f"pool is 'terms', 'first' or 'mean', got {pool!r}.")
         labels = _check_labels(labels)
         if terms is None or isinstance(terms, dict):
             given = terms or {}
@@ -59,6 +66,7 @@ class LabelVocabulary:
                 raise ValueError(f"{len(labels)} labels came with the terms of {len(terms)}.")
             given = dict(zip(labels.tolist(), terms, strict=True))
         labels.flags.writeable = False
+        self.pool = pool
         self.labels = labels
         self.terms = tuple(
             _check_label_terms(label, given[label]) if label in given else _own_terms(label)
@@ -66,13 +74,15 @@ class LabelVocabulary:
         )
 
     @classmethod
-    def from_synsets(cls, synsets, hierarchy):
+    def from_synsets(cls, synsets, hierarchy, pool="terms"):
         """Make a vocabulary of synsets, with the terms that the hierarchy has for them.
 
         Parameters
         ----------
         synsets : array-like of str, of shape (n_labels,)
         hierarchy : Hierarchy
+        pool : {"terms", "first", "mean"}, default="terms"
+            As in the constructor.
 
         Returns
         -------
@@ -84,7 +94,7 @@ class LabelVocabulary:
             If the hierarchy lacks one of them.
         """
         labels = _check_labels(synsets)
-        return cls(labels, [hierarchy.terms(synset) for synset in labels.tolist()])
+        return cls(labels, [hierarchy.terms(synset) for synset in labels.tolist()], pool)
 
     @property
     def n_labels(self):
@@ -92,18 +102,20 @@ class LabelVocabulary:
         return len(self.labels)
 
     def __or__(self, other):
+        """Labels of both; of those in both, and of the pools, the left one counts."""
         # Sets, as NumPy would compare numbers with text by turning them into text.
         terms = dict(zip(self.labels.tolist(), self.terms, strict=True))
         other = as_vocabulary(other)
         for label, own in zip(other.labels.tolist(), other.terms, strict=True):
             terms.setdefault(label, own)
-        return LabelVocabulary(terms, terms)
+        return LabelVocabulary(terms, terms, self.pool)
 
     def __sub__(self, other):
+        """Labels that are not among the others."""
         gone = set(as_vocabulary(other).labels.tolist())
         own = zip(self.labels.tolist(), self.terms, strict=True)
         terms = {label: terms for label, terms in own if label not in gone}
-        return LabelVocabulary(terms, terms)
+        return LabelVocabulary(terms, terms, self.pool)
 
     def __eq__(self, other):
         if not isinstance(other, LabelVocabulary):
@@ -115,7 +127,7 @@ class LabelVocabulary:
 
     @property
     def _key(self):
-        return tuple(self.labels.tolist()), self.terms
+        return tuple(self.labels.tolist()), self.terms, self.pool
 
     def __repr__(self):
         shown = ", ".join(repr(label) for label in self.labels[:3].tolist())
@@ -124,7 +136,7 @@ class LabelVocabulary:
 
     def __reduce__(self):
         # An array that is unpickled as it stands can be written to.
-        return LabelVocabulary, (self.labels, self.terms)
+        return LabelVocabulary, (self.labels, self.terms, self.pool)
 
     def __sklearn_clone__(self):
         return self
@@ -137,7 +149,7 @@ def as_vocabulary(labels, known=None):
     ----------
     labels : LabelVocabulary or array-like of shape (n_labels,)
     known : LabelVocabulary, default=None
-        Where labels that come without terms have theirs from, if it has them.
+        Where labels that come without terms have theirs from, if it has them, and their pool.
 
     Returns
     -------
@@ -154,7 +166,8 @@ def as_vocabulary(labels, known=None):
     if known is None:
         return LabelVocabulary(labels)
     given = dict(zip(known.labels.tolist(), known.terms, strict=True))
-    return LabelVocabulary(labels, {name: given[name] for name in labels.tolist() if name in given})
+    given = {label: given[label] for label in labels.tolist() if label in given}
+    return LabelVocabulary(labels, given, known.pool)
 
 
 def _check_labels(labels):

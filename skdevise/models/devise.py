@@ -61,7 +61,7 @@ class DeViSEClassifier(
         also gives the training labels and those of later calls their terms.
     max_epochs : int, default=30
         Passes over the training samples.
-    lr : float, default=0.05
+    lr : float, default=0.02
         Learning rate.
     optimizer : {"adagrad", "adam", "sgd"} or torch.optim.Optimizer class, default="adagrad"
     batch_size : int, default=128
@@ -149,7 +149,7 @@ class DeViSEClassifier(
         feature_scaling="l2",
         labels=None,
         max_epochs=30,
-        lr=0.05,
+        lr=0.02,
         optimizer="adagrad",
         batch_size=128,
         callbacks=None,
