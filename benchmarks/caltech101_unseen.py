@@ -1,0 +1,60 @@
+"""Zero-shot: photos of 62 Caltech-101 classes, by maps trained on one photo a class of ImageNet.
+
+python benchmarks/caltech101_unseen.py glove-6b-100d-subset.bin
+
+Neither the net nor the map has seen one of the 62 classes, nor any synonym of them. Features are
+the bundled ones. Training labels are the synset ids, whose target is their first term.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from _common import percent, print_machine, print_table
+
+from skdevise import DeViSEClassifier, LabelVocabulary, PretrainedEmbedder, RandomEmbedder, datasets
+from skdevise.metrics import hit_at_k
+
+SEEDS = range(5)
+KS = (1, 2, 5, 10)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("vectors", type=Path)
+    imagenet, caltech = datasets.load_imagenet_features(), datasets.load_caltech101_features()
+    unseen = caltech.target_names[caltech.split == "unseen"]
+    embedders = {
+        "GloVe 6B 100-d": PretrainedEmbedder.load(parser.parse_args().vectors),
+        "bundled 100-d": datasets.load_term_vectors().embedder,
+        "random 500-d": RandomEmbedder(),
+    }
+    synsets = LabelVocabulary(imagenet.target)
+    rows, left_out = [], []
+    for name, embedder in embedders.items():
+        has_vector = embedder.has_vector(unseen)
+        labels = unseen[has_vector]
+        tested = np.isin(caltech.target, labels)
+        X, y = caltech.data[tested], caltech.target[tested]
+        trained = np.array([embedder.has_vector(terms).any() for terms in synsets.terms])
+        if not has_vector.all():
+            left_out.append(f"{name}: {', '.join(unseen[~has_vector])}")
+        for negatives in ("first_violation", "all"):
+            runs = []
+            for seed in SEEDS:
+                clf = DeViSEClassifier(embedder, negatives=negatives, random_state=seed)
+                clf.fit(imagenet.data[trained], imagenet.target[trained])
+                top = clf.predict_top_k(X, k=10, labels=labels)
+                runs.append([hit_at_k(y, top, k) for k in KS])
+            sizes = [trained.sum(), len(labels), len(X)]
+            rows.append([f"{name}, {negatives}", *sizes, *percent(runs)])
+    rows.append(["chance", "", len(unseen), "", *percent([[k / len(unseen) for k in KS]])])
+    header = ["vectors, negatives", "trained on", "candidates", "photos"]
+    print_table(header + [f"hit@{k}" for k in KS], rows)
+    print(f"\nWithout a vector, so neither candidates nor tested: {'; '.join(left_out)}.")
+    print(f"Means of {len(SEEDS)} seeds, in percent.")
+    print_machine()
+
+
+if __name__ == "__main__":
+    main()
