@@ -32,6 +32,8 @@ def import_optional(name, *, extra, purpose):
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise  # Installed, but broken: its own message tells more.
         raise ImportError(
             f"{purpose} needs the package {name.partition('.')[0]!r}, which is not installed: "
             f"pip install 'skdevise[{extra}]'."

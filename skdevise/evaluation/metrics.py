@@ -55,7 +55,7 @@ def hierarchical_precision_at_k(
         Answers, the best first, each in the hierarchy; n_answers is at least k.
     k : int
     hierarchy : Hierarchy
-    valid : array-like of labels
+    valid : array-like of labels, or LabelVocabulary
         The labels that could be answered.
     sample_weight : array-like of shape (n_samples,), default=None
     average : {"sample", "class"}, default="sample"

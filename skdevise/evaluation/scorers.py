@@ -110,7 +110,7 @@ class HierarchicalPrecisionAtK(_TopKScorer):
         Holds every true label and every candidate.
     labels : None, "test", "all", LabelVocabulary or array-like of labels, default=None
         The candidates, as in `HitAtK`.
-    valid : array-like of labels, default=None
+    valid : array-like of labels or LabelVocabulary, default=None
         The labels that can count as right; None means the candidates.
 
     Examples

@@ -29,7 +29,8 @@ def predict_top_k(estimator, X, k=5, labels=None):
     Raises
     ------
     TypeError
-        If `labels` are given for a classifier that cannot swap its own.
+        If `labels` are given for a classifier that cannot swap its own, or its scores are not of
+        classes.
     ValueError
         If k exceeds the number of candidates.
 
@@ -49,6 +50,8 @@ def predict_top_k(estimator, X, k=5, labels=None):
             f"{type(estimator).__name__} answers with the labels of its training only: "
             "leave labels=None."
         )
+    if getattr(estimator, "decision_function_shape", None) == "ovo":
+        raise TypeError(f"{estimator} scores pairs of classes: set decision_function_shape='ovr'.")
     method = "decision_function" if hasattr(estimator, "decision_function") else "predict_proba"
     scores = getattr(estimator, method)(X)
     if scores.ndim == 1:

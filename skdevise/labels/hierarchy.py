@@ -181,7 +181,7 @@ class Hierarchy:
         ----------
         label : label
         k : int
-        valid : array-like of labels
+        valid : array-like of labels, or LabelVocabulary
             The labels that can be answered.
 
         Returns
@@ -223,7 +223,7 @@ class Hierarchy:
 
         Parameters
         ----------
-        labels : array-like of labels
+        labels : array-like of labels, or LabelVocabulary
 
         Returns
         -------
@@ -234,6 +234,7 @@ class Hierarchy:
         ValueError
             If the hierarchy lacks some; it names them.
         """
+        labels = getattr(labels, "labels", labels)
         labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
         unknown = sorted({str(label) for label in labels if label not in self._position})
         if unknown:

@@ -1,8 +1,13 @@
 """Text as a stream of token lists, with multi-word terms as one token."""
 
+import bz2
+import gzip
+import lzma
 from pathlib import Path
 
 from skdevise.language.terms import words_of
+
+_OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 # gensim cuts what is longer off without a word.
 _MAX_TOKENS = 10_000
@@ -15,7 +20,7 @@ class Corpus:
     ----------
     source : str, Path, or iterable of documents
         A text file, one document a line (.txt, .gz, .bz2, .xz), which is never held in memory; or
-        documents, each a string or a list of tokens.
+        documents, each a string or a list of tokens, whose case does not count.
     terms : iterable of str, default=()
         Multi-word terms to merge into one token, the longest match first.
     progress : callable, default=None
@@ -53,8 +58,7 @@ class Corpus:
 
     def __iter__(self):
         for document in self._documents():
-            tokens = words_of(document) if isinstance(document, str) else list(document)
-            tokens = self._merge(tokens)
+            tokens = self._merge(_tokens(document))
             if self.progress is not None:
                 self.progress(len(tokens))
             for start in range(0, len(tokens), _MAX_TOKENS):
@@ -64,10 +68,22 @@ class Corpus:
         if not isinstance(self.source, str | Path):
             yield from self.source
             return
-        from gensim.utils import open as open_text
+        open_text = _OPEN.get(Path(self.source).suffix, open)
+        try:
+            with open_text(self.source, "rt", encoding="utf-8") as lines:
+                yield from lines
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{str(self.source)!r} is not text in UTF-8 ({error}): convert it first."
+            ) from error
 
-        with open_text(self.source, "rt", encoding="utf-8") as lines:
-            yield from lines
+
+def _tokens(document):
+    if isinstance(document, str):
+        return words_of(document)
+    if isinstance(document, bytes):
+        raise TypeError(f"A document is text or a list of tokens, got bytes: {document[:40]!r}.")
+    return [token.lower() for token in document]
 
 
 def _merger(terms):

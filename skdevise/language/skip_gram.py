@@ -162,6 +162,8 @@ class SkipGramEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 f"random_state cannot be honoured with workers={self.workers}, as threads race "
                 "for the vectors: set workers=1 or random_state=None."
             )
+        if self.terms is not None and iter(self.terms) is self.terms:
+            raise TypeError("terms can be read only once, so that a second fit would lose them.")
         terms = [] if self.terms is None else check_terms(self.terms)
         bar = partial(tqdm, unit=" terms", unit_scale=True, disable=not self.verbose)
         counts = Counter()

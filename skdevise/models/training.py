@@ -7,6 +7,7 @@ import torch
 from skorch import NeuralNet
 from torch import nn
 
+from skdevise._device import find_device
 from skdevise.models.losses import cosine_distance, hinge_rank, squared_error
 from skdevise.models.negatives import first_violation, hardest, random_labels
 
@@ -137,7 +138,7 @@ def make_net(
         iterator_train=partial(Batches, generator=torch.Generator().manual_seed(order_seed)),
         train_split=None,
         callbacks=callbacks,
-        device=_resolve_device(device),
+        device=find_device(device),
         verbose=verbose,
     ).initialize()
 
@@ -163,11 +164,3 @@ def train_epochs(net, features, targets, epochs=None):
         torch.from_numpy(features), torch.from_numpy(targets.astype(np.int64)), epochs=epochs
     )
     return net.module_.weight.detach().cpu().numpy().copy()
-
-
-def _resolve_device(device):
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

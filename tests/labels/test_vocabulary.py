@@ -270,3 +270,13 @@ def test_labels_take_the_terms_that_are_known():
         ("dog", "domestic dog", "Canis familiaris"),
     )
     assert as_vocabulary(["cat"]).terms == (("cat",),)
+
+
+def test_pool_is_part_of_the_vocabulary():
+    first = LabelVocabulary(["cat"], pool="first")
+    assert first != LabelVocabulary(["cat"])
+    assert pickle.loads(pickle.dumps(first)) == first
+    assert (first | ["dog"]).pool == (first - ["dog"]).pool == "first"
+    assert as_vocabulary(["cat"], known=first).pool == "first"
+    with pytest.raises(ValueError, match="pool is 'terms', 'first' or 'mean', got 'max'"):
+        LabelVocabulary(["cat"], pool="max")

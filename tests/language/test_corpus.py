@@ -29,12 +29,24 @@ def test_a_corpus_can_be_read_again():
     assert list(corpus) == list(corpus) == [["one"], ["two", "words"]]
 
 
-def test_token_lists_are_taken_as_they_are():
+def test_token_lists_are_taken_as_they_are_but_for_case():
     documents = [["Great", "white", "U.S."], ("great", "white", "shark")]
     assert list(Corpus(documents, terms=["great white"])) == [
-        ["Great", "white", "U.S."],
+        ["great white", "u.s."],
         ["great white", "shark"],
     ]
+
+
+def test_bytes_are_refused():
+    with pytest.raises(TypeError, match="got bytes: b'a cat'"):
+        list(Corpus([b"a cat"]))
+
+
+def test_text_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "latin.txt"
+    path.write_bytes("café".encode("latin-1"))
+    with pytest.raises(ValueError, match="latin.txt' is not text in UTF-8"):
+        list(Corpus(path))
 
 
 @pytest.mark.parametrize("term", ["great white shark", "Great_White_Shark", "great-white  SHARK"])

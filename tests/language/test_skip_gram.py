@@ -348,3 +348,8 @@ def test_cosines_rank_pairs_by_what_they_share(taught):
     pairs = list(product(colours, colours.values()))
     ratings = [3 if colours[colour] == word else 1 for colour, word in pairs]
     assert taught.score(pairs, ratings) > 0.5
+
+
+def test_terms_that_can_be_read_only_once_are_refused():
+    with pytest.raises(TypeError, match="a second fit would lose them"):
+        SkipGramEmbedder(terms=iter(["cat"])).fit(["cat dog"] * 9)

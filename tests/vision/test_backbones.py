@@ -6,8 +6,9 @@ import torch
 import torchvision.models
 from torch import nn
 
+from skdevise._device import find_device
 from skdevise.vision import efficientnet_lite
-from skdevise.vision.backbones import find_device, load_backbone, load_fitted, seeded
+from skdevise.vision.backbones import load_backbone, load_fitted, seeded
 from tests.vision.conftest import headless_net, tiny_net
 
 
