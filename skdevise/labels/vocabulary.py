@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from functools import cached_property
 
 from skdevise.labels.hierarchy import Hierarchy, label_array
 
@@ -123,6 +124,11 @@ class LabelVocabulary:
         return self._key == other._key
 
     def __hash__(self):
+        return self._hash
+
+    @cached_property
+    def _hash(self):
+        # Of 20,000 labels it takes milliseconds, and every prediction asks for it.
         return hash(self._key)
 
     @property

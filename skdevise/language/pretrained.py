@@ -249,15 +249,26 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         vectors = np.zeros((len(terms), matrix.shape[1]), dtype=np.float32)
         vectors[rows >= 0] = _unit(matrix[rows[rows >= 0]])
         if self.oov == "compose":
-            for i in np.flatnonzero(rows < 0):
-                # "potter's wheel" is composed of "potter" and "wheel".
-                words = words_of(_POSSESSIVE.sub("", terms[i]))
-                parts = [row_of.get(word, -1) for word in words]
-                if parts and min(parts) >= 0:
-                    units = _unit(matrix[parts])
-                    if units.any(axis=1).all():
-                        vectors[i] = _unit(units.mean(axis=0, keepdims=True))[0]
+            self._compose(terms, np.flatnonzero(rows < 0), vectors)
         return vectors, vectors.any(axis=1)
+
+    def _compose(self, terms, unknown, vectors):
+        """Fill in the vectors of unknown terms all of whose words are known."""
+        _, matrix, row_of = self._table
+        composed, rows, starts = [], [], []
+        for i in unknown:
+            # "potter's wheel" is composed of "potter" and "wheel".
+            words = words_of(_POSSESSIVE.sub("", terms[i]))
+            if words and all(word in row_of for word in words):
+                composed.append(i)
+                starts.append(len(rows))
+                rows += [row_of[word] for word in words]
+        if composed:
+            units = _unit(matrix[rows])
+            # A word whose own vector has no direction is not known either.
+            known = np.logical_and.reduceat(units.any(axis=1), starts)
+            means = _unit(np.add.reduceat(units, starts))
+            vectors[composed] = np.where(known[:, None], means, 0)
 
     def _directed(self):
         """The terms of the table whose vectors have a direction, and these vectors."""

@@ -92,7 +92,7 @@ class DeViSEClassifier(
         Loss and duration of each epoch.
     n_features_in_ : int
         Number of features, if `visual` is None.
-    feature_names_in_ : ndarray of str, of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, of shape (`n_features_in_`,)
         Names of the features, if X has such.
 
     See Also

@@ -244,7 +244,7 @@ class VisualFeaturizer(
 
         Returns
         -------
-        ndarray of shape (n_photos, n_features_out_), float32
+        ndarray of shape (n_photos, `n_features_out_`), float32
 
         Raises
         ------
