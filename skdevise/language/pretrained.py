@@ -9,20 +9,18 @@ from lzma import LZMAError
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import spearmanr
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics import pairwise_distances_argmin
-from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import StrOptions
 
 from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
 from skdevise.language.terms import check_terms, normalise_term, words_of
 
 _POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 
 
-class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     """Immutable term vectors, looked up by name.
 
     Terms are found whatever their case, with "_" and " " the same; a term that is not in the
@@ -285,74 +283,6 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         row = row_of.get(normalise_term(term), -1)
         return row if row >= 0 else row_of.get(" ".join(words_of(term)), -1)
 
-    def predict(self, X):
-        """Name the nearest term, by cosine, of each vector.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_vectors, vector_size)
-
-        Returns
-        -------
-        ndarray of str, of shape (n_vectors,)
-        """
-        terms, matrix = self._directed()
-        nearest = pairwise_distances_argmin(
-            X, matrix.astype(np.float32, copy=False), metric="cosine"
-        )
-        return np.array([terms[i] for i in nearest])
-
-    def most_similar(self, term, k=10):
-        """List the terms nearest to a term, by cosine.
-
-        Parameters
-        ----------
-        term : str
-        k : int, default=10
-
-        Returns
-        -------
-        list of (str, float)
-            The k nearest other terms, the nearest first, with their cosines.
-        """
-        terms, matrix = self._directed()
-        cosines = cosine_similarity(self.transform([term]), matrix)[0]
-        itself = normalise_term(term)
-        nearest = (i for i in np.argsort(-cosines) if normalise_term(terms[i]) != itself)
-        return [(terms[i], float(cosines[i])) for i, _ in zip(nearest, range(k), strict=False)]
-
-    def score(self, X, y):
-        """Spearman correlation of cosines with human ratings of similarity.
-
-        Parameters
-        ----------
-        X : sequence of (str, str)
-            Pairs of terms.
-        y : array-like of shape (n_pairs,)
-            The ratings, higher for more similar.
-
-        Returns
-        -------
-        float
-            Over the pairs whose terms both have vectors; the others are named in a warning.
-        """
-        first, second = (check_terms(side) for side in zip(*X, strict=True))
-        known = self.has_vector(first) & self.has_vector(second)
-        if not known.all():
-            skipped = [f"{first[i]} - {second[i]}" for i in np.flatnonzero(~known)]
-            warnings.warn(
-                f"{len(skipped)} of {len(known)} pairs are left out, as a term has no vector: "
-                f"{', '.join(skipped)}.",
-                stacklevel=2,
-            )
-        kept = np.flatnonzero(known)
-        cosines = np.einsum(
-            "nd,nd->n",
-            self.transform([first[i] for i in kept]),
-            self.transform([second[i] for i in kept]),
-        )
-        return float(spearmanr(cosines, np.asarray(y)[kept]).statistic)
-
     @property
     def _n_features_out(self):
         return self.vector_size_
@@ -391,9 +321,6 @@ class PretrainedEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
         return tags
 
 

@@ -4,14 +4,15 @@ from hashlib import blake2b
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import Interval
 
+from skdevise.language._mixins import TermTransformerMixin
 from skdevise.language.terms import check_terms
 
 
-class RandomEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class RandomEmbedder(TermTransformerMixin, BaseEstimator):
     """Unit Gaussian vectors, a function of the term's text and the seed alone.
 
     The random-embedding baseline of the DeViSE paper [1]_ (section 4): a classifier that does as
@@ -106,7 +107,4 @@ class RandomEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
         return tags

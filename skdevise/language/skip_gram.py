@@ -6,22 +6,18 @@ from numbers import Integral, Real
 
 import numpy as np
 from joblib import cpu_count
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
 from skdevise.language.corpus import Corpus
 from skdevise.language.pretrained import PretrainedEmbedder
 from skdevise.language.terms import check_terms, words_of
 
 
-class SkipGramEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     """Skip-gram term vectors, the language model of DeViSE.
 
     A term's vector is trained to predict the terms around it [1]_, by default with the settings
@@ -246,56 +242,6 @@ class SkipGramEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         return self.vectors_.transform(X)
 
-    def predict(self, X):
-        """Name the nearest term, by cosine, of each vector.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_vectors, vector_size)
-
-        Returns
-        -------
-        ndarray of str, of shape (n_vectors,)
-        """
+    def _directed(self):
         check_is_fitted(self)
-        return self.vectors_.predict(X)
-
-    def most_similar(self, term, k=10):
-        """List the terms nearest to a term, by cosine.
-
-        Parameters
-        ----------
-        term : str
-        k : int, default=10
-
-        Returns
-        -------
-        list of (str, float)
-            The k nearest other terms, the nearest first, with their cosines.
-        """
-        check_is_fitted(self)
-        return self.vectors_.most_similar(term, k)
-
-    def score(self, X, y):
-        """Spearman correlation of cosines with human ratings of similarity.
-
-        Parameters
-        ----------
-        X : sequence of (str, str)
-            Pairs of terms.
-        y : array-like of shape (n_pairs,)
-            The ratings, higher for more similar.
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self)
-        return self.vectors_.score(X, y)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
+        return self.vectors_._directed()
