@@ -1,0 +1,19 @@
+"""The order of the gallery: the quick start first, then from little to much."""
+
+from sphinx_gallery.sorting import ExplicitOrder
+
+_ORDER = (
+    "plot_quickstart.py",
+    "plot_swap_labels.py",
+    "plot_margin_search.py",
+    "plot_top5_beside_softmax.py",
+    "plot_label_map.py",
+    "plot_shapes.py",
+)
+
+
+class GalleryOrder(ExplicitOrder):
+    """Sorts file names; those that are not listed come last."""
+
+    def __init__(self, src_dir=None):
+        super().__init__([*_ORDER, "*"])

@@ -1,0 +1,91 @@
+"""The table of public names, from which the API pages are generated."""
+
+# Title, module, a line about them, names.
+SECTIONS = (
+    (
+        "Language",
+        "skdevise",
+        "Terms to unit vectors. See :doc:`/guide/language`.",
+        ("SkipGramEmbedder", "PretrainedEmbedder", "RandomEmbedder"),
+    ),
+    (
+        "Vision",
+        "skdevise",
+        "Photos to features. See :doc:`/guide/vision`.",
+        ("VisualFeaturizer",),
+    ),
+    (
+        "Labels",
+        "skdevise",
+        "The candidates of a prediction, and what is a kind of what. See :doc:`/guide/labels`.",
+        ("LabelVocabulary", "Hierarchy"),
+    ),
+    (
+        "Models",
+        "skdevise",
+        "Features to labels. See :doc:`/guide/models`.",
+        ("DeViSEClassifier", "ConSEClassifier"),
+    ),
+    (
+        "Metrics",
+        "skdevise.metrics",
+        "How good ranked answers are, as functions and as ``scoring=``. See "
+        ":doc:`/guide/evaluation`.",
+        ("hit_at_k", "hierarchical_precision_at_k", "HitAtK", "HierarchicalPrecisionAtK"),
+    ),
+    (
+        "Model selection",
+        "skdevise.model_selection",
+        "Splits by class.",
+        ("UnseenClassSplit",),
+    ),
+    (
+        "Evaluation",
+        "skdevise.evaluation",
+        "Best answers of any classifier, and their display.",
+        ("predict_top_k", "TopKDisplay"),
+    ),
+    (
+        "Data sets",
+        "skdevise.datasets",
+        "Bundled tables, synthetic photos, and folders of photos. See :doc:`/guide/datasets`.",
+        (
+            "load_caltech101_features",
+            "load_image_folder",
+            "load_imagenet_features",
+            "load_imagenet_labels",
+            "load_term_vectors",
+            "load_wordnet_nouns",
+            "make_shapes",
+        ),
+    ),
+    (
+        "Exceptions",
+        "skdevise.exceptions",
+        "Errors that callers may want to catch by name.",
+        ("LabelWithoutVectorError", "UnreadablePhotoError"),
+    ),
+)
+
+
+def write_reference(folder):
+    """Write the page of all public names, from which autosummary makes a page for each.
+
+    Parameters
+    ----------
+    folder : Path
+        The page is `index.rst` in it; it is left alone if it says the same already.
+    """
+    lines = ["API reference", "=============", ""]
+    lines += ["Every public name, by what it is for. ``import skdevise`` loads none of the heavy"]
+    lines += ["packages under it; they come in when a name is first used.", ""]
+    for title, module, about, names in SECTIONS:
+        lines += [title, "-" * len(title), "", about, "", f".. currentmodule:: {module}", ""]
+        lines += [".. autosummary::", "   :toctree: .", "   :nosignatures:", ""]
+        lines += [f"   {name}" for name in names]
+        lines += [""]
+    text = "\n".join(lines)
+    page = folder / "index.rst"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not page.exists() or page.read_text(encoding="utf-8") != text:
+        page.write_text(text, encoding="utf-8")
