@@ -105,7 +105,7 @@ print(f"{'chance':>32} " + " ".join(f"{100 * k / len(unseen_names):6.1f}" for k 
 # %%
 # `predict` of any Pipeline takes `labels` too:
 
-print(pipe.predict(X_unseen[:1], labels=["piano", "dolphin", "wheelchair"]), y_unseen[0])
+print(pipe.predict(X_unseen[:1], labels=["airplane", "dolphin", "wheelchair"]), y_unseen[0])
 
 # %%
 # Choosing the margin

@@ -68,7 +68,7 @@ class TopKDisplay:
         self : TopKDisplay
         """
         plt = import_optional("matplotlib.pyplot", extra="plot", purpose="TopKDisplay")
-        from PIL import Image
+        from PIL import Image, ImageOps
 
         n_columns = min(n_columns, len(self.photos))
         n_rows = -(-len(self.photos) // n_columns)
@@ -84,9 +84,9 @@ class TopKDisplay:
             ax.axis("off")
         for i, ax in zip(range(len(self.photos)), self.axes_.flat, strict=False):
             photo = self.photos[i]
-            ax.imshow(
-                Image.open(photo) if isinstance(photo, str | PathLike) else photo, cmap="gray"
-            )
+            if isinstance(photo, str | PathLike):
+                photo = ImageOps.exif_transpose(Image.open(photo))
+            ax.imshow(photo, cmap="gray")
             # One shape of axes for all photos, so that the answers below stand in line.
             ax.set_box_aspect(0.8)
             ax.set_aspect("equal", adjustable="datalim")

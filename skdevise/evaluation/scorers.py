@@ -1,6 +1,7 @@
 """hit@k and hierarchical precision@k as `scoring=`."""
 
 from copy import copy
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -15,6 +16,17 @@ class _TopKScorer:
 
     scikit-learn's `make_scorer` cannot hand `labels` to the response method.
     """
+
+    def __init__(self, k, labels):
+        # Here, as scikit-learn makes a score of NaN of what a scorer raises after the fits.
+        if not isinstance(k, Integral) or k < 1:
+            raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
+        if isinstance(labels, str) and labels not in ("test", "all"):
+            raise ValueError(
+                f'labels is None, "test", "all", a vocabulary or a sequence, got {labels!r}.'
+            )
+        self.k = k
+        self.labels = labels
 
     def __call__(self, estimator, X, y_true, sample_weight=None):
         """Score a fitted estimator.
@@ -41,11 +53,7 @@ class _TopKScorer:
             return self.labels
         if self.labels == "test":
             return np.unique(y_true)
-        if self.labels == "all":
-            return np.union1d(classifier.classes_, y_true)
-        raise ValueError(
-            f'labels is None, "test", "all", a vocabulary or a sequence, got {self.labels!r}.'
-        )
+        return np.union1d(classifier.classes_, y_true)
 
     def __sklearn_clone__(self):
         # A deep copy would take the hierarchy along.
@@ -72,7 +80,7 @@ class HitAtK(_TopKScorer):
     labels : None, "test", "all", LabelVocabulary or array-like of labels, default=None
         The candidates. None leaves them to the classifier; "test" takes the classes that occur in
         the scored y (DeViSE-0, where these are unseen); "all" adds the training classes
-        (DeViSE+1K).
+        (DeViSE+1K). Names have the terms that a vocabulary in the classifier's own `labels` gives.
 
     Examples
     --------
@@ -90,8 +98,7 @@ class HitAtK(_TopKScorer):
     """
 
     def __init__(self, k=1, labels=None):
-        self.k = k
-        self.labels = labels
+        super().__init__(k, labels)
 
     def __repr__(self):
         return f"HitAtK(k={self.k}, labels={self.labels!r})"
@@ -125,9 +132,8 @@ class HierarchicalPrecisionAtK(_TopKScorer):
     """
 
     def __init__(self, k, hierarchy, labels=None, valid=None):
-        self.k = k
+        super().__init__(k, labels)
         self.hierarchy = hierarchy
-        self.labels = labels
         self.valid = valid
 
     def __repr__(self):

@@ -1,6 +1,7 @@
 """What is a kind of what: a directed acyclic graph of labels."""
 
 from functools import cache
+from numbers import Integral
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -46,6 +47,7 @@ class Hierarchy:
 
     def __init__(self, labels, edges, terms=None):
         self.labels = label_array(labels)
+        self.labels.flags.writeable = False
         self._edges = np.asarray(edges, dtype=np.intp).reshape(-1, 2)
         self._terms = terms
         self._position = {label: i for i, label in enumerate(self.labels.tolist())}
@@ -118,6 +120,12 @@ class Hierarchy:
     def __sklearn_clone__(self):
         return self
 
+    def __reduce__(self):
+        if _wordnet.cache_info().currsize and self is _wordnet():
+            # Bundled: a scorer that holds it travels light to other processes.
+            return _wordnet, ()
+        return Hierarchy, (self.labels, self._edges, self._terms)
+
     def rename(self, names):
         """Let labels go by other names, such as a synset id by the word that users see.
 
@@ -188,6 +196,8 @@ class Hierarchy:
         -------
         set of labels
         """
+        if not isinstance(k, Integral) or k < 1:
+            raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
         is_valid = np.zeros(len(self.labels), dtype=bool)
         is_valid[self.positions(valid)] = True
         (start,) = self.positions([label])

@@ -1,6 +1,7 @@
 """A vocabulary bound to an embedder: where labels lie, and which are nearest."""
 
 from itertools import chain
+from numbers import Integral
 
 import numpy as np
 from sklearn.preprocessing import normalize
@@ -107,12 +108,7 @@ class LabelSpace:
         ValueError
             If k is below 1 or above the number of labels.
         """
-        n_labels = len(self.labels)
-        if not 1 <= k <= n_labels:
-            raise ValueError(
-                f"k={k} is out of range: there are {n_labels} candidate labels, so k must lie "
-                f"between 1 and {n_labels}."
-            )
+        self.check_k(k)
         top = np.empty((len(points), k), dtype=np.intp)
         scores = np.empty((len(points), k), dtype=points.dtype)
         block = max(1, _BLOCK_BYTES // (points.itemsize * len(self._vectors)))
@@ -121,3 +117,22 @@ class LabelSpace:
             top[rows] = best_columns(block_scores, k)
             scores[rows] = np.take_along_axis(block_scores, top[rows], axis=1)
         return self.labels[top], scores
+
+    def check_k(self, k):
+        """Refuse a number of answers that there are not.
+
+        Parameters
+        ----------
+        k : int
+
+        Raises
+        ------
+        ValueError
+            If k is no whole number from 1 to the number of labels.
+        """
+        n_labels = len(self.labels)
+        if not isinstance(k, Integral) or not 1 <= k <= n_labels:
+            raise ValueError(
+                f"k={k!r} is out of range: there are {n_labels} candidate labels, so k must be a "
+                f"whole number between 1 and {n_labels}."
+            )

@@ -4,7 +4,10 @@ import re
 from collections import Counter
 from functools import cached_property
 
+import numpy as np
+
 from skdevise.labels.hierarchy import Hierarchy, label_array
+from skdevise.language.terms import check_terms
 
 _SYNSET_ID = re.compile(r"n\d{8}")
 
@@ -111,6 +114,9 @@ class LabelVocabulary:
             terms.setdefault(label, own)
         return LabelVocabulary(terms, terms, self.pool)
 
+    def __ror__(self, other):
+        return as_vocabulary(other) | self
+
     def __sub__(self, other):
         """Labels that are not among the others."""
         gone = set(as_vocabulary(other).labels.tolist())
@@ -121,19 +127,19 @@ class LabelVocabulary:
     def __eq__(self, other):
         if not isinstance(other, LabelVocabulary):
             return NotImplemented
-        return self._key == other._key
+        return self is other or self._key == other._key
 
     def __hash__(self):
         return self._hash
 
+    # Of 20,000 labels these take milliseconds, and every prediction asks for them.
     @cached_property
     def _hash(self):
-        # Of 20,000 labels it takes milliseconds, and every prediction asks for it.
         return hash(self._key)
 
-    @property
+    @cached_property
     def _key(self):
-        return tuple(self.labels.tolist()), self.terms, self.pool
+        return self.labels.dtype.str, tuple(self.labels.tolist()), self.terms, self.pool
 
     def __repr__(self):
         shown = ", ".join(repr(label) for label in self.labels[:3].tolist())
@@ -184,6 +190,9 @@ def _check_labels(labels):
         raise ValueError("There are no labels to choose from: give at least one.")
     if array.ndim != 1:
         raise ValueError(f"Expected a one-dimensional sequence of labels, got {array.ndim}-D.")
+    for label in array.tolist():
+        if label is None or isinstance(label, bytes) or label != label:
+            raise ValueError(f"A label is text or a number, got {label!r}.")
     repeated = [label for label, n in Counter(array.tolist()).items() if n > 1]
     if repeated:
         raise ValueError(
@@ -193,10 +202,10 @@ def _check_labels(labels):
 
 
 def _check_label_terms(label, terms):
-    terms = (terms,) if isinstance(terms, str) else tuple(str(term) for term in terms)
-    if not terms:
-        raise ValueError(f"The label {label!r} has no term: give it at least one.")
-    return terms
+    terms = (terms,) if isinstance(terms, str) else terms
+    if not isinstance(terms, list | tuple | np.ndarray) or not len(terms):
+        raise ValueError(f"The label {label!r} needs a term or a list of terms, got {terms!r}.")
+    return tuple(check_terms(terms))
 
 
 def _own_terms(label):

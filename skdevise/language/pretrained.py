@@ -314,9 +314,13 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         return True
 
     def __getstate__(self):
-        state = super().__getstate__().copy()
-        state.pop("_table", None)
-        return state
+        # As an array, which joblib maps into its workers, whatever the table was given as.
+        terms, matrix, _ = self._table
+        state = super().__getstate__() | {"vectors": (terms, matrix)}
+        return {name: value for name, value in state.items() if name != "_table"}
+
+    def __repr__(self):
+        return f"PretrainedEmbedder({len(self.terms_)} terms, {self.vector_size_}-d)"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

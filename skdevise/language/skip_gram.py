@@ -7,10 +7,10 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import cpu_count
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._random import draw_seed
 from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
 from skdevise.language.corpus import Corpus
 from skdevise.language.pretrained import PretrainedEmbedder
@@ -181,7 +181,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
             epochs=self.epochs,
             alpha=self.alpha,
             workers=self.workers or (1 if reproducible else cpu_count()),
-            seed=check_random_state(self.random_state).randint(2**31 - 1),
+            seed=draw_seed(self.random_state),
         )
         model.build_vocab_from_freq(kept, corpus_count=n_lists)
         with bar(desc="training vectors", total=counts.total() * self.epochs) as progress:

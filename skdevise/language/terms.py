@@ -1,10 +1,17 @@
 """Terms: the words and phrases that have vectors, and the form in which they are looked up."""
 
 import re
+import unicodedata
+from numbers import Number
 
 import numpy as np
 
-_WORD = re.compile(r"[^\W_]+")
+# Letters keep the marks that follow them; Python's \w leaves these out.
+_MARKS = "".join(
+    chr(code) for code in range(0x10000) if unicodedata.category(chr(code)).startswith("M")
+)
+_ASCII_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(rf"[\w{_MARKS}]+")
 
 
 def words_of(text):
@@ -23,7 +30,9 @@ def words_of(text):
     >>> words_of("An in-line skate.")
     ['an', 'in', 'line', 'skate']
     """
-    return _WORD.findall(text.lower())
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    return _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("_", " "))
 
 
 def normalise_term(term):
@@ -42,7 +51,7 @@ def normalise_term(term):
     >>> normalise_term("Great_white  shark")
     'great white shark'
     """
-    return " ".join(term.lower().replace("_", " ").split())
+    return " ".join(unicodedata.normalize("NFC", term).lower().replace("_", " ").split())
 
 
 def check_terms(terms):
@@ -59,7 +68,8 @@ def check_terms(terms):
     Raises
     ------
     TypeError
-        For one string (its letters would be taken for terms), or what cannot be iterated.
+        For one string (its letters would be taken for terms), what cannot be iterated, or a term
+        that is neither text nor a number.
 
     Examples
     --------
@@ -71,4 +81,8 @@ def check_terms(terms):
     # One column of a table of terms, as a Pipeline may hand over, is a sequence of terms too.
     if np.ndim(terms) == 2 and np.shape(terms)[1] == 1:
         terms = np.ravel(terms)
+    terms = list(terms)
+    for term in terms:
+        if not isinstance(term, str | Number | np.number | np.bool_) or term != term:
+            raise TypeError(f"A term is text, got {term!r}.")
     return [str(term) for term in terms]

@@ -1,13 +1,16 @@
 """Everything that answers with labels, written once."""
 
+import warnings
 from collections import OrderedDict
 from copy import copy
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise.labels.space import LabelSpace
@@ -83,6 +86,7 @@ class LabelPredictionMixin:
             If candidates have no vector; it names them all.
         """
         space = self._label_space(labels)
+        space.check_k(k)
         top, scores = space.top_k(self._points(X), k)
         return (top, scores) if return_scores else top
 
@@ -144,26 +148,41 @@ class LabelPredictionMixin:
         -------
         float
         """
-        return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
+        y_pred = self.predict(X, labels)
+        if not np.isin(y, self._label_space(labels).labels).any():
+            warnings.warn(
+                "None of the true labels is among the candidates, so that no answer can be right: "
+                "give `labels` to the constructor or to a scorer.",
+                stacklevel=2,
+            )
+        return accuracy_score(y, y_pred, sample_weight=sample_weight)
 
     def _points(self, X):
         # set_output turns what `transform` returns into a table.
         return np.asarray(self.transform(X))
 
-    def _open_label_space(self):
+    def _open_label_space(self, classes):
         """Bind the training labels to the embedder, and forget the spaces of an earlier fit."""
-        self.embedder_ = RandomEmbedder() if self.embedder is None else self.embedder
+        embedder = RandomEmbedder() if self.embedder is None else _shared(self.embedder)
         try:
-            if hasattr(self.embedder_, "fit"):
-                check_is_fitted(self.embedder_)
+            if hasattr(embedder, "fit"):
+                check_is_fitted(embedder)
         except NotFittedError as error:
             raise NotFittedError(
-                f"The embedder {type(self.embedder_).__name__} is not fitted: it is a pre-trained "
+                f"The embedder {type(embedder).__name__} is not fitted: it is a pre-trained "
                 "language model, so fit it on text first (and in a parameter grid, which clones "
                 "what it holds, put its `vectors_`)."
             ) from error
+        # A trained embedder may be trained anew by its owner: its vectors of today are kept.
+        embedder = getattr(embedder, "vectors_", embedder)
+        space = LabelSpace(self._vocabulary(classes), embedder)
+        candidates = None if self.labels is None else self._vocabulary(self.labels)
         self._spaces = OrderedDict()
-        self.label_space_ = LabelSpace(self._vocabulary(self.classes_), self.embedder_)
+        if candidates is not None and set(candidates.labels.tolist()) != set(classes.tolist()):
+            self._spaces[candidates] = LabelSpace(candidates, embedder)
+        # As scikit-learn's metrics expect them: in the order and of the dtype of `classes_`.
+        space.labels = classes
+        self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
 
     def _vocabulary(self, labels):
         known = self.labels if isinstance(self.labels, LabelVocabulary) else None
@@ -171,26 +190,26 @@ class LabelPredictionMixin:
 
     def _label_space(self, labels):
         check_is_fitted(self)
-        if labels is None:
-            labels = self.labels
+        is_default = labels is None
+        labels = self.labels if is_default else labels
         if labels is None:
             return self.label_space_
         vocabulary = self._vocabulary(labels)
-        if vocabulary not in self._spaces:
-            self._spaces[vocabulary] = LabelSpace(vocabulary, self.embedder_)
-            if len(self._spaces) > _N_SPACES_KEPT:
-                self._spaces.popitem(last=False)
-        self._spaces.move_to_end(vocabulary)
-        return self._spaces[vocabulary]
+        if is_default and set(vocabulary.labels.tolist()) == set(self.classes_.tolist()):
+            return self.label_space_
+        space = self._spaces.pop(vocabulary, None) or LabelSpace(vocabulary, self.embedder_)
+        self._spaces[vocabulary] = space
+        if len(self._spaces) > _N_SPACES_KEPT:
+            self._spaces.popitem(last=False)
+        return space
 
     def _fit_temperature(self, points, targets):
         """Fit the softmax's temperature on training samples, by maximum likelihood.
 
         Bounded, as samples that are all told apart would drive it to zero.
         """
-        rows = np.linspace(0, len(points) - 1, min(len(points), _N_CALIBRATION_ROWS), dtype=int)
-        scores = self.label_space_.scores(points[rows])
-        true = scores[np.arange(len(rows)), targets[rows]]
+        scores = self.label_space_.scores(points)
+        true = scores[np.arange(len(points)), targets]
 
         def loss(inverse):
             return logsumexp(inverse * scores, axis=1).mean() - inverse * true.mean()
@@ -202,12 +221,38 @@ class LabelPredictionMixin:
         # The embedder is a pre-trained language model: a clone shares it, fitted as it is.
         bare = copy(self)
         bare.embedder = None
-        clone = super(LabelPredictionMixin, bare).__sklearn_clone__()
-        clone.embedder = self.embedder
-        return clone
+        cloned = super(LabelPredictionMixin, bare).__sklearn_clone__()
+        cloned.embedder = _shared(self.embedder)
+        return cloned
 
     def __getstate__(self):
         state = super().__getstate__().copy()
         if "_spaces" in state:
             state["_spaces"] = OrderedDict()
         return state
+
+
+def calibration_rows(n_samples):
+    """Choose training samples to fit the temperature on, evenly.
+
+    Parameters
+    ----------
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of int
+
+    Examples
+    --------
+    >>> calibration_rows(3)
+    array([0, 1, 2])
+    """
+    return np.linspace(0, n_samples - 1, min(n_samples, _N_CALIBRATION_ROWS), dtype=int)
+
+
+def _shared(embedder):
+    """The embedder itself if it holds what it was trained on, a clone if only parameters."""
+    if hasattr(embedder, "__sklearn_tags__") and not get_tags(embedder).requires_fit:
+        return clone(embedder)
+    return embedder

@@ -13,13 +13,13 @@ from sklearn.base import (
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
-from sklearn.utils import assert_all_finite, column_or_1d, get_tags
+from sklearn.utils import _safe_indexing, assert_all_finite, column_or_1d, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise.labels import LabelVocabulary
-from skdevise.models._prediction import LabelPredictionMixin
+from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
 
 
 class ConSEClassifier(
@@ -50,7 +50,7 @@ class ConSEClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels seen in `fit`.
+        The labels that the classifier answers with: those seen in `fit`, or a frozen classifier's.
     classifier_ : estimator
         The fitted classifier.
     temperature_ : float
@@ -110,15 +110,26 @@ class ConSEClassifier(
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        self.classes_, targets = np.unique(y, return_inverse=True)
-        self._open_label_space()
+        self._open_label_space(np.unique(y))
         classifier = LogisticRegression() if self.classifier is None else clone(self.classifier)
         self.classifier_ = classifier.fit(X, y)
+        if not np.array_equal(self.classifier_.classes_, self.classes_):
+            # A classifier that was trained before answers with labels of its own.
+            self._open_label_space(np.asarray(self.classifier_.classes_))
         for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
             if hasattr(self.classifier_, name):
                 setattr(self, name, getattr(self.classifier_, name))
         self._n_features_out = self.label_space_.targets.shape[1]
-        self._fit_temperature(self._points(X), targets)
+        position = {label: i for i, label in enumerate(self.classes_.tolist())}
+        targets = np.array([position.get(label, -1) for label in y.tolist()])
+        rows = np.flatnonzero(targets >= 0)
+        rows = rows[calibration_rows(len(rows))]
+        self.temperature_ = 1.0
+        if len(rows):
+            self._fit_temperature(
+                self._points(_safe_indexing(indexable(X)[0], rows)), targets[rows]
+            )
         return self
 
     def transform(self, X):
@@ -137,8 +148,12 @@ class ConSEClassifier(
         proba = self.classifier_.predict_proba(X)
         n_top = min(self.n_top, proba.shape[1])
         top = np.argpartition(-proba, n_top - 1, axis=1)[:, :n_top]
-        weights = np.take_along_axis(proba, top, axis=1)
-        return normalize(np.einsum("nk,nkd->nd", weights, self.label_space_.targets[top]))
+        weights = np.zeros_like(proba)
+        np.put_along_axis(weights, top, np.take_along_axis(proba, top, axis=1), axis=1)
+        return normalize(weights @ self.label_space_.targets.astype(weights.dtype, copy=False))
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "temperature_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,6 +1,7 @@
 """The Deep Visual-Semantic Embedding model."""
 
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 from sklearn.base import (
@@ -12,13 +13,13 @@ from sklearn.base import (
     clone,
 )
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdevise._random import draw_seed
 from skdevise.labels import LabelVocabulary
-from skdevise.models._prediction import LabelPredictionMixin
+from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
 
 
 class DeViSEClassifier(
@@ -50,7 +51,7 @@ class DeViSEClassifier(
         "mse" is the squared distance to the true label's vector (the paper's L2 baseline),
         "cosine" one less the cosine with it.
     margin : float, default=0.1
-        Margin of the hinge rank loss, in units of its scores.
+        Margin of the hinge rank loss, in units of its scores; above zero.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
         False labels that an example is trained against: the first in random order that violates
         the margin (the paper's), all of them, that with the highest score, or so many at random.
@@ -64,7 +65,9 @@ class DeViSEClassifier(
     lr : float, default=0.02
         Learning rate.
     optimizer : {"adagrad", "adam", "sgd"} or torch.optim.Optimizer class, default="adagrad"
+        How steps are made of gradients; Adagrad keeps a learning rate for each weight.
     batch_size : int, default=128
+        Training samples a step.
     callbacks : list of skorch callbacks, default=None
         Passed to skorch.
     device : str, default="auto"
@@ -121,7 +124,7 @@ class DeViSEClassifier(
         "embedder": [HasMethods("transform"), None],
         "visual": [HasMethods(["fit", "transform"]), None],
         "loss": [StrOptions({"hinge_rank", "mse", "cosine"})],
-        "margin": [Interval(Real, 0, None, closed="left")],
+        "margin": [Interval(Real, 0, None, closed="neither")],
         "negatives": [
             StrOptions({"first_violation", "all", "hardest"}),
             Interval(Integral, 1, None, closed="left"),
@@ -214,25 +217,33 @@ class DeViSEClassifier(
         classes : array-like of shape (n_classes,), default=None
             All labels that will come; needed at the first call.
 
+        Notes
+        -----
+        `temperature_` is fitted on the samples of the last call. A pickle leaves out the state of
+        the optimizer: after it, training goes on from the map with a fresh one.
+
         Returns
         -------
         self : DeViSEClassifier
         """
         first = not hasattr(self, "coef_")
+        if first and classes is None:
+            raise ValueError(
+                "The first call of partial_fit needs classes, all labels that will come."
+            )
         X, y = self._check_training_set(X, y, reset=first)
-        if first:
-            if classes is None:
-                raise ValueError(
-                    "The first call of partial_fit needs classes, all labels that will come."
-                )
-            self._begin(np.unique(classes))
-            if self.visual is not None:
-                self.visual_ = clone(self.visual).fit(X, y)
-        unknown = np.setdiff1d(y, self.classes_)
+        announced = np.unique(classes) if first else self.classes_
+        if classes is not None and not np.array_equal(announced, np.unique(classes)):
+            raise ValueError("classes differ from those of the first call of partial_fit.")
+        unknown = np.setdiff1d(y, announced)
         if unknown.size:
             raise ValueError(
                 f"The labels {unknown.tolist()} were not among the classes of the first call."
             )
+        if first:
+            self._begin(announced)
+            if self.visual is not None:
+                self.visual_ = clone(self.visual).fit(X, y)
         features = self._features(X)
         if first:
             self.net_ = self._make_net(features.shape[1])
@@ -240,11 +251,14 @@ class DeViSEClassifier(
 
     def _check_training_set(self, X, y, reset):
         if self.visual is None:
+            _refuse_photos(X)
             X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], reset=reset)
         else:
             y = np.asarray(y)
             if y.shape != (len(X),):
                 raise ValueError(f"{len(X)} images came with labels of shape {y.shape}.")
+        if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) > 1:
+            raise ValueError("y mixes text with other labels, or lacks some: give one kind.")
         if y.dtype.kind == "f":
             # Names never are a regression's targets, even where each stands for one photo.
             check_classification_targets(y)
@@ -257,8 +271,7 @@ class DeViSEClassifier(
             raise ValueError(
                 f"Ranking needs false labels, but all samples are of one class: {only!r}."
             )
-        self.classes_ = classes
-        self._open_label_space()
+        self._open_label_space(classes)
         self._n_features_out = self.label_space_.targets.shape[1]
 
     def _features(self, X):
@@ -282,7 +295,7 @@ class DeViSEClassifier(
             batch_size=self.batch_size,
             callbacks=self.callbacks,
             device=self.device,
-            random_state=check_random_state(self.random_state),
+            seed=draw_seed(self.random_state),
             verbose=self.verbose,
         )
 
@@ -290,8 +303,12 @@ class DeViSEClassifier(
         from skdevise.models.training import train_epochs
 
         features_32 = features.astype(np.float32, copy=False)
-        self.coef_ = train_epochs(self.net_, features_32, targets, epochs)
-        self._fit_temperature(self._project(features), targets)
+        coef = train_epochs(self.net_, features_32, targets, epochs)
+        if not np.isfinite(coef).all():
+            raise ValueError(f"Training diverged: lower lr={self.lr}.")
+        self.coef_ = coef
+        rows = calibration_rows(len(features))
+        self._fit_temperature(self._project(features[rows]), targets[rows])
         return self
 
     def _project(self, features):
@@ -312,6 +329,7 @@ class DeViSEClassifier(
         """
         check_is_fitted(self)
         if self.visual is None:
+            _refuse_photos(X)
             X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         return self._project(self._features(X))
 
@@ -336,9 +354,21 @@ class DeViSEClassifier(
         state.pop("net_", None)
         return state
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "coef_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags
+
+
+def _refuse_photos(X):
+    first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
+    if isinstance(first, str | PathLike) or hasattr(first, "getexif") or np.ndim(first) > 1:
+        raise ValueError(
+            "X holds photos, but visual=None takes features: give visual=VisualFeaturizer(...), or "
+            "put one in front in a Pipeline."
+        )

@@ -98,7 +98,7 @@ def make_net(
     batch_size,
     callbacks,
     device,
-    random_state,
+    seed,
     verbose,
 ):
     """Make the skorch net of a linear map into the label space, initialised.
@@ -110,14 +110,14 @@ def make_net(
         Unit vectors of the training labels.
     loss, margin, negatives, optimizer, lr, max_epochs, batch_size, callbacks, device, verbose
         As in `DeViSEClassifier`.
-    random_state : RandomState instance
+    seed : int
         Seeds the start, the order of the examples and the draws of false labels.
 
     Returns
     -------
     skorch.NeuralNet
     """
-    start_seed, order_seed, draw_seed = random_state.randint(2**31 - 1, size=3).tolist()
+    start_seed, order_seed, draw_seed = np.random.SeedSequence(seed).generate_state(3).tolist()
     return NeuralNet(
         LinearMap,
         module__n_features=n_features,
@@ -160,6 +160,8 @@ def train_epochs(net, features, targets, epochs=None):
     ndarray of float32, of shape (vector_size, n_features)
         The map M.
     """
+    # torch takes neither negative strides nor memory that cannot be written.
+    features = np.require(features, requirements=["C", "W"])
     net.partial_fit(
         torch.from_numpy(features), torch.from_numpy(targets.astype(np.int64)), epochs=epochs
     )

@@ -12,12 +12,13 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._device import find_device
+from skdevise._random import draw_seed
 
 # The other modules of this folder import torch: they are imported where a net is needed.
 
@@ -196,7 +197,7 @@ class VisualFeaturizer(
             classes, targets = _encode_labels(photos, y)
         device = find_device(self.device)
         history = []
-        with seeded(_draw_seed(self.random_state), device):
+        with seeded(draw_seed(self.random_state), device):
             loaded = load_backbone(
                 self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
             )
@@ -371,10 +372,3 @@ def _encode_labels(photos, y):
     if len(classes) < 2:
         raise ValueError(f"y has one class, '{classes[0]}': pre-training needs two at least.")
     return classes, targets
-
-
-def _draw_seed(random_state):
-    if random_state is None:
-        # check_random_state(None) would draw from numpy's global generator.
-        return int(np.random.default_rng().integers(2**31))
-    return int(check_random_state(random_state).randint(2**31 - 1))

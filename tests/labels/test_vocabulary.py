@@ -47,11 +47,19 @@ def test_other_labels_than_text_have_their_text_as_term(labels):
     assert vocabulary.terms == tuple((str(label),) for label in labels)
 
 
-@pytest.mark.parametrize("labels", [[1, "1"], ["a", None], [2**53 + 1, 0.5], ["a", "a\0"]])
+@pytest.mark.parametrize("labels", [[1, "1"], [2**53 + 1, 0.5], ["a", "a\0"]])
 def test_labels_of_mixed_kinds_stay_what_they_are(labels):
     kept = LabelVocabulary(labels).labels.tolist()
     assert kept == labels
     assert [type(label) for label in kept] == [type(label) for label in labels]
+
+
+@pytest.mark.parametrize("label", [None, b"cat", float("nan")])
+def test_what_is_neither_text_nor_number_is_refused(label):
+    with pytest.raises(ValueError, match=f"A label is text or a number, got {label!r}"):
+        LabelVocabulary(["dog", label])
+    with pytest.raises(TypeError, match=f"A term is text, got {label!r}"):
+        LabelVocabulary(["dog"], [[label]])
 
 
 @pytest.mark.parametrize("labels", [[], np.array([]), ()])
@@ -115,8 +123,8 @@ def test_a_hierarchy_gives_the_terms_of_its_synsets():
     [
         ({"dog": "hound", "rat": "mouse"}, r"Terms are given for \['dog', 'rat'\]"),
         ([["cat"], ["dog"]], "1 labels came with the terms of 2"),
-        ({"cat": []}, "The label 'cat' has no term"),
-        ([()], "The label 'cat' has no term"),
+        ({"cat": []}, "The label 'cat' needs a term"),
+        ([()], "The label 'cat' needs a term"),
     ],
 )
 def test_terms_that_do_not_fit_are_refused(terms, message):

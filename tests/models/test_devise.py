@@ -7,6 +7,7 @@ import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -176,7 +177,7 @@ def test_training_leaves_global_generators_alone(plane, pets_and_trucks):
 
 def test_partial_fit_learns_batch_by_batch(plane, pets_and_trucks):
     X, y = pets_and_trucks
-    clf = DeViSEClassifier(plane, random_state=0)
+    clf = DeViSEClassifier(plane, lr=0.1, random_state=0)
     for rows in np.tile(np.random.default_rng(0).permutation(60).reshape(30, 2), (5, 1)):
         clf.partial_fit(X[rows], y[rows], classes=["dog", "cat", "truck"])
     assert clf.score(X, y) == 1.0
@@ -402,6 +403,16 @@ def test_one_class_is_refused(plane):
 # --- ConSE
 
 
+def test_conse_takes_a_classifier_that_was_trained_before(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    trained = FrozenEstimator(LogisticRegression().fit(X, y))
+    names = np.where(y == "truck", "lorry", "lynx")
+    clf = ConSEClassifier(trained, plane).fit(X, names)
+    assert clf.classes_.tolist() == ["cat", "dog", "truck"]
+    assert clf.score(X[:20], y[:20]) == 1.0
+    assert clf.score(X[40:], names[40:], labels=["lorry", "lynx"]) == 1.0
+
+
 @parametrize_with_checks([ConSEClassifier()])
 def test_scikit_learns_checks_of_conse(estimator, check):
     check(estimator)
@@ -418,3 +429,97 @@ def test_conse_combines_the_most_probable_labels_by_hand(plane, pets_and_trucks)
     point = clf.transform(pets_and_trucks[0][:1])[0]
     assert np.rad2deg(np.arctan2(point[1], point[0])) == pytest.approx(16.588, abs=1e-3)
     assert clf.predict([[0, 0, 0]], labels=["lynx", "dog", "cat"]).tolist() == ["lynx"]
+
+
+# --- What a review found
+
+
+def test_a_margin_of_zero_is_refused():
+    # From a map of zeros no label would ever violate it.
+    with pytest.raises(ValueError, match="'margin' parameter"):
+        DeViSEClassifier(margin=0).fit([[0, 1], [1, 0]], ["cat", "dog"])
+
+
+def test_a_search_over_the_embedders_parameters_leaves_the_users_object_alone():
+    embedder = RandomEmbedder(vector_size=7)
+    X, y = np.tile(np.eye(2), (6, 1)), ["cat", "dog"] * 6
+    search = GridSearchCV(
+        DeViSEClassifier(embedder, max_epochs=1), {"embedder__vector_size": [3, 9]}, cv=2
+    ).fit(X, y)
+    assert embedder.vector_size == 7
+    assert search.best_estimator_.transform(X).shape[1] in (3, 9)
+
+
+def test_an_embedder_trained_anew_does_not_change_a_fitted_classifier():
+    embedder = SkipGramEmbedder(vector_size=4, random_state=0).fit(["cat dog truck"] * 9)
+    clf = DeViSEClassifier(embedder, random_state=0).fit(np.eye(3), ["cat", "dog", "truck"])
+    before = clf.decision_function(np.eye(3), labels=["dog", "cat"])
+    embedder.set_params(random_state=1).fit(["truck dog cat cat"] * 9)
+    after = clf.decision_function(np.eye(3), labels=["dog", "cat", "truck"])
+    np.testing.assert_allclose(before, after[:, :2], rtol=1e-5)
+
+
+def test_columns_follow_classes_where_the_vocabulary_has_them_in_another_order(
+    plane, pets_and_trucks
+):
+    vocabulary = LabelVocabulary(["truck", "dog", "cat"])
+    clf = DeViSEClassifier(plane, labels=vocabulary, random_state=0).fit(*pets_and_trucks)
+    proba = clf.predict_proba(pets_and_trucks[0])
+    assert (clf.classes_[proba.argmax(axis=1)] == pets_and_trucks[1]).all()
+
+
+@pytest.mark.parametrize("labels", [[], ["cat", "cat"], ["cat", "gnu"]], ids=str)
+def test_constructor_labels_are_checked_before_training(plane, pets_and_trucks, labels):
+    clf = DeViSEClassifier(plane, labels=labels)
+    with pytest.raises(ValueError):  # noqa: PT011 (their messages are tested above)
+        clf.fit(*pets_and_trucks)
+    assert not hasattr(clf, "coef_")
+
+
+def test_a_refused_refit_leaves_the_fitted_classifier_as_it_was(clf, photos):
+    with pytest.raises(LabelWithoutVectorError):
+        clf.fit([[0, 0, 1], [1, 0, 0]], ["gnu", "cat"])
+    assert clf.classes_.tolist() == ["cat", "dog", "truck"]
+    assert set(clf.predict(photos)) == {"cat", "dog", "truck"}
+
+
+def test_photos_without_a_visual_net_are_refused():
+    with pytest.raises(ValueError, match="X holds photos, but visual=None takes features"):
+        DeViSEClassifier().fit(["a.jpg", "b.jpg"], ["cat", "dog"])
+    with pytest.raises(ValueError, match="X holds photos"):
+        DeViSEClassifier().fit(np.zeros((2, 8, 8, 3), np.uint8), ["cat", "dog"])
+
+
+def test_a_fit_that_diverged_says_so(plane, pets_and_trucks):
+    clf = DeViSEClassifier(plane, loss="mse", optimizer="sgd", lr=1e6)
+    with pytest.raises(ValueError, match="Training diverged: lower lr"):
+        clf.fit(*pets_and_trucks)
+
+
+def test_labels_of_several_kinds_are_refused():
+    with pytest.raises(ValueError, match="y mixes text with other labels"):
+        DeViSEClassifier().fit([[0], [1]], np.array(["cat", None], dtype=object))
+
+
+def test_true_labels_that_are_no_candidates_are_warned_of(clf, photos):
+    with pytest.warns(UserWarning, match="None of the true labels is among the candidates"):
+        assert clf.score(photos, np.full(60, "lynx")) == 0
+
+
+@pytest.mark.parametrize("k", [0, 4, 2.0, "2"])
+def test_k_is_checked_before_the_features_are_computed(clf, k):
+    with pytest.raises(ValueError, match="k=.* is out of range"):
+        clf.predict_top_k(["no features"], k=k)
+
+
+def test_a_dict_of_vectors_is_pickled_as_an_array():
+    embedder = PretrainedEmbedder({"cat": [1.0, 0.0], "dog": [0.0, 1.0]})
+    copy = pickle.loads(pickle.dumps(embedder))
+    assert isinstance(copy.vectors[1], np.ndarray)
+    assert np.array_equal(copy.transform(["dog"]), [[0, 1]])
+
+
+def test_unseeded_training_leaves_the_global_generator_alone(plane, pets_and_trucks):
+    state = np.random.get_state()[1].copy()
+    DeViSEClassifier(plane, max_epochs=1).fit(*pets_and_trucks)
+    assert np.array_equal(state, np.random.get_state()[1])

@@ -44,7 +44,7 @@ def test_the_map_has_no_bias_and_starts_from_zero():
     net = make_net(
         3, np.eye(2, dtype=np.float32), loss="hinge_rank", margin=0.1, negatives="all",
         optimizer="sgd", lr=1.0, max_epochs=1, batch_size=2, callbacks=None, device="cpu",
-        random_state=np.random.RandomState(0), verbose=0,
+        seed=0, verbose=0,
     )  # fmt: skip
     assert [tuple(p.shape) for p in net.module_.parameters()] == [(2, 3)]
     assert net.module_.weight.abs().max() == 0
