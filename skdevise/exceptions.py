@@ -35,7 +35,7 @@ class LabelWithoutVectorError(ValueError):
         names = ", ".join(repr(str(name)) for name in self.missing)
         super().__init__(
             f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. Leave them out, "
-            "or give each a synonym that the embedder knows, through LabelVocabulary(labels, terms)."
+            "or give each a synonym that the embedder knows: LabelVocabulary(labels, terms)."
         )
 
     def __reduce__(self):
