@@ -103,9 +103,14 @@ for name, model in {"34 Caltech classes": models["DeViSE"], "ImageNet classes": 
 print(f"{'chance':>32} " + " ".join(f"{100 * k / len(unseen_names):6.1f}" for k in ks))
 
 # %%
-# `predict` of any Pipeline takes `labels` too:
+# `predict` of any Pipeline takes `labels` too. A few photos, what they show, and the answers:
 
-print(pipe.predict(X_unseen[:1], labels=["airplane", "dolphin", "wheelchair"]), y_unseen[0])
+some = slice(None, None, 300)
+some_names = np.unique(y_unseen[some])
+for truth, answer in zip(
+    y_unseen[some], pipe.predict(X_unseen[some], labels=some_names), strict=True
+):
+    print(f"{truth:>20}: {answer}")
 
 # %%
 # Choosing the margin
