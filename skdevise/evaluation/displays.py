@@ -6,6 +6,9 @@ import numpy as np
 
 from skdevise._optional import import_optional
 
+# What fits below a photo.
+_LETTERS = 40
+
 
 class TopKDisplay:
     """Photos, each above the best answers of one or several classifiers.
@@ -96,12 +99,15 @@ class TopKDisplay:
         return self
 
     def _write_answers(self, ax, i):
+        width = _LETTERS // len(self.answers)
         for column, (name, ranked) in enumerate(self.answers.items()):
             lines = [(name, "black", "bold")]
             for label in np.asarray(ranked)[i]:
                 right = self.y_true is not None and label == self.y_true[i]
                 lines.append((str(label), "tab:green" if right else "0.2", "normal"))
             for row, (text, colour, weight) in enumerate(lines):
+                if len(text) > width:
+                    text = text[: width - 1] + "…"
                 # Offsets below the axes, that the layout leaves room for.
                 ax.annotate(
                     text,

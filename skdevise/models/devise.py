@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdevise._history import epoch_rows
 from skdevise._random import draw_seed
 from skdevise.labels import LabelVocabulary
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
@@ -45,8 +46,8 @@ class DeViSEClassifier(
         whose `transform` turns terms into unit vectors. It is never trained here, and a clone
         shares it. None means `RandomEmbedder()`, the paper's random-embedding baseline.
     visual : VisualFeaturizer, default=None
-        The net that turns images into features; a clone of it is fitted. None means that X holds
-        features already.
+        The net that turns images into features; a clone of it is fitted, and one that is fitted
+        stays as it is inside `sklearn.frozen.FrozenEstimator`. None means that X holds features.
     loss : {"hinge_rank", "mse", "cosine"}, default="hinge_rank"
         "mse" is the squared distance to the true label's vector (the paper's L2 baseline),
         "cosine" one less the cosine with it.
@@ -91,8 +92,8 @@ class DeViSEClassifier(
         The fitted net, if `visual` is given.
     net_ : skorch.NeuralNet
         The training loop. It is left out of a pickle, and then made again around `coef_`.
-    history_ : skorch.history.History
-        Loss and duration of each epoch.
+    history_ : list of dict
+        A row an epoch: "epoch", "train_loss", "dur" (in seconds), and what callbacks have added.
     n_features_in_ : int
         Number of features, if `visual` is None.
     feature_names_in_ : ndarray of str, of shape (`n_features_in_`,)
@@ -306,7 +307,7 @@ class DeViSEClassifier(
         coef = train_epochs(self.net_, features_32, targets, epochs)
         if not np.isfinite(coef).all():
             raise ValueError(f"Training diverged: lower lr={self.lr}.")
-        self.coef_ = coef
+        self.coef_, self.history_ = coef, epoch_rows(self.net_)
         rows = calibration_rows(len(features))
         self._fit_temperature(self._project(features[rows]), targets[rows])
         return self
@@ -332,11 +333,6 @@ class DeViSEClassifier(
             _refuse_photos(X)
             X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         return self._project(self._features(X))
-
-    @property
-    def history_(self):
-        """Loss and duration of each epoch: skorch.history.History."""
-        return self.net_.history
 
     def __getattr__(self, name):
         # Only what is missing comes here: a net that a pickle left out is made around its map.

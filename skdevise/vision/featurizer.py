@@ -87,7 +87,8 @@ class VisualFeaturizer(
     weights_ : dict of str to ndarray, or None
         State dict of the net; None if the weights are published and can be loaded again by name.
     history_ : list of dict
-        Epoch, training loss and duration in seconds of each epoch of pre-training; empty without.
+        A row for each epoch of pre-training ("epoch", "train_loss", "dur" in seconds); empty
+        without.
 
     References
     ----------

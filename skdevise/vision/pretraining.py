@@ -8,6 +8,7 @@ from skorch import NeuralNet
 from torch import nn
 from torch.utils.data import Dataset
 
+from skdevise._history import epoch_rows
 from skdevise.vision.photos import load_batch
 
 # Momentum and weight decay of Krizhevsky's net, the one that DeViSE starts from.
@@ -72,7 +73,7 @@ def pretrain(
     Returns
     -------
     list of dict
-        The training loss and the duration (in seconds) of each epoch.
+        A row an epoch, as `history_` of `VisualFeaturizer`.
 
     Raises
     ------
@@ -99,10 +100,7 @@ def pretrain(
     )
     trainer.fit(_LabelledPhotos(photos, targets, preprocess, n_jobs))
     net.eval()
-    history = [
-        {"epoch": row["epoch"], "train_loss": row["train_loss"], "duration": row["dur"]}
-        for row in trainer.history
-    ]
+    history = epoch_rows(trainer)
     if not np.isfinite(history[-1]["train_loss"]):
         raise ValueError(
             f"pre-training diverged: the training loss is {history[-1]['train_loss']} after "

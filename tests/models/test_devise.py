@@ -200,10 +200,11 @@ def test_a_pickle_holds_plain_arrays_and_trains_on(clf, pets_and_trucks):
     assert copy.partial_fit(*pets_and_trucks).score(*pets_and_trucks) == 1.0
 
 
-def test_history_and_net_are_skorchs(clf):
-    assert len(clf.history_) == clf.max_epochs
-    losses = clf.history_[:, "train_loss"]
-    assert losses[0] > losses[-1]
+def test_history_has_a_row_an_epoch_and_stays_in_a_pickle(clf):
+    copy = pickle.loads(pickle.dumps(clf))
+    assert [row["epoch"] for row in copy.history_] == list(range(1, clf.max_epochs + 1))
+    assert copy.history_[0]["train_loss"] > copy.history_[-1]["train_loss"]
+    assert copy.history_ == clf.history_
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
