@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from skdevise.datasets import load_wordnet_nouns
+from skdevise.labels._array import label_array
 
 
 class Hierarchy:
@@ -265,30 +266,6 @@ class Hierarchy:
             reached = adjacency[ring].indices
             ring = np.unique(reached[~seen[reached]])
             seen[ring] = True
-
-
-def label_array(labels):
-    """Give labels as an array of their own that keeps numbers apart from text.
-
-    Parameters
-    ----------
-    labels : iterable of labels
-
-    Returns
-    -------
-    ndarray
-        Of objects, where NumPy would make text of numbers or cut labels short.
-
-    Examples
-    --------
-    >>> label_array(["1", 1])
-    array(['1', 1], dtype=object)
-    """
-    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
-    array = np.array(labels)
-    if array.ndim != 1 or array.tolist() == labels:
-        return array
-    return np.array(labels, dtype=object)
 
 
 @cache

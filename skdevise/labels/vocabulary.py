@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from skdevise.labels.hierarchy import Hierarchy, label_array
+from skdevise.labels._array import label_array
+from skdevise.labels.hierarchy import Hierarchy
 from skdevise.language.terms import check_terms
 
 _SYNSET_ID = re.compile(r"n\d{8}")

@@ -30,14 +30,14 @@ class DeViSEClassifier(
     TransformerMixin,
     BaseEstimator,
 ):
-    """Deep Visual-Semantic Embedding: a linear map from photos into a space of words.
+    r"""Deep Visual-Semantic Embedding: a linear map from photos into a space of words.
 
     Trained on photos of some labels, it answers with any labels that have a word vector: the
     candidates are given at prediction time, and nothing is retrained.
 
     The map M is trained with the hinge rank loss of the paper [1]_ (eq. 1): the true label's
-    score t_y . M v shall exceed that of each false one by `margin`, and the sum over false labels,
-    taken in random order, is cut off after the first that violates it.
+    score :math:`t_y \cdot M v` shall exceed that of each false one by `margin`, and the sum over
+    false labels, taken in random order, is cut off after the first that violates it.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ class DeViSEClassifier(
     temperature_ : float
         Of the softmax in `predict_proba`, fitted on the training samples.
     embedder_ : term embedder
-        `embedder`, or the `RandomEmbedder` that stands for None.
+        `embedder` (of one that was trained here, its `vectors_`), or the `RandomEmbedder` that stands
+        for None.
     visual_ : VisualFeaturizer
         The fitted net, if `visual` is given.
     net_ : skorch.NeuralNet
