@@ -87,8 +87,7 @@ class DeViSEClassifier(
     temperature_ : float
         Of the softmax in `predict_proba`, fitted on the training samples.
     embedder_ : term embedder
-        `embedder` (of one that was trained here, its `vectors_`), or the `RandomEmbedder` that stands
-        for None.
+        `embedder`, its `vectors_` where it has such, or the `RandomEmbedder` that stands for None.
     visual_ : VisualFeaturizer
         The fitted net, if `visual` is given.
     net_ : skorch.NeuralNet
