@@ -93,9 +93,10 @@ def hierarchical_precision_at_k(
     answers, positions = np.unique(y_top[:, :k], return_inverse=True)
     top = hierarchy.positions(answers)[positions].reshape(len(y_top), k)
     right = np.empty(top.shape, dtype=bool)
-    for i, start in enumerate(starts):
+    ends = np.cumsum(np.bincount(group))
+    for start, rows in zip(starts, np.split(group.argsort(), ends[:-1]), strict=True):
         (correct,) = hierarchy.correct_positions(start, [k], is_valid)
-        right[group == i] = np.isin(top[group == i], correct)
+        right[rows] = np.isin(top[rows], correct)
     return _average(right.mean(axis=1), y_true, sample_weight, average)
 
 
