@@ -174,14 +174,21 @@ class LabelPredictionMixin:
                 "what it holds, put its `vectors_`)."
             ) from error
         # A trained embedder may be trained anew by its owner: its vectors of today are kept.
-        embedder = getattr(embedder, "vectors_", embedder)
+        vectors = getattr(embedder, "vectors_", None)
+        embedder = vectors if hasattr(vectors, "transform") else embedder
         space = LabelSpace(self._vocabulary(classes), embedder)
-        candidates = None if self.labels is None else self._vocabulary(self.labels)
-        self._spaces = OrderedDict()
-        if candidates is not None and set(candidates.labels.tolist()) != set(classes.tolist()):
-            self._spaces[candidates] = LabelSpace(candidates, embedder)
-        # As scikit-learn's metrics expect them: in the order and of the dtype of `classes_`.
+        spaces = OrderedDict()
+        reordered = None
+        if self.labels is not None:
+            candidates = self._vocabulary(self.labels)
+            if set(candidates.labels.tolist()) == set(classes.tolist()):
+                reordered = candidates
+            else:
+                spaces[candidates] = LabelSpace(candidates, embedder)
+        # As scikit-learn's metrics expect them: in the order and of the dtype of `classes_`, even
+        # where the constructor has the training labels in another order.
         space.labels = classes
+        self._spaces, self._reordered = spaces, reordered
         self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
 
     def _vocabulary(self, labels):
@@ -195,7 +202,7 @@ class LabelPredictionMixin:
         if labels is None:
             return self.label_space_
         vocabulary = self._vocabulary(labels)
-        if is_default and set(vocabulary.labels.tolist()) == set(self.classes_.tolist()):
+        if is_default and vocabulary == self._reordered:
             return self.label_space_
         space = self._spaces.pop(vocabulary, None) or LabelSpace(vocabulary, self.embedder_)
         self._spaces[vocabulary] = space

@@ -467,6 +467,24 @@ def test_columns_follow_classes_where_the_vocabulary_has_them_in_another_order(
     clf = DeViSEClassifier(plane, labels=vocabulary, random_state=0).fit(*pets_and_trucks)
     proba = clf.predict_proba(pets_and_trucks[0])
     assert (clf.classes_[proba.argmax(axis=1)] == pets_and_trucks[1]).all()
+    given = clf.predict_proba(pets_and_trucks[0], labels=vocabulary)
+    np.testing.assert_allclose(given, proba[:, ::-1], rtol=1e-5)
+    again = pickle.loads(pickle.dumps(clf)).predict_proba(pets_and_trucks[0])
+    np.testing.assert_allclose(again, proba, rtol=1e-5)
+
+
+def test_other_constructor_labels_count_after_set_params(clf, photos):
+    clf.set_params(labels=["lorry", "lynx"])
+    assert set(clf.predict(photos)) == {"lorry", "lynx"}
+
+
+def test_an_embedder_with_an_array_of_vectors_is_asked_itself():
+    class Embedder(CountingEmbedder):
+        vectors_ = np.eye(3)
+
+    embedder = Embedder()
+    DeViSEClassifier(embedder, max_epochs=1).fit([[0, 1], [1, 0]], ["a", "b"])
+    assert embedder.n_asked == 2
 
 
 @pytest.mark.parametrize("labels", [[], ["cat", "cat"], ["cat", "gnu"]], ids=str)
