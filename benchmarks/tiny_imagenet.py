@@ -4,7 +4,7 @@ python benchmarks/tiny_imagenet.py tiny-imagenet-200-sample.tar glove-6b-100d-su
 
 Trained on `train/`, tested on `val/`. The net has seen the 200 classes (and these photos, larger)
 in its own training: the table compares what stands on the same features. Features are computed
-once, in about a quarter of an hour on two cores, and kept in --features.
+once, which took half an hour on one thread of a busy machine, and kept in --features.
 """
 
 import argparse

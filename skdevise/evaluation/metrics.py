@@ -1,5 +1,7 @@
 """How good ranked labels are: hit@k and hierarchical precision@k."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
@@ -105,6 +107,8 @@ def _check_answers(y_true, y_top, k):
     check_consistent_length(y_true, y_top)
     if not len(y_true):
         raise ValueError("There is no sample to score.")
+    if not isinstance(k, Integral):
+        raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
     if y_top.ndim != 2 or not 1 <= k <= y_top.shape[1]:
         raise ValueError(
             f"k={k} needs answers of shape (n_samples, k or more), got shape {y_top.shape}."

@@ -94,7 +94,7 @@ class Hierarchy:
         if not pairs:
             raise ValueError("A hierarchy needs at least one (parent, child) pair.")
         for pair in pairs:
-            if isinstance(pair, str) or len(pair) != 2:
+            if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
                 raise ValueError(f"An edge is a (parent, child) pair, got {pair!r}.")
         position = {}
         edges = [[position.setdefault(label, len(position)) for label in pair] for pair in pairs]

@@ -186,7 +186,10 @@ def as_vocabulary(labels, known=None):
 def _check_labels(labels):
     if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
         raise TypeError(f"Expected a sequence of labels, got {labels!r}: pass a list.")
-    array = label_array(labels)
+    try:
+        array = label_array(labels)
+    except ValueError as error:  # lists of several lengths
+        raise ValueError("Expected a one-dimensional sequence of labels, got lists.") from error
     if not array.size:
         raise ValueError("There are no labels to choose from: give at least one.")
     if array.ndim != 1:

@@ -76,6 +76,8 @@ class TermTableMixin:
         float
             Over the pairs whose terms both have vectors; the others are named in a warning.
         """
+        if not len(X):
+            raise ValueError("There are no pairs of terms to score: give at least two.")
         first, second = (check_terms(side) for side in zip(*X, strict=True))
         known = self.has_vector(first) & self.has_vector(second)
         if not known.all():

@@ -81,9 +81,12 @@ class Corpus:
 def _tokens(document):
     if isinstance(document, str):
         return words_of(document)
-    if isinstance(document, bytes):
-        raise TypeError(f"A document is text or a list of tokens, got bytes: {document[:40]!r}.")
-    return [token.lower() for token in document]
+    if not isinstance(document, bytes):
+        try:
+            return [token.lower() for token in document]
+        except (AttributeError, TypeError):
+            pass
+    raise TypeError(f"A document is text or a list of tokens, got {str(document)[:40]}.")
 
 
 def _merger(terms):

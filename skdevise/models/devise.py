@@ -218,14 +218,19 @@ class DeViSEClassifier(
         classes : array-like of shape (n_classes,), default=None
             All labels that will come; needed at the first call.
 
+        Returns
+        -------
+        self : DeViSEClassifier
+
+        Raises
+        ------
+        ValueError
+            If `classes` are missing at the first call or differ later, or y holds others.
+
         Notes
         -----
         `temperature_` is fitted on the samples of the last call. A pickle leaves out the state of
         the optimizer: after it, training goes on from the map with a fresh one.
-
-        Returns
-        -------
-        self : DeViSEClassifier
         """
         first = not hasattr(self, "coef_")
         if first and classes is None:
@@ -252,9 +257,12 @@ class DeViSEClassifier(
 
     def _check_training_set(self, X, y, reset):
         if self.visual is None:
-            _refuse_photos(X)
-            X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], reset=reset)
+            X, y = self._check_features(X, y, reset=reset)
         else:
+            if not hasattr(X, "__len__"):
+                raise ValueError(f"Images come as a sequence, got {type(X).__name__}.")
+            if y is None:
+                raise ValueError("DeViSEClassifier needs y, a label for each image, got None.")
             y = np.asarray(y)
             if y.shape != (len(X),):
                 raise ValueError(f"{len(X)} images came with labels of shape {y.shape}.")
@@ -265,6 +273,21 @@ class DeViSEClassifier(
             check_classification_targets(y)
         return X, y
 
+    def _check_features(self, X, *y, reset):
+        """Refuse what is no matrix of finite features; `y` stands there in training alone."""
+        _refuse_photos(X)
+        checked = validate_data(
+            self, X, *y, dtype=[np.float32, np.float64], reset=reset, ensure_all_finite=False
+        )
+        finite = np.isfinite(checked[0] if y else checked).all(axis=1)
+        if not finite.all():
+            # scikit-learn's own message advises other estimators.
+            raise ValueError(
+                f"X holds NaN or infinity, first in row {finite.argmin()}: leave such rows out, or "
+                "fill them in."
+            )
+        return checked
+
     def _begin(self, classes):
         """Bind the training labels to their vectors: what lacks one is refused before training."""
         if len(classes) < 2:
@@ -274,6 +297,8 @@ class DeViSEClassifier(
             )
         self._open_label_space(classes)
         self._n_features_out = self.label_space_.targets.shape[1]
+        # What breaks off from here on leaves no new classes beside the map of the old ones.
+        vars(self).pop("coef_", None)
 
     def _features(self, X):
         """Scaled features of checked samples: (n_samples, n_features)."""
@@ -330,8 +355,7 @@ class DeViSEClassifier(
         """
         check_is_fitted(self)
         if self.visual is None:
-            _refuse_photos(X)
-            X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+            X = self._check_features(X, reset=False)
         return self._project(self._features(X))
 
     def __getattr__(self, name):

@@ -178,3 +178,9 @@ def test_the_arguments_are_left_alone(tiny_tree):
     hierarchical_precision_at_k(y_true, y_top, 2, tiny_tree, LEAVES)
     assert_array_equal(y_true, before[0])
     assert_array_equal(y_top, before[1])
+
+
+@pytest.mark.parametrize("k", [1.0, "1"])
+def test_k_is_a_whole_number(k):
+    with pytest.raises(ValueError, match=f"k is a whole number of at least 1, got {k!r}"):
+        hit_at_k(["cat"], [["cat"]], k=k)

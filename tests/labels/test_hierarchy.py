@@ -283,3 +283,8 @@ def test_correct_sets_of_imagenet_have_the_known_mean_sizes(wordnet):
         for start in classes
     ]
     assert_allclose(np.mean(sizes, axis=0), [4.54, 9.48, 17.99, 33.82], atol=0.005)
+
+
+def test_edges_that_are_no_pairs_are_refused():
+    with pytest.raises(ValueError, match="pair"):
+        Hierarchy.from_edges([1, 2])

@@ -288,3 +288,8 @@ def test_pool_is_part_of_the_vocabulary():
     assert as_vocabulary(["cat"], known=first).pool == "first"
     with pytest.raises(ValueError, match="pool is 'terms', 'first' or 'mean', got 'max'"):
         LabelVocabulary(["cat"], pool="max")
+
+
+def test_lists_among_labels_are_refused():
+    with pytest.raises(ValueError, match="Expected a one-dimensional sequence of labels"):
+        LabelVocabulary([["cat", "dog"], "rat"])

@@ -38,7 +38,7 @@ def test_token_lists_are_taken_as_they_are_but_for_case():
 
 
 def test_bytes_are_refused():
-    with pytest.raises(TypeError, match="got bytes: b'a cat'"):
+    with pytest.raises(TypeError, match="got b'a cat'"):
         list(Corpus([b"a cat"]))
 
 
@@ -116,3 +116,9 @@ def test_a_string_that_is_no_file_is_refused(source):
 def test_what_is_no_text_is_refused(source):
     with pytest.raises(TypeError, match="Expected documents or the path of a text file"):
         Corpus(source)
+
+
+@pytest.mark.parametrize("document", [5, [1, 2], None])
+def test_documents_that_are_no_text_are_refused(document):
+    with pytest.raises(TypeError, match="A document is text or a list of tokens, got"):
+        list(Corpus([document]))

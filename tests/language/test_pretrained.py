@@ -388,3 +388,8 @@ def test_a_malformed_file_is_named_in_one_sentence(tmp_path, name, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file of term vectors at .*nowhere\.txt"):
         PretrainedEmbedder.load(tmp_path / "nowhere.txt")
+
+
+def test_no_pairs_to_score_are_refused():
+    with pytest.raises(ValueError, match="There are no pairs of terms to score"):
+        PretrainedEmbedder({"cat": [1, 0]}).score([], [])
