@@ -35,7 +35,8 @@ class LabelWithoutVectorError(ValueError):
         names = ", ".join(repr(str(name)) for name in self.missing)
         super().__init__(
             f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. Leave them out, "
-            "or give each a synonym that the embedder knows: LabelVocabulary(labels, terms)."
+            "give each a synonym that the embedder knows by LabelVocabulary(labels, terms), or "
+            'drop such candidates by LabelVocabulary(labels, on_missing="drop").'
         )
 
     def __reduce__(self):

@@ -1,14 +1,18 @@
 """The candidate labels of a prediction, and the terms of each."""
 
+import json
+import os
 import re
 from collections import Counter
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from skdevise.labels._array import label_array
+from skdevise.labels.coverage import label_coverage
 from skdevise.labels.hierarchy import Hierarchy
-from skdevise.language.terms import check_terms
+from skdevise.language.terms import check_terms, normalise_term
 
 _SYNSET_ID = re.compile(r"n\d{8}")
 
@@ -32,18 +36,27 @@ class LabelVocabulary:
         Where a label of several terms lies. With "terms" it is as near as the nearest of them,
         which ranks labels as the DeViSE paper does (appendix A.2); "first" lets only its first
         term with a vector count, on which it is trained; "mean" is the direction of their mean.
+    templates : sequence of str, default=None
+        Texts such as "a photo of a {}" that each term is put into; its vector is the direction of
+        the mean over them. For embedders of sentences; None means the term alone.
+    on_missing : {"error", "drop"}, default="error"
+        What becomes of candidates without a vector: an error names them, or they are left out
+        with a warning that does. Labels of training photos are never left out.
 
     Attributes
     ----------
     labels : ndarray of shape (n_labels,)
     terms : tuple of n_labels tuples of str
     pool : str
+    templates : tuple of str
+    on_missing : str
     n_labels : int
 
     Raises
     ------
     ValueError
-        If there is no label, a label twice, or a label that has no term, or no such pool.
+        If there is no label, a label twice, a label that has no term, a template without "{}", or
+        no such pool.
 
     Examples
     --------
@@ -55,9 +68,13 @@ class LabelVocabulary:
     ['cat', 'n02084071', 'okapi']
     """
 
-    def __init__(self, labels, terms=None, pool="terms"):
+    def __init__(self, labels, terms=None, pool="terms", *, templates=None, on_missing="error"):
         if pool not in ("terms", "first", "mean"):
             raise ValueError(f"pool is 'terms', 'first' or 'mean', got {pool!r}.")
+        if on_missing not in ("error", "drop"):
+            raise ValueError(f"on_missing is 'error' or 'drop', got {on_missing!r}.")
+        self.templates = _check_templates(templates)
+        self.on_missing = on_missing
         labels = _check_labels(labels)
         if terms is None or isinstance(terms, dict):
             given = terms or {}
@@ -79,7 +96,7 @@ class LabelVocabulary:
         )
 
     @classmethod
-    def from_synsets(cls, synsets, hierarchy, pool="terms"):
+    def from_synsets(cls, synsets, hierarchy, pool="terms", **options):
         """Make a vocabulary of synsets, with the terms that the hierarchy has for them.
 
         Parameters
@@ -88,6 +105,8 @@ class LabelVocabulary:
         hierarchy : Hierarchy
         pool : {"terms", "first", "mean"}, default="terms"
             As in the constructor.
+        **options
+            `templates` and `on_missing`, as in the constructor.
 
         Returns
         -------
@@ -99,31 +118,177 @@ class LabelVocabulary:
             If the hierarchy lacks one of them.
         """
         labels = _check_labels(synsets)
-        return cls(labels, [hierarchy.terms(synset) for synset in labels.tolist()], pool)
+        terms = [hierarchy.terms(synset) for synset in labels.tolist()]
+        return cls(labels, terms, pool, **options)
+
+    @classmethod
+    def from_terms(cls, terms, hierarchy, pool="terms", **options):
+        """Make a vocabulary of all the labels in a hierarchy that go by some terms.
+
+        Parameters
+        ----------
+        terms : array-like of str
+            "crane" stands for the bird, the machine, and whatever else is called so.
+        hierarchy : Hierarchy
+        pool : {"terms", "first", "mean"}, default="terms"
+            As in the constructor.
+        **options
+            `templates` and `on_missing`, as in the constructor.
+
+        Returns
+        -------
+        LabelVocabulary
+            Labels in the order of the terms, each with all the terms that the hierarchy has.
+
+        Raises
+        ------
+        ValueError
+            If the hierarchy has no label for a term; all such terms are named.
+
+        Examples
+        --------
+        >>> from skdevise import Hierarchy, LabelVocabulary
+        >>> cranes = LabelVocabulary.from_terms(["crane"], Hierarchy.wordnet())
+        >>> cranes.n_labels, cranes.terms[-1]
+        (5, ('crane',))
+        """
+        terms = check_terms(terms)
+        found = {term: hierarchy.synsets(term) for term in terms}
+        unknown = [term for term, labels in found.items() if not labels]
+        if unknown:
+            raise ValueError(
+                f"The hierarchy has no label for {unknown}: leave them out, or write them as it "
+                "does."
+            )
+        labels = dict.fromkeys(label for own in found.values() for label in own)
+        return cls.from_synsets(list(labels), hierarchy, pool, **options)
 
     @property
     def n_labels(self):
         """How many labels there are: int."""
         return len(self.labels)
 
+    def labels_of(self, term):
+        """Name the labels that go by a term.
+
+        Parameters
+        ----------
+        term : str
+            In any case, with "_" and " " the same.
+
+        Returns
+        -------
+        tuple of labels
+            In their order; empty if there is none.
+        """
+        return tuple(self._labels_of.get(normalise_term(term), ()))
+
+    @cached_property
+    def _labels_of(self):
+        labels_of = {}
+        for label, terms in zip(self.labels.tolist(), self.terms, strict=True):
+            for term in dict.fromkeys(map(normalise_term, terms)):
+                labels_of.setdefault(term, []).append(label)
+        return labels_of
+
+    def coverage(self, embedder):
+        """Report which labels an embedder has vectors for.
+
+        Parameters
+        ----------
+        embedder : fitted term embedder
+
+        Returns
+        -------
+        Coverage
+            Its `as_term`, `composed` and `missing` name the labels.
+        """
+        return label_coverage(self, embedder)
+
+    def save(self, path):
+        """Write the vocabulary as JSON.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
+        path = Path(path)
+        content = {
+            "labels": self.labels.tolist(),
+            "terms": self.terms,
+            "pool": self.pool,
+            "templates": self.templates,
+            "on_missing": self.on_missing,
+        }
+        # Beside it first: what breaks off leaves the file of before.
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        LabelVocabulary
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it holds no vocabulary.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(content.pop("labels"), **content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{str(path)!r} holds no LabelVocabulary: {error}") from error
+
     def __or__(self, other):
-        """Labels of both; of those in both, and of the pools, the left one counts."""
-        # Sets, as NumPy would compare numbers with text by turning them into text.
-        terms = dict(zip(self.labels.tolist(), self.terms, strict=True))
-        other = as_vocabulary(other)
-        for label, own in zip(other.labels.tolist(), other.terms, strict=True):
-            terms.setdefault(label, own)
-        return LabelVocabulary(terms, terms, self.pool)
+        """Labels of both; of those in both, and of all options, the left one's count."""
+        # Dicts, as NumPy would compare numbers with text by turning them into text.
+        own, others = self._terms_of, as_vocabulary(other)._terms_of
+        return self._with(own | {label: others[label] for label in others if label not in own})
+
+    def __and__(self, other):
+        """Labels that are in both, with the terms and options of the left one."""
+        kept = as_vocabulary(other)._terms_of
+        return self._with({label: own for label, own in self._terms_of.items() if label in kept})
+
+    def __sub__(self, other):
+        """Labels that are not among the others."""
+        gone = as_vocabulary(other)._terms_of
+        kept = {label: own for label, own in self._terms_of.items() if label not in gone}
+        return self._with(kept)
 
     def __ror__(self, other):
         return as_vocabulary(other) | self
 
-    def __sub__(self, other):
-        """Labels that are not among the others."""
-        gone = set(as_vocabulary(other).labels.tolist())
-        own = zip(self.labels.tolist(), self.terms, strict=True)
-        terms = {label: terms for label, terms in own if label not in gone}
-        return LabelVocabulary(terms, terms, self.pool)
+    def __rand__(self, other):
+        return as_vocabulary(other) & self
+
+    def __rsub__(self, other):
+        return as_vocabulary(other) - self
+
+    @property
+    def _terms_of(self):
+        return dict(zip(self.labels.tolist(), self.terms, strict=True))
+
+    @property
+    def _options(self):
+        return {"pool": self.pool, "templates": self.templates, "on_missing": self.on_missing}
+
+    def _with(self, terms):
+        return LabelVocabulary(terms, terms, **self._options)
 
     def __eq__(self, other):
         if not isinstance(other, LabelVocabulary):
@@ -140,7 +305,8 @@ class LabelVocabulary:
 
     @cached_property
     def _key(self):
-        return self.labels.dtype.str, tuple(self.labels.tolist()), self.terms, self.pool
+        options = tuple(self._options.values())
+        return self.labels.dtype.str, tuple(self.labels.tolist()), self.terms, options
 
     def __repr__(self):
         shown = ", ".join(repr(label) for label in self.labels[:3].tolist())
@@ -149,7 +315,7 @@ class LabelVocabulary:
 
     def __reduce__(self):
         # An array that is unpickled as it stands can be written to.
-        return LabelVocabulary, (self.labels, self.terms, self.pool)
+        return _rebuild, (self.labels, self.terms, self._options)
 
     def __sklearn_clone__(self):
         return self
@@ -162,7 +328,7 @@ def as_vocabulary(labels, known=None):
     ----------
     labels : LabelVocabulary or array-like of shape (n_labels,)
     known : LabelVocabulary, default=None
-        Where labels that come without terms have theirs from, if it has them, and their pool.
+        Where labels that come without terms have theirs from, if it has them, and all options.
 
     Returns
     -------
@@ -178,9 +344,13 @@ def as_vocabulary(labels, known=None):
     labels = _check_labels(labels)
     if known is None:
         return LabelVocabulary(labels)
-    given = dict(zip(known.labels.tolist(), known.terms, strict=True))
+    given = known._terms_of
     given = {label: given[label] for label in labels.tolist() if label in given}
-    return LabelVocabulary(labels, given, known.pool)
+    return LabelVocabulary(labels, given, **known._options)
+
+
+def _rebuild(labels, terms, options):
+    return LabelVocabulary(labels, terms, **options)
 
 
 def _check_labels(labels):
@@ -203,6 +373,18 @@ def _check_labels(labels):
             f"Each label can be a candidate only once; given several times: {repeated}."
         )
     return array
+
+
+def _check_templates(templates):
+    if isinstance(templates, str):
+        raise TypeError(f"templates is a list of texts, got {templates!r}: write [{templates!r}].")
+    templates = tuple(templates or ())
+    for template in templates:
+        if not isinstance(template, str) or template.count("{}") != 1:
+            raise ValueError(f'A template is a text with one "{{}}" in it, got {template!r}.')
+        if set(template.replace("{}", "")) & set("{}"):
+            raise ValueError(f'A template has no braces but one "{{}}", got {template!r}.')
+    return templates
 
 
 def _check_label_terms(label, terms):

@@ -214,6 +214,20 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         """
         return self._embed(check_terms(terms))[1]
 
+    def has_term(self, terms):
+        """Tell which terms are in the table, not composed of words.
+
+        Parameters
+        ----------
+        terms : array-like of str
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_terms,)
+        """
+        row_of = self._table[2]
+        return np.array([self._row(term, row_of) >= 0 for term in check_terms(terms)], dtype=bool)
+
     def transform(self, X):
         """Give each term its unit vector.
 

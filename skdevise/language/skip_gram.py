@@ -221,6 +221,20 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.vectors_.has_vector(terms)
 
+    def has_term(self, terms):
+        """Tell which terms are in the lexicon, not composed of words.
+
+        Parameters
+        ----------
+        terms : array-like of str
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_terms,)
+        """
+        check_is_fitted(self)
+        return self.vectors_.has_term(terms)
+
     def transform(self, X):
         """Give each term its unit vector.
 

@@ -3,6 +3,8 @@
 import warnings
 from collections import OrderedDict
 from copy import copy
+from numbers import Integral, Real
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -11,11 +13,14 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 from sklearn.utils import get_tags
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise.labels.search import SEARCH_METHODS
 from skdevise.labels.space import LabelSpace
 from skdevise.labels.vocabulary import LabelVocabulary, as_vocabulary
 from skdevise.language import RandomEmbedder
+from skdevise.models.hubness import hub_offsets
 
 # Label sets that stay embedded and indexed between calls.
 _N_SPACES_KEPT = 8
@@ -27,12 +32,22 @@ _N_CALIBRATION_ROWS = 1_000
 class LabelPredictionMixin:
     """Answers of any estimator that places its samples in the label space.
 
-    The estimator has `transform`, which gives unit rows; its constructor has `embedder` and
-    `labels`; its `fit` sets `classes_`, calls `_open_label_space`, and at last `_fit_temperature`.
+    The estimator has `transform`, which gives unit rows; its constructor has `embedder`, `labels`
+    and the parameters of `_prediction_constraints`; its `fit` sets `classes_`, calls
+    `_open_label_space`, and at last `_calibrate`.
 
     Every method takes `labels`, the candidates of this one call: None (the constructor's
-    `labels`, or else the training labels), any sequence of labels, or a `LabelVocabulary`.
+    `labels`, or else the training labels), any sequence of labels, a `LabelVocabulary`, or a
+    `LabelSpace` made before.
     """
+
+    _prediction_constraints = {
+        "labels": ["array-like", LabelVocabulary, None],
+        "search": [StrOptions({"auto", *SEARCH_METHODS})],
+        "expand": [Interval(Integral, 1, None, closed="left")],
+        "seen_penalty": [Interval(Real, None, None, closed="neither")],
+        "hubness": [StrOptions({"csls", "inverted_softmax"}), None],
+    }
 
     # With metadata routing, `labels` reaches the final step of a Pipeline without a set_*_request.
     __metadata_request__predict = {"labels": True}
@@ -85,9 +100,9 @@ class LabelPredictionMixin:
         LabelWithoutVectorError
             If candidates have no vector; it names them all.
         """
-        space = self._label_space(labels)
+        space = self.label_space(labels)
         space.check_k(k)
-        top, scores = space.top_k(self._points(X), k)
+        top, scores = space.top_k(self._points(X), k, self._offsets(space))
         return (top, scores) if return_scores else top
 
     def decision_function(self, X, labels=None):
@@ -107,7 +122,7 @@ class LabelPredictionMixin:
             two of them, it is by scikit-learn's convention of shape (n_samples,): the similarity
             with the second less that with the first.
         """
-        scores = self._label_space(labels).scores(self._points(X))
+        scores = self._scores(X, labels)
         if labels is None and self.labels is None and scores.shape[1] == 2:
             return scores[:, 1] - scores[:, 0]
         return scores
@@ -127,8 +142,7 @@ class LabelPredictionMixin:
         ndarray of shape (n_samples, n_labels)
             Columns in the order of the candidates.
         """
-        scores = self._label_space(labels).scores(self._points(X))
-        return softmax(scores / self.temperature_, axis=1)
+        return softmax(self._scores(X, labels) / self.temperature_, axis=1)
 
     def score(self, X, y, sample_weight=None, labels=None):
         """Share of samples whose nearest label is the true one: hit@1.
@@ -149,13 +163,34 @@ class LabelPredictionMixin:
         float
         """
         y_pred = self.predict(X, labels)
-        if not np.isin(y, self._label_space(labels).labels).any():
+        if not np.isin(y, self.label_space(labels).labels).any():
             warnings.warn(
                 "None of the true labels is among the candidates, so that no answer can be right: "
                 "give `labels` to the constructor or to a scorer.",
                 stacklevel=2,
             )
         return accuracy_score(y, y_pred, sample_weight=sample_weight)
+
+    def _scores(self, X, labels):
+        space = self.label_space(labels)
+        scores = space.scores(self._points(X))
+        offsets = self._offsets(space)
+        return scores if offsets is None else scores - offsets.astype(scores.dtype)
+
+    def _offsets(self, space):
+        """What is taken off the scores of each label: None where no correction is asked for."""
+        if self.hubness is None and not self.seen_penalty:
+            return None
+        offsets = self.seen_penalty * np.isin(space.labels, self.classes_)
+        if self.hubness is None:
+            return offsets
+        # Kept as long as the space: for one sample they cost more than its answer.
+        kept = vars(self).setdefault("_hub_offsets", WeakKeyDictionary()).setdefault(space, {})
+        if self.hubness not in kept:
+            kept[self.hubness] = hub_offsets(
+                space, self.reference_points_, self.hubness, self.temperature_
+            )
+        return offsets + kept[self.hubness]
 
     def _points(self, X):
         # set_output turns what `transform` returns into a table.
@@ -176,7 +211,12 @@ class LabelPredictionMixin:
         # A trained embedder may be trained anew by its owner: its vectors of today are kept.
         vectors = getattr(embedder, "vectors_", None)
         embedder = vectors if hasattr(vectors, "transform") else embedder
-        space = LabelSpace(self._vocabulary(classes), embedder)
+        # What the candidates may drop, training cannot do without.
+        training = self._vocabulary(classes)
+        training = LabelVocabulary(
+            classes, training.terms, training.pool, templates=training.templates
+        )
+        space = LabelSpace(training, embedder, self.search, self.expand)
         spaces = OrderedDict()
         reordered = None
         if self.labels is not None:
@@ -184,7 +224,9 @@ class LabelPredictionMixin:
             if set(candidates.labels.tolist()) == set(classes.tolist()):
                 reordered = candidates
             else:
-                spaces[candidates] = LabelSpace(candidates, embedder)
+                spaces[self._key(candidates)] = LabelSpace(
+                    candidates, embedder, self.search, self.expand
+                )
         # As scikit-learn's metrics expect them: in the order and of the dtype of `classes_`, even
         # where the constructor has the training labels in another order.
         space.labels = classes
@@ -195,8 +237,33 @@ class LabelPredictionMixin:
         known = self.labels if isinstance(self.labels, LabelVocabulary) else None
         return as_vocabulary(labels, known=known)
 
-    def _label_space(self, labels):
+    def label_space(self, labels=None):
+        """Give the candidates as they lie in the label space, embedded and indexed.
+
+        Parameters
+        ----------
+        labels : LabelVocabulary, LabelSpace or array-like of shape (n_labels,), default=None
+            The candidates, as in `predict`.
+
+        Returns
+        -------
+        LabelSpace
+            It says which `search` is in use, tells the index's `recall`, and can be saved, to be
+            passed as `labels` later.
+
+        Raises
+        ------
+        ValueError
+            If a `LabelSpace` is given whose vectors are not as long as the classifier's.
+        """
         check_is_fitted(self)
+        if isinstance(labels, LabelSpace):
+            if labels.vector_size != self.label_space_.vector_size:
+                raise ValueError(
+                    f"The label space is {labels.vector_size}-d, the classifier answers in "
+                    f"{self.label_space_.vector_size}-d: make it with the same embedder."
+                )
+            return labels
         is_default = labels is None
         labels = self.labels if is_default else labels
         if labels is None:
@@ -204,19 +271,31 @@ class LabelPredictionMixin:
         vocabulary = self._vocabulary(labels)
         if is_default and vocabulary == self._reordered:
             return self.label_space_
-        space = self._spaces.pop(vocabulary, None) or LabelSpace(vocabulary, self.embedder_)
-        self._spaces[vocabulary] = space
+        key = self._key(vocabulary)
+        space = self._spaces.pop(key, None) or LabelSpace(
+            vocabulary, self.embedder_, self.search, self.expand
+        )
+        self._spaces[key] = space
         if len(self._spaces) > _N_SPACES_KEPT:
             self._spaces.popitem(last=False)
         return space
 
-    def _fit_temperature(self, points, targets):
-        """Fit the softmax's temperature on training samples, by maximum likelihood.
+    def _key(self, vocabulary):
+        return vocabulary, self.search, self.expand
 
-        Bounded, as samples that are all told apart would drive it to zero.
+    def _calibrate(self, points, targets):
+        """Keep training samples' points, and fit the softmax's temperature on them.
+
+        By maximum likelihood; bounded, as samples all told apart would drive it to zero.
         """
-        scores = self.label_space_.scores(points)
-        true = scores[np.arange(len(points)), targets]
+        self.reference_points_ = points
+        vars(self).pop("_hub_offsets", None)
+        self.temperature_ = 1.0
+        known = np.flatnonzero(targets >= 0)
+        if not len(known):
+            return  # A classifier that was trained before may answer with other labels.
+        scores = self.label_space_.scores(points[known])
+        true = scores[np.arange(len(known)), targets[known]]
 
         def loss(inverse):
             return logsumexp(inverse * scores, axis=1).mean() - inverse * true.mean()
@@ -236,6 +315,7 @@ class LabelPredictionMixin:
         state = super().__getstate__().copy()
         if "_spaces" in state:
             state["_spaces"] = OrderedDict()
+        state.pop("_hub_offsets", None)
         return state
 
 

@@ -18,7 +18,6 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise.labels import LabelVocabulary
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
 
 
@@ -46,6 +45,16 @@ class ConSEClassifier(
     labels : LabelVocabulary or array-like of labels, default=None
         The candidates where a method is given none; None means the training labels. A vocabulary
         also gives the training labels and those of later calls their terms.
+    search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
+        How the nearest terms are found; "auto" is exact below 100,000 terms. See `LabelSpace`.
+    expand : int, default=4
+        The k nearest labels are sought among the terms of `expand` * k places (A.2).
+    seen_penalty : float, default=0
+        Taken off the scores of training labels where others compete with them: they would win
+        nearly always (calibrated stacking [2]_). `tune_seen_penalty` chooses it.
+    hubness : {"csls", "inverted_softmax"}, default=None
+        Correct the scores of labels that are near to everything, by how near they are to the
+        training samples.
 
     Attributes
     ----------
@@ -64,6 +73,8 @@ class ConSEClassifier(
     ----------
     .. [1] Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings",
        ICLR 2014.
+    .. [2] Chao et al., "An empirical study and analysis of generalized zero-shot learning for
+       object recognition in the wild", ECCV 2016 (eq. 3).
 
     Examples
     --------
@@ -79,14 +90,29 @@ class ConSEClassifier(
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
         "embedder": [HasMethods("transform"), None],
         "n_top": [Interval(Integral, 1, None, closed="left")],
-        "labels": ["array-like", LabelVocabulary, None],
+        **LabelPredictionMixin._prediction_constraints,
     }
 
-    def __init__(self, classifier=None, embedder=None, *, n_top=10, labels=None):
+    def __init__(
+        self,
+        classifier=None,
+        embedder=None,
+        *,
+        n_top=10,
+        labels=None,
+        search="auto",
+        expand=4,
+        seen_penalty=0.0,
+        hubness=None,
+    ):
         self.classifier = classifier
         self.embedder = embedder
         self.n_top = n_top
         self.labels = labels
+        self.search = search
+        self.expand = expand
+        self.seen_penalty = seen_penalty
+        self.hubness = hubness
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
@@ -120,16 +146,13 @@ class ConSEClassifier(
             vars(self).pop(name, None)
             if hasattr(self.classifier_, name):
                 setattr(self, name, getattr(self.classifier_, name))
-        self._n_features_out = self.label_space_.targets.shape[1]
+        self._n_features_out = self.label_space_.vector_size
         position = {label: i for i, label in enumerate(self.classes_.tolist())}
         targets = np.array([position.get(label, -1) for label in y.tolist()])
-        rows = np.flatnonzero(targets >= 0)
-        rows = rows[calibration_rows(len(rows))]
-        self.temperature_ = 1.0
-        if len(rows):
-            self._fit_temperature(
-                self._points(_safe_indexing(indexable(X)[0], rows)), targets[rows]
-            )
+        rows = calibration_rows(len(y))
+        self.temperature_ = 1.0  # Fitted from here on: `transform` can be asked.
+        points = self._points(_safe_indexing(indexable(X)[0], rows))
+        self._calibrate(points, targets[rows])
         return self
 
     def transform(self, X):

@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._history import epoch_rows
 from skdevise._random import draw_seed
-from skdevise.labels import LabelVocabulary
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
 
 
@@ -61,6 +60,16 @@ class DeViSEClassifier(
     labels : LabelVocabulary or array-like of labels, default=None
         The candidates where a method is given none; None means the training labels. A vocabulary
         also gives the training labels and those of later calls their terms.
+    search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
+        How the nearest terms are found; "auto" is exact below 100,000 terms. See `LabelSpace`.
+    expand : int, default=4
+        The k nearest labels are sought among the terms of `expand` * k places (A.2).
+    seen_penalty : float, default=0
+        Taken off the scores of training labels where others compete with them: they would win
+        nearly always (calibrated stacking [2]_). `tune_seen_penalty` chooses it.
+    hubness : {"csls", "inverted_softmax"}, default=None
+        Correct the scores of labels that are near to everything, by how near they are to the
+        training samples.
     max_epochs : int, default=30
         Passes over the training samples.
     lr : float, default=0.02
@@ -88,6 +97,10 @@ class DeViSEClassifier(
         Of the softmax in `predict_proba`, fitted on the training samples.
     embedder_ : term embedder
         `embedder`, its `vectors_` where it has such, or the `RandomEmbedder` that stands for None.
+    label_space_ : LabelSpace
+        The training labels, embedded.
+    reference_points_ : ndarray of shape (n_points, vector_size)
+        Where training samples lie, up to a thousand: what `hubness` is judged by.
     visual_ : VisualFeaturizer
         The fitted net, if `visual` is given.
     net_ : skorch.NeuralNet
@@ -108,6 +121,8 @@ class DeViSEClassifier(
     References
     ----------
     .. [1] Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013.
+    .. [2] Chao et al., "An empirical study and analysis of generalized zero-shot learning for
+       object recognition in the wild", ECCV 2016 (eq. 3).
 
     Examples
     --------
@@ -131,7 +146,7 @@ class DeViSEClassifier(
             Interval(Integral, 1, None, closed="left"),
         ],
         "feature_scaling": [StrOptions({"l2", "none"})],
-        "labels": ["array-like", LabelVocabulary, None],
+        **LabelPredictionMixin._prediction_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "optimizer": [StrOptions({"adagrad", "adam", "sgd"}), callable],
@@ -152,6 +167,10 @@ class DeViSEClassifier(
         negatives="first_violation",
         feature_scaling="l2",
         labels=None,
+        search="auto",
+        expand=4,
+        seen_penalty=0.0,
+        hubness=None,
         max_epochs=30,
         lr=0.02,
         optimizer="adagrad",
@@ -168,6 +187,10 @@ class DeViSEClassifier(
         self.negatives = negatives
         self.feature_scaling = feature_scaling
         self.labels = labels
+        self.search = search
+        self.expand = expand
+        self.seen_penalty = seen_penalty
+        self.hubness = hubness
         self.max_epochs = max_epochs
         self.lr = lr
         self.optimizer = optimizer
@@ -296,7 +319,7 @@ class DeViSEClassifier(
                 f"Ranking needs false labels, but all samples are of one class: {only!r}."
             )
         self._open_label_space(classes)
-        self._n_features_out = self.label_space_.targets.shape[1]
+        self._n_features_out = self.label_space_.vector_size
         # What breaks off from here on leaves no new classes beside the map of the old ones.
         vars(self).pop("coef_", None)
 
@@ -334,7 +357,7 @@ class DeViSEClassifier(
             raise ValueError(f"Training diverged: lower lr={self.lr}.")
         self.coef_, self.history_ = coef, epoch_rows(self.net_)
         rows = calibration_rows(len(features))
-        self._fit_temperature(self._project(features[rows]), targets[rows])
+        self._calibrate(self._project(features[rows]), targets[rows])
         return self
 
     def _project(self, features):

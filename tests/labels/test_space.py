@@ -9,7 +9,6 @@ from sklearn.preprocessing import normalize
 
 from skdevise import LabelVocabulary, PretrainedEmbedder, RandomEmbedder
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.labels import space as space_module
 from skdevise.labels.space import LabelSpace
 
 
@@ -103,37 +102,80 @@ def rank_by_terms(vocabulary, embedder, point, k):
     return answers[:k]
 
 
-@settings(deadline=None, max_examples=50)
-@given(spaces())
-def test_it_ranks_labels_as_appendix_a2_expands_terms(example):
+@settings(deadline=None, max_examples=100)
+@given(spaces(), st.integers(1, 5))
+def test_it_ranks_labels_as_appendix_a2_expands_terms(example, expand):
     vocabulary, seed, k = example
     embedder = RandomEmbedder(vector_size=5, random_state=seed)
     points = normalize(np.random.default_rng(seed).standard_normal((4, 5)))
-    labels, scores = LabelSpace(vocabulary, embedder).top_k(points, k)
+    labels, scores = LabelSpace(vocabulary, embedder, expand=expand).top_k(points, k)
     assert labels.tolist() == [rank_by_terms(vocabulary, embedder, point, k) for point in points]
     assert (np.diff(scores, axis=1) <= 0).all()
 
 
-@pytest.mark.parametrize("block_bytes", [1, 100, 1_000])
-def test_blocks_of_any_size_give_the_same_answers(monkeypatch, block_bytes):
-    rng = np.random.default_rng(0)
-    found = LabelSpace(LabelVocabulary(range(10)), RandomEmbedder(vector_size=8))
-    points = normalize(rng.standard_normal((33, 8))).astype(np.float32)
-    labels, scores = found.top_k(points, k=3)
-    monkeypatch.setattr(space_module, "_BLOCK_BYTES", block_bytes)
-    blocked_labels, blocked_scores = found.top_k(points, k=3)
-    assert_array_equal(blocked_labels, labels)
-    assert_allclose(blocked_scores, scores, rtol=1e-5)
+@settings(deadline=None, max_examples=50)
+@given(spaces(), st.sampled_from(["terms", "first", "mean"]))
+def test_the_search_agrees_with_the_scores(example, pool):
+    vocabulary, seed, k = example
+    vocabulary = LabelVocabulary(vocabulary.labels, vocabulary.terms, pool)
+    space = LabelSpace(vocabulary, RandomEmbedder(vector_size=5, random_state=seed))
+    points = normalize(np.random.default_rng(seed).standard_normal((4, 5)))
+    all_scores = space.scores(points)
+    labels, scores = space.top_k(points, k)
+    # Labels are their own positions, and of equally near ones the first comes first.
+    assert_array_equal(labels, np.argsort(-all_scores, axis=1, kind="stable")[:, :k])
+    assert_allclose(scores, np.take_along_axis(all_scores, labels, axis=1))
 
 
-def test_blocks_keep_to_the_budget(monkeypatch, vehicles):
-    # Five term columns of four bytes each: 60 bytes hold three rows.
-    monkeypatch.setattr(space_module, "_BLOCK_BYTES", 60)
-    sizes = []
-    scores = vehicles.scores
-    monkeypatch.setattr(vehicles, "scores", lambda rows: sizes.append(len(rows)) or scores(rows))
-    vehicles.top_k(np.ones((8, 2), dtype=np.float32), k=1)
-    assert sizes == [3, 3, 2]
+def test_the_search_widens_until_k_labels_are_found():
+    # "head" names labels 0 to 8; with expand=1 the two nearest terms name nine labels, ten asked.
+    terms = [["head"]] * 9 + [["chief"], ["tail"]]
+    embedder = PretrainedEmbedder({"head": [1, 0], "chief": [0.9, 0.1], "tail": [-1, 0]})
+    space = LabelSpace(LabelVocabulary(range(11), terms), embedder, expand=1)
+    labels, scores = space.top_k(np.array([[1.0, 0.0]]), k=11)
+    assert labels.tolist() == [list(range(11))]
+    assert_allclose(scores[0, [0, 8, 10]], [1, 1, -1])
+
+
+def test_offsets_are_taken_off_before_labels_are_ranked(vehicles):
+    # To car, taxi and bus: 1, 1 and 0.8.
+    points = np.array([[0, 1]], dtype=np.float32)
+    labels, scores = vehicles.top_k(points, k=2, offsets=np.array([0.5, 0.3, 0.0]))
+    assert labels.tolist() == [["bus", "taxi"]]
+    assert_allclose(scores, [[0.8, 0.7]])
+
+
+def test_labels_without_a_vector_can_be_dropped():
+    vocabulary = LabelVocabulary(["cat", "gerenuk", "okapi"], on_missing="drop")
+    embedder = PretrainedEmbedder({"okapi": [0, 1], "cat": [1, 0]})
+    with pytest.warns(UserWarning, match="1 of 3 labels have no vector.*'gerenuk'"):
+        space = LabelSpace(vocabulary, embedder)
+    assert space.labels.tolist() == ["cat", "okapi"]
+    assert_array_equal(space.scores(np.eye(2)), np.eye(2))
+    with pytest.raises(LabelWithoutVectorError):
+        LabelSpace(LabelVocabulary(["gerenuk"], on_missing="drop"), embedder)
+
+
+def test_templates_are_averaged():
+    embedder = PretrainedEmbedder({"a cat": [1, 0], "my cat": [0, 1], "a dog": [1, 0]})
+    space = LabelSpace(LabelVocabulary(["cat"], templates=["a {}", "my {}"]), embedder)
+    assert_allclose(space.targets, [[0.5**0.5, 0.5**0.5]])
+    with pytest.raises(LabelWithoutVectorError, match="'dog'"):
+        LabelSpace(LabelVocabulary(["dog"], templates=["a {}", "my {}"]), embedder)
+
+
+@pytest.mark.parametrize("search", ["exact", "hnsw", "tree", "lsh"])
+@pytest.mark.parametrize("mmap", [True, False])
+def test_a_space_can_be_saved(tmp_path, search, mmap):
+    if search in ("hnsw", "lsh"):
+        pytest.importorskip("faiss")
+    space = LabelSpace(LabelVocabulary(range(50)), RandomEmbedder(8), search=search)
+    points = RandomEmbedder(8, random_state=1).transform(range(7))
+    space.save(tmp_path / "space.joblib")
+    loaded = LabelSpace.load(tmp_path / "space.joblib", mmap=mmap)
+    assert repr(loaded) == repr(space) == f"LabelSpace(50 labels, 50 terms, 8-d, search={search!r})"
+    assert_array_equal(loaded.top_k(points, 4)[0], space.top_k(points, 4)[0])
+    assert 0.9 <= loaded.recall(points, 5) <= 1
 
 
 def test_pool_says_which_terms_count():
