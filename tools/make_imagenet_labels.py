@@ -1,5 +1,7 @@
 """Make skdevise/datasets/data/imagenet_labels.npz from two lists of synset ids.
 
+The hops of the zero-shot sets are counted by the package itself, in the graph of fall 2011.
+
 python tools/make_imagenet_labels.py ilsvrc2012-wnids.txt imagenet-fall11-wnids.txt
 """
 
@@ -8,11 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from skdevise import Hierarchy, datasets
+
 DATA = Path(__file__).parents[1] / "skdevise" / "datasets" / "data"
 
 
 def read_offsets(path):
     return np.array([int(synset.removeprefix("n")) for synset in path.read_text().split()])
+
+
+def count_hops(farthest=3):
+    """Edges up and down from the nearest of the 1,000 to each of the 21,841, cut at `farthest`."""
+    labels = datasets.load_imagenet_labels()
+    graph = Hierarchy.wordnet("imagenet-fall11")
+    hops = np.full(len(labels.fall11), farthest, dtype=np.uint8)
+    for edges in reversed(range(farthest)):
+        hops[np.isin(labels.fall11, list(graph.within_hops(labels.ilsvrc2012, edges)))] = edges
+    return hops
 
 
 def main():
@@ -21,7 +35,9 @@ def main():
     parser.add_argument("fall11", type=Path, help="the 21,841 ids, one a line")
     paths = vars(parser.parse_args())
     labels = {name: read_offsets(path).astype(np.int32) for name, path in paths.items()}
-    np.savez_compressed(DATA / "imagenet_labels.npz", **labels)
+    table = DATA / "imagenet_labels.npz"
+    np.savez_compressed(table, **labels)
+    np.savez_compressed(table, **labels, hops=count_hops())
     print({name: len(offsets) for name, offsets in labels.items()})
 
 

@@ -23,7 +23,7 @@ def read_table(name):
     Examples
     --------
     >>> sorted(read_table("imagenet_labels"))
-    ['fall11', 'ilsvrc2012']
+    ['fall11', 'hops', 'ilsvrc2012']
     """
     with (_DATA / f"{name}.npz").open("rb") as file, np.load(file) as table:
         return {key: table[key] for key in table.files}

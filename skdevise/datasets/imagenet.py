@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skdevise.datasets._bundled import read_descr, read_table, synset_ids
 from skdevise.datasets._features import features_bunch, unpack_features
@@ -41,6 +41,46 @@ def load_imagenet_labels():
         fall11=synset_ids(table["fall11"]),
         DESCR=read_descr("imagenet_labels"),
     )
+
+
+# Edges from the nearest of the thousand; names count the nodes on the way.
+_MOST_HOPS = {"2-hop": 1, "3-hop": 2, "all": 3}
+
+
+@validate_params({"name": [StrOptions({*_MOST_HOPS, "1k"})]}, prefer_skip_nested_validation=True)
+def load_zero_shot_split(name):
+    """Load the labels of a zero-shot test on ImageNet, as the DeViSE paper's table 2 has them.
+
+    Parameters
+    ----------
+    name : {"2-hop", "3-hop", "all", "1k"}
+        The labels of the fall 2011 release that are parents or children of one of the thousand
+        classes of ILSVRC-2012 ("2-hop"), those and their next relatives, siblings among them
+        ("3-hop"), or all but the thousand ("all"); or the thousand themselves ("1k").
+
+    Returns
+    -------
+    split : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        labels : list of str
+            WordNet 3.0 ids, sorted: 1,549, 7,860, 20,842 or 1,000 of them.
+        DESCR : str
+            Source, licence and citation.
+
+    Examples
+    --------
+    >>> from skdevise.datasets import load_zero_shot_split
+    >>> len(load_zero_shot_split("2-hop").labels), len(load_zero_shot_split("3-hop").labels)
+    (1549, 7860)
+    """
+    table = read_table("imagenet_labels")
+    if name == "1k":
+        offsets = table["ilsvrc2012"]
+    else:
+        hops = table["hops"]
+        offsets = table["fall11"][(hops > 0) & (hops <= _MOST_HOPS[name])]
+    return Bunch(labels=sorted(synset_ids(offsets).tolist()), DESCR=read_descr("imagenet_labels"))
 
 
 @validate_params(

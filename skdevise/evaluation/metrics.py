@@ -94,11 +94,8 @@ def hierarchical_precision_at_k(
     starts = hierarchy.positions(true_labels)
     answers, positions = np.unique(y_top[:, :k], return_inverse=True)
     top = hierarchy.positions(answers)[positions].reshape(len(y_top), k)
-    right = np.empty(top.shape, dtype=bool)
-    ends = np.cumsum(np.bincount(group))
-    for start, rows in zip(starts, np.split(group.argsort(), ends[:-1]), strict=True):
-        (correct,) = hierarchy.correct_positions(start, [k], is_valid)
-        right[rows] = np.isin(top[rows], correct)
+    near = hierarchy.neighbourhoods(starts, k, is_valid)
+    right = near[group[:, None], top].toarray() & is_valid[top]
     return _average(right.mean(axis=1), y_true, sample_weight, average)
 
 

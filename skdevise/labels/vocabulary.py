@@ -149,8 +149,8 @@ class LabelVocabulary:
         --------
         >>> from skdevise import Hierarchy, LabelVocabulary
         >>> cranes = LabelVocabulary.from_terms(["crane"], Hierarchy.wordnet())
-        >>> cranes.n_labels, cranes.terms[-1]
-        (5, ('crane',))
+        >>> cranes.terms[0], cranes.terms[2]
+        (('crane',), ('Grus', 'Crane'))
         """
         terms = check_terms(terms)
         found = {term: hierarchy.synsets(term) for term in terms}

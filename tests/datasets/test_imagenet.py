@@ -1,8 +1,16 @@
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skdevise.datasets import load_imagenet_features, load_imagenet_labels, load_wordnet_nouns
+from skdevise import Hierarchy
+from skdevise.datasets import (
+    load_imagenet_features,
+    load_imagenet_labels,
+    load_wordnet_nouns,
+    load_zero_shot_split,
+)
 
 
 def test_labels_are_counted_as_published():
@@ -61,3 +69,28 @@ def test_features_as_pair_and_as_frame():
     assert_array_equal(framed.data.to_numpy(), X)
     assert_array_equal(framed.target.to_numpy(), y)
     assert framed.data.columns.tolist() == features.feature_names
+
+
+@pytest.mark.parametrize(
+    ("name", "n_labels"), [("2-hop", 1_549), ("3-hop", 7_860), ("all", 20_842), ("1k", 1_000)]
+)
+def test_zero_shot_sets_have_the_known_sizes(name, n_labels):
+    labels = load_zero_shot_split(name).labels
+    assert len(set(labels)) == n_labels
+    assert labels == sorted(labels)
+    assert all(re.fullmatch(r"n\d{8}", label) for label in labels)
+    seen = set(load_imagenet_labels().ilsvrc2012.tolist())
+    assert set(labels) == seen if name == "1k" else not seen & set(labels)
+
+
+@pytest.mark.parametrize(("name", "edges"), [("2-hop", 1), ("3-hop", 2)])
+def test_zero_shot_sets_are_counted_up_and_down_in_the_graph_of_fall_2011(name, edges):
+    names = load_imagenet_labels()
+    near = Hierarchy.wordnet("imagenet-fall11").within_hops(names.ilsvrc2012, edges)
+    unseen = set(names.fall11.tolist()) - set(names.ilsvrc2012.tolist())
+    assert set(load_zero_shot_split(name).labels) == near & unseen
+
+
+def test_an_unknown_zero_shot_set_is_refused():
+    with pytest.raises(ValueError, match="'4-hop'"):
+        load_zero_shot_split("4-hop")

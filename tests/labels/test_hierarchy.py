@@ -1,3 +1,4 @@
+import math
 import pickle
 from collections import deque
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skdevise import Hierarchy
@@ -118,16 +119,109 @@ def test_correct_sets_equal_a_breadth_first_search(dag, k):
 
 
 @settings(deadline=None, max_examples=50)
-@given(random_dags(), st.lists(st.integers(1, 12), min_size=1).map(sorted))
-def test_correct_sets_for_several_k_at_once_equal_those_for_one(dag, ks):
-    edges, label, valid = dag
+@given(random_dags(), st.integers(1, 12))
+def test_neighbourhoods_of_all_labels_at_once_equal_those_of_one(dag, k):
+    edges, _, valid = dag
     hierarchy = Hierarchy.from_edges(edges)
     is_valid = np.isin(hierarchy.labels, valid)
-    [start] = hierarchy.positions([label])
-    several = hierarchy.correct_positions(start, ks, is_valid)
-    assert [set(hierarchy.labels[found].tolist()) for found in several] == [
-        hierarchy.correct_set(label, k, valid) for k in ks
+    near = hierarchy.neighbourhoods(np.arange(len(hierarchy.labels)), k, is_valid).toarray()
+    for label, row in zip(hierarchy.labels.tolist(), near & is_valid, strict=True):
+        correct = correct_set_naively(edges, label, k, valid)
+        assert set(hierarchy.labels[row].tolist()) == correct
+
+
+def test_many_labels_grow_their_neighbourhoods_in_turns(monkeypatch, wordnet):
+    starts = np.arange(500, 540)
+    is_valid = np.arange(len(wordnet.labels)) % 7 == 0
+    at_once = wordnet.neighbourhoods(starts, 5, is_valid).toarray()
+    monkeypatch.setattr("skdevise.labels.hierarchy._N_GROWN", 7)
+    assert_array_equal(wordnet.neighbourhoods(starts, 5, is_valid).toarray(), at_once)
+
+
+# Ways
+
+
+def distances_naively(edges, label, directions="any"):
+    """Edges to all that can be reached, by Bellman and Ford."""
+    up, down = directions in ("any", "up"), directions in ("any", "down")
+    steps = [(c, p) for p, c in edges if up] + [(p, c) for p, c in edges if down]
+    distance = {label: 0}
+    for _ in range(2 * len(edges)):
+        for source, target in steps:
+            if source in distance:
+                distance[target] = min(distance.get(target, math.inf), distance[source] + 1)
+    return distance
+
+
+@settings(deadline=None, max_examples=50)
+@given(random_dags(), st.integers(0, 4))
+def test_ways_equal_naive_ones(dag, n_edges):
+    edges, label, _ = dag
+    hierarchy = Hierarchy.from_edges(edges)
+    labels = hierarchy.labels.tolist()
+    for direction in ("any", "up", "down"):
+        distance = distances_naively(edges, label, direction)
+        within = {other for other, far in distance.items() if far <= n_edges}
+        assert hierarchy.within_hops([label], n_edges, direction) == within
+    above = distances_naively(edges, label, "up")
+    up_down = {
+        other
+        for ancestor, up in above.items()
+        for other, down in distances_naively(edges, ancestor, "down").items()
+        if up + down <= n_edges
+    }
+    assert hierarchy.within_hops([label], n_edges) == up_down
+    anyway = distances_naively(edges, label)
+    assert [hierarchy.distance(label, other) for other in labels] == [
+        anyway.get(other, math.inf) for other in labels
     ]
+    for other in labels:
+        above_other = distances_naively(edges, other, "up")
+        common = above.keys() & above_other.keys()
+        lowest = [
+            u
+            for u in common
+            if not any(u != v and u in distances_naively(edges, v, "up") for v in common)
+        ]
+        found = hierarchy.lowest_common_ancestor(label, other)
+        assert found in lowest if lowest else found is None
+        if lowest:
+            assert above[found] + above_other[found] == min(
+                above[u] + above_other[u] for u in lowest
+            )
+
+
+def test_ways_by_hand(tiny_tree):
+    # animal over cat and dog, dog over beagle and husky.
+    assert tiny_tree.distance("beagle", "cat") == 3
+    assert tiny_tree.distance("husky", "husky") == 0
+    assert tiny_tree.lowest_common_ancestor("beagle", "husky") == "dog"
+    assert tiny_tree.lowest_common_ancestor("beagle", "dog") == "dog"
+    assert tiny_tree.lowest_common_ancestor("beagle", "cat") == "animal"
+    assert tiny_tree.within_hops(["beagle"], 2) == {"beagle", "dog", "animal", "husky"}
+    assert tiny_tree.within_hops(["dog", "cat"], 1, "down") == {"dog", "cat", "beagle", "husky"}
+
+
+def test_up_and_down_is_not_down_and_up():
+    # A dog is a pet and a guard: from "pet", "guard" lies down and then up.
+    graph = Hierarchy.from_edges([("pet", "dog"), ("guard", "dog")])
+    assert graph.within_hops(["pet"], 5) == {"pet", "dog"}
+    assert graph.within_hops(["pet"], 2, "any") == {"pet", "dog", "guard"}
+    assert graph.lowest_common_ancestor("pet", "guard") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["yeti"], 1), "does not know \\['yeti'\\]"),
+        ((["cat"], -1), "edges is a whole number of at least 0, got -1"),
+        ((["cat"], 1.5), "edges is a whole number of at least 0, got 1.5"),
+        ((["cat"], 1, "sideways"), "direction is one of .* got 'sideways'"),
+    ],
+)
+def test_ways_that_cannot_be_gone_are_refused(tiny_tree, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_tree.within_hops(*arguments)
 
 
 # Ancestors and terms
@@ -195,7 +289,6 @@ def test_a_name_that_is_taken_or_unknown_is_refused(tiny_tree):
 @pytest.mark.parametrize(
     ("pairs", "names"),
     [
-        ([("a", "a")], r"\['a'\]"),
         ([("x", "a"), ("a", "b"), ("b", "a"), ("b", "y")], r"\['a', 'b'\]"),
         ([("a", "b"), ("b", "c"), ("c", "a"), ("x", "y")], r"\['a', 'b', 'c'\]"),
     ],
@@ -273,16 +366,91 @@ def test_wordnet_knows_what_a_dog_is(wordnet):
     assert wordnet.correct_set(dog, 2, [dog, wolf, cat]) == {dog, wolf}
 
 
-def test_correct_sets_of_imagenet_have_the_known_mean_sizes(wordnet):
-    # Plain WordNet 3.0 nouns, the 1,000 classes valid; the paper's own graph gives a little more.
-    classes = wordnet.positions(load_imagenet_labels().ilsvrc2012)
-    is_valid = np.zeros(len(wordnet.labels), dtype=bool)
+@pytest.mark.parametrize(
+    ("variant", "sizes"),
+    [
+        ("wordnet", [4.54, 9.48, 17.99, 33.82]),
+        ("imagenet-fall11", [6.29, 11.70, 21.46, 38.63]),
+    ],
+)
+def test_correct_sets_of_imagenet_have_the_known_mean_sizes(variant, sizes):
+    # The 1,000 classes valid; the paper's own graph gives 6.5, 12.5, 22.5 and 41.7.
+    graph = Hierarchy.wordnet(variant)
+    classes = graph.positions(load_imagenet_labels().ilsvrc2012)
+    is_valid = np.zeros(len(graph.labels), dtype=bool)
     is_valid[classes] = True
-    sizes = [
-        [len(found) for found in wordnet.correct_positions(start, [2, 5, 10, 20], is_valid)]
-        for start in classes
+    found = [
+        is_valid[graph.neighbourhoods(classes, k, is_valid).indices].sum() / 1_000
+        for k in (2, 5, 10, 20)
     ]
-    assert_allclose(np.mean(sizes, axis=0), [4.54, 9.48, 17.99, 33.82], atol=0.005)
+    assert_allclose(found, sizes, atol=0.0051)
+
+
+def test_the_graphs_of_imagenet(wordnet):
+    assert repr(wordnet) == "Hierarchy(n_labels=82115, n_edges=75850)"
+    graph = Hierarchy.wordnet("imagenet-fall11")
+    assert graph is Hierarchy.wordnet("imagenet-fall11") is pickle.loads(pickle.dumps(graph))
+    assert len(pickle.dumps(graph)) < 200
+    assert graph.terms("fall11") == ("fall11",)
+    assert graph.ancestors("n00015388") == {"fall11"}
+    # Every label of fall 2011, and the one of the thousand that is none, is under the root.
+    labels = load_imagenet_labels()
+    under = graph.within_hops(["fall11"], 82_115, "down")
+    assert {*labels.fall11.tolist(), *labels.ilsvrc2012.tolist()} <= under
+    with pytest.raises(ValueError, match="variant is 'wordnet' or .* got 'spring10'"):
+        Hierarchy.wordnet("spring10")
+
+
+@pytest.mark.parametrize("term", ["Crane", "great_white  shark"])
+def test_synsets_of_a_term_are_found_whatever_its_case(wordnet, term):
+    found = wordnet.synsets(term)
+    naive = [
+        label
+        for label, terms in zip(wordnet.labels.tolist(), wordnet._terms, strict=True)
+        if any(t.lower() == " ".join(term.lower().replace("_", " ").split()) for t in terms)
+    ]
+    assert found == naive
+    assert wordnet.synsets("no such term") == []
+
+
+def test_labels_without_terms_are_their_own(tiny_tree):
+    assert tiny_tree.synsets("CAT") == ["cat"]
+
+
+class FakeSynset:
+    """As much of nltk's synset as a hierarchy needs."""
+
+    def __init__(self, offset, names, parents=()):
+        self._offset, self._names, self._parents = offset, names, parents
+
+    def offset(self):
+        return self._offset
+
+    def lemma_names(self):
+        return self._names
+
+    def hypernyms(self):
+        return list(self._parents)
+
+
+def test_nltks_nouns_make_a_hierarchy():
+    fish = FakeSynset(20, ["fish"])
+    shark = FakeSynset(7, ["great_white_shark", "white_shark"], [fish])
+
+    class Reader:
+        def all_synsets(self, part_of_speech):
+            assert part_of_speech == "n"
+            return iter([fish, shark])
+
+    graph = Hierarchy.from_nltk(Reader())
+    assert graph.labels.tolist() == ["n00000007", "n00000020"]
+    assert graph.terms("n00000007") == ("great white shark", "white shark")
+    assert graph.ancestors("n00000007") == {"n00000020"}
+
+
+def test_a_loop_is_refused_by_name():
+    with pytest.raises(ValueError, match="'a' is given as its own parent"):
+        Hierarchy.from_edges([("x", "a"), ("a", "a")])
 
 
 def test_edges_that_are_no_pairs_are_refused():
