@@ -1,6 +1,7 @@
 """Scores, splits and displays: how good the answers are."""
 
 from skdevise.evaluation.displays import TopKDisplay
+from skdevise.evaluation.generalized import generalized_scores, tune_seen_penalty
 from skdevise.evaluation.metrics import hierarchical_precision_at_k, hit_at_k
 from skdevise.evaluation.scorers import HierarchicalPrecisionAtK, HitAtK
 from skdevise.evaluation.splits import UnseenClassSplit
@@ -11,7 +12,9 @@ __all__ = [
     "HitAtK",
     "TopKDisplay",
     "UnseenClassSplit",
+    "generalized_scores",
     "hierarchical_precision_at_k",
     "hit_at_k",
     "predict_top_k",
+    "tune_seen_penalty",
 ]

@@ -8,7 +8,6 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise.evaluation.metrics import hierarchical_precision_at_k, hit_at_k
 from skdevise.evaluation.top_k import predict_top_k, reach_classifier
-from skdevise.labels.vocabulary import as_vocabulary
 
 
 class _TopKScorer:
@@ -17,7 +16,7 @@ class _TopKScorer:
     scikit-learn's `make_scorer` cannot hand `labels` to the response method.
     """
 
-    def __init__(self, k, labels):
+    def __init__(self, k, labels, average):
         # Here, as scikit-learn makes a score of NaN of what a scorer raises after the fits.
         if not isinstance(k, Integral) or k < 1:
             raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
@@ -25,8 +24,11 @@ class _TopKScorer:
             raise ValueError(
                 f'labels is None, "test", "all", a vocabulary or a sequence, got {labels!r}.'
             )
+        if average not in ("sample", "class"):
+            raise ValueError(f"average is 'sample' or 'class', got {average!r}.")
         self.k = k
         self.labels = labels
+        self.average = average
 
     def __call__(self, estimator, X, y_true, sample_weight=None):
         """Score a fitted estimator.
@@ -55,6 +57,11 @@ class _TopKScorer:
             return np.unique(y_true)
         return np.union1d(classifier.classes_, y_true)
 
+    @property
+    def _shown(self):
+        average = "" if self.average == "sample" else f", average={self.average!r}"
+        return f"k={self.k}, labels={self.labels!r}{average}"
+
     def __sklearn_clone__(self):
         # A deep copy would take the hierarchy along.
         return copy(self)
@@ -81,6 +88,8 @@ class HitAtK(_TopKScorer):
         The candidates. None leaves them to the classifier; "test" takes the classes that occur in
         the scored y (DeViSE-0, where these are unseen); "all" adds the training classes
         (DeViSE+1K). Names have the terms that a vocabulary in the classifier's own `labels` gives.
+    average : {"sample", "class"}, default="sample"
+        "class" takes the mean over the samples of each true label, and then over labels.
 
     Examples
     --------
@@ -97,14 +106,14 @@ class HitAtK(_TopKScorer):
     (0.0, 1.0)
     """
 
-    def __init__(self, k=1, labels=None):
-        super().__init__(k, labels)
+    def __init__(self, k=1, labels=None, *, average="sample"):
+        super().__init__(k, labels, average)
 
     def __repr__(self):
-        return f"HitAtK(k={self.k}, labels={self.labels!r})"
+        return f"HitAtK({self._shown})"
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
-        return hit_at_k(y_true, y_top, self.k, sample_weight=sample_weight)
+        return hit_at_k(y_true, y_top, self.k, sample_weight=sample_weight, average=self.average)
 
 
 class HierarchicalPrecisionAtK(_TopKScorer):
@@ -119,6 +128,8 @@ class HierarchicalPrecisionAtK(_TopKScorer):
         The candidates, as in `HitAtK`.
     valid : array-like of labels or LabelVocabulary, default=None
         The labels that can count as right; None means the candidates.
+    average : {"sample", "class"}, default="sample"
+        "class" takes the mean over the samples of each true label, and then over labels.
 
     Examples
     --------
@@ -131,19 +142,27 @@ class HierarchicalPrecisionAtK(_TopKScorer):
     1.0
     """
 
-    def __init__(self, k, hierarchy, labels=None, valid=None):
-        super().__init__(k, labels)
+    def __init__(self, k, hierarchy, labels=None, valid=None, *, average="sample"):
+        super().__init__(k, labels, average)
         self.hierarchy = hierarchy
         self.valid = valid
 
     def __repr__(self):
-        return f"HierarchicalPrecisionAtK(k={self.k}, labels={self.labels!r})"
+        return f"HierarchicalPrecisionAtK({self._shown})"
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
         valid = self.valid
         if valid is None:
             labels = getattr(classifier, "labels", None) if labels is None else labels
-            valid = classifier.classes_ if labels is None else as_vocabulary(labels).labels
+            if labels is not None and hasattr(classifier, "label_space"):
+                labels = classifier.label_space(labels)  # A vocabulary may have dropped some.
+            valid = classifier.classes_ if labels is None else getattr(labels, "labels", labels)
         return hierarchical_precision_at_k(
-            y_true, y_top, self.k, self.hierarchy, valid, sample_weight=sample_weight
+            y_true,
+            y_top,
+            self.k,
+            self.hierarchy,
+            valid,
+            sample_weight=sample_weight,
+            average=self.average,
         )

@@ -12,6 +12,9 @@ from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels.coverage import known_terms
 from skdevise.labels.search import best_columns, open_search, score_batches
 
+# Dropped labels that a warning names.
+_N_NAMED = 20
+
 
 class LabelSpace:
     """The unit vectors of a vocabulary's terms, and the search over its labels.
@@ -313,10 +316,12 @@ def _with_vectors(vocabulary, rows):
     missing = vocabulary.labels[~found].tolist()
     if vocabulary.on_missing == "error" or not found.any():
         raise LabelWithoutVectorError(missing, n_asked=len(rows))
+    names = ", ".join(map(repr, missing[:_N_NAMED]))
+    if len(missing) > _N_NAMED:
+        names += f" and {len(missing) - _N_NAMED} more, which LabelVocabulary.coverage names"
     warnings.warn(
-        f"{len(missing)} of {len(rows)} labels have no vector and are dropped: "
-        f"{', '.join(map(repr, missing))}.",
-        stacklevel=2,
+        f"{len(missing)} of {len(rows)} labels have no vector and are dropped: {names}.",
+        stacklevel=3,
     )
     return vocabulary.labels[found], [own for own in rows if own]
 
