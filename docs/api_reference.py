@@ -21,6 +21,12 @@ SECTIONS = (
         ("LabelVocabulary", "Hierarchy"),
     ),
     (
+        "Search",
+        "skdevise.labels",
+        "Labels as they lie in the space of an embedder. See :doc:`/guide/scale`.",
+        ("LabelSpace",),
+    ),
+    (
         "Models",
         "skdevise",
         "Features to labels. See :doc:`/guide/models`.",
@@ -31,13 +37,19 @@ SECTIONS = (
         "skdevise.metrics",
         "How good ranked answers are, as functions and as ``scoring=``. See "
         ":doc:`/guide/evaluation`.",
-        ("hit_at_k", "hierarchical_precision_at_k", "HitAtK", "HierarchicalPrecisionAtK"),
+        (
+            "hit_at_k",
+            "hierarchical_precision_at_k",
+            "generalized_scores",
+            "HitAtK",
+            "HierarchicalPrecisionAtK",
+        ),
     ),
     (
         "Model selection",
         "skdevise.model_selection",
-        "Splits by class.",
-        ("UnseenClassSplit",),
+        "Splits by class, and a choice that needs them.",
+        ("UnseenClassSplit", "tune_seen_penalty"),
     ),
     (
         "Evaluation",
@@ -56,6 +68,7 @@ SECTIONS = (
             "load_imagenet_labels",
             "load_term_vectors",
             "load_wordnet_nouns",
+            "load_zero_shot_split",
             "make_shapes",
         ),
     ),

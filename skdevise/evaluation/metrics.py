@@ -90,12 +90,9 @@ def hierarchical_precision_at_k(
     y_true, y_top = _check_answers(y_true, y_top, k)
     is_valid = np.zeros(len(hierarchy.labels), dtype=bool)
     is_valid[hierarchy.positions(valid)] = True
-    true_labels, group = np.unique(y_true, return_inverse=True)
-    starts = hierarchy.positions(true_labels)
-    answers, positions = np.unique(y_top[:, :k], return_inverse=True)
-    top = hierarchy.positions(answers)[positions].reshape(len(y_top), k)
-    near = hierarchy.neighbourhoods(starts, k, is_valid)
-    right = near[group[:, None], top].toarray() & is_valid[top]
+    starts = hierarchy.positions(y_true)
+    answers = hierarchy.positions(y_top[:, :k].ravel()).reshape(-1, k)
+    right = hierarchy.in_correct_sets(starts, answers, k, is_valid)
     return _average(right.mean(axis=1), y_true, sample_weight, average)
 
 

@@ -5,15 +5,16 @@ from functools import cache, cached_property
 from numbers import Integral
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, eye_array, vstack
+from scipy.sparse import coo_array, csr_array, eye_array
 from scipy.sparse.csgraph import connected_components
 
 from skdevise.datasets import load_imagenet_labels, load_wordnet_nouns
 from skdevise.labels._array import label_array
 from skdevise.language.terms import normalise_term
 
-# Labels whose neighbourhoods grow together: of all 82,115 synsets, 130 MB at the very most.
-_N_GROWN = 256
+# Neighbourhoods grow together while the next step cannot reach more pairs (start, label) than this,
+# else in two halves. A pair takes 5 bytes; with the halves that wait, 200 MB at the very most.
+_N_PAIRS = 2**22
 
 # The tops of ImageNet's graph of fall 2011: plant, geological formation, natural object, sport,
 # artifact, fungus, person and animal. Labels elsewhere count as animals there, "Misc" in its words.
@@ -65,7 +66,9 @@ class Hierarchy:
     """
 
     def __init__(self, labels, edges, terms=None):
-        self.labels = label_array(labels)
+        is_text = isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
+        # Text cannot lose its type: WordNet's labels need not be looked at one by one.
+        self.labels = labels.copy() if is_text else label_array(labels)
         self.labels.flags.writeable = False
         self._edges = np.asarray(edges, dtype=np.intp).reshape(-1, 2)
         self._terms = terms
@@ -73,7 +76,6 @@ class Hierarchy:
         self._position = {label: i for i, label in enumerate(self.labels.tolist())}
         if len(self._position) != len(self.labels):
             raise ValueError("A hierarchy holds each label once; some are given several times.")
-        parents, children = self._edges.T
         parents, children = self._edges.T
         self._refuse_loops(parents, children)
         self._parents = self._adjacency(children, parents)
@@ -364,6 +366,8 @@ class Hierarchy:
             # Down from each ancestor, by as many edges as the way up to it has left over.
             for used in range(edges):
                 begun = np.flatnonzero(distance == used)
+                if not begun.size:
+                    break
                 below = np.unique(self._children[begun].indices)
                 farther = below[(distance[below] < 0) | (distance[below] > used + 1)]
                 distance[farther] = used + 1
@@ -390,45 +394,60 @@ class Hierarchy:
         """
         if not isinstance(k, Integral) or k < 1:
             raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
+        start, valid = self.positions([label]), np.unique(self.positions(valid))
         is_valid = np.zeros(len(self.labels), dtype=bool)
-        is_valid[self.positions(valid)] = True
-        near = self.neighbourhoods(self.positions([label]), k, is_valid).indices
-        return set(self.labels[near[is_valid[near]]].tolist())
+        is_valid[valid] = True
+        (right,) = self.in_correct_sets(start, valid[None], k, is_valid)
+        return set(self.labels[valid[right]].tolist())
 
-    def neighbourhoods(self, starts, k, is_valid):
-        """Find what is as near to each label as at least k valid labels are.
+    def in_correct_sets(self, starts, answers, k, is_valid):
+        """Tell which answers are in the correct sets of labels; all are positions of labels.
 
         Parameters
         ----------
-        starts : ndarray of int, of shape (n_starts,)
-            Positions of the labels.
+        starts : ndarray of int, of shape (n,)
+            The labels whose sets are asked for.
+        answers : ndarray of int, of shape (n, n_answers)
         k : int
         is_valid : ndarray of bool, of shape (n_labels,)
 
         Returns
         -------
-        csr_array of bool, of shape (n_starts, n_labels)
-            All labels within the least graph distance that brings k valid ones, valid or not, or
-            all that can be reached.
+        ndarray of bool, of shape (n, n_answers)
         """
-        steps = (self._neighbours + eye_array(len(self.labels), dtype=bool, format="csr")).tocsr()
-        grown, order = [], []
-        for first in range(0, len(starts), _N_GROWN):
-            rows = np.arange(first, min(first + _N_GROWN, len(starts)))
-            near = csr_array(
-                (np.ones(len(rows), bool), starts[rows], np.arange(len(rows) + 1)),
-                shape=(len(rows), len(self.labels)),
-            )
-            before = np.zeros(len(rows))
-            while len(rows):
-                size = np.diff(near.indptr)
-                n_valid = np.add.reduceat(is_valid[near.indices], near.indptr[:-1], dtype=int)
-                done = (n_valid >= k) | (size == before)
-                grown.append(near[done])
-                order.append(rows[done])
-                rows, before = rows[~done], size[~done]
-                near = near[~done] @ steps
-        return vstack(grown, format="csr")[np.argsort(np.concatenate(order))]
+        starts, group = np.unique(starts, return_inverse=True)
+        n_reachable = np.bincount(self._component, weights=is_valid)[self._component[starts]]
+        n_wanted = np.minimum(k, n_reachable)
+        right = np.zeros(answers.shape, dtype=bool)
+        n_steps = np.diff(self._steps.indptr)
+        near = csr_array(
+            (np.ones(len(starts), dtype=bool), starts, np.arange(len(starts) + 1)),
+            shape=(len(starts), len(self.labels)),
+        )
+        to_grow = [(np.arange(len(starts)), near)]
+        while to_grow:
+            rows, near = to_grow.pop()
+            if len(rows) > 1 and n_steps[near.indices].sum() > _N_PAIRS:
+                half = len(rows) // 2
+                to_grow += [(rows[:half], near[:half]), (rows[half:], near[half:])]
+                continue
+            n_valid = np.add.reduceat(is_valid[near.indices], near.indptr[:-1], dtype=int)
+            done = n_valid >= n_wanted[rows]
+            place = np.full(len(starts), -1)
+            place[rows[done]] = np.flatnonzero(done)
+            asked = np.flatnonzero(place[group] >= 0)
+            right[asked] = near[place[group[asked], None], answers[asked]].toarray()
+            if not done.all():
+                to_grow.append((rows[~done], near[~done] @ self._steps))
+        return right & is_valid[answers]
+
+    @cached_property
+    def _steps(self):
+        return (self._neighbours + eye_array(len(self.labels), dtype=bool, format="csr")).tocsr()
+
+    @cached_property
+    def _component(self):
+        return connected_components(self._neighbours, directed=False)[1]
 
     def positions(self, labels):
         """Find labels among `self.labels`.
@@ -448,13 +467,14 @@ class Hierarchy:
         """
         labels = getattr(labels, "labels", labels)
         labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
-        unknown = sorted({str(label) for label in labels if label not in self._position})
-        if unknown:
+        try:
+            return np.fromiter(map(self._position.__getitem__, labels), np.intp, len(labels))
+        except KeyError:
+            unknown = sorted({str(label) for label in labels if label not in self._position})
             raise ValueError(
                 f"The hierarchy does not know {unknown}: add edges to them, or give its labels "
                 "the names that you use by Hierarchy.rename."
-            )
-        return np.array([self._position[label] for label in labels], dtype=np.intp)
+            ) from None
 
     def _distances(self, adjacency, starts, most=math.inf):
         """Edges from the nearest start to each label, or -1 where none leads to it."""

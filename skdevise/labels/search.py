@@ -18,6 +18,9 @@ _BLOCK_BYTES = 64 * 2**20
 # them the matrix product is fast enough, and it is exact (benchmarks/search.py).
 _MANY_VECTORS = 100_000
 
+# Below so many vectors: links of each vector, and candidates that a search keeps open.
+_HNSW_SIZES = ((50_000, 16, 64), (300_000, 32, 128), (np.inf, 32, 256))
+
 # Points whose scores are computed together, and parts that the vectors are cut into for it: the
 # scores of a part stay in the processor's cache until their maxima are taken.
 _BLOCK_ROWS = 256
@@ -144,15 +147,15 @@ class ExactSearch:
                 block = scores[:, : rows.stop - rows.start]
                 columns[rows], cosines[rows] = self._nearest(points[rows], n, block)
 
+        if len(blocks) < 2:
+            for rows in blocks:
+                search([rows])
+            return columns, cosines
+        # A thread a block, so that the sorting is shared out as well as the products.
         blas = _thread_pools().select(user_api="blas")
         n_threads = min(len(blocks), max((pool["num_threads"] for pool in blas.info()), default=1))
-        if n_threads == 1:
-            search(blocks)
-        elif n_threads:
-            # A thread a block, so that the sorting is shared out as well as the products.
-            shares = [blocks[i::n_threads] for i in range(n_threads)]
-            with blas.limit(limits=1), ThreadPoolExecutor(n_threads) as threads:
-                list(threads.map(search, shares))
+        with blas.limit(limits=1), ThreadPoolExecutor(n_threads) as threads:
+            list(threads.map(search, [blocks[i::n_threads] for i in range(n_threads)]))
         return columns, cosines
 
     def _nearest(self, points, n, scores):
@@ -257,10 +260,10 @@ class FaissSearch:
         self.method = method
         n_vectors, vector_size = vectors.shape
         if method == "hnsw":
-            # Measured on GloVe vectors for a recall@20 of .985 (benchmarks/search.py).
-            many = n_vectors >= _MANY_VECTORS
-            index = faiss.IndexHNSWFlat(vector_size, 32 if many else 16, faiss.METRIC_INNER_PRODUCT)
-            index.hnsw.efSearch = 256 if many else 64
+            # Measured on GloVe vectors for a recall@20 near .985 (benchmarks/search.py).
+            n_links, n_explored = next(own for most, *own in _HNSW_SIZES if n_vectors < most)
+            index = faiss.IndexHNSWFlat(vector_size, n_links, faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efSearch = n_explored
         else:
             index = faiss.IndexLSH(vector_size, 8 * vector_size)
         index.add(np.ascontiguousarray(vectors, dtype=np.float32))

@@ -126,6 +126,52 @@ def test_at_one_it_equals_the_hit_rate(samples, average):
     assert hierarchical == pytest.approx(hit_at_k(y_true, y_top, 1, average=average))
 
 
+def precision_naively(y_true, y_top, k, edges, valid, weights, average):
+    """hp@k by sets: one radius after another, one sample after another."""
+    neighbours = {}
+    for parent, child in edges:
+        neighbours.setdefault(parent, set()).add(child)
+        neighbours.setdefault(child, set()).add(parent)
+    shares = []
+    for label, top in zip(y_true, y_top, strict=True):
+        near = {label}
+        while len(near & valid) < k:
+            wider = near.union(*(neighbours[node] for node in near))
+            if wider == near:
+                break
+            near = wider
+        shares.append(sum(answer in near & valid for answer in top[:k]) / k)
+    shares, weights = np.array(shares), np.array(weights, dtype=float)
+    if average == "sample":
+        return (shares * weights).sum() / weights.sum()
+    groups = [[own == label for own in y_true] for label in set(y_true)]
+    return np.mean([(shares * weights)[own].sum() / weights[own].sum() for own in groups])
+
+
+@st.composite
+def answered_dags(draw):
+    """Edges from lower to higher numbers, valid nodes, and four answers to each true label."""
+    pairs = st.tuples(st.integers(0, 11), st.integers(0, 11))
+    edges = draw(st.lists(pairs.filter(lambda pair: pair[0] < pair[1]), min_size=1, max_size=25))
+    node = st.sampled_from(sorted({node for pair in edges for node in pair}))
+    valid = draw(st.sets(node, min_size=1))
+    samples = st.tuples(node, st.lists(node, min_size=4, max_size=4), st.integers(1, 5))
+    return edges, valid, zip(*draw(st.lists(samples, min_size=1, max_size=12)), strict=True)
+
+
+@settings(deadline=None, max_examples=100)
+@given(answered_dags(), st.integers(1, 4), averages)
+def test_precision_equals_that_of_sets(answered, k, average):
+    edges, valid, (y_true, y_top, weights) = answered
+    score = hierarchical_precision_at_k(
+        *(y_true, y_top, k, Hierarchy.from_edges(edges), sorted(valid)),
+        sample_weight=weights,
+        average=average,
+    )
+    naive = precision_naively(y_true, y_top, k, edges, valid, weights, average)
+    assert score == pytest.approx(naive, abs=1e-12)
+
+
 def test_integer_labels_have_a_hierarchy_too():
     tree = Hierarchy.from_edges([(0, 1), (0, 2), (2, 3), (2, 4)])
     # From 3 at 2: {3, 4}.

@@ -1,6 +1,8 @@
 import math
 import pickle
+import shutil
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from skdevise import Hierarchy
 from skdevise.datasets import load_imagenet_labels
 
 LEAVES = ["cat", "beagle", "husky"]
+DEBIANS_WORDNET = Path("/usr/share/wordnet")
 
 
 @pytest.fixture
@@ -119,23 +122,27 @@ def test_correct_sets_equal_a_breadth_first_search(dag, k):
 
 
 @settings(deadline=None, max_examples=50)
-@given(random_dags(), st.integers(1, 12))
-def test_neighbourhoods_of_all_labels_at_once_equal_those_of_one(dag, k):
+@given(random_dags(), st.integers(1, 12), st.sampled_from([1, 20, 2**22]))
+def test_sets_of_all_labels_at_once_equal_those_of_one(dag, k, n_pairs):
     edges, _, valid = dag
     hierarchy = Hierarchy.from_edges(edges)
-    is_valid = np.isin(hierarchy.labels, valid)
-    near = hierarchy.neighbourhoods(np.arange(len(hierarchy.labels)), k, is_valid).toarray()
-    for label, row in zip(hierarchy.labels.tolist(), near & is_valid, strict=True):
+    everything = np.arange(len(hierarchy.labels))
+    # Each label twice, from the last to the first.
+    starts = np.repeat(everything[::-1], 2)
+    answers = np.tile(everything, (len(starts), 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skdevise.labels.hierarchy._N_PAIRS", n_pairs)
+        right = hierarchy.in_correct_sets(starts, answers, k, np.isin(hierarchy.labels, valid))
+    for label, row in zip(hierarchy.labels[starts].tolist(), right, strict=True):
         correct = correct_set_naively(edges, label, k, valid)
         assert set(hierarchy.labels[row].tolist()) == correct
 
 
-def test_many_labels_grow_their_neighbourhoods_in_turns(monkeypatch, wordnet):
-    starts = np.arange(500, 540)
-    is_valid = np.arange(len(wordnet.labels)) % 7 == 0
-    at_once = wordnet.neighbourhoods(starts, 5, is_valid).toarray()
-    monkeypatch.setattr("skdevise.labels.hierarchy._N_GROWN", 7)
-    assert_array_equal(wordnet.neighbourhoods(starts, 5, is_valid).toarray(), at_once)
+def test_more_than_can_be_reached_is_all_that_can_be_reached():
+    # Asked for 500 of a wheel's 300 spokes; no set is looked for in the wheel apart from it.
+    wheel = Hierarchy.from_edges([("hub", i) for i in range(300)] + [("axle", "nut")])
+    assert wheel.correct_set(7, 500, [*range(300), "nut"]) == set(range(300))
+    assert wheel.correct_set("nut", 500, range(300)) == set()
 
 
 # Ways
@@ -200,6 +207,18 @@ def test_ways_by_hand(tiny_tree):
     assert tiny_tree.lowest_common_ancestor("beagle", "cat") == "animal"
     assert tiny_tree.within_hops(["beagle"], 2) == {"beagle", "dog", "animal", "husky"}
     assert tiny_tree.within_hops(["dog", "cat"], 1, "down") == {"dog", "cat", "beagle", "husky"}
+
+
+def test_of_several_lowest_ancestors_the_nearest_and_then_the_first_counts():
+    # Over pet and mammal it is 2 from the dog to the cat, over guest 4; pet is named later.
+    edges = [("mammal", "dog"), ("mammal", "cat"), ("pet", "dog"), ("pet", "cat")]
+    far = [("guest", "sleeper"), ("guest", "eater"), ("sleeper", "dog"), ("eater", "cat")]
+    assert Hierarchy.from_edges(far + edges).lowest_common_ancestor("dog", "cat") == "mammal"
+
+
+def test_hops_without_end_reach_all_there_is(tiny_tree):
+    for direction in ("up_down", "any"):
+        assert tiny_tree.within_hops(["cat"], 10**12, direction) == set(tiny_tree.labels.tolist())
 
 
 def test_up_and_down_is_not_down_and_up():
@@ -352,8 +371,9 @@ def wordnet():
     return Hierarchy.wordnet()
 
 
-def test_wordnet_is_read_once(wordnet):
-    assert Hierarchy.wordnet() is wordnet
+def test_wordnet_is_read_once_and_travels_light(wordnet):
+    assert Hierarchy.wordnet() is wordnet is pickle.loads(pickle.dumps(wordnet))
+    assert len(pickle.dumps(wordnet)) < 200
     assert repr(wordnet) == "Hierarchy(n_labels=82115, n_edges=75850)"
 
 
@@ -379,9 +399,9 @@ def test_correct_sets_of_imagenet_have_the_known_mean_sizes(variant, sizes):
     classes = graph.positions(load_imagenet_labels().ilsvrc2012)
     is_valid = np.zeros(len(graph.labels), dtype=bool)
     is_valid[classes] = True
+    answers = np.broadcast_to(classes, (1_000, 1_000))
     found = [
-        is_valid[graph.neighbourhoods(classes, k, is_valid).indices].sum() / 1_000
-        for k in (2, 5, 10, 20)
+        graph.in_correct_sets(classes, answers, k, is_valid).sum() / 1_000 for k in (2, 5, 10, 20)
     ]
     assert_allclose(found, sizes, atol=0.0051)
 
@@ -446,6 +466,25 @@ def test_nltks_nouns_make_a_hierarchy():
     assert graph.labels.tolist() == ["n00000007", "n00000020"]
     assert graph.terms("n00000007") == ("great white shark", "white shark")
     assert graph.ancestors("n00000007") == {"n00000020"}
+
+
+@pytest.mark.skipif(not DEBIANS_WORDNET.exists(), reason="needs Debian's package wordnet-base")
+@pytest.mark.filterwarnings("ignore:The multilingual functions are not available")
+def test_nltks_wordnet_is_the_bundled_one(tmp_path, monkeypatch, wordnet):
+    nltk = pytest.importorskip("nltk")
+    # nltk reads below its own paths alone, and wants two files that Debian leaves out.
+    monkeypatch.setattr(nltk.data, "path", [*nltk.data.path, str(tmp_path)])
+    folder = tmp_path / "corpora" / "wordnet"
+    folder.mkdir(parents=True)
+    for path in filter(Path.is_file, DEBIANS_WORDNET.iterdir()):
+        shutil.copy(path, folder)
+    (folder / "lexnames").write_text("".join(f"{i} unknown 0\n" for i in range(45)))
+    (folder / "index.sense").touch()
+    reader = nltk.corpus.reader.WordNetCorpusReader(str(folder), None)
+    graph = Hierarchy.from_nltk(reader)
+    assert_array_equal(graph.labels, wordnet.labels)
+    assert set(map(tuple, graph._edges.tolist())) == set(map(tuple, wordnet._edges.tolist()))
+    assert graph._terms == list(wordnet._terms)
 
 
 def test_a_loop_is_refused_by_name():
