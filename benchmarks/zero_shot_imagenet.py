@@ -94,9 +94,7 @@ def main():
     print_table(header, hits)
     print()
     print_table(["hp@k (%)", *map(str, KS)], precisions)
-    print(
-        f"\nMeans of {len(SEEDS)} seeds. Graph: fall 2011; valid are the set and the 1,000."
-    )
+    print(f"\nMeans of {len(SEEDS)} seeds. Graph: fall 2011; valid are the set and the 1,000.")
     print_machine()
 
 

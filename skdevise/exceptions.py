@@ -33,10 +33,16 @@ class LabelWithoutVectorError(ValueError):
         self.what = what
         verb = "has" if len(self.missing) == 1 else "have"
         names = ", ".join(repr(str(name)) for name in self.missing)
+        advice = (
+            "Leave them out (the embedder's has_vector tells what it knows), or put others in "
+            "their place."
+            if what == "terms"
+            else "Leave them out, give each a synonym that the embedder knows by "
+            "LabelVocabulary(labels, terms), or drop such candidates by LabelVocabulary(labels, "
+            'on_missing="drop").'
+        )
         super().__init__(
-            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. Leave them out, "
-            "give each a synonym that the embedder knows by LabelVocabulary(labels, terms), or "
-            'drop such candidates by LabelVocabulary(labels, on_missing="drop").'
+            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. {advice}"
         )
 
     def __reduce__(self):

@@ -84,3 +84,12 @@ def test_what_has_no_vector_is_counted_and_named():
     two = LabelWithoutVectorError(("gerenuk", 7), n_asked=62, what="terms")
     assert str(two).startswith("2 of 62 terms have no vector: 'gerenuk', '7'. ")
     assert two.missing == ["gerenuk", 7]
+
+
+def test_what_has_no_vector_comes_with_advice():
+    labels = str(LabelWithoutVectorError(["gerenuk"], n_asked=62))
+    assert "LabelVocabulary(labels, terms)" in labels
+    assert labels.endswith('LabelVocabulary(labels, on_missing="drop").')
+    terms = str(LabelWithoutVectorError(["gerenuk"], n_asked=62, what="terms"))
+    assert "has_vector" in terms
+    assert "LabelVocabulary" not in terms

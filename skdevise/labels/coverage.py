@@ -1,5 +1,6 @@
 """Which labels an embedder has vectors for."""
 
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 _N_NAMED = 20
 
 
+@dataclass(frozen=True, repr=False, eq=False)
 class Coverage:
     """Which labels of a vocabulary have a vector, and of what kind; made by its `coverage`.
 
@@ -35,10 +37,13 @@ class Coverage:
     ['white shark']
     """
 
-    def __init__(self, as_term, composed, missing):
-        self.as_term = as_term
-        self.composed = composed
-        self.missing = missing
+    as_term: np.ndarray
+    composed: np.ndarray
+    missing: np.ndarray
+
+    def __post_init__(self):
+        for labels in (self.as_term, self.composed, self.missing):
+            labels.flags.writeable = False
 
     @property
     def n_labels(self):

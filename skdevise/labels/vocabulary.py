@@ -68,6 +68,9 @@ class LabelVocabulary:
     ['cat', 'n02084071', 'okapi']
     """
 
+    # An array on the left of an operator leaves it to the vocabulary.
+    __array_ufunc__ = None
+
     def __init__(self, labels, terms=None, pool="terms", *, templates=None, on_missing="error"):
         if pool not in ("terms", "first", "mean"):
             raise ValueError(f"pool is 'terms', 'first' or 'mean', got {pool!r}.")
@@ -82,6 +85,8 @@ class LabelVocabulary:
             unknown = [label for label in given if label not in known]
             if unknown:
                 raise ValueError(f"Terms are given for {unknown}, which are not among the labels.")
+        elif isinstance(terms, str | bytes) or not hasattr(terms, "__iter__"):
+            raise TypeError(f"terms is a dict or a list with an entry a label, got {terms!r}.")
         else:
             terms = list(terms)
             if len(terms) != len(labels):
@@ -249,8 +254,10 @@ class LabelVocabulary:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(content.pop("labels"), **content)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            if not isinstance(content, dict) or "labels" not in content:
+                raise ValueError('there is no entry "labels".')
+            return cls(**content)
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{str(path)!r} holds no LabelVocabulary: {error}") from error
 
     def __or__(self, other):
@@ -376,9 +383,14 @@ def _check_labels(labels):
 
 
 def _check_templates(templates):
-    if isinstance(templates, str):
-        raise TypeError(f"templates is a list of texts, got {templates!r}: write [{templates!r}].")
-    templates = tuple(templates or ())
+    if templates is None:
+        return ()
+    if isinstance(templates, str | bytes) or not hasattr(templates, "__iter__"):
+        raise TypeError(
+            f"templates is a list of texts, got {templates!r}: pass a list, as in ['a photo of a "
+            "{}']."
+        )
+    templates = tuple(templates)
     for template in templates:
         if not isinstance(template, str) or template.count("{}") != 1:
             raise ValueError(f'A template is a text with one "{{}}" in it, got {template!r}.')

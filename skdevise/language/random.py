@@ -73,6 +73,19 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         """
         return np.ones(len(check_terms(terms)), dtype=bool)
 
+    def has_term(self, terms):
+        """Tell which terms have a vector of their own, not composed of words: all of them.
+
+        Parameters
+        ----------
+        terms : array-like of str
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_terms,)
+        """
+        return self.has_vector(terms)
+
     def transform(self, X):
         """Give each term its vector.
 

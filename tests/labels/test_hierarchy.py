@@ -70,6 +70,27 @@ def test_what_cannot_be_reached_is_never_right(two_parents):
     assert two_parents.correct_set("rock", 1, ["dog"]) == set()
 
 
+@settings(deadline=None, max_examples=100)
+@given(st.sets(st.text(max_size=5), min_size=2, max_size=40), st.data())
+def test_texts_in_an_array_are_found_as_those_in_a_list(names, data):
+    names = sorted({name.rstrip("\0") for name in names})
+    hierarchy = Hierarchy(names, np.empty((0, 2)))
+    asked = data.draw(st.lists(st.sampled_from(names)))
+    expected = [names.index(name) for name in asked]
+    assert hierarchy.positions(asked).tolist() == expected
+    for width in (5, 9):
+        array = np.array(asked, dtype=f"U{width}")
+        assert hierarchy.positions(array).tolist() == expected
+        assert hierarchy.positions(np.repeat(array, 2)[::2]).tolist() == expected
+
+
+def test_texts_that_share_their_hash_are_told_apart(monkeypatch, tiny_tree):
+    monkeypatch.setattr(Hierarchy, "_hash", lambda self, labels: np.zeros(len(labels), dtype=int))
+    assert tiny_tree.positions(tiny_tree.labels[::-1].copy()).tolist() == [4, 3, 2, 1, 0]
+    with pytest.raises(ValueError, match=r"does not know \['emu'\]"):
+        tiny_tree.positions(np.array(["emu", "cat"]))
+
+
 def test_labels_that_the_hierarchy_lacks_are_named(tiny_tree):
     with pytest.raises(ValueError, match=r"does not know \['emu'\]"):
         tiny_tree.correct_set("emu", 1, LEAVES)

@@ -1,5 +1,7 @@
+import json
 import pickle
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -132,7 +134,115 @@ def test_terms_that_do_not_fit_are_refused(terms, message):
         LabelVocabulary(["cat"], terms)
 
 
-# Union and difference
+@pytest.mark.parametrize("terms", ["cat", 7])
+def test_what_is_no_list_of_terms_is_refused(terms):
+    with pytest.raises(TypeError, match=f"terms is a dict or a list.*got {terms!r}"):
+        LabelVocabulary(["a", "b", "c"], terms)
+
+
+def test_a_term_stands_for_all_labels_that_go_by_it():
+    hierarchy = Hierarchy(
+        ["machine", "bird", "thing", "dog"],
+        [(2, 0), (2, 1), (2, 3)],
+        [("crane", "hoist"), ("heron", "Crane"), ("thing",), ("dog", "hound")],
+    )
+    vocabulary = LabelVocabulary.from_terms(["hound", "CRANE", "hoist"], hierarchy, "first")
+    # "hoist" is a term of the machine, which "CRANE" has brought before.
+    assert vocabulary.labels.tolist() == ["dog", "machine", "bird"]
+    assert vocabulary.terms == (("dog", "hound"), ("crane", "hoist"), ("heron", "Crane"))
+    assert vocabulary.pool == "first"
+    with pytest.raises(ValueError, match=r"has no label for \['gnu', 'elk'\]"):
+        LabelVocabulary.from_terms(["gnu", "dog", "elk"], hierarchy)
+    with pytest.raises(TypeError, match="got 'crane': pass a list"):
+        LabelVocabulary.from_terms("crane", hierarchy)
+    with pytest.raises(ValueError, match="There are no labels to choose from"):
+        LabelVocabulary.from_terms([], hierarchy)
+
+
+def test_both_cranes_of_imagenet_are_cranes():
+    cranes = LabelVocabulary.from_terms(["crane"], Hierarchy.wordnet())
+    # The bird and the machine among the 1,000 categories of ILSVRC-2012.
+    assert {"n02012849", "n03126707"} < set(cranes.labels)
+    assert all("crane" in map(str.lower, terms) for terms in cranes.terms)
+
+
+def test_labels_are_found_by_term():
+    terms = {"taxi": ["cab", "Taxi_cab"], "car": ["car", "CAB", "cab"]}
+    vocabulary = LabelVocabulary(["taxi", "car", 7], terms)
+    assert vocabulary.labels_of("Cab") == ("taxi", "car")
+    assert vocabulary.labels_of("taxi  cab") == ("taxi",)
+    assert vocabulary.labels_of("7") == (7,)
+    # The label has other terms than its name.
+    assert vocabulary.labels_of("taxi") == ()
+
+
+# Options
+
+OPTIONS = {"pool": "mean", "templates": ("a {}", "my {}, too"), "on_missing": "drop"}
+
+
+def options_of(vocabulary):
+    return {name: getattr(vocabulary, name) for name in OPTIONS}
+
+
+def test_options_have_defaults():
+    assert options_of(LabelVocabulary(["cat"])) == {
+        "pool": "terms",
+        "templates": (),
+        "on_missing": "error",
+    }
+
+
+@pytest.mark.parametrize("sequence", [list, tuple, np.array, iter], ids=lambda kind: kind.__name__)
+def test_templates_are_any_iterable_of_texts(sequence):
+    vocabulary = LabelVocabulary(["cat"], templates=sequence(["a {}", "{}"]))
+    assert vocabulary.templates == ("a {}", "{}")
+
+
+@pytest.mark.parametrize("templates", ["a photo of a {}", b"a {}", 7])
+def test_what_is_no_sequence_of_templates_is_refused(templates):
+    with pytest.raises(TypeError, match=f"got {templates!r}: pass a list, as in"):
+        LabelVocabulary(["cat"], templates=templates)
+
+
+@pytest.mark.parametrize("template", ["a photo", "", "{} or {}", "{0}", "{}}", "{{}}", "{} {a}", 7])
+def test_a_template_has_one_place_for_the_term(template):
+    with pytest.raises(ValueError, match='A template .* one "{}"') as raised:
+        LabelVocabulary(["cat"], templates=["a {}", template])
+    assert str(raised.value).endswith(f"got {template!r}.")
+
+
+def test_an_unknown_way_with_missing_labels_is_refused():
+    with pytest.raises(ValueError, match="on_missing is 'error' or 'drop', got 'ignore'"):
+        LabelVocabulary(["cat"], on_missing="ignore")
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_makes_another_vocabulary(name):
+    plain, other = LabelVocabulary(["cat"]), LabelVocabulary(["cat"], **{name: OPTIONS[name]})
+    assert plain != other
+    assert len({plain, other}) == 2
+
+
+def test_options_are_passed_on():
+    vocabulary = LabelVocabulary(["cat", "dog"], **OPTIONS)
+    plain = LabelVocabulary(["cat", "rat"])
+    for each in (
+        *copies(vocabulary),
+        vocabulary | plain,
+        vocabulary & plain,
+        vocabulary - plain,
+        as_vocabulary(["rat", "cat"], known=vocabulary),
+        LabelVocabulary.from_synsets([CAT], Hierarchy.wordnet(), **OPTIONS),
+        LabelVocabulary.from_terms(["cat"], Hierarchy.wordnet(), **OPTIONS),
+    ):
+        assert options_of(each) == OPTIONS
+    # Those of the left one count.
+    for each in (plain | vocabulary, plain & vocabulary, plain - LabelVocabulary(["cat"])):
+        assert options_of(each) == options_of(plain)
+
+
+# Set algebra
 
 
 def test_a_union_keeps_order_and_terms_of_the_left_one_first():
@@ -152,19 +262,69 @@ def test_a_difference_keeps_order_and_terms():
         vocabulary - ["rat", "cat", "dog"]
 
 
-labels_of_two_kinds = st.lists(
-    st.integers(0, 12) | st.integers(0, 12).map(str), min_size=1, max_size=20, unique=True
+def test_an_intersection_keeps_order_and_terms_of_the_left_one():
+    left = LabelVocabulary(["dog", "cat", "rat"], {"cat": "puss"})
+    right = LabelVocabulary(["ant", "cat", "dog"], {"dog": "hound"})
+    assert left & right == LabelVocabulary(["dog", "cat"], {"cat": "puss"})
+    with pytest.raises(ValueError, match="There are no labels to choose from"):
+        left & ["ant"]
+
+
+# Numbers and their texts: 1 is another label than "1".
+dicts_of_terms = st.dictionaries(
+    st.integers(0, 9) | st.integers(0, 9).map(str),
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=3).map(tuple),
+    min_size=1,
 )
 
 
-@settings(deadline=None, max_examples=50)
-@given(labels_of_two_kinds, labels_of_two_kinds)
-def test_union_and_difference_never_take_a_number_for_its_text(left, right):
-    union = LabelVocabulary(left) | right
-    assert union.labels.tolist() == left + [label for label in right if label not in left]
-    remaining = [label for label in left if label not in right]
-    if remaining:
-        assert (LabelVocabulary(left) - right).labels.tolist() == remaining
+def items(vocabulary):
+    return list(zip(vocabulary.labels.tolist(), vocabulary.terms, strict=True))
+
+
+def same_or_refused(operation, expected):
+    if expected:
+        # Labels and terms, and the order of both.
+        assert items(operation()) == list(expected.items())
+    else:
+        with pytest.raises(ValueError, match="There are no labels to choose from"):
+            operation()
+
+
+@settings(deadline=None, max_examples=100)
+@given(dicts_of_terms, dicts_of_terms)
+def test_set_algebra_is_that_of_dicts(a, b):
+    left, right = LabelVocabulary(a, a), LabelVocabulary(b, b)
+    both = {label: a[label] for label in a if label in b}
+    same_or_refused(lambda: left & right, both)
+    same_or_refused(lambda: left - right, {label: a[label] for label in a if label not in b})
+    # The terms of `a` go before those of `b`, and so do its labels.
+    same_or_refused(lambda: left | right, a | b | both)
+
+
+@settings(deadline=None, max_examples=100)
+@given(dicts_of_terms, dicts_of_terms)
+def test_plain_labels_on_either_side_are_their_own_vocabulary(a, b):
+    vocabulary = LabelVocabulary(a, a)
+    own_terms = {label: (str(label),) for label in b}
+    plain = LabelVocabulary(b)
+    for labels in (list(b), np.array(list(b), dtype=object)):
+        assert vocabulary | labels == vocabulary | plain
+        assert labels | vocabulary == plain | vocabulary
+        same_or_refused(
+            lambda labels=labels: labels & vocabulary, {x: own_terms[x] for x in b if x in a}
+        )
+        same_or_refused(
+            lambda labels=labels: labels - vocabulary, {x: own_terms[x] for x in b if x not in a}
+        )
+
+
+@pytest.mark.parametrize("other", [None, 7, "cat"])
+def test_what_is_no_sequence_of_labels_takes_no_part(other):
+    vocabulary = LabelVocabulary(["cat"])
+    for operation in (lambda: vocabulary | other, lambda: other & vocabulary):
+        with pytest.raises(TypeError, match="Expected a sequence of labels"):
+            operation()
 
 
 # Immutable, compared by content
@@ -222,6 +382,89 @@ def test_repr_shows_the_first_labels_and_how_many_there_are():
 def test_a_clone_is_the_vocabulary_itself():
     vocabulary = LabelVocabulary(["cat"])
     assert clone(vocabulary) is vocabulary
+
+
+# JSON
+
+
+def test_the_file_is_readable(tmp_path):
+    vocabulary = LabelVocabulary(["Ёж", 7], {"Ёж": ["hedgehog", "Igel"]}, **OPTIONS)
+    vocabulary.save(str(tmp_path / "labels.json"))
+    text = (tmp_path / "labels.json").read_text(encoding="utf-8")
+    assert text.startswith('{"labels": ["Ёж", 7], "terms": [["hedgehog", "Igel"], ["7"]]')
+    assert json.loads(text)["templates"] == list(OPTIONS["templates"])
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.dictionaries(
+        texts | st.integers() | st.floats(allow_nan=False),
+        st.lists(texts, min_size=1, max_size=3),
+        min_size=1,
+    ),
+    st.sampled_from(["terms", "first", "mean"]),
+    st.sampled_from([None, ["a {}", "{} – ½"]]),
+    st.sampled_from(["error", "drop"]),
+)
+def test_what_is_loaded_equals_what_was_saved(tmp_path_factory, terms, pool, templates, on_missing):
+    path = tmp_path_factory.getbasetemp() / "round_trip.json"
+    vocabulary = LabelVocabulary(terms, terms, pool, templates=templates, on_missing=on_missing)
+    vocabulary.save(path)
+    again = LabelVocabulary.load(path)
+    assert again == vocabulary
+    assert again.labels.dtype == vocabulary.labels.dtype
+    assert list(map(type, again.labels.tolist())) == list(map(type, vocabulary.labels.tolist()))
+
+
+@pytest.mark.parametrize("labels", [[3, 1], np.array([3, 1], dtype=np.uint8), [2**53 + 1, 0.5]])
+def test_numbers_stay_numbers(tmp_path, labels):
+    LabelVocabulary(labels).save(tmp_path / "labels.json")
+    assert LabelVocabulary.load(tmp_path / "labels.json").labels.tolist() == list(labels)
+
+
+def test_a_save_that_breaks_off_leaves_the_file_of_before(tmp_path, monkeypatch):
+    path = tmp_path / "labels.json"
+    vocabulary = LabelVocabulary(["cat"])
+    vocabulary.save(path)
+
+    def disk_full(self, text, encoding):
+        self.write_bytes(text.encode(encoding)[:9])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        LabelVocabulary(["dog"]).save(path)
+    assert LabelVocabulary.load(path) == vocabulary
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"", "Expecting value"),
+        (b"\xff\xfe", "can't decode"),
+        (b'{"labels": ["cat"', "Expecting ',' delimiter"),
+        (b"[1, 2]", 'there is no entry "labels"'),
+        (b'{"terms": []}', 'there is no entry "labels"'),
+        (b'{"labels": []}', "There are no labels"),
+        (b'{"labels": "cat"}', "Expected a sequence of labels"),
+        (b'{"labels": ["cat"], "pool": "max"}', "got 'max'"),
+        (b'{"labels": ["cat"], "colour": "red"}', "'colour'"),
+    ],
+)
+def test_a_file_without_a_vocabulary_is_named(tmp_path, content, wrong):
+    path = tmp_path / "other.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"other.json' holds no LabelVocabulary: .*{wrong}"):
+        LabelVocabulary.load(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"missing\.json"):
+        LabelVocabulary.load(tmp_path / "missing.json")
 
 
 # scikit-learn slices what is as long as the samples
@@ -293,3 +536,133 @@ def test_pool_is_part_of_the_vocabulary():
 def test_lists_among_labels_are_refused():
     with pytest.raises(ValueError, match="Expected a one-dimensional sequence of labels"):
         LabelVocabulary([["cat", "dog"], "rat"])
+
+
+# Set algebra
+
+
+label_sets = st.lists(st.sampled_from([1, 2, 3, "1", "a", "b"]), min_size=1, unique=True)
+
+
+@settings(deadline=None, max_examples=100)
+@given(label_sets, label_sets)
+def test_set_algebra_is_that_of_sets_in_the_order_of_the_left(left, right):
+    a = LabelVocabulary(left, [[f"left {label}"] for label in left], "mean", on_missing="drop")
+    b = LabelVocabulary(right, [[f"right {label}"] for label in right])
+    expected = {
+        "or": left + [label for label in right if label not in left],
+        "and": [label for label in left if label in right],
+        "sub": [label for label in left if label not in right],
+    }
+    for operation, labels in expected.items():
+        work = {"or": a.__or__, "and": a.__and__, "sub": a.__sub__}[operation]
+        if not labels:
+            with pytest.raises(ValueError, match="no labels"):
+                work(b)
+            continue
+        found = work(b)
+        assert found.labels.tolist() == labels
+        assert found.terms == tuple(
+            (f"left {label}" if label in left else f"right {label}",) for label in labels
+        )
+        assert (found.pool, found.on_missing) == ("mean", "drop")
+
+
+def test_set_algebra_takes_sequences_on_either_side():
+    vocabulary = LabelVocabulary(["cat", "dog"])
+    assert (["dog", "okapi"] & vocabulary).labels.tolist() == ["dog"]
+    assert (["dog", "okapi"] - vocabulary).labels.tolist() == ["okapi"]
+    assert (vocabulary & ["dog"]).labels.tolist() == ["dog"]
+
+
+# Options
+
+
+def test_options_count_in_comparisons():
+    plain = LabelVocabulary(["cat"])
+    for options in ({"templates": ["a {}"]}, {"on_missing": "drop"}, {"pool": "mean"}):
+        other = LabelVocabulary(["cat"], **options)
+        assert other != plain
+        assert other == pickle.loads(pickle.dumps(other)) == LabelVocabulary(["cat"], **options)
+        assert hash(other) == hash(LabelVocabulary(["cat"], **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"templates": "a {}"}, TypeError, "templates is a list of texts"),
+        ({"templates": ["a photo"]}, ValueError, "one .*, got 'a photo'"),
+        ({"templates": ["{} or {}"]}, ValueError, "got '{} or {}'"),
+        ({"templates": ["{} {0}"]}, ValueError, "no braces but one"),
+        ({"templates": [7]}, ValueError, "got 7"),
+        ({"on_missing": "ignore"}, ValueError, "on_missing is 'error' or 'drop', got 'ignore'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        LabelVocabulary(["cat"], **options)
+
+
+# Terms
+
+
+def test_a_term_shared_by_labels_finds_them_all():
+    vocabulary = LabelVocabulary(["bird", "machine"], [["crane"], ["Crane", "lifting_gear"]])
+    assert vocabulary.labels_of("CRANE") == ("bird", "machine")
+    assert vocabulary.labels_of("lifting gear") == ("machine",)
+    assert vocabulary.labels_of("okapi") == ()
+
+
+def test_terms_bring_all_their_synsets():
+    # Design, appendix A.2: "head" names many synsets, of which a vocabulary holds all or some.
+    wordnet = Hierarchy.wordnet()
+    vocabulary = LabelVocabulary.from_terms(["crane", "Grus"], wordnet, "mean", on_missing="drop")
+    assert vocabulary.labels.tolist() == [*wordnet.synsets("crane")] + [
+        synset for synset in wordnet.synsets("grus") if synset not in wordnet.synsets("crane")
+    ]
+    assert vocabulary.labels_of("crane") == tuple(wordnet.synsets("crane"))
+    assert (vocabulary.pool, vocabulary.on_missing) == ("mean", "drop")
+    with pytest.raises(ValueError, match=r"no label for \['no such term'\]"):
+        LabelVocabulary.from_terms(["crane", "no such term"], wordnet)
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        LabelVocabulary(["Kätzchen", "n02084071"], pool="mean"),
+        LabelVocabulary([1, 2], {1: ["one", "eins"]}, templates=["a {}"], on_missing="drop"),
+        LabelVocabulary([1, "1"]),
+    ],
+)
+def test_a_vocabulary_survives_a_file(tmp_path, vocabulary):
+    path = tmp_path / "labels.json"
+    vocabulary.save(path)
+    assert LabelVocabulary.load(path) == vocabulary
+    assert [file.name for file in tmp_path.iterdir()] == ["labels.json"]
+
+
+def test_a_file_is_readable_and_is_replaced_whole(tmp_path, monkeypatch):
+    path = tmp_path / "labels.json"
+    LabelVocabulary(["Kätzchen"]).save(path)
+    before = path.read_text(encoding="utf-8")
+    assert "Kätzchen" in before
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        LabelVocabulary(["dog"]).save(path)
+    assert path.read_text(encoding="utf-8") == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1, 2]", "{}", '{"labels": []}', '{"labels": ["a"], "x": 1}']
+)
+def test_a_file_without_a_vocabulary_is_refused(tmp_path, text):
+    path = tmp_path / "labels.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"labels\.json' holds no LabelVocabulary: "):
+        LabelVocabulary.load(path)
+    with pytest.raises(FileNotFoundError):
+        LabelVocabulary.load(tmp_path / "absent.json")

@@ -153,6 +153,16 @@ def test_a_term_is_composed_of_known_words_alone(animals):
     )
 
 
+def test_a_composed_term_is_not_in_the_table(animals):
+    asked = ["white shark", "great dane", "GREAT_DANE", "Great-Dane", "whale", ""]
+    found = animals.has_term(asked)
+    assert found.dtype == bool
+    assert_array_equal(found, [False, True, True, True, False, False])
+    assert animals.has_term([]).shape == (0,)
+    with pytest.raises(TypeError, match="pass a list"):
+        animals.has_term("shark")
+
+
 def test_composition_can_be_turned_off(animals):
     strict = PretrainedEmbedder(animals.vectors, oov="error")
     assert_array_equal(strict.has_vector(["shark", "white shark"]), [True, False])

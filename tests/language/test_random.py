@@ -67,6 +67,7 @@ def test_coordinates_are_spread_evenly():
 def test_all_terms_have_a_vector_and_no_term_has_none():
     embedder = RandomEmbedder(vector_size=4)
     assert_array_equal(embedder.has_vector(["cat", ""]), [True, True])
+    assert_array_equal(embedder.has_term(["white shark", ""]), [True, True])
     assert embedder.transform([]).shape == (0, 4)
 
 

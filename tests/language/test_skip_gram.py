@@ -92,6 +92,7 @@ def test_it_pickles(fitted):
     [
         ("transform", (["cat"],)),
         ("has_vector", (["cat"],)),
+        ("has_term", (["cat"],)),
         ("predict", ([[0] * 6],)),
         ("most_similar", ("cat",)),
         ("score", ([("cat", "dog")], [1])),
@@ -330,6 +331,10 @@ def test_it_answers_as_its_vectors_do(taught):
     assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     assert taught.predict(vectors).tolist() == ["red circle", "blue star"]
     assert taught.most_similar("red", k=3) == taught.vectors_.most_similar("red", k=3)
+    # "red" and "blue" are terms by themselves, "red blue" is composed of them.
+    asked = ["red circle", "red blue", "gerenuk"]
+    assert_array_equal(taught.has_vector(asked), [True, True, False])
+    assert_array_equal(taught.has_term(asked), [True, False, False])
     with pytest.raises(LabelWithoutVectorError, match="1 of 2 terms has no vector: 'gerenuk'"):
         taught.transform(["red circle", "gerenuk"])
 
