@@ -135,8 +135,10 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
 
     Raises
     ------
+    TypeError
+        If the classifier has no such parameter.
     ValueError
-        If no class of the training part has a sample to spare.
+        If `test_size` is no share, or no class of the training part has a sample to spare.
 
     References
     ----------
@@ -155,6 +157,10 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     >>> 0 < tune_seen_penalty(clf, X, y, random_state=0) < 1
     True
     """
+    if not any(name.endswith("seen_penalty") for name in classifier.get_params()):
+        raise TypeError(f"{type(classifier).__name__} has no parameter seen_penalty to choose.")
+    if not 0 < test_size < 1:
+        raise ValueError(f"test_size is a share between 0 and 1, got {test_size!r}.")
     X, y = indexable(X, y)
     y = column_or_1d(y)
     seed = draw_seed(random_state)
@@ -190,7 +196,7 @@ def _hold_out(y, train, test_size, seed):
     held_out = []
     for label in np.unique(y[spare]):
         own = rng.permutation(spare[y[spare] == label])
-        held_out.append(own[: max(1, round(test_size * len(own)))][: len(own) - 1])
+        held_out.append(own[: min(max(1, round(test_size * len(own))), len(own) - 1)])
     held_out = np.concatenate(held_out)
     return np.setdiff1d(train, held_out), held_out
 
@@ -205,7 +211,7 @@ def _check(y_true, y_score, labels, seen):
     unknown = sorted({str(label) for label in y_true.tolist() if label not in columns})
     if unknown:
         raise ValueError(f"The true labels {unknown} are not among the candidates.")
-    seen = set(np.asarray(seen).tolist())
+    seen = set(np.atleast_1d(seen).tolist())
     is_seen = np.array([label in seen for label in columns])
     column = np.array([columns[label] for label in y_true.tolist()])
     for name, kind in (("seen", is_seen), ("unseen", ~is_seen)):

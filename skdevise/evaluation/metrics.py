@@ -107,6 +107,14 @@ def _check_answers(y_true, y_top, k):
         raise ValueError(
             f"k={k} needs answers of shape (n_samples, k or more), got shape {y_top.shape}."
         )
+    if (y_true.dtype.kind in "US") != (y_top.dtype.kind in "US") and "O" not in (
+        y_true.dtype.kind,
+        y_top.dtype.kind,
+    ):
+        raise ValueError(
+            f"True labels of {y_true.dtype} never equal answers of {y_top.dtype}: give both as "
+            "text, or both as numbers."
+        )
     return y_true, y_top
 
 

@@ -10,7 +10,8 @@ from sklearn.preprocessing import normalize
 
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels.coverage import known_terms
-from skdevise.labels.search import best_columns, open_search, score_batches
+from skdevise.labels.search import SEARCH_METHODS, best_columns, open_search, score_batches
+from skdevise.labels.vocabulary import as_vocabulary
 
 # Dropped labels that a warning names.
 _N_NAMED = 20
@@ -28,7 +29,7 @@ class LabelSpace:
 
     Parameters
     ----------
-    vocabulary : LabelVocabulary
+    vocabulary : LabelVocabulary or array-like of labels
     embedder : term embedder
         Its `transform` gives unit rows; its `has_vector`, if there is one, tells what it knows.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
@@ -73,7 +74,12 @@ class LabelSpace:
     """
 
     def __init__(self, vocabulary, embedder, search="auto", expand=4):
+        if search not in ("auto", *SEARCH_METHODS):
+            raise ValueError(f"search is one of {['auto', *SEARCH_METHODS]}, got {search!r}.")
+        if not isinstance(expand, Integral) or expand < 1:
+            raise ValueError(f"expand is a whole number of at least 1, got {expand!r}.")
         self.expand = expand
+        vocabulary = as_vocabulary(vocabulary)
         terms = list(dict.fromkeys(chain.from_iterable(vocabulary.terms)))
         known = known_terms(embedder, terms, vocabulary.templates)
         row_of = {terms[i]: row for row, i in enumerate(np.flatnonzero(known))}
@@ -141,7 +147,7 @@ class LabelSpace:
         -------
         ndarray of shape (n, n_labels)
         """
-        points = np.asarray(points)
+        points = self._check_points(points)
         vectors = self._index.vectors
         scores = np.empty((len(points), self.n_labels), dtype=np.result_type(points, vectors))
         for rows in score_batches(len(points), len(vectors), scores.itemsize):
@@ -180,6 +186,7 @@ class LabelSpace:
             If k is below 1 or above the number of labels.
         """
         self.check_k(k)
+        points = self._check_points(points)
         top, scores = (
             self._top_k(points, k) if offsets is None else self._top_of_all(points, k, offsets)
         )
@@ -256,7 +263,8 @@ class LabelSpace:
         float
             1 for exact search.
         """
-        points = np.asarray(points)
+        points = self._check_points(points)
+        _check_k(k, self.n_terms, "terms")
         exact, _ = open_search(self._index.vectors, "exact").nearest(points, k)
         found, _ = self._index.nearest(points, k)
         return float(np.mean([np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)]))
@@ -300,12 +308,23 @@ class LabelSpace:
         ValueError
             If k is no whole number from 1 to the number of labels.
         """
-        n_labels = len(self.labels)
-        if not isinstance(k, Integral) or not 1 <= k <= n_labels:
+        _check_k(k, self.n_labels, "candidate labels")
+
+    def _check_points(self, points):
+        points = np.asarray(points)
+        if points.ndim != 2 or points.shape[1] != self.vector_size:
             raise ValueError(
-                f"k={k!r} is out of range: there are {n_labels} candidate labels, so k must be a "
-                f"whole number between 1 and {n_labels}."
+                f"Points are of shape (n, {self.vector_size}), got shape {points.shape}."
             )
+        return points
+
+
+def _check_k(k, most, what):
+    if not isinstance(k, Integral) or not 1 <= k <= most:
+        raise ValueError(
+            f"k={k!r} is out of range: there are {most} {what}, so k must be a whole number "
+            f"between 1 and {most}."
+        )
 
 
 def _with_vectors(vocabulary, rows):

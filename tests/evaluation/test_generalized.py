@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -157,3 +158,11 @@ def test_the_penalty_and_the_curve_agree_with_the_classifier(animals):
         )
         assert found.seen == pytest.approx((answers == y)[known].mean())
         assert found.unseen == pytest.approx((answers == y)[~known].mean())
+
+
+def test_what_has_no_penalty_is_refused(animals):
+    X, y, embedder = animals
+    with pytest.raises(TypeError, match="LogisticRegression has no parameter seen_penalty"):
+        tune_seen_penalty(LogisticRegression(), X, y)
+    with pytest.raises(ValueError, match="test_size is a share between 0 and 1, got 2"):
+        tune_seen_penalty(DeViSEClassifier(embedder), X, y, test_size=2)

@@ -230,3 +230,9 @@ def test_the_arguments_are_left_alone(tiny_tree):
 def test_k_is_a_whole_number(k):
     with pytest.raises(ValueError, match=f"k is a whole number of at least 1, got {k!r}"):
         hit_at_k(["cat"], [["cat"]], k=k)
+
+
+def test_text_is_not_compared_with_numbers():
+    with pytest.raises(ValueError, match="never equal answers of <U1"):
+        hit_at_k([1, 2], [["1"], ["2"]], 1)
+    assert hit_at_k(np.array(["1", 2], dtype=object), [["1"], ["2"]], 1) == 0.5

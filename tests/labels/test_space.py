@@ -190,3 +190,20 @@ def test_pool_says_which_terms_count():
     assert cosines == pytest.approx({"terms": 1, "first": 0, "mean": half})
     assert targets["terms"] == targets["first"] == [1, 0]
     assert targets["mean"] == pytest.approx([half, half])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"search": "faiss"}, "search is one of .* got 'faiss'"), ({"expand": 0}, "expand .* got 0")],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        LabelSpace(["cat"], RandomEmbedder(4), **options)
+
+
+def test_points_of_another_space_are_refused(vehicles):
+    for ask in (vehicles.scores, lambda x: vehicles.top_k(x, 1), lambda x: vehicles.recall(x, 1)):
+        with pytest.raises(ValueError, match=r"Points are of shape \(n, 2\), got shape \(3, 3\)"):
+            ask(np.eye(3))
+    with pytest.raises(ValueError, match="k=9 is out of range: there are 4 terms"):
+        vehicles.recall(np.eye(2), 9)
