@@ -466,10 +466,13 @@ class Hierarchy:
             If the hierarchy lacks some; it names them.
         """
         labels = getattr(labels, "labels", labels)
+        if isinstance(labels, str):
+            raise TypeError(f"Expected a sequence of labels, got {labels!r}: pass a list.")
         if not isinstance(labels, np.ndarray):
             return self._look_up(list(labels))
         if not labels.ndim == 1 or not labels.dtype.kind == self.labels.dtype.kind == "U":
             return self._look_up(labels.tolist())
+        # In a dict, one by one, finding thousands of texts would take most of hp@k's time.
         found = self._row_of_hash[self._hash(labels)]
         missed = self.labels[found] != labels
         found[missed] = self._look_up(labels[missed].tolist())
@@ -484,8 +487,6 @@ class Hierarchy:
                 f"The hierarchy does not know {unknown}: add edges to them, or give its labels "
                 "the names that you use by Hierarchy.rename."
             ) from None
-
-    # Most of hp@k's time would go into finding thousands of texts in a dict, one by one.
 
     def _hash(self, labels):
         """A number below 8 to 16 times the number of labels, for each text in an array."""

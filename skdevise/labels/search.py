@@ -16,7 +16,7 @@ _BLOCK_BYTES = 64 * 2**20
 
 # From so many vectors on an index repays the minute that it takes to build, even in batches; below
 # them the matrix product is fast enough, and it is exact (benchmarks/search.py).
-_MANY_VECTORS = 100_000
+_MANY_VECTORS = 200_000
 
 # Below so many vectors: links of each vector, and candidates that a search keeps open.
 _HNSW_SIZES = ((50_000, 16, 64), (300_000, 32, 128), (np.inf, 32, 256))
@@ -69,7 +69,7 @@ def open_search(vectors, method="auto"):
     vectors : ndarray of float32, of shape (n_vectors, vector_size)
         Unit rows.
     method : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
-        "auto" is "hnsw" from 100,000 vectors on, if faiss is installed, and otherwise "exact".
+        "auto" is "hnsw" from 200,000 vectors on, if faiss is installed, and otherwise "exact".
 
     Returns
     -------

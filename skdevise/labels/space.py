@@ -34,7 +34,7 @@ class LabelSpace:
         Its `transform` gives unit rows; its `has_vector`, if there is one, tells what it knows.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
         How the nearest terms are found: by a matrix product, by faiss's approximate indexes (extra
-        ``ann``), or by scikit-learn's k-d tree. "auto" takes "hnsw" from 100,000 terms on where
+        ``ann``), or by scikit-learn's k-d tree. "auto" takes "hnsw" from 200,000 terms on where
         faiss is installed.
     expand : int, default=4
         The k nearest labels are looked for among the `expand` * k nearest terms, and among more of

@@ -61,7 +61,7 @@ class DeViSEClassifier(
         The candidates where a method is given none; None means the training labels. A vocabulary
         also gives the training labels and those of later calls their terms.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
-        How the nearest terms are found; "auto" is exact below 100,000 terms. See `LabelSpace`.
+        How the nearest terms are found; "auto" is exact below 200,000 terms. See `LabelSpace`.
     expand : int, default=4
         The k nearest labels are sought among the terms of `expand` * k places (A.2).
     seen_penalty : float, default=0

@@ -516,3 +516,8 @@ def test_a_loop_is_refused_by_name():
 def test_edges_that_are_no_pairs_are_refused():
     with pytest.raises(ValueError, match="pair"):
         Hierarchy.from_edges([1, 2])
+
+
+def test_one_text_is_no_sequence_of_labels(tiny_tree):
+    with pytest.raises(TypeError, match="Expected a sequence of labels, got 'cat'"):
+        tiny_tree.within_hops("cat", 1)
