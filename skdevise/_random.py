@@ -1,5 +1,7 @@
 """Seeds for generators of our own."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -23,3 +25,24 @@ def draw_seed(random_state):
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+@contextmanager
+def seeded(seed, device):
+    """Seed torch's global generators, and put them back as they were afterwards.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device
+    """
+    import torch
+
+    accelerator = None if device.type == "cpu" else getattr(torch, device.type)
+    with torch.random.fork_rng(
+        devices=range(accelerator.device_count()) if accelerator else [],
+        device_type=device.type if accelerator else "cuda",
+    ):
+        # torch.manual_seed seeds every accelerator: on the CPU none is put back, so none is seeded.
+        (torch.manual_seed if accelerator else torch.default_generator.manual_seed)(seed)
+        yield

@@ -3,7 +3,6 @@
 import copy
 import os
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
@@ -13,6 +12,7 @@ from PIL import Image
 from torch import nn
 from torchvision.models import SqueezeNet
 
+from skdevise._random import seeded
 from skdevise.vision.sources import make_net
 
 
@@ -136,19 +136,6 @@ def load_fitted(recipe, arrays, n_classes):
 def is_published(backbone, weights):
     """Whether the weights can be had again by name."""
     return isinstance(backbone, str) and weights is not None and not _is_path(weights)
-
-
-@contextmanager
-def seeded(seed, device):
-    """Seed torch's global generators, and put them back as they were afterwards."""
-    accelerator = None if device.type == "cpu" else getattr(torch, device.type)
-    with torch.random.fork_rng(
-        devices=range(accelerator.device_count()) if accelerator else [],
-        device_type=device.type if accelerator else "cuda",
-    ):
-        # torch.manual_seed seeds every accelerator: on the CPU none is put back, so none is seeded.
-        (torch.manual_seed if accelerator else torch.default_generator.manual_seed)(seed)
-        yield
 
 
 def _examine(net, preprocess, name):

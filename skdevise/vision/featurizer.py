@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._device import find_device
-from skdevise._random import draw_seed
+from skdevise._random import draw_seed, seeded
 
 # The other modules of this folder import torch: they are imported where a net is needed.
 
@@ -184,7 +184,7 @@ class VisualFeaturizer(
         ValueError
             If X is empty, a parameter does not fit the backbone, or y is missing in pre-training.
         """
-        from skdevise.vision.backbones import is_published, load_backbone, seeded
+        from skdevise.vision.backbones import is_published, load_backbone
         from skdevise.vision.photos import Photos
         from skdevise.vision.pretraining import pretrain
 

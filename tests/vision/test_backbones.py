@@ -7,8 +7,9 @@ import torchvision.models
 from torch import nn
 
 from skdevise._device import find_device
+from skdevise._random import seeded
 from skdevise.vision import efficientnet_lite
-from skdevise.vision.backbones import load_backbone, load_fitted, seeded
+from skdevise.vision.backbones import load_backbone, load_fitted
 from tests.vision.conftest import headless_net, tiny_net
 
 
