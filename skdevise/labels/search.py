@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from math import isqrt
 
 import numpy as np
 from sklearn.neighbors import KDTree
@@ -18,13 +19,13 @@ _BLOCK_BYTES = 64 * 2**20
 # them the matrix product is fast enough, and it is exact (benchmarks/search.py).
 _MANY_VECTORS = 200_000
 
-# Below so many vectors: links of each vector, and candidates that a search keeps open.
-_HNSW_SIZES = ((50_000, 16, 64), (300_000, 32, 128), (np.inf, 32, 256))
+# Links of each vector in HNSW, and candidates that are kept open when it is linked. With faiss's
+# own 40 the graph is built in half the time, but a search for the same recall takes longer.
+_N_LINKS = 32
+_N_OPEN_IN_BUILDING = 200
 
-# Points whose scores are computed together, and parts that the vectors are cut into for it: the
-# scores of a part stay in the processor's cache until their maxima are taken.
+# Points whose scores are computed together.
 _BLOCK_ROWS = 256
-_N_PARTS = 16
 
 
 def best_columns(scores, k):
@@ -138,11 +139,13 @@ class ExactSearch:
         cosines = np.empty((len(points), n), dtype=np.result_type(points, self.vectors))
 
         blocks = list(score_batches(len(points), len(self.vectors), cosines.itemsize))
-        width = -(-len(self.vectors) // _N_PARTS)
+        # So many parts that a point has about as many maxima as candidates below.
+        n_parts = max(1, isqrt(len(self.vectors) // n))
+        width = -(-len(self.vectors) // n_parts)
 
         def search(blocks):
             # Memory that is used again is not cleared again.
-            scores = np.empty((_N_PARTS, blocks[0].stop - blocks[0].start, width), cosines.dtype)
+            scores = np.empty((n_parts, blocks[0].stop - blocks[0].start, width), cosines.dtype)
             for rows in blocks:
                 block = scores[:, : rows.stop - rows.start]
                 columns[rows], cosines[rows] = self._nearest(points[rows], n, block)
@@ -160,23 +163,32 @@ class ExactSearch:
 
     def _nearest(self, points, n, scores):
         """Nearest vectors of a block of points; `scores` is memory for theirs."""
-        width = scores.shape[2]
+        n_parts, _, width = scores.shape
         if width <= 2 * n:
             scores = points @ self.vectors.T
             top = best_columns(scores, n)
             return top, np.take_along_axis(scores, top, axis=1)
         # Vectors j, j + width, j + 2 * width, ... are one group: the n nearest lie in the n groups
-        # with the highest maxima, so that only these are sorted.
-        maxima = np.full((len(points), width), -np.inf, dtype=scores.dtype)
-        for i, part in enumerate(scores):
-            vectors = self.vectors[i * width : (i + 1) * width]
-            np.matmul(points, vectors.T, out=part[:, : len(vectors)])
-            part[:, len(vectors) :] = -np.inf
-            np.maximum(maxima, part, out=maxima)
+        # with the highest maxima, so that only these are sorted. The scores of a part are in the
+        # processor's cache when their maxima are taken.
+        if len(points) == 1:
+            # The parts of one point lie one after another: one product fills them.
+            scores = np.ascontiguousarray(scores)
+            line = scores.reshape(1, -1)
+            np.matmul(points, self.vectors.T, out=line[:, : len(self.vectors)])
+            line[:, len(self.vectors) :] = -np.inf
+            maxima = scores.max(axis=0)
+        else:
+            maxima = np.full((len(points), width), -np.inf, dtype=scores.dtype)
+            for i, part in enumerate(scores):
+                vectors = self.vectors[i * width : (i + 1) * width]
+                np.matmul(points, vectors.T, out=part[:, : len(vectors)])
+                part[:, len(vectors) :] = -np.inf
+                np.maximum(maxima, part, out=maxima)
         groups = np.argpartition(maxima, -n, axis=1)[:, -n:]
         rows = np.arange(len(points))[:, None]
         candidates = scores[:, rows, groups].swapaxes(0, 1).reshape(len(points), -1)
-        columns = (groups[:, None] + width * np.arange(_N_PARTS)[:, None]).reshape(len(points), -1)
+        columns = (groups[:, None] + width * np.arange(n_parts)[:, None]).reshape(len(points), -1)
         chosen = np.argpartition(candidates, -n, axis=1)[:, -n:]
         top = np.take_along_axis(columns, chosen, axis=1)
         cosines = np.take_along_axis(candidates, chosen, axis=1)
@@ -260,10 +272,11 @@ class FaissSearch:
         self.method = method
         n_vectors, vector_size = vectors.shape
         if method == "hnsw":
-            # Measured on GloVe vectors for a recall@20 near .985 (benchmarks/search.py).
-            n_links, n_explored = next(own for most, *own in _HNSW_SIZES if n_vectors < most)
-            index = faiss.IndexHNSWFlat(vector_size, n_links, faiss.METRIC_INNER_PRODUCT)
-            index.hnsw.efSearch = n_explored
+            index = faiss.IndexHNSWFlat(vector_size, _N_LINKS, faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efConstruction = _N_OPEN_IN_BUILDING
+            # Candidates that a search keeps open: more among more vectors, for a recall@20 of
+            # .985 and more on GloVe vectors (benchmarks/search.py).
+            index.hnsw.efSearch = max(32, isqrt(n_vectors) // 5)
         else:
             index = faiss.IndexLSH(vector_size, 8 * vector_size)
         index.add(np.ascontiguousarray(vectors, dtype=np.float32))
