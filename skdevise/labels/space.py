@@ -316,6 +316,10 @@ class LabelSpace:
             raise ValueError(
                 f"Points are of shape (n, {self.vector_size}), got shape {points.shape}."
             )
+        if points.dtype not in (np.float32, np.float64):
+            points = points.astype(np.float64)  # Scores of whole numbers are not whole.
+        if not np.isfinite(points).all():
+            raise ValueError("Points hold NaN or infinity: there is nothing near to them.")
         return points
 
 

@@ -207,3 +207,17 @@ def test_points_of_another_space_are_refused(vehicles):
             ask(np.eye(3))
     with pytest.raises(ValueError, match="k=9 is out of range: there are 4 terms"):
         vehicles.recall(np.eye(2), 9)
+
+
+def test_points_of_whole_numbers_have_scores_that_are_not_whole(vehicles):
+    # To bus, (0.6, 0.8), and to auto, a term of car.
+    labels, scores = vehicles.top_k([[1, 0]], 2)
+    assert labels.tolist() == [["car", "bus"]]
+    assert_allclose(scores, [[1, 0.6]])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_points_that_are_no_numbers_are_refused(vehicles, value):
+    for ask in (vehicles.scores, lambda x: vehicles.top_k(x, 1), lambda x: vehicles.recall(x, 1)):
+        with pytest.raises(ValueError, match="Points hold NaN or infinity"):
+            ask([[1.0, value]])
