@@ -51,7 +51,7 @@ class Hierarchy:
     Raises
     ------
     ValueError
-        If the edges run in a circle.
+        If the edges run in a circle, or labels, edges and terms do not fit together.
 
     Examples
     --------
@@ -70,7 +70,9 @@ class Hierarchy:
         # Text cannot lose its type: WordNet's labels need not be looked at one by one.
         self.labels = labels.copy() if is_text else label_array(labels)
         self.labels.flags.writeable = False
-        self._edges = np.asarray(edges, dtype=np.intp).reshape(-1, 2)
+        self._edges = _check_edges(edges, len(self.labels))
+        if terms is not None and len(terms) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} labels came with the terms of {len(terms)}.")
         self._terms = terms
         self._variant = None
         self._position = {label: i for i, label in enumerate(self.labels.tolist())}
@@ -126,6 +128,9 @@ class Hierarchy:
                 raise ValueError(f"An edge is a (parent, child) pair, got {pair!r}.")
         position = {}
         edges = [[position.setdefault(label, len(position)) for label in pair] for pair in pairs]
+        for label in position:
+            if label is None or label != label:
+                raise ValueError(f"A label is text or a number, got {label!r}.")
         return cls(list(position), edges)
 
     @classmethod
@@ -515,6 +520,18 @@ class Hierarchy:
             ring, step = reached[distance[reached] < 0], distance[ring[0]] + 1
             distance[ring] = step
         return distance
+
+
+def _check_edges(edges, n_labels):
+    edges = np.asarray(edges)
+    if not edges.size:
+        return np.empty((0, 2), dtype=np.intp)
+    if edges.dtype.kind not in "iu":
+        raise ValueError(f"An edge is a pair of positions, whole numbers, got {edges.dtype}.")
+    for position in (edges.min(), edges.max()):
+        if not 0 <= position < n_labels:
+            raise ValueError(f"An edge joins positions from 0 to {n_labels - 1}, got {position}.")
+    return edges.astype(np.intp).reshape(-1, 2)
 
 
 @cache

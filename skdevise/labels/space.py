@@ -3,6 +3,7 @@
 import warnings
 from itertools import chain
 from numbers import Integral
+from pickle import UnpicklingError
 
 import joblib
 import numpy as np
@@ -183,10 +184,15 @@ class LabelSpace:
         Raises
         ------
         ValueError
-            If k is below 1 or above the number of labels.
+            If k is below 1 or above the number of labels, points are of another dimension or hold
+            NaN, or there is not an offset a label.
         """
         self.check_k(k)
         points = self._check_points(points)
+        if offsets is not None and np.shape(offsets) != (self.n_labels,):
+            raise ValueError(
+                f"Offsets are of shape ({self.n_labels},), got shape {np.shape(offsets)}."
+            )
         top, scores = (
             self._top_k(points, k) if offsets is None else self._top_of_all(points, k, offsets)
         )
@@ -265,6 +271,8 @@ class LabelSpace:
         """
         points = self._check_points(points)
         _check_k(k, self.n_terms, "terms")
+        if not len(points):
+            raise ValueError("There is no point whose nearest terms could be found.")
         exact, _ = open_search(self._index.vectors, "exact").nearest(points, k)
         found, _ = self._index.nearest(points, k)
         return float(np.mean([np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)]))
@@ -293,8 +301,19 @@ class LabelSpace:
         Returns
         -------
         LabelSpace
+
+        Raises
+        ------
+        ValueError
+            If the file holds no label space.
         """
-        return joblib.load(path, mmap_mode="r" if mmap else None)
+        try:
+            space = joblib.load(path, mmap_mode="r" if mmap else None)
+        except (EOFError, IndexError, KeyError, UnpicklingError):
+            space = None
+        if not isinstance(space, LabelSpace):
+            raise ValueError(f"{str(path)!r} holds no LabelSpace.")
+        return space
 
     def check_k(self, k):
         """Refuse a number of answers that there are not.

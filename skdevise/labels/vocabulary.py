@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from functools import cached_property
+from numbers import Number
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,9 @@ class LabelVocabulary:
     ['cat', 'n02084071', 'okapi']
     """
 
-    # An array on the left of an operator leaves it to the vocabulary.
+    # An array or a Series on the left of an operator leaves it to the vocabulary.
     __array_ufunc__ = None
+    __pandas_priority__ = 10_000
 
     def __init__(self, labels, terms=None, pool="terms", *, templates=None, on_missing="error"):
         if pool not in ("terms", "first", "mean"):
@@ -372,7 +374,7 @@ def _check_labels(labels):
     if array.ndim != 1:
         raise ValueError(f"Expected a one-dimensional sequence of labels, got {array.ndim}-D.")
     for label in array.tolist():
-        if label is None or isinstance(label, bytes) or label != label:
+        if not isinstance(label, str | Number) or label != label:
             raise ValueError(f"A label is text or a number, got {label!r}.")
     repeated = [label for label, n in Counter(array.tolist()).items() if n > 1]
     if repeated:

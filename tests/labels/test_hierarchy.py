@@ -521,3 +521,23 @@ def test_edges_that_are_no_pairs_are_refused():
 def test_one_text_is_no_sequence_of_labels(tiny_tree):
     with pytest.raises(TypeError, match="Expected a sequence of labels, got 'cat'"):
         tiny_tree.within_hops("cat", 1)
+
+
+@pytest.mark.parametrize("label", [None, float("nan")])
+def test_what_is_no_label_is_refused(label):
+    with pytest.raises(ValueError, match=f"A label is text or a number, got {label}"):
+        Hierarchy.from_edges([("animal", "cat"), ("animal", label)])
+
+
+@pytest.mark.parametrize(
+    ("edges", "terms", "message"),
+    [
+        ([(0, 2)], None, "An edge joins positions from 0 to 1, got 2"),
+        ([(0, -1)], None, "An edge joins positions from 0 to 1, got -1"),
+        ([(0, 0.5)], None, "An edge is a pair of positions, whole numbers, got float64"),
+        ([(0, 1)], [("cat",)], "2 labels came with the terms of 1"),
+    ],
+)
+def test_a_graph_that_does_not_fit_its_labels_is_refused(edges, terms, message):
+    with pytest.raises(ValueError, match=message):
+        Hierarchy(["animal", "cat"], edges, terms)

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -221,3 +223,21 @@ def test_points_that_are_no_numbers_are_refused(vehicles, value):
     for ask in (vehicles.scores, lambda x: vehicles.top_k(x, 1), lambda x: vehicles.recall(x, 1)):
         with pytest.raises(ValueError, match="Points hold NaN or infinity"):
             ask([[1.0, value]])
+
+
+def test_offsets_are_one_a_label(vehicles):
+    with pytest.raises(ValueError, match=r"Offsets are of shape \(3,\), got shape \(2,\)"):
+        vehicles.top_k(np.eye(2), 1, offsets=np.zeros(2))
+
+
+def test_recall_of_no_point_is_refused(vehicles):
+    with pytest.raises(ValueError, match="There is no point"):
+        vehicles.recall(np.empty((0, 2)), 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", pickle.dumps({"labels": ["cat"]})])
+def test_a_file_without_a_space_is_refused(tmp_path, content):
+    path = tmp_path / "space"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="space' holds no LabelSpace"):
+        LabelSpace.load(path)
