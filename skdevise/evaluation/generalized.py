@@ -1,8 +1,11 @@
 """Seen and unseen labels in one answer: generalised zero-shot scores."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import auc
+from sklearn.model_selection import check_cv
 from sklearn.utils import (
     Bunch,
     _safe_indexing,
@@ -13,6 +16,7 @@ from sklearn.utils import (
 )
 
 from skdevise._random import draw_seed
+from skdevise.evaluation.metrics import check_weights
 from skdevise.evaluation.splits import UnseenClassSplit
 from skdevise.evaluation.top_k import reach_classifier
 
@@ -31,7 +35,7 @@ def generalized_scores(
         wanted, of a classifier whose own `seen_penalty` is 0.
     labels : array-like of shape (n_labels,), LabelVocabulary or LabelSpace
         The candidates, a column each.
-    seen : array-like of labels
+    seen : array-like of labels, or LabelVocabulary
         The training labels.
     seen_penalty : float, default=0.0
         Taken off the scores of seen labels (calibrated stacking [1]_, eq. 3).
@@ -59,7 +63,8 @@ def generalized_scores(
     Raises
     ------
     ValueError
-        If shapes differ, a true label is no candidate, or samples of either kind are missing.
+        If shapes differ, a true label is no candidate, or samples of either kind are missing or
+        without weight.
 
     References
     ----------
@@ -79,6 +84,8 @@ def generalized_scores(
     """
     if average not in ("class", "sample"):
         raise ValueError(f"average is 'class' or 'sample', got {average!r}.")
+    if not np.isfinite(seen_penalty):
+        raise ValueError(f"seen_penalty is a finite number, got {seen_penalty!r}.")
     y_true, y_score, column, is_seen = _check(y_true, y_score, labels, seen)
     of_seen = is_seen[column]
     share = _shares(column, of_seen, average, sample_weight)
@@ -122,8 +129,9 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
         Cloned for each split; it stays as it is.
     X : array-like of shape (n_samples, n_features), or what the classifier takes
     y : array-like of shape (n_samples,)
-    cv : splitter, default=None
-        Its test classes do not occur in training. None means three splits by `UnseenClassSplit`.
+    cv : int, splitter or iterable of splits, default=None
+        Splits whose test classes do not occur in training: a number of them by `UnseenClassSplit`,
+        or those given. None means three.
     test_size : float, default=0.2
         Share of the samples of the other classes that is held out.
     random_state : int, RandomState instance or None, default=None
@@ -138,7 +146,8 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     TypeError
         If the classifier has no such parameter.
     ValueError
-        If `test_size` is no share, or no class of the training part has a sample to spare.
+        If `test_size` is no share, a class of a test occurs in training, or no class of the
+        training part has a sample to spare.
 
     References
     ----------
@@ -165,8 +174,16 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     y = column_or_1d(y)
     seed = draw_seed(random_state)
     labels = np.unique(y)
+    cv = 3 if cv is None else cv
+    cv = UnseenClassSplit(cv, random_state=seed) if isinstance(cv, Integral) else check_cv(cv)
     curves = []
-    for train, unseen in (cv or UnseenClassSplit(3, random_state=seed)).split(X, y):
+    for train, unseen in cv.split(X, y):
+        train, unseen = np.asarray(train), np.asarray(unseen)
+        if np.isin(y[unseen], y[train]).any():
+            raise ValueError(
+                "In a split of cv classes that are tested as unseen occur in training: take "
+                "UnseenClassSplit."
+            )
         kept, held_out = _hold_out(y, train, test_size, seed)
         fitted = clone(classifier).fit(_safe_indexing(X, kept), y[kept])
         tested = np.concatenate([held_out, unseen])
@@ -205,13 +222,18 @@ def _check(y_true, y_score, labels, seen):
     """What is scored, the column of each true label, and which columns are of seen labels."""
     y_true, y_score = column_or_1d(y_true), check_array(y_score, dtype=[np.float64, np.float32])
     check_consistent_length(y_true, y_score)
-    columns = {label: i for i, label in enumerate(getattr(labels, "labels", labels))}
+    labels = list(getattr(labels, "labels", labels))
+    columns = {label: i for i, label in enumerate(labels)}
+    if len(columns) < len(labels):
+        raise ValueError("labels holds some several times: each is one column of the scores.")
     if y_score.shape[1] != len(columns):
         raise ValueError(f"{len(columns)} labels came with scores of {y_score.shape[1]} columns.")
     unknown = sorted({str(label) for label in y_true.tolist() if label not in columns})
     if unknown:
         raise ValueError(f"The true labels {unknown} are not among the candidates.")
-    seen = set(np.atleast_1d(seen).tolist())
+    if isinstance(seen, str):
+        raise TypeError(f"Expected a sequence of labels, got {seen!r}: pass a list.")
+    seen = set(getattr(seen, "labels", seen))
     is_seen = np.array([label in seen for label in columns])
     column = np.array([columns[label] for label in y_true.tolist()])
     for name, kind in (("seen", is_seen), ("unseen", ~is_seen)):
@@ -222,12 +244,13 @@ def _check(y_true, y_score, labels, seen):
 
 def _shares(column, of_seen, average, sample_weight):
     """Weights of samples that add up to 1 over each kind."""
-    weight = np.ones(len(column)) if sample_weight is None else np.array(sample_weight, float)
-    check_consistent_length(column, weight)
+    weight = np.ones(len(column)) if sample_weight is None else check_weights(column, sample_weight)
     if average == "class":
         total = np.bincount(column, weight)[column]
         weight = np.divide(weight, total, out=np.zeros(len(weight)), where=total > 0)
-    for kind in (of_seen, ~of_seen):
+    for name, kind in (("seen", of_seen), ("unseen", ~of_seen)):
+        if not weight[kind].any():
+            raise ValueError(f"No sample of {name} labels has a weight: both kinds are needed.")
         weight[kind] /= weight[kind].sum()
     return weight
 

@@ -14,7 +14,7 @@ def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
     y_true : array-like of shape (n_samples,)
         The true labels.
     y_top : array-like of shape (n_samples, n_answers)
-        Answers, the best first; n_answers is at least k.
+        Answers, the best first, each once; n_answers is at least k.
     k : int, default=1
     sample_weight : array-like of shape (n_samples,), default=None
     average : {"sample", "class"}, default="sample"
@@ -27,7 +27,7 @@ def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
     Raises
     ------
     ValueError
-        If lengths differ, or there are fewer than k answers a sample.
+        If lengths differ, there are fewer than k answers a sample, or the weights give no mean.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def hierarchical_precision_at_k(
     y_true : array-like of shape (n_samples,)
         The true labels, each in the hierarchy.
     y_top : array-like of shape (n_samples, n_answers)
-        Answers, the best first, each in the hierarchy; n_answers is at least k.
+        Answers, the best first, each once and in the hierarchy; n_answers is at least k.
     k : int
     hierarchy : Hierarchy
     valid : array-like of labels, or LabelVocabulary
@@ -70,7 +70,8 @@ def hierarchical_precision_at_k(
     Raises
     ------
     ValueError
-        If lengths differ, there are fewer than k answers a sample, or the hierarchy lacks a label.
+        If lengths differ, there are fewer than k answers a sample, the weights give no mean, or
+        the hierarchy lacks a label.
 
     References
     ----------
@@ -118,9 +119,40 @@ def _check_answers(y_true, y_top, k):
     return y_true, y_top
 
 
+def check_weights(y_true, sample_weight):
+    """Give the weights of samples as an array, or refuse them.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+    sample_weight : array-like of shape (n_samples,)
+
+    Returns
+    -------
+    ndarray of float, of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If they give no mean.
+
+    Examples
+    --------
+    >>> check_weights(["cat", "dog"], [1, 3])
+    array([1., 3.])
+    """
+    check_consistent_length(y_true, sample_weight)
+    weights = np.array(sample_weight, dtype=float)
+    if weights.ndim != 1 or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise ValueError(
+            "sample_weight holds a finite number of at least 0 for each sample, and some above 0."
+        )
+    return weights
+
+
 def _average(values, y_true, sample_weight, average):
     if sample_weight is not None:
-        check_consistent_length(y_true, sample_weight)
+        sample_weight = check_weights(y_true, sample_weight)
     if average == "sample":
         return float(np.average(values, weights=sample_weight))
     if average != "class":

@@ -8,6 +8,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise.evaluation.metrics import hierarchical_precision_at_k, hit_at_k
 from skdevise.evaluation.top_k import predict_top_k, reach_classifier
+from skdevise.labels import Hierarchy
 
 
 class _TopKScorer:
@@ -144,6 +145,8 @@ class HierarchicalPrecisionAtK(_TopKScorer):
 
     def __init__(self, k, hierarchy, labels=None, valid=None, *, average="sample"):
         super().__init__(k, labels, average)
+        if not isinstance(hierarchy, Hierarchy):
+            raise TypeError(f"hierarchy is a Hierarchy, got {hierarchy!r}.")
         self.hierarchy = hierarchy
         self.valid = valid
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -85,6 +86,10 @@ def test_a_case_by_hand():
         ({"seen": ["cow"]}, "No sample is of seen labels"),
         ({"labels": LABELS[:3]}, "3 labels came with scores of 4 columns"),
         ({"y_score": np.full((2, 4), np.nan)}, "NaN"),
+        ({"labels": [*LABELS[:3], "cat"]}, "labels holds some several times"),
+        ({"seen_penalty": np.nan}, "seen_penalty is a finite number, got nan"),
+        ({"sample_weight": [1, -1]}, "sample_weight holds a finite number of at least 0"),
+        ({"sample_weight": [1, 0]}, "No sample of unseen labels has a weight"),
         ({"average": "macro"}, "average is 'class' or 'sample', got 'macro'"),
     ],
 )
@@ -166,3 +171,29 @@ def test_what_has_no_penalty_is_refused(animals):
         tune_seen_penalty(LogisticRegression(), X, y)
     with pytest.raises(ValueError, match="test_size is a share between 0 and 1, got 2"):
         tune_seen_penalty(DeViSEClassifier(embedder), X, y, test_size=2)
+
+
+def test_the_seen_labels_can_be_any_set_of_labels():
+    scores = [
+        generalized_scores(["cat", "lynx"], np.eye(4)[:2], labels=LABELS, seen=seen)
+        for seen in (SEEN, set(SEEN), np.array(SEEN), LabelVocabulary(SEEN))
+    ]
+    # The cat is right and the lynx is not until the penalty is 1: then it is the other way round.
+    assert {(found.seen, found.unseen, found.area) for found in scores} == {(1, 0, 0.5)}
+    with pytest.raises(TypeError, match="Expected a sequence of labels, got 'cat': pass a list"):
+        generalized_scores(["cat", "lynx"], np.eye(4)[:2], labels=LABELS, seen="cat")
+
+
+def test_the_splits_of_tuning_can_be_given(animals):
+    X, y, embedder = animals
+    clf = DeViSEClassifier(embedder, random_state=0, batch_size=16)
+    splits = [(a.tolist(), b.tolist()) for a, b in UnseenClassSplit(2, random_state=0).split(X, y)]
+    penalty = tune_seen_penalty(clf, X, y, cv=splits, random_state=0)
+    assert penalty == tune_seen_penalty(
+        clf, X, y, cv=UnseenClassSplit(2, random_state=0), random_state=0
+    )
+    assert tune_seen_penalty(clf, X, y, cv=3, random_state=0) == tune_seen_penalty(
+        clf, X, y, random_state=0
+    )
+    with pytest.raises(ValueError, match="classes that are tested as unseen occur in training"):
+        tune_seen_penalty(clf, X, y, cv=KFold(3, shuffle=True, random_state=0))

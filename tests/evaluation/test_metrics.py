@@ -236,3 +236,10 @@ def test_text_is_not_compared_with_numbers():
     with pytest.raises(ValueError, match="never equal answers of <U1"):
         hit_at_k([1, 2], [["1"], ["2"]], 1)
     assert hit_at_k(np.array(["1", 2], dtype=object), [["1"], ["2"]], 1) == 0.5
+
+
+@pytest.mark.parametrize("average", ["sample", "class"])
+@pytest.mark.parametrize("weights", [[0, 0], [-1, 2], [1, np.nan], [[1], [1]]])
+def test_weights_that_give_no_mean_are_refused(weights, average):
+    with pytest.raises(ValueError, match="sample_weight holds a finite number of at least 0"):
+        hit_at_k(["a", "b"], [["a"], ["a"]], sample_weight=weights, average=average)

@@ -295,3 +295,8 @@ def test_candidates_for_a_plain_classifier_are_refused(shapes, labels):
     clf = LogisticRegression().fit(*shapes)
     with pytest.raises(TypeError, match="leave labels=None"):
         HitAtK(labels=labels)(clf, *shapes)
+
+
+def test_a_scorer_without_a_hierarchy_is_refused():
+    with pytest.raises(TypeError, match="hierarchy is a Hierarchy, got None"):
+        HierarchicalPrecisionAtK(2, None)
