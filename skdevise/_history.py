@@ -1,12 +1,14 @@
 """What is kept of a skorch net's training."""
 
+import numpy as np
 
-def epoch_rows(net):
-    """Give the history of a skorch net as plain rows, without its batches.
+
+def plain_rows(history):
+    """Give a skorch history as plain rows, without its batches.
 
     Parameters
     ----------
-    net : skorch.NeuralNet
+    history : skorch.history.History
 
     Returns
     -------
@@ -14,6 +16,32 @@ def epoch_rows(net):
         A row an epoch: "epoch", "train_loss", "dur" (in seconds), and what callbacks have added.
     """
     return [
-        {key: value for key, value in row.items() if key != "batches" and "event_" not in key}
-        for row in net.history
+        {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in row.items()
+            if key != "batches" and "event_" not in key
+        }
+        for row in history
     ]
+
+
+def epoch_table(history):
+    """Give a skorch history as a table.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row an epoch, indexed from 1: "train_loss", "dur" (in seconds), and what callbacks have
+        added; whether a figure was the best so far, and counts of batches, are left out.
+    """
+    import pandas as pd
+
+    rows = [
+        {key: value for key, value in row.items() if not key.endswith(("_best", "_batch_count"))}
+        for row in plain_rows(history)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")

@@ -210,7 +210,10 @@ class LabelPredictionMixin:
             ) from error
         # A trained embedder may be trained anew by its owner: its vectors of today are kept.
         vectors = getattr(embedder, "vectors_", None)
-        embedder = vectors if hasattr(vectors, "transform") else embedder
+        self._bind_labels(classes, vectors if hasattr(vectors, "transform") else embedder)
+
+    def _bind_labels(self, classes, embedder):
+        """Place the training labels, and the constructor's candidates, in the space."""
         # What the candidates may drop, training cannot do without.
         training = self._vocabulary(classes)
         training = LabelVocabulary(
@@ -283,7 +286,7 @@ class LabelPredictionMixin:
     def _key(self, vocabulary):
         return vocabulary, self.search, self.expand
 
-    def _calibrate(self, points, targets):
+    def _calibrate(self, points, targets, weight=None):
         """Keep training samples' points, and fit the softmax's temperature on them.
 
         By maximum likelihood; bounded, as samples all told apart would drive it to zero.
@@ -296,9 +299,11 @@ class LabelPredictionMixin:
             return  # A classifier that was trained before may answer with other labels.
         scores = self.label_space_.scores(points[known])
         true = scores[np.arange(len(known)), targets[known]]
+        weight = None if weight is None else weight[known]
 
         def loss(inverse):
-            return logsumexp(inverse * scores, axis=1).mean() - inverse * true.mean()
+            losses = logsumexp(inverse * scores, axis=1) - inverse * true
+            return np.average(losses, weights=weight)
 
         best = minimize_scalar(loss, bounds=(1, 100), method="bounded", options={"xatol": 0.1})
         self.temperature_ = 1 / best.x

@@ -1,5 +1,6 @@
 """The Deep Visual-Semantic Embedding model."""
 
+from copy import deepcopy
 from numbers import Integral, Real
 from os import PathLike
 
@@ -12,14 +13,23 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
-from sklearn.preprocessing import normalize
+from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from skdevise._history import epoch_rows
-from skdevise._random import draw_seed
+from skdevise._history import epoch_table
+from skdevise.labels import LabelSpace, LabelVocabulary
+from skdevise.labels.coverage import known_terms
+from skdevise.language.tuned import TunedEmbedder
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
+from skdevise.models.closed_forms import Sums, eszsl, ridge
+from skdevise.models.tables import Samples, is_streamed, parts, read
+
+_CLOSED_FORMS = ("ridge", "eszsl")
+_LINEAR = ("linear", *_CLOSED_FORMS)
 
 
 class DeViSEClassifier(
@@ -47,16 +57,35 @@ class DeViSEClassifier(
     visual : VisualFeaturizer, default=None
         The net that turns images into features; a clone of it is fitted, and one that is fitted
         stays as it is inside `sklearn.frozen.FrozenEstimator`. None means that X holds features.
-    loss : {"hinge_rank", "mse", "cosine"}, default="hinge_rank"
+    projection : {"linear", "mlp", "ridge", "eszsl"} or callable, default="linear"
+        "linear" is the paper's map, without a bias; "mlp" the head of the Keras recipe (dropout,
+        1,024 rectified units, batch norm, a linear layer); a callable makes an `nn.Module` of
+        (n_features, vector_size). "ridge" [3]_ and "eszsl" [4]_ are linear maps in closed form:
+        they solve for `alpha` and need no training.
+    loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"}, default="hinge_rank"
         "mse" is the squared distance to the true label's vector (the paper's L2 baseline),
-        "cosine" one less the cosine with it.
+        "cosine" one less the cosine with it, "warp" the hinge weighted by the rank of the true
+        label (WSABIE), "contrastive" the cross-entropy over cosines / `temperature`.
     margin : float, default=0.1
-        Margin of the hinge rank loss, in units of its scores; above zero.
+        Margin of the hinge rank and the WARP loss, in units of scores; above zero.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
-        False labels that an example is trained against: the first in random order that violates
-        the margin (the paper's), all of them, that with the highest score, or so many at random.
-    feature_scaling : {"l2", "none"}, default="l2"
-        Scale each sample's features to unit length, or leave them. Learning rates depend on it.
+        False labels that the hinge rank loss trains against: the first in random order that
+        violates the margin (the paper's), all of them, that with the highest score, or so many at
+        random.
+    negative_labels : "training", LabelVocabulary or array-like of labels, default="training"
+        Where false labels are taken from: the training labels, or these too.
+    temperature : float or "learned", default="learned"
+        Of the contrastive loss.
+    alpha : float, default=1.0
+        Regularization of the closed forms, in units of sums of squared features.
+    label_alpha : float, default=1.0
+        Of "eszsl" on the side of the labels, in units of sums of squared components of vectors.
+    train_label_vectors : bool, default=False
+        Let the gradient reach the vectors of the training labels (footnote 5 of the paper).
+        Their terms have the vectors so found from then on.
+    feature_scaling : {"l2", "standard", "none"}, default="l2"
+        Scale each sample's features to unit length, or each feature to zero mean and unit variance
+        over the training samples, or leave them. Learning rates depend on it.
     labels : LabelVocabulary or array-like of labels, default=None
         The candidates where a method is given none; None means the training labels. A vocabulary
         also gives the training labels and those of later calls their terms.
@@ -71,28 +100,64 @@ class DeViSEClassifier(
         Correct the scores of labels that are near to everything, by how near they are to the
         training samples.
     max_epochs : int, default=30
-        Passes over the training samples.
+        Passes over the training samples, with the visual net as it is (stage 1).
     lr : float, default=0.02
         Learning rate.
+    lr_schedule : {"linear", "cosine"} or callable, default=None
+        How the learning rate falls to zero over the epochs, or a function that gives the share of
+        it that is left after a share of them. None leaves it as it is.
     optimizer : {"adagrad", "adam", "sgd"} or torch.optim.Optimizer class, default="adagrad"
         How steps are made of gradients; Adagrad keeps a learning rate for each weight.
     batch_size : int, default=128
         Training samples a step.
+    finetune_epochs : int, default=0
+        Passes in which the gradient also reaches the visual net (stage 2); needs `visual`.
+    finetune_lr : float, default=0.001
+        Learning rate of stage 2.
+    finetune_optimizer : as `optimizer`, default="adagrad"
+        That of stage 2.
+    freeze_batch_norm : bool, default=True
+        Leave the running statistics of the visual net's batch norms as they are in stage 2.
+    early_stopping : bool, default=False
+        Hold out some of the training samples, record the hit@1 on them after each epoch, end
+        stage 1 when it no longer grows, and keep the best map.
+    validation_fraction : float, default=0.1
+        Share of the samples of each class, or of the classes, that is held out.
+    validation_split : {"samples", "classes"}, default="samples"
+        With "classes" whole classes are held out, and told apart from each other: the hit@1 is
+        that of labels which the map never saw.
+    n_iter_no_change : int, default=5
+        Epochs without a better hit@1 that end training.
     callbacks : list of skorch callbacks, default=None
         Passed to skorch.
+    checkpoint : str or Path, default=None
+        A folder where the state of the fit is kept after each epoch. A fit of the same parameters
+        and data that was interrupted goes on from there, to the same result; one that was finished
+        is read. Callbacks keep no state there.
+    precision : {"float32", "bfloat16"}, default="float32"
+        With "bfloat16" the map, and in stage 2 the net, run in mixed precision.
+    compile : bool, default=False
+        Compile the map, and in stage 2 the net, by `torch.compile`.
+    warm_start : bool, default=False
+        Begin a fit from the map of the fit before; labels may differ.
     device : str, default="auto"
         Where the map is trained, in torch's words; "auto" takes a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
-        Order of the samples and draws of false labels. An int gives the same model each time.
+        Order of the samples, draws of false labels, what is held out, and the start of a map that
+        starts at random. An int gives the same model each time.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints a line an epoch, 2 shows a progress bar too.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels seen in training.
-    coef_ : ndarray of float32, of shape (vector_size, n_features)
-        The map M.
+    coef_ : ndarray of shape (vector_size, n_features)
+        The map M, if it is linear: float32 if trained, float64 of closed forms.
+    projection_weights_ : dict of str to ndarray
+        State of the module, if the map is another.
+    scaler_ : StandardScaler
+        With `feature_scaling="standard"`.
     temperature_ : float
         Of the softmax in `predict_proba`, fitted on the training samples.
     embedder_ : term embedder
@@ -104,9 +169,11 @@ class DeViSEClassifier(
     visual_ : VisualFeaturizer
         The fitted net, if `visual` is given.
     net_ : skorch.NeuralNet
-        The training loop. It is left out of a pickle, and then made again around `coef_`.
-    history_ : list of dict
-        A row an epoch: "epoch", "train_loss", "dur" (in seconds), and what callbacks have added.
+        The training loop, if the map is no closed form. It is left out of a pickle, and then made
+        again around the map.
+    history_ : pandas.DataFrame
+        A row an epoch: "train_loss", "dur" (in seconds), with `early_stopping` "valid_hit@1", and
+        what callbacks have added. Empty for a closed form.
     n_features_in_ : int
         Number of features, if `visual` is None.
     feature_names_in_ : ndarray of str, of shape (`n_features_in_`,)
@@ -123,6 +190,9 @@ class DeViSEClassifier(
     .. [1] Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013.
     .. [2] Chao et al., "An empirical study and analysis of generalized zero-shot learning for
        object recognition in the wild", ECCV 2016 (eq. 3).
+    .. [3] Palatucci et al., "Zero-shot learning with semantic output codes", NeurIPS 2009.
+    .. [4] Romera-Paredes and Torr, "An embarrassingly simple approach to zero-shot learning",
+       ICML 2015.
 
     Examples
     --------
@@ -139,19 +209,38 @@ class DeViSEClassifier(
     _parameter_constraints = {
         "embedder": [HasMethods("transform"), None],
         "visual": [HasMethods(["fit", "transform"]), None],
-        "loss": [StrOptions({"hinge_rank", "mse", "cosine"})],
+        "projection": [StrOptions({"linear", "mlp", "ridge", "eszsl"}), callable],
+        "loss": [StrOptions({"hinge_rank", "mse", "cosine", "warp", "contrastive"})],
         "margin": [Interval(Real, 0, None, closed="neither")],
         "negatives": [
             StrOptions({"first_violation", "all", "hardest"}),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "feature_scaling": [StrOptions({"l2", "none"})],
+        "negative_labels": [StrOptions({"training"}), "array-like", LabelVocabulary],
+        "temperature": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "label_alpha": [Interval(Real, 0, None, closed="neither")],
+        "train_label_vectors": ["boolean"],
+        "feature_scaling": [StrOptions({"l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"linear", "cosine"}), callable, None],
         "optimizer": [StrOptions({"adagrad", "adam", "sgd"}), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "finetune_epochs": [Interval(Integral, 0, None, closed="left")],
+        "finetune_lr": [Interval(Real, 0, None, closed="neither")],
+        "finetune_optimizer": [StrOptions({"adagrad", "adam", "sgd"}), callable],
+        "freeze_batch_norm": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_split": [StrOptions({"samples", "classes"})],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "callbacks": [list, None],
+        "checkpoint": [str, PathLike, None],
+        "precision": [StrOptions({"float32", "bfloat16"})],
+        "compile": ["boolean"],
+        "warm_start": ["boolean"],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -162,9 +251,15 @@ class DeViSEClassifier(
         embedder=None,
         visual=None,
         *,
+        projection="linear",
         loss="hinge_rank",
         margin=0.1,
         negatives="first_violation",
+        negative_labels="training",
+        temperature="learned",
+        alpha=1.0,
+        label_alpha=1.0,
+        train_label_vectors=False,
         feature_scaling="l2",
         labels=None,
         search="auto",
@@ -173,18 +268,37 @@ class DeViSEClassifier(
         hubness=None,
         max_epochs=30,
         lr=0.02,
+        lr_schedule=None,
         optimizer="adagrad",
         batch_size=128,
+        finetune_epochs=0,
+        finetune_lr=0.001,
+        finetune_optimizer="adagrad",
+        freeze_batch_norm=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        validation_split="samples",
+        n_iter_no_change=5,
         callbacks=None,
+        checkpoint=None,
+        precision="float32",
+        compile=False,
+        warm_start=False,
         device="auto",
         random_state=None,
         verbose=0,
     ):
         self.embedder = embedder
         self.visual = visual
+        self.projection = projection
         self.loss = loss
         self.margin = margin
         self.negatives = negatives
+        self.negative_labels = negative_labels
+        self.temperature = temperature
+        self.alpha = alpha
+        self.label_alpha = label_alpha
+        self.train_label_vectors = train_label_vectors
         self.feature_scaling = feature_scaling
         self.labels = labels
         self.search = search
@@ -193,22 +307,39 @@ class DeViSEClassifier(
         self.hubness = hubness
         self.max_epochs = max_epochs
         self.lr = lr
+        self.lr_schedule = lr_schedule
         self.optimizer = optimizer
         self.batch_size = batch_size
+        self.finetune_epochs = finetune_epochs
+        self.finetune_lr = finetune_lr
+        self.finetune_optimizer = finetune_optimizer
+        self.freeze_batch_norm = freeze_batch_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
+        self.n_iter_no_change = n_iter_no_change
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.precision = precision
+        self.compile = compile
+        self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Train the map on samples of the seen labels.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images if `visual` is given
+            Features in memory, or where they are: a memory map of more than 256 MB, or an object
+            with `shape`, `dtype` and `__getitem__` (HDF5, zarr), is read a batch at a time.
         y : array-like of shape (n_samples,)
             Labels: names, synset ids, or any others that a vocabulary in `labels` has terms for.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts in the loss. Those of weight 0 are left out.
 
         Returns
         -------
@@ -221,25 +352,34 @@ class DeViSEClassifier(
         NotFittedError
             If `embedder` is not fitted.
         """
-        X, y = self._check_training_set(X, y, reset=True)
-        classes, targets = np.unique(y, return_inverse=True)
+        self._check_options()
+        samples, y = self._check_training_set(X, y, sample_weight, reset=True)
+        start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
+        classes, samples.targets = np.unique(y[samples.rows], return_inverse=True)
         self._begin(classes)
-        if self.visual is not None:
-            self.visual_ = clone(self.visual).fit(X, y)
-        features = self._features(X)
-        self.net_ = self._make_net(features.shape[1])
-        return self._train(features, targets, epochs=None)
+        self._fit_features(samples, y)
+        if self.projection in _CLOSED_FORMS:
+            self._sums = Sums(samples.table.shape[1])
+            self._solve(samples)
+        else:
+            self._train(samples, start)
+        if self.finetune_epochs:
+            self._finetune(samples)
+        return self._finish(samples)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the map on, for one pass over some samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images if `visual` is given
         y : array-like of shape (n_samples,)
+            Labels that were not there before join: they need only a vector.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will come; needed at the first call.
+            Labels that will come, so that they count as false ones from the first call on.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts in the loss.
 
         Returns
         -------
@@ -247,38 +387,65 @@ class DeViSEClassifier(
 
         Raises
         ------
+        LabelWithoutVectorError
+            If a label has no vector, before any training; it names them all.
         ValueError
-            If `classes` are missing at the first call or differ later, or y holds others.
+            If there are not two labels yet, or new ones come where label vectors are trained.
 
         Notes
         -----
-        `temperature_` is fitted on the samples of the last call. A pickle leaves out the state of
-        the optimizer: after it, training goes on from the map with a fresh one.
+        `temperature_` is fitted on the samples of the last call, a scaler on those of the first.
+        Early stopping, schedules, checkpoints and stage 2 belong to `fit`. A pickle leaves out the
+        state of the optimizer: after it, training goes on from the map with a fresh one.
         """
-        first = not hasattr(self, "coef_")
-        if first and classes is None:
-            raise ValueError(
-                "The first call of partial_fit needs classes, all labels that will come."
-            )
-        X, y = self._check_training_set(X, y, reset=first)
-        announced = np.unique(classes) if first else self.classes_
-        if classes is not None and not np.array_equal(announced, np.unique(classes)):
-            raise ValueError("classes differ from those of the first call of partial_fit.")
-        unknown = np.setdiff1d(y, announced)
-        if unknown.size:
-            raise ValueError(
-                f"The labels {unknown.tolist()} were not among the classes of the first call."
-            )
+        first = not hasattr(self, "temperature_")
+        self._check_options()
+        samples, y = self._check_training_set(X, y, sample_weight, reset=first)
+        known = y[:0] if first else self.classes_
+        announced = np.union1d(known, y if classes is None else np.append(y, classes))
+        earlier = None if first else self.classes_
+        if first or len(announced) > len(known):
+            if not first and self.train_label_vectors:
+                new = np.setdiff1d(announced, known).tolist()
+                raise ValueError(
+                    f"The labels {new} are new, but label vectors are trained: give all labels as "
+                    "classes in the first call."
+                )
+            self._begin(announced, forget=first)
+        samples.targets = np.searchsorted(self.classes_, y[samples.rows])
         if first:
-            self._begin(announced)
-            if self.visual is not None:
-                self.visual_ = clone(self.visual).fit(X, y)
-        features = self._features(X)
-        if first:
-            self.net_ = self._make_net(features.shape[1])
-        return self._train(features, np.searchsorted(self.classes_, y), epochs=1)
+            self._fit_features(samples, y)
+        else:
+            samples.table = self._table(samples.X)
+        if self.projection in _CLOSED_FORMS:
+            if first:
+                self._sums = Sums(samples.table.shape[1])
+            elif len(earlier) < len(announced):
+                self._sums.reorder(earlier, announced)
+            self._solve(samples)
+        else:
+            from skdevise.models.stages import run_epoch
 
-    def _check_training_set(self, X, y, reset):
+            self.net_ = run_epoch(self, samples, None if first else self.net_)
+            self._keep(self.net_.module_, self.net_, np.arange(len(self.classes_)))
+            self.history_ = epoch_table(self.net_.history)
+        return self._finish(samples)
+
+    def _check_options(self):
+        """Refuse parameters that do not go together."""
+        closed = self.projection in _CLOSED_FORMS
+        if self.finetune_epochs and not hasattr(self.visual, "backbone"):
+            raise ValueError(
+                f"finetune_epochs={self.finetune_epochs} trains the visual net: give "
+                "visual=VisualFeaturizer(...)."
+            )
+        if closed and self.train_label_vectors and not self.finetune_epochs:
+            raise ValueError(
+                f"projection={self.projection!r} is a closed form of given vectors: "
+                "train_label_vectors needs one that is trained."
+            )
+
+    def _check_training_set(self, X, y, sample_weight, reset):
         if self.visual is None:
             X, y = self._check_features(X, y, reset=reset)
         else:
@@ -294,75 +461,179 @@ class DeViSEClassifier(
         if y.dtype.kind == "f":
             # Names never are a regression's targets, even where each stands for one photo.
             check_classification_targets(y)
-        return X, y
+        rows, weight = np.arange(len(y)), None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+            rows = np.flatnonzero(weight)
+            if not len(rows):
+                raise ValueError("All sample weights are zero: there is nothing to train on.")
+            weight = weight[rows]
+        return Samples(X, rows, weight), y
 
     def _check_features(self, X, *y, reset):
         """Refuse what is no matrix of finite features; `y` stands there in training alone."""
+        if is_streamed(X):
+            return self._check_table(X, *y, reset=reset)
         _refuse_photos(X)
+        if hasattr(X, "detach"):
+            X = X.detach().cpu()
+            # NumPy has no bfloat16.
+            X = (X.float() if X.itemsize < 4 else X).numpy()
         checked = validate_data(
             self, X, *y, dtype=[np.float32, np.float64], reset=reset, ensure_all_finite=False
         )
-        finite = np.isfinite(checked[0] if y else checked).all(axis=1)
-        if not finite.all():
-            # scikit-learn's own message advises other estimators.
-            raise ValueError(
-                f"X holds NaN or infinity, first in row {finite.argmin()}: leave such rows out, or "
-                "fill them in."
-            )
+        _refuse_nan(checked[0] if y else checked)
         return checked
 
-    def _begin(self, classes):
+    def _check_table(self, X, *y, reset):
+        """The same of a table that stays where it is."""
+        if len(X.shape) != 2 or not np.issubdtype(X.dtype, np.number):
+            raise ValueError(
+                f"X is a table of shape {tuple(X.shape)} and dtype {X.dtype}: it needs numbers, "
+                "samples by features."
+            )
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        if not y:
+            return X  # Each block is checked when it is read.
+        y = column_or_1d(*y)
+        check_consistent_length(X, y)
+        for part in parts(X, len(y)):
+            _refuse_nan(read(X, part), part.start)
+        return X, y
+
+    def _begin(self, classes, forget=True):
         """Bind the training labels to their vectors: what lacks one is refused before training."""
         if len(classes) < 2:
             only = classes.tolist()[0]
             raise ValueError(
                 f"Ranking needs false labels, but all samples are of one class: {only!r}."
             )
+        vocabulary = self._vocabulary(classes)
+        if self.train_label_vectors and (vocabulary.pool == "mean" or vocabulary.templates):
+            raise ValueError(
+                "train_label_vectors needs labels that lie where a term does: a vocabulary with "
+                "pool='mean' or templates has none."
+            )
         self._open_label_space(classes)
         self._n_features_out = self.label_space_.vector_size
-        # What breaks off from here on leaves no new classes beside the map of the old ones.
-        vars(self).pop("coef_", None)
+        self._negative_vectors = self._embed_negatives(classes)
+        if forget:
+            # What breaks off from here on leaves no new classes beside the map of the old ones.
+            for name in ("temperature_", "coef_", "projection_weights_", "net_", "_sums"):
+                vars(self).pop(name, None)
 
-    def _features(self, X):
-        """Scaled features of checked samples: (n_samples, n_features)."""
+    def _embed_negatives(self, classes):
+        """Vectors of the false labels that are no training labels: (n, vector_size)."""
+        if isinstance(self.negative_labels, str):
+            return self.label_space_.targets[:0]
+        vocabulary = self._vocabulary(self.negative_labels)
+        if set(vocabulary.labels.tolist()) <= set(classes.tolist()):
+            return self.label_space_.targets[:0]
+        return LabelSpace(vocabulary - classes, self.embedder_, "exact").targets
+
+    def _table(self, X):
+        """Features of checked samples, not scaled: (n_samples, n_features)."""
+        return X if self.visual is None else np.asarray(self.visual_.transform(X), np.float32)
+
+    def _fit_features(self, samples, y):
+        """Fit the visual net and the scaler, and compute the features."""
         if self.visual is not None:
-            X = np.asarray(self.visual_.transform(X), dtype=np.float32)
-        return normalize(X) if self.feature_scaling == "l2" else X
+            self.visual_ = clone(self.visual).fit(samples.X, y)
+            if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
+                # A frozen net is its owner's: what is trained is a copy.
+                self.visual_ = deepcopy(self.visual_.estimator)
+        samples.table = self._table(samples.X)
+        self._n_map_features = samples.table.shape[1]
+        if self.feature_scaling == "standard":
+            self.scaler_ = StandardScaler()
+            for _, block, weight in samples.blocks():
+                self.scaler_.partial_fit(block, sample_weight=weight)
 
-    def _make_net(self, n_features):
-        from skdevise.models.training import make_net
+    def _scale(self, features):
+        if self.feature_scaling == "l2":
+            return normalize(features)
+        return self.scaler_.transform(features) if self.feature_scaling == "standard" else features
 
-        return make_net(
-            n_features,
-            self.label_space_.targets,
-            loss=self.loss,
-            margin=self.margin,
-            negatives=self.negatives,
-            optimizer=self.optimizer,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            callbacks=self.callbacks,
-            device=self.device,
-            seed=draw_seed(self.random_state),
-            verbose=self.verbose,
-        )
+    def _solve(self, samples):
+        """Add samples to the sums of a closed form, and solve it."""
+        for part, block, weight in samples.blocks():
+            targets = samples.targets[part]
+            self._sums.add(self._scale(block), targets, len(self.classes_), weight)
+        vectors = self.label_space_.targets.astype(np.float64)
+        if self.projection == "ridge":
+            self.coef_ = ridge(self._sums, vectors, self.alpha)
+        else:
+            self.coef_ = eszsl(self._sums, vectors, self.alpha, self.label_alpha)
+        self.history_ = epoch_table([])
 
-    def _train(self, features, targets, epochs):
-        from skdevise.models.training import train_epochs
+    def _train(self, samples, start):
+        """Stage 1: train the map alone."""
+        from skdevise.models.stages import run_stage
 
-        features_32 = features.astype(np.float32, copy=False)
-        coef = train_epochs(self.net_, features_32, targets, epochs)
-        if not np.isfinite(coef).all():
+        self.net_, trained = run_stage(self, samples, start=start)
+        self._keep(self.net_.module_, self.net_, trained)
+        self.history_ = epoch_table(self.net_.history)
+
+    def _finetune(self, samples):
+        """Stage 2: train the map and the visual net."""
+        import pandas as pd
+
+        from skdevise.models.stages import run_stage, take_photos
+
+        net, trained = run_stage(self, samples, 2, self._map_state())
+        self.visual_._keep_weights()
+        self._keep(getattr(net.module_, "_orig_mod", net.module_).projection, net, trained)
+        vars(self).pop("net_", None)  # Made again around the new map when it is asked for.
+        tables = {1: self.history_, 2: epoch_table(net.history)}
+        self.history_ = pd.concat(tables, names=["stage"])
+        # The net has changed: the features of the samples that the temperature is fitted on.
+        chosen = calibration_rows(len(samples.rows))
+        samples.table = self._table(take_photos(samples.X, samples.rows[chosen]))
+        samples.rows, samples.targets = np.arange(len(chosen)), samples.targets[chosen]
+        samples.weight = None if samples.weight is None else samples.weight[chosen]
+
+    def _keep(self, projection, net, trained):
+        """Keep the state of a trained map, and of label vectors, as arrays."""
+        from skdevise.models.stages import state_arrays
+
+        state = state_arrays(getattr(projection, "_orig_mod", projection))
+        if not all(np.isfinite(own).all() for own in state.values()):
             raise ValueError(f"Training diverged: lower lr={self.lr}.")
-        self.coef_, self.history_ = coef, epoch_rows(self.net_)
-        rows = calibration_rows(len(features))
-        self._calibrate(self._project(features[rows]), targets[rows])
+        if self.projection in _LINEAR:
+            self.coef_ = state["weight"]
+        else:
+            self.projection_weights_ = state
+        if self.train_label_vectors:
+            vectors = net.criterion_.vectors.numpy(force=True)[: len(trained)]
+            self._tune_terms(self.classes_[trained], vectors)
+
+    def _finish(self, samples):
+        """Fit the temperature on some of the samples."""
+        chosen = calibration_rows(len(samples.rows))
+        features = self._scale(read(samples.table, samples.rows[chosen]))
+        weight = None if samples.weight is None else samples.weight[chosen]
+        self._calibrate(self._project(features), samples.targets[chosen], weight)
         return self
 
+    def _tune_terms(self, classes, vectors):
+        """Give the terms of some classes the vectors that were trained."""
+        embedder = getattr(self.embedder_, "embedder", self.embedder_)
+        first = []
+        for terms in self._vocabulary(classes).terms:
+            first.append(terms[known_terms(embedder, list(terms)).argmax()])
+        self._bind_labels(self.classes_, TunedEmbedder(embedder, first, vectors))
+
+    def _map_state(self):
+        return {"weight": self.coef_} if self.projection in _LINEAR else self.projection_weights_
+
     def _project(self, features):
-        # In the precision of the features: float32 sums depend on how many rows there are.
-        return normalize(features @ self.coef_.T.astype(features.dtype, copy=False))
+        """Place scaled features in the space: unit rows."""
+        if self.projection in _LINEAR:
+            # In the precision of the features: float32 sums depend on how many rows there are.
+            return normalize(features @ self.coef_.T.astype(features.dtype, copy=False))
+        from skdevise.models.stages import map_features
+
+        return normalize(map_features(self.net_, features))
 
     def transform(self, X):
         """Place samples in the label space.
@@ -379,16 +650,23 @@ class DeViSEClassifier(
         check_is_fitted(self)
         if self.visual is None:
             X = self._check_features(X, reset=False)
-        return self._project(self._features(X))
+        table = self._table(X)
+        points = []
+        for part in parts(table, table.shape[0]):
+            block = read(table, part)
+            if is_streamed(table):
+                _refuse_nan(block, part.start)
+            points.append(self._project(self._scale(block)))
+        return points[0] if len(points) == 1 else np.concatenate(points)
 
     def __getattr__(self, name):
         # Only what is missing comes here: a net that a pickle left out is made around its map.
-        if name != "net_" or "coef_" not in vars(self):
+        fitted = "temperature_" in vars(self) and self.projection not in _CLOSED_FORMS
+        if name != "net_" or not fitted:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        import torch
+        from skdevise.models.stages import restored_net
 
-        self.net_ = self._make_net(self.coef_.shape[1])
-        self.net_.module_.weight.data.copy_(torch.from_numpy(self.coef_))
+        self.net_ = restored_net(self)
         return self.net_
 
     def __getstate__(self):
@@ -398,7 +676,7 @@ class DeViSEClassifier(
         return state
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "coef_")
+        return hasattr(self, "temperature_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -414,4 +692,14 @@ def _refuse_photos(X):
         raise ValueError(
             "X holds photos, but visual=None takes features: give visual=VisualFeaturizer(...), or "
             "put one in front in a Pipeline."
+        )
+
+
+def _refuse_nan(block, start=0):
+    finite = np.isfinite(block).all(axis=1)
+    if not finite.all():
+        row = start + finite.argmin()
+        # scikit-learn's own message advises other estimators.
+        raise ValueError(
+            f"X holds NaN or infinity, first in row {row}: leave such rows out, or fill them in."
         )

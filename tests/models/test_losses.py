@@ -1,113 +1,211 @@
+import math
+
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
-from skdevise.models.losses import cosine_distance, hinge_rank, squared_error
-from skdevise.models.training import LabelLoss
+from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 
 # Three labels in the plane, and one example mapped to (1, 0.5), whose true label is the first.
 LABELS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
-PROJECTED = [[1.0, 0.5]]
+POINT = [[1.0, 0.5]]
+TARGET = torch.tensor([0])
+
+LOSSES = {
+    "all": lambda vectors, **options: HingeRank(vectors, margin=0.7, negatives="all", **options),
+    "first": lambda vectors, **options: HingeRank(vectors, margin=0.7, **options),
+    "hardest": lambda vectors, **options: HingeRank(
+        vectors, margin=0.7, negatives="hardest", **options
+    ),
+    "three": lambda vectors, **options: HingeRank(vectors, margin=0.7, negatives=3, **options),
+    "warp": lambda vectors, **options: Warp(vectors, margin=0.7, **options),
+    "mse": MeanSquaredError,
+    "cosine": Cosine,
+    "contrastive": lambda vectors, **options: Contrastive(vectors, temperature=0.5, **options),
+}
 
 
-def label_loss(**params):
-    defaults = {"loss": "hinge_rank", "margin": 0.1, "negatives": "all", "seed": 0}
-    return LabelLoss(LABELS.numpy(), **(defaults | params))
-
-
-def value_and_gradient(loss):
-    projected = torch.tensor(PROJECTED, requires_grad=True)
-    value = loss(projected, torch.tensor([0]))
+def value_and_gradient(loss, point=POINT):
+    point = torch.tensor(point, requires_grad=True)
+    value = loss(point, TARGET).sum()
     value.backward()
-    return value.item(), projected.grad[0].tolist()
+    return value.item(), point.grad[0].tolist()
 
 
-def test_full_hinge_rank_by_hand():
+# --- Worked out by hand
+
+
+def test_full_hinge_rank():
     # Scores 1, 0.5, 0.6 + 0.4 = 1. Label 1: 0.1 - 1 + 0.5 < 0; label 2: 0.1 - 1 + 1 = 0.1.
     # The gradient is t_2 - t_0 = (-0.4, 0.8).
-    value, gradient = value_and_gradient(label_loss())
+    value, gradient = value_and_gradient(HingeRank(LABELS, negatives="all"))
     assert value == pytest.approx(0.1)
     assert gradient == pytest.approx([-0.4, 0.8])
 
 
 def test_full_hinge_rank_sums_over_all_violations():
     # Margin 0.7: label 1 gives 0.7 - 1 + 0.5 = 0.2, label 2 gives 0.7; gradient t_1 + t_2 - 2 t_0.
-    value, gradient = value_and_gradient(label_loss(margin=0.7))
+    value, gradient = value_and_gradient(LOSSES["all"](LABELS))
     assert value == pytest.approx(0.9)
     assert gradient == pytest.approx([0.6 - 2, 1.8])
 
 
 def test_first_violation_is_the_only_violation():
     # With margin 0.1 label 2 alone violates, so that the truncated sum is the full one.
-    value, gradient = value_and_gradient(label_loss(negatives="first_violation"))
+    value, gradient = value_and_gradient(HingeRank(LABELS))
     assert value == pytest.approx(0.1)
     assert gradient == pytest.approx([-0.4, 0.8])
 
 
 def test_first_violation_takes_one_of_several_at_random():
     # Margin 0.7: either 0.2 (label 1) or 0.7 (label 2), and each at some time.
-    loss = label_loss(margin=0.7, negatives="first_violation")
+    loss = LOSSES["first"](LABELS)
     values = {round(value_and_gradient(loss)[0], 6) for _ in range(50)}
     assert values == {0.2, 0.7}
 
 
 def test_no_violation_means_no_loss_and_no_gradient():
-    # Margin 0 and an example at (1, -1): scores 1, -1, -0.2.
-    loss = label_loss(margin=0.0, negatives="first_violation")
-    projected = torch.tensor([[1.0, -1.0]], requires_grad=True)
-    loss(projected, torch.tensor([0])).backward()
-    assert projected.grad.tolist() == [[0.0, 0.0]]
+    # An example at (1, -1): scores 1, -1, -0.2.
+    value, gradient = value_and_gradient(HingeRank(LABELS), [[1.0, -1.0]])
+    assert value == 0
+    assert gradient == [0, 0]
 
 
 def test_hardest_takes_the_highest_false_score():
     # Margin 0.7: label 2 gives 0.7.
-    assert value_and_gradient(label_loss(margin=0.7, negatives="hardest"))[0] == pytest.approx(0.7)
+    value, gradient = value_and_gradient(LOSSES["hardest"](LABELS))
+    assert value == pytest.approx(0.7)
+    assert gradient == pytest.approx([-0.4, 0.8])
 
 
 def test_n_random_negatives_average_to_the_full_sum():
     # Each of n draws is label 1 (0.2) or 2 (0.7) with equal chance: n times 0.45 in the mean.
-    loss = label_loss(margin=0.7, negatives=2000)
-    assert value_and_gradient(loss)[0] / 2000 == pytest.approx(0.45, abs=0.02)
+    value, _ = value_and_gradient(HingeRank(LABELS, margin=0.7, negatives=2000))
+    assert value / 2000 == pytest.approx(0.45, abs=0.02)
 
 
-def test_squared_error_by_hand():
+def test_warp_weighs_a_violation_by_the_rank_that_its_draws_tell():
+    # Margin 0.1: label 2 alone violates, with a hinge of 0.1. Drawn at once (one half of the time)
+    # the rank is 2 // 1 = 2 and the weight 1 + 1/2; at the second draw it is 2 // 2 = 1, weight 1;
+    # later 2 // N = 0 and the weight is 0 (algorithm 1 of WSABIE gives up).
+    loss = Warp(LABELS, margin=0.1)
+    found = [value_and_gradient(loss) for _ in range(400)]
+    values = np.array([value for value, _ in found]).round(6)
+    assert set(values) == {0.15, 0.1, 0.0}
+    shares = [(values == value).mean() for value in (0.15, 0.1, 0.0)]
+    assert shares == pytest.approx([0.5, 0.25, 0.25], abs=0.08)
+    for value, gradient in found:
+        assert gradient == pytest.approx([-0.4 * value / 0.1, 0.8 * value / 0.1], abs=1e-6)
+
+
+def test_squared_error():
     # (1, 0.5) - (1, 0): 0.25; its gradient is (0, 1).
-    value, gradient = value_and_gradient(label_loss(loss="mse"))
+    value, gradient = value_and_gradient(MeanSquaredError(LABELS))
     assert value == pytest.approx(0.25)
     assert gradient == pytest.approx([0, 1])
 
 
-def test_cosine_distance_by_hand():
-    # 1 - 1 / sqrt(1.25)
-    value, _ = value_and_gradient(label_loss(loss="cosine"))
-    assert value == pytest.approx(1 - 1 / np.sqrt(1.25))
+def test_cosine_distance():
+    # 1 - 1 / sqrt(1.25); the cosine x / sqrt(x^2 + y^2) has the gradient (y^2, -x y) / 1.25^1.5.
+    value, gradient = value_and_gradient(Cosine(LABELS))
+    assert value == pytest.approx(1 - 1 / math.sqrt(1.25))
+    assert gradient == pytest.approx([-0.25 / 1.25**1.5, 0.5 / 1.25**1.5])
 
 
-def test_losses_have_right_gradients():
-    torch.manual_seed(0)
-    projected = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
-    true = torch.randn(3, 2, dtype=torch.float64)
-    false_scores = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda p: squared_error(p, true), projected)
-    assert torch.autograd.gradcheck(lambda p: cosine_distance(p, true), projected)
-    assert torch.autograd.gradcheck(
-        lambda p, f: hinge_rank((p * true).sum(1), f, 0.1), (projected, false_scores)
-    )
+def test_contrastive_is_cross_entropy_over_cosines():
+    # Cosines (1, 0.5, 1) / sqrt(1.25), over 0.5.
+    logits = np.array([1, 0.5, 1]) / math.sqrt(1.25) / 0.5
+    value, _ = value_and_gradient(LOSSES["contrastive"](LABELS))
+    assert value == pytest.approx(np.log(np.exp(logits).sum()) - logits[0])
+
+
+def test_a_learned_temperature_starts_as_clips_and_learns():
+    loss = Contrastive(LABELS)
+    assert loss.temperature.item() == pytest.approx(0.07)
+    loss(torch.tensor([[-1.0, 0.5]]), TARGET).sum().backward()
+    # The answer is wrong: a higher temperature would cost less.
+    assert loss.log_temperature.grad < 0
+
+
+# --- Against definitions
+
+
+def naive_hinge_rank(points, vectors, target, margin):
+    return [
+        sum(
+            max(0, margin - vectors[y] @ point + vectors[j] @ point)
+            for j in range(len(vectors))
+            if j != y
+        )
+        for point, y in zip(points, target, strict=True)
+    ]
+
+
+def random_problem(n=5, n_labels=7, vector_size=4, seed=0):
+    rng = np.random.default_rng(seed)
+    vectors = rng.standard_normal((n_labels, vector_size))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    points = rng.standard_normal((n, vector_size))
+    return torch.tensor(points), torch.tensor(vectors), torch.tensor(rng.integers(n_labels, size=n))
 
 
 def test_full_hinge_rank_equals_the_sum_of_equation_1():
-    rng = np.random.default_rng(0)
-    labels = rng.standard_normal((7, 4)).astype(np.float32)
-    projected, target = rng.standard_normal((5, 4)).astype(np.float32), rng.integers(7, size=5)
-    naive = [
-        sum(
-            max(0, 0.1 - labels[y] @ mapped + labels[j] @ mapped)
-            for j in range(len(labels))
-            if j != y
-        )
-        for mapped, y in zip(projected, target, strict=True)
-    ]
-    loss = LabelLoss(labels, loss="hinge_rank", margin=0.1, negatives="all", seed=0)
-    assert loss(torch.tensor(projected), torch.tensor(target)).item() == pytest.approx(
-        np.mean(naive), rel=1e-5
+    points, vectors, target = random_problem()
+    values = HingeRank(vectors, margin=0.1, negatives="all")(points, target)
+    naive = naive_hinge_rank(points.numpy(), vectors.numpy(), target.numpy(), 0.1)
+    assert values.tolist() == pytest.approx(naive)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_are_those_of_finite_differences(name):
+    points, vectors, target = random_problem()
+    loss = LOSSES[name](vectors)
+
+    def value(points):
+        if hasattr(loss, "generator"):
+            loss.generator.manual_seed(0)  # The same draws each time.
+        return loss(points, target)
+
+    assert torch.autograd.gradcheck(value, points.requires_grad_())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_gradient_reaches_label_vectors_that_are_trained(name):
+    points, vectors, target = random_problem()
+    loss = LOSSES[name](vectors, trained=True)
+    loss(points, target).sum().backward()
+    assert loss.table.grad.abs().max() > 0
+    # Not along the vectors themselves: they stay of unit length.
+    assert (loss.table.grad * loss.table).sum(dim=1).abs().max() < 1e-6
+    torch.testing.assert_close(loss.vectors, vectors)
+
+
+def test_labels_that_share_a_vector_go_on_sharing_it():
+    crane = torch.tensor([[0.6, 0.8]])
+    loss = MeanSquaredError(torch.cat([crane, LABELS[:1], crane]), trained=True)
+    loss(torch.tensor(POINT), TARGET).sum().backward()
+    with torch.no_grad():
+        loss.table -= loss.table.grad
+    assert torch.equal(loss.vectors[0], loss.vectors[2])
+    assert not torch.allclose(loss.vectors[0], crane[0])
+
+
+@pytest.mark.parametrize("name", ["all", "first", "hardest", "three", "warp"])
+def test_the_closed_form_of_a_ranking_loss_is_its_gradient(name):
+    points, vectors, target = random_problem(n=40)
+    loss, same = LOSSES[name](vectors), LOSSES[name](vectors)
+    points.requires_grad_()
+    loss(points, target).sum().backward()
+    rows, _, pull = same.pull(points.detach(), target)
+    closed = torch.zeros_like(points).index_add(0, rows, pull)
+    torch.testing.assert_close(closed, points.grad)
+
+
+def test_cosine_does_not_depend_on_length():
+    points, vectors, target = random_problem()
+    loss = Cosine(vectors)
+    torch.testing.assert_close(loss(points, target), loss(3 * points, target))
+    torch.testing.assert_close(
+        loss(points, target), 1 - (F.normalize(points) * vectors[target]).sum(dim=1)
     )

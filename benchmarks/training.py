@@ -1,0 +1,254 @@
+"""Time of training: an epoch beside a bare PyTorch loop and plain skorch, and a grid search.
+
+python benchmarks/training.py
+
+One thread, and the CPU time of the process; rounds alternate. The loops compared do the steps of
+the paper by autograd on the full matrix of scores: random keys choose one of the violating labels.
+"Trained" are the epochs after as many as the table says, with the share of false labels that then
+violate the margin.
+"""
+
+import argparse
+import time
+from copy import deepcopy
+
+import numpy as np
+import torch
+from _common import print_machine, print_table
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.preprocessing import normalize
+from skorch import NeuralNet
+from threadpoolctl import threadpool_limits
+
+from skdevise import DeViSEClassifier, PretrainedEmbedder
+
+MARGIN, LR = 0.1, 0.02
+N_NOISE = 2.0
+
+
+def problem(n, n_features, vector_size, n_labels, n_negatives=0, seed=0):
+    """Features whose clusters lie as random vectors of the labels do, through a random map."""
+    rng = np.random.default_rng(seed)
+    vectors = normalize(rng.standard_normal((n_labels + n_negatives, vector_size)))
+    vectors = vectors.astype(np.float32)
+    y = rng.integers(n_labels, size=n)
+    mix = rng.standard_normal((vector_size, n_features)) / np.sqrt(n_features)
+    noise = rng.standard_normal((n, n_features)) / np.sqrt(n_features)
+    X = normalize(vectors[y] @ mix + N_NOISE * noise).astype(np.float32)
+    return X, y, vectors
+
+
+class Bilinear(torch.nn.Module):
+    """The map alone, as one writes it."""
+
+    def __init__(self, n_features, vector_size):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(vector_size, n_features))
+
+    def forward(self, X):
+        return X @ self.weight.T
+
+
+class FullMatrixLoss(torch.nn.Module):
+    """The truncated hinge rank loss by autograd on the scores of all labels."""
+
+    def __init__(self, vectors):
+        super().__init__()
+        self.register_buffer("vectors", torch.as_tensor(vectors))
+
+    def forward(self, points, target):
+        scores = points @ self.vectors.T
+        true = scores.gather(1, target[:, None])
+        with torch.no_grad():
+            violates = scores > true - MARGIN
+            violates.scatter_(1, target[:, None], False)
+            first = (torch.rand(scores.shape) * violates).argmax(dim=1, keepdim=True)
+            any_violates = violates.any(dim=1)
+        losses = (MARGIN - true + scores.gather(1, first)).squeeze(1)
+        return losses.clamp_min(0)[any_violates].sum() / len(points)
+
+
+class BareLoop:
+    """A loop over tensors."""
+
+    def __init__(self, X, y, vectors, batch_size):
+        self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
+        self.batch_size = batch_size
+        self.module = Bilinear(X.shape[1], vectors.shape[1])
+        self.loss = FullMatrixLoss(vectors)
+        self.optimizer = torch.optim.Adagrad(self.module.parameters(), lr=LR)
+
+    def epoch(self):
+        for rows in torch.randperm(len(self.X)).split(self.batch_size):
+            self.optimizer.zero_grad()
+            loss = self.loss(self.module(self.X[rows]), self.y[rows])
+            loss.backward()
+            self.optimizer.step()
+
+
+class PlainSkorch:
+    """The same net in skorch, with its default loader."""
+
+    def __init__(self, X, y, vectors, batch_size):
+        self.data = X, y
+        self.net = NeuralNet(
+            Bilinear,
+            module__n_features=X.shape[1],
+            module__vector_size=vectors.shape[1],
+            criterion=FullMatrixLoss,
+            criterion__vectors=vectors,
+            optimizer=torch.optim.Adagrad,
+            lr=LR,
+            batch_size=batch_size,
+            iterator_train__shuffle=True,
+            train_split=None,
+            verbose=0,
+        ).initialize()
+
+    def epoch(self):
+        self.net.partial_fit(*self.data, epochs=1)
+
+
+class Ours:
+    """What `DeViSEClassifier.fit` does in an epoch."""
+
+    def __init__(self, X, y, vectors, batch_size):
+        names = np.arange(len(vectors)).astype(str)
+        self.clf = DeViSEClassifier(
+            PretrainedEmbedder((names.tolist(), vectors)),
+            feature_scaling="none",
+            negative_labels=names,
+            margin=MARGIN,
+            lr=LR,
+            batch_size=batch_size,
+            max_epochs=0,
+            random_state=0,
+        ).fit(X, y.astype(str))
+        self.data = self._training_set(X, y)
+
+    def _training_set(self, X, y):
+        from skdevise.models.features import ResidentFeatures
+        from skdevise.models.training import TrainingSet
+
+        place = np.searchsorted(self.clf.classes_, y.astype(str))
+        rows = torch.arange(len(X))
+        return TrainingSet(ResidentFeatures(X), rows, torch.from_numpy(place))
+
+    def epoch(self):
+        from skdevise.models.training import train_epochs
+
+        train_epochs(self.clf.net_, self.data, 1)
+
+
+def cpu_time(run):
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def violating_share(ours, n=500):
+    """Share of false labels that violate the margin, and of examples for which one does."""
+    net, data = ours.clf.net_, ours.data
+    vectors, target = net.criterion_.vectors, data.targets[:n]
+    with torch.no_grad():
+        scores = net.module_(data.source[data.rows[:n]]) @ vectors.T
+    violates = scores > scores.gather(1, target[:, None]) - MARGIN
+    violates.scatter_(1, target[:, None], False)
+    return violates.float().mean().item(), violates.any(dim=1).float().mean().item()
+
+
+def spread(ratios):
+    return f"{np.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+def compare(title, sizes, batch_size, others, n_before, rounds=5):
+    """Rows of the table: at the start, and trained."""
+    data = problem(*sizes)
+    loops = [Ours(*data, batch_size)] + [kind(*data, batch_size) for kind in others]
+    rows = []
+    for state, n_epochs in (("start", 0), ("trained", n_before)):
+        for loop in loops:
+            for _ in range(n_epochs):
+                loop.epoch()
+        ratios, own = [], []
+        shares = violating_share(loops[0])
+        for _ in range(1 if state == "start" else rounds):
+            # At the start an epoch of each; states drift apart no further than an epoch.
+            mine, *theirs = (cpu_time(loop.epoch) for loop in loops)
+            ratios.append([mine / their for their in theirs])
+            own.append(mine)
+        columns = [spread(column) for column in np.transpose(ratios)]
+        n, n_features, vector_size, n_labels = sizes[:4]
+        n_all = n_labels + (sizes[4] if len(sizes) > 4 else 0)
+        products = 2 * n * vector_size * (2 * n_features + n_all)
+        rows.append(
+            [
+                f"{title}, {batch_size}: {state}",
+                f"{100 * shares[0]:.1f} %",
+                f"{100 * shares[1]:.0f} %",
+                *columns,
+                *[""] * (2 - len(columns)),
+                f"{products / np.median(own) / peak():.2f}",
+            ]
+        )
+        print(f"  {rows[-1]}", flush=True)
+    return rows
+
+
+def peak(size=2_048):
+    """Floating-point operations a second of a large matrix product on one thread."""
+    if not hasattr(peak, "found"):
+        a = torch.rand(size, size)
+        peak.found = 2 * size**3 / min(cpu_time(lambda: a @ a) for _ in range(5))
+    return peak.found
+
+
+def compare_grid_search():
+    """Wall time of a grid over 6 margins and 3 folds, over that of 18 fits."""
+    X, y, vectors = problem(6_000, 256, 100, 200)
+    y = y.astype(str)
+    names = np.arange(len(vectors)).astype(str).tolist()
+    clf = DeViSEClassifier(PretrainedEmbedder((names, vectors)), max_epochs=10, random_state=0)
+    folds = list(StratifiedKFold(3).split(X, y))
+    margins = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4]
+    ratios = []
+    for _ in range(4):
+        start = time.perf_counter()
+        GridSearchCV(clf, {"margin": margins}, cv=folds, refit=False).fit(X, y)
+        searched = time.perf_counter() - start
+        start = time.perf_counter()
+        for margin in margins:
+            for train, test in folds:
+                fitted = deepcopy(clf).set_params(margin=margin).fit(X[train], y[train])
+                fitted.score(X[test], y[test])
+        ratios.append(searched / (time.perf_counter() - start))
+    return spread(ratios[1:])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.parse_args()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        rows = []
+        for batch_size in (128, 1_024):
+            sizes = (20_000, 1_280, 300, 1_000)
+            others = [BareLoop, PlainSkorch]
+            rows += compare("1,280-d, 1,000 labels", sizes, batch_size, others, n_before=20)
+        rows += compare(
+            "128-d, 100 labels", (5_000, 128, 100, 100), 32, [BareLoop, PlainSkorch], 20
+        )
+        sizes = (4_000, 1_280, 300, 1_000, 20_841)
+        for batch_size in (128, 1_024):
+            rows += compare("21,841 labels", sizes, batch_size, [BareLoop], n_before=15, rounds=3)
+        grid = compare_grid_search()
+    print()
+    header = ["problem, batch", "labels that violate", "examples", "of the bare loop", "of skorch"]
+    print_table([*header, "of the peak"], rows)
+    print(f"\nCPU time of ours, as a share of theirs. Peak: {peak() / 1e9:.0f} GFLOP/s.")
+    print(f"GridSearchCV, 6 margins and 3 folds, over 18 fits and scores: {grid}.")
+    print_machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Squared distance to the true label's vector."""
+
+from skdevise.models.losses._label_loss import LabelLoss
+
+
+class MeanSquaredError(LabelLoss):
+    """Squared distance to the true label's vector, summed over dimensions: Socher et al. 2013.
+
+    Parameters
+    ----------
+    label_vectors, trained
+        As in `LabelLoss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = MeanSquaredError(torch.eye(2))
+    >>> loss(torch.tensor([[1.0, 2.0]]), torch.tensor([1]))
+    tensor([2.])
+    """
+
+    def forward(self, points, target):
+        """Losses (n,) of points (n, vector_size) whose true labels are at positions (n,)."""
+        return (points - self.vectors[target]).square().sum(dim=1)

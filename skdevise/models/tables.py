@@ -1,0 +1,135 @@
+"""Tables of features; those that are larger than memory stay where they are."""
+
+import mmap
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# A memory map above this size is read a block at a time, and not kept.
+_N_RESIDENT_BYTES = 2**28
+
+# Numbers of a block that is read at once: 16 MB in float32.
+_N_BLOCK = 2**22
+
+
+def is_streamed(X):
+    """Whether X stays where it is: a large memory map, or an HDF5 or zarr data set.
+
+    Parameters
+    ----------
+    X : any
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_streamed(np.zeros((2, 2))), is_streamed([[1]])
+    (False, False)
+    """
+    if isinstance(X, np.ndarray):
+        return isinstance(X, np.memmap) and X.nbytes > _N_RESIDENT_BYTES
+    # pandas, SciPy, other array libraries, torch
+    if any(hasattr(X, name) for name in ("iloc", "tocsr", "__array_namespace__", "numpy")):
+        return False
+    return all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
+
+
+def rows_at_once(table):
+    """How many rows of a table on disk make a block: int."""
+    return max(1, _N_BLOCK // table.shape[1])
+
+
+def read(table, rows):
+    """Read some rows.
+
+    Parameters
+    ----------
+    table : ndarray, or object with `shape`, `dtype` and `__getitem__`
+        Of shape (n_rows, n_features).
+    rows : slice, or ndarray of int
+        Ascending.
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
+        In float32 where the table is on disk.
+
+    Examples
+    --------
+    >>> read(np.arange(6).reshape(3, 2), np.array([0, 2]))
+    array([[0, 1],
+           [4, 5]])
+    """
+    if not is_streamed(table):
+        return table[rows]
+    block = np.array(table[rows], dtype=np.float32)
+    pages = getattr(table, "_mmap", None)
+    # Pages of a file count as resident as long as they are mapped. Those of a copy-on-write map may
+    # hold what is nowhere else.
+    if pages is not None and table.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
+    return block
+
+
+def parts(table, n_rows):
+    """Cut some rows of a table into parts to be read one after another.
+
+    Parameters
+    ----------
+    table : as in `read`
+    n_rows : int
+
+    Returns
+    -------
+    list of slice
+        One where the table is in memory.
+
+    Examples
+    --------
+    >>> parts(np.zeros((3, 2)), 3)
+    [slice(0, 3, None)]
+    """
+    size = rows_at_once(table) if is_streamed(table) else max(1, n_rows)
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+@dataclass
+class Samples:
+    """What a fit is given, checked.
+
+    Attributes
+    ----------
+    X : photos or table of features
+    rows : ndarray of int, of shape (n,)
+        Which of them are trained on, ascending.
+    weight : ndarray of shape (n,), or None
+        How much each of these counts.
+    targets : ndarray of int, of shape (n,)
+        Positions of their labels among the classes.
+    table : ndarray, or table on disk
+        Features of X, not scaled.
+    """
+
+    X: Any
+    rows: np.ndarray
+    weight: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    table: Any = None
+
+    def blocks(self):
+        """Go through the features that are trained on.
+
+        Yields
+        ------
+        slice
+            Of `rows`.
+        ndarray of shape (n, n_features)
+        ndarray of shape (n,), or None
+            Their weights.
+        """
+        for part in parts(self.table, len(self.rows)):
+            weight = None if self.weight is None else self.weight[part]
+            yield part, read(self.table, self.rows[part]), weight
