@@ -23,7 +23,7 @@ class _SynsetTerms(Sequence):
         return [tuple(line.split("\t")) for line in self._text.split("\n")]
 
     def __len__(self):
-        return len(self._terms)
+        return self._text.count("\n") + 1
 
     def __getitem__(self, index):
         return self._terms[index]

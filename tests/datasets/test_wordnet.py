@@ -84,3 +84,11 @@ def test_a_change_in_place_does_not_reach_the_next_call():
 
 def test_description_names_the_licence(nouns):
     assert "Copyright 2006 by Princeton University" in nouns.DESCR
+
+
+def test_terms_are_split_when_one_is_asked_for():
+    nouns = load_wordnet_nouns()
+    assert len(nouns.terms) == 82_115
+    assert "_terms" not in vars(nouns.terms)
+    assert nouns.terms[0] == ("entity",)
+    assert "_terms" in vars(nouns.terms)
