@@ -15,8 +15,9 @@ SEARCH_METHODS = ("exact", "hnsw", "lsh", "tree")
 # Scores of one block of rows: enough for fast matrix products, little beside the features.
 _BLOCK_BYTES = 64 * 2**20
 
-# From so many vectors on an index repays the minute that it takes to build, even in batches; below
-# them the matrix product is fast enough, and it is exact (benchmarks/search.py).
+# From so many vectors on an index is far faster for one point at a time, and it wins in batches too,
+# which repays the minutes that it takes to build; below them the matrix product is fast enough, and
+# it is exact (benchmarks/search.py).
 _MANY_VECTORS = 200_000
 
 # Links of each vector in HNSW, and candidates that are kept open when it is linked. With faiss's
@@ -274,8 +275,8 @@ class FaissSearch:
         if method == "hnsw":
             index = faiss.IndexHNSWFlat(vector_size, _N_LINKS, faiss.METRIC_INNER_PRODUCT)
             index.hnsw.efConstruction = _N_OPEN_IN_BUILDING
-            # Candidates that a search keeps open: more among more vectors, for a recall@20 of
-            # .985 and more on GloVe vectors (benchmarks/search.py).
+            # Candidates that a search keeps open: more among more vectors, for a recall@20 of .985
+            # on up to 200,000 GloVe vectors (benchmarks/search.py).
             index.hnsw.efSearch = max(32, isqrt(n_vectors) // 5)
         else:
             index = faiss.IndexLSH(vector_size, 8 * vector_size)
