@@ -15,9 +15,9 @@ SEARCH_METHODS = ("exact", "hnsw", "lsh", "tree")
 # Scores of one block of rows: enough for fast matrix products, little beside the features.
 _BLOCK_BYTES = 64 * 2**20
 
-# From so many vectors on an index is far faster for one point at a time, and it wins in batches too,
-# which repays the minutes that it takes to build; below them the matrix product is fast enough, and
-# it is exact (benchmarks/search.py).
+# From so many vectors on an index is far faster for one point at a time, and it wins in batches
+# too, which repays the minutes that it takes to build; below them the matrix product is fast
+# enough, and it is exact (benchmarks/search.py).
 _MANY_VECTORS = 200_000
 
 # Links of each vector in HNSW, and candidates that are kept open when it is linked. With faiss's
