@@ -258,8 +258,8 @@ def test_sample_weight_is_routed_through_a_pipeline_in_a_search(devise, shapes):
     features, y = shapes
     weights = np.isin(y, ["red ring", "blue star"]).astype(float)
     scorer = HitAtK(1, ["red ring", "blue star"])
-    pipe = make_pipeline(FunctionTransformer(), devise)
     with config_context(enable_metadata_routing=True):
+        pipe = make_pipeline(FunctionTransformer(), devise.set_fit_request(sample_weight=False))
         search = GridSearchCV(pipe, {}, cv=CV, scoring=scorer)
         search.fit(features, y, sample_weight=weights)
         # Only samples of the candidates weigh anything.
