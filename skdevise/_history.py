@@ -19,7 +19,7 @@ def plain_rows(history):
         {
             key: value.item() if isinstance(value, np.generic) else value
             for key, value in row.items()
-            if key != "batches" and "event_" not in key
+            if key != "batches" and "event_" not in key and np.isscalar(value)
         }
         for row in history
     ]

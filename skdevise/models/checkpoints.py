@@ -1,18 +1,16 @@
 """The state of a fit on disk, from which one that was interrupted goes on."""
 
+import math
 import os
+import threading
 from pathlib import Path
 
 import joblib
-import numpy as np
 import torch
 from skorch.history import History
 
 from skdevise._history import plain_rows
 from skdevise.models.training import load_weights, weights_of
-
-# Rows of the features that tell one data set from another.
-_N_ROWS_COMPARED = 64
 
 
 class Checkpoint:
@@ -53,7 +51,7 @@ class Checkpoint:
             ) from error
         self.seed = self._state["seed"]
 
-    def save(self, net, generators, early_stopping):
+    def save(self, net, generators, early_stopping, has_ended):
         """Write the state after an epoch; the file of before stays until it is whole.
 
         Parameters
@@ -62,9 +60,12 @@ class Checkpoint:
         generators : list of torch.Generator
             All that the training draws from, besides torch's global one.
         early_stopping : EarlyStopping or None
+        has_ended : bool
+            Whether training has come to its end before the last epoch.
         """
         state = {
             "seed": self.seed,
+            "has_ended": has_ended,
             "weights": weights_of(net),
             "optimizer": net.optimizer_.state_dict(),
             "generators": [generator.get_state() for generator in generators],
@@ -75,7 +76,9 @@ class Checkpoint:
         if net.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(net.device)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        # Neither processes nor threads share it.
+        own = f"{os.getpid()}-{threading.get_ident()}"
+        unfinished = self.path.with_name(f"{self.path.name}.{own}.part")
         try:
             torch.save(state, unfinished)
             unfinished.replace(self.path)
@@ -93,8 +96,8 @@ class Checkpoint:
 
         Returns
         -------
-        int
-            Epochs that are done.
+        int or float
+            Epochs that are done; infinitely many if training has ended.
         """
         state = self._state
         if state is None:
@@ -109,29 +112,61 @@ class Checkpoint:
         net.history_ = History({**row, "batches": []} for row in state["history"])
         if early_stopping is not None:
             early_stopping.state = state["early_stopping"]
-        return len(net.history)
+        return math.inf if state["has_ended"] else len(net.history)
 
 
-def fingerprint(params, arrays, table):
+def fingerprint(params, arrays, blocks):
     """Tell a fit from others by its parameters and its data.
 
     Parameters
     ----------
     params : dict
     arrays : list of arrays
-        Compared whole.
-    table : object with `shape` and `__getitem__`
-        Compared at some of its rows.
+    blocks : iterable of arrays
+        Of the features.
 
     Returns
     -------
     str
 
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be told from others in another process.
+
     Examples
     --------
-    >>> X = np.arange(6.0).reshape(3, 2)
-    >>> fingerprint({"lr": 1}, [], X) == fingerprint({"lr": 1}, [], X + 1)
+    >>> fingerprint({"lr": 1}, [], [[0, 1]]) == fingerprint({"lr": 1}, [], [[0, 2]])
     False
     """
-    rows = np.unique(np.linspace(0, len(table) - 1, _N_ROWS_COMPARED, dtype=int))
-    return joblib.hash([params, arrays, len(table), [np.asarray(table[row]) for row in rows]])
+    for name, own in params.items():
+        try:
+            joblib.hash(own)
+        except Exception as error:  # pickle raises whatever it likes
+            raise ValueError(
+                f"A checkpoint needs parameters that can be pickled, but {name}={own!r} cannot: "
+                "define it at the top of a module."
+            ) from error
+    return joblib.hash([params, arrays, [joblib.hash(block) for block in blocks]])
+
+
+def check_folder(folder):
+    """Refuse what is no folder that can be written to, and make it if it does not exist.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Raises
+    ------
+    ValueError
+        If it cannot be used.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError("it cannot be written to")
+    except OSError as error:
+        raise ValueError(
+            f"checkpoint={str(folder)!r} is no folder that can be used ({error}): give another."
+        ) from error

@@ -1,5 +1,6 @@
 """The Deep Visual-Semantic Embedding model."""
 
+from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
 from os import PathLike
@@ -20,7 +21,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from skdevise._device import find_device
 from skdevise._history import epoch_table
+from skdevise._random import draw_seed
 from skdevise.labels import LabelSpace, LabelVocabulary
 from skdevise.labels.coverage import known_terms
 from skdevise.language.tuned import TunedEmbedder
@@ -61,7 +64,7 @@ class DeViSEClassifier(
         "linear" is the paper's map, without a bias; "mlp" the head of the Keras recipe (dropout,
         1,024 rectified units, batch norm, a linear layer); a callable makes an `nn.Module` of
         (n_features, vector_size). "ridge" [3]_ and "eszsl" [4]_ are linear maps in closed form:
-        they solve for `alpha` and need no training.
+        they solve for `alpha` and need no training, nor its parameters.
     loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"}, default="hinge_rank"
         "mse" is the squared distance to the true label's vector (the paper's L2 baseline),
         "cosine" one less the cosine with it, "warp" the hinge weighted by the rank of the true
@@ -119,8 +122,8 @@ class DeViSEClassifier(
     freeze_batch_norm : bool, default=True
         Leave the running statistics of the visual net's batch norms as they are in stage 2.
     early_stopping : bool, default=False
-        Hold out some of the training samples, record the hit@1 on them after each epoch, end
-        stage 1 when it no longer grows, and keep the best map.
+        Hold out some of the training samples, record the hit@1 on them after each epoch, end a
+        stage when it no longer grows, and keep the best weights.
     validation_fraction : float, default=0.1
         Share of the samples of each class, or of the classes, that is held out.
     validation_split : {"samples", "classes"}, default="samples"
@@ -137,9 +140,10 @@ class DeViSEClassifier(
     precision : {"float32", "bfloat16"}, default="float32"
         With "bfloat16" the map, and in stage 2 the net, run in mixed precision.
     compile : bool, default=False
-        Compile the map, and in stage 2 the net, by `torch.compile`.
+        Compile a map that is not linear, and in stage 2 the net, by `torch.compile`.
     warm_start : bool, default=False
-        Begin a fit from the map of the fit before; labels may differ.
+        Begin a fit from the map of the fit before; labels may differ. Label vectors that were
+        trained start from those of `embedder` again.
     device : str, default="auto"
         Where the map is trained, in torch's words; "auto" takes a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -353,19 +357,24 @@ class DeViSEClassifier(
             If `embedder` is not fitted.
         """
         self._check_options()
-        samples, y = self._check_training_set(X, y, sample_weight, reset=True)
-        start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
-        classes, samples.targets = np.unique(y[samples.rows], return_inverse=True)
-        self._begin(classes)
-        self._fit_features(samples, y)
-        if self.projection in _CLOSED_FORMS:
-            self._sums = Sums(samples.table.shape[1])
-            self._solve(samples)
-        else:
-            self._train(samples, start)
-        if self.finetune_epochs:
-            self._finetune(samples)
-        return self._finish(samples)
+        with self._all_or_nothing():
+            start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
+            for name in [name for name in vars(self) if name.endswith("_") or name == "_sums"]:
+                delattr(self, name)
+            samples, y = self._check_training_set(X, y, sample_weight, reset=True)
+            classes, samples.targets = np.unique(y[samples.rows], return_inverse=True)
+            self._begin(classes)
+            self._check_held_out(samples)
+            self._fit_features(samples, y)
+            if self.projection in _CLOSED_FORMS:
+                self._sums = Sums(samples.table.shape[1])
+                self._solve(samples)
+            else:
+                self._train(samples, start)
+            if self.finetune_epochs:
+                self._finetune(samples)
+            self._finish(samples)
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -395,41 +404,61 @@ class DeViSEClassifier(
         Notes
         -----
         `temperature_` is fitted on the samples of the last call, a scaler on those of the first.
-        Early stopping, schedules, checkpoints and stage 2 belong to `fit`. A pickle leaves out the
-        state of the optimizer: after it, training goes on from the map with a fresh one.
+        Early stopping, schedules, checkpoints and stage 2 belong to `fit`. Weights count as they
+        are, so that calls can weigh more or less. A pickle leaves out the state of the optimizer:
+        after it, and after a change of parameters other than `lr`, training goes on from the map
+        with a fresh one.
         """
-        first = not hasattr(self, "temperature_")
         self._check_options()
+        with self._all_or_nothing():
+            self._fit_pass(X, y, classes, sample_weight, first=not hasattr(self, "temperature_"))
+        return self
+
+    def _fit_pass(self, X, y, classes, sample_weight, first):
         samples, y = self._check_training_set(X, y, sample_weight, reset=first)
         known = y[:0] if first else self.classes_
-        announced = np.union1d(known, y if classes is None else np.append(y, classes))
-        earlier = None if first else self.classes_
-        if first or len(announced) > len(known):
+        announced = y[samples.rows]
+        if classes is not None:
+            announced = np.concatenate([announced, _same_kind(np.asarray(classes), y)])
+        announced = np.union1d(known, _same_kind(announced, known if len(known) else y))
+        if len(announced) > len(known):
             if not first and self.train_label_vectors:
                 new = np.setdiff1d(announced, known).tolist()
                 raise ValueError(
                     f"The labels {new} are new, but label vectors are trained: give all labels as "
                     "classes in the first call."
                 )
-            self._begin(announced, forget=first)
+            self._begin(announced)
         samples.targets = np.searchsorted(self.classes_, y[samples.rows])
         if first:
             self._fit_features(samples, y)
         else:
             samples.table = self._table(samples.X)
         if self.projection in _CLOSED_FORMS:
-            if first:
-                self._sums = Sums(samples.table.shape[1])
-            elif len(earlier) < len(announced):
-                self._sums.reorder(earlier, announced)
+            self._sums = Sums(samples.table.shape[1]) if first else deepcopy(self._sums)
+            if not first:
+                self._sums.reorder(known, announced)
             self._solve(samples)
         else:
             from skdevise.models.stages import run_epoch
 
-            self.net_ = run_epoch(self, samples, None if first else self.net_)
-            self._keep(self.net_.module_, self.net_, np.arange(len(self.classes_)))
-            self.history_ = epoch_table(self.net_.history)
-        return self._finish(samples)
+            net = run_epoch(self, samples, None if first else self.net_)
+            self._keep(net.module_, net, np.arange(len(self.classes_)))
+            self.net_, self.history_ = net, epoch_table(net.history)
+        self._n_passes += 1
+        self._finish(samples)
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """What breaks off leaves the estimator as it was."""
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            # A net is trained in place: it is made again around the map.
+            vars(self).update({name: own for name, own in before.items() if name != "net_"})
+            raise
 
     def _check_options(self):
         """Refuse parameters that do not go together."""
@@ -444,6 +473,20 @@ class DeViSEClassifier(
                 f"projection={self.projection!r} is a closed form of given vectors: "
                 "train_label_vectors needs one that is trained."
             )
+        if closed and not self.finetune_epochs:
+            return
+        find_device(self.device)
+        if self.checkpoint is not None:
+            from skdevise.models.checkpoints import check_folder
+
+            check_folder(self.checkpoint)
+
+    def _check_held_out(self, samples):
+        """Refuse what cannot be split before anything is computed."""
+        if self.early_stopping and self.projection not in _CLOSED_FORMS:
+            from skdevise.models.stages import hold_out
+
+            hold_out(self, samples)
 
     def _check_training_set(self, X, y, sample_weight, reset):
         if self.visual is None:
@@ -468,7 +511,7 @@ class DeViSEClassifier(
             if not len(rows):
                 raise ValueError("All sample weights are zero: there is nothing to train on.")
             weight = weight[rows]
-        return Samples(X, rows, weight), y
+        return Samples(X, rows, weight, seed=draw_seed(self.random_state)), y
 
     def _check_features(self, X, *y, reset):
         """Refuse what is no matrix of finite features; `y` stands there in training alone."""
@@ -487,7 +530,7 @@ class DeViSEClassifier(
 
     def _check_table(self, X, *y, reset):
         """The same of a table that stays where it is."""
-        if len(X.shape) != 2 or not np.issubdtype(X.dtype, np.number):
+        if len(X.shape) != 2 or 0 in X.shape or np.dtype(X.dtype).kind not in "biuf":
             raise ValueError(
                 f"X is a table of shape {tuple(X.shape)} and dtype {X.dtype}: it needs numbers, "
                 "samples by features."
@@ -501,7 +544,7 @@ class DeViSEClassifier(
             _refuse_nan(read(X, part), part.start)
         return X, y
 
-    def _begin(self, classes, forget=True):
+    def _begin(self, classes):
         """Bind the training labels to their vectors: what lacks one is refused before training."""
         if len(classes) < 2:
             only = classes.tolist()[0]
@@ -515,12 +558,9 @@ class DeViSEClassifier(
                 "pool='mean' or templates has none."
             )
         self._open_label_space(classes)
+        self._given_embedder = self.embedder_
         self._n_features_out = self.label_space_.vector_size
         self._negative_vectors = self._embed_negatives(classes)
-        if forget:
-            # What breaks off from here on leaves no new classes beside the map of the old ones.
-            for name in ("temperature_", "coef_", "projection_weights_", "net_", "_sums"):
-                vars(self).pop(name, None)
 
     def _embed_negatives(self, classes):
         """Vectors of the false labels that are no training labels: (n, vector_size)."""
@@ -538,21 +578,27 @@ class DeViSEClassifier(
     def _fit_features(self, samples, y):
         """Fit the visual net and the scaler, and compute the features."""
         if self.visual is not None:
-            self.visual_ = clone(self.visual).fit(samples.X, y)
+            photos = samples.X
+            if len(samples.rows) < len(y):
+                from skdevise.models.stages import take_photos
+
+                photos, y = take_photos(photos, samples.rows), y[samples.rows]
+            self.visual_ = clone(self.visual).fit(photos, y)
             if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
                 # A frozen net is its owner's: what is trained is a copy.
                 self.visual_ = deepcopy(self.visual_.estimator)
         samples.table = self._table(samples.X)
-        self._n_map_features = samples.table.shape[1]
+        self._n_map_features, self._n_passes = samples.table.shape[1], 0
+        self._scaling = self.feature_scaling
         if self.feature_scaling == "standard":
             self.scaler_ = StandardScaler()
             for _, block, weight in samples.blocks():
                 self.scaler_.partial_fit(block, sample_weight=weight)
 
     def _scale(self, features):
-        if self.feature_scaling == "l2":
+        if self._scaling == "l2":
             return normalize(features)
-        return self.scaler_.transform(features) if self.feature_scaling == "standard" else features
+        return self.scaler_.transform(features) if self._scaling == "standard" else features
 
     def _solve(self, samples):
         """Add samples to the sums of a closed form, and solve it."""
@@ -570,19 +616,20 @@ class DeViSEClassifier(
         """Stage 1: train the map alone."""
         from skdevise.models.stages import run_stage
 
-        self.net_, trained = run_stage(self, samples, start=start)
-        self._keep(self.net_.module_, self.net_, trained)
-        self.history_ = epoch_table(self.net_.history)
+        net, trained = run_stage(self, samples, start=start)
+        self._keep(net.module_, net, trained)
+        self.net_, self.history_ = net, epoch_table(net.history)
 
     def _finetune(self, samples):
         """Stage 2: train the map and the visual net."""
         import pandas as pd
 
         from skdevise.models.stages import run_stage, take_photos
+        from skdevise.models.training import uncompiled
 
         net, trained = run_stage(self, samples, 2, self._map_state())
         self.visual_._keep_weights()
-        self._keep(getattr(net.module_, "_orig_mod", net.module_).projection, net, trained)
+        self._keep(uncompiled(net.module_).projection, net, trained, "finetune_lr")
         vars(self).pop("net_", None)  # Made again around the new map when it is asked for.
         tables = {1: self.history_, 2: epoch_table(net.history)}
         self.history_ = pd.concat(tables, names=["stage"])
@@ -592,19 +639,20 @@ class DeViSEClassifier(
         samples.rows, samples.targets = np.arange(len(chosen)), samples.targets[chosen]
         samples.weight = None if samples.weight is None else samples.weight[chosen]
 
-    def _keep(self, projection, net, trained):
+    def _keep(self, projection, net, trained, rate="lr"):
         """Keep the state of a trained map, and of label vectors, as arrays."""
         from skdevise.models.stages import state_arrays
+        from skdevise.models.training import uncompiled
 
-        state = state_arrays(getattr(projection, "_orig_mod", projection))
+        state = state_arrays(uncompiled(projection))
         if not all(np.isfinite(own).all() for own in state.values()):
-            raise ValueError(f"Training diverged: lower lr={self.lr}.")
+            raise ValueError(f"Training diverged: lower {rate}={getattr(self, rate)}.")
         if self.projection in _LINEAR:
             self.coef_ = state["weight"]
         else:
             self.projection_weights_ = state
         if self.train_label_vectors:
-            vectors = net.criterion_.vectors.numpy(force=True)[: len(trained)]
+            vectors = net.criterion_.vectors[: len(trained)].numpy(force=True)
             self._tune_terms(self.classes_[trained], vectors)
 
     def _finish(self, samples):
@@ -617,18 +665,17 @@ class DeViSEClassifier(
 
     def _tune_terms(self, classes, vectors):
         """Give the terms of some classes the vectors that were trained."""
-        embedder = getattr(self.embedder_, "embedder", self.embedder_)
         first = []
         for terms in self._vocabulary(classes).terms:
-            first.append(terms[known_terms(embedder, list(terms)).argmax()])
-        self._bind_labels(self.classes_, TunedEmbedder(embedder, first, vectors))
+            first.append(terms[known_terms(self._given_embedder, list(terms)).argmax()])
+        self._bind_labels(self.classes_, TunedEmbedder(self._given_embedder, first, vectors))
 
     def _map_state(self):
-        return {"weight": self.coef_} if self.projection in _LINEAR else self.projection_weights_
+        return {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
 
     def _project(self, features):
         """Place scaled features in the space: unit rows."""
-        if self.projection in _LINEAR:
+        if hasattr(self, "coef_"):
             # In the precision of the features: float32 sums depend on how many rows there are.
             return normalize(features @ self.coef_.T.astype(features.dtype, copy=False))
         from skdevise.models.stages import map_features
@@ -644,8 +691,8 @@ class DeViSEClassifier(
 
         Returns
         -------
-        ndarray of float32, of shape (n_samples, vector_size)
-            Unit rows: M v over its length.
+        ndarray of shape (n_samples, vector_size)
+            Unit rows: M v over its length. In float32, or of a linear map in the precision of X.
         """
         check_is_fitted(self)
         if self.visual is None:
@@ -661,7 +708,7 @@ class DeViSEClassifier(
 
     def __getattr__(self, name):
         # Only what is missing comes here: a net that a pickle left out is made around its map.
-        fitted = "temperature_" in vars(self) and self.projection not in _CLOSED_FORMS
+        fitted = "temperature_" in vars(self) and "_sums" not in vars(self)
         if name != "net_" or not fitted:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         from skdevise.models.stages import restored_net
@@ -703,3 +750,13 @@ def _refuse_nan(block, start=0):
         raise ValueError(
             f"X holds NaN or infinity, first in row {row}: leave such rows out, or fill them in."
         )
+
+
+def _same_kind(labels, others):
+    """Refuse labels that NumPy would turn into text beside others."""
+    if len(labels) and (labels.dtype.kind in "US") != (others.dtype.kind in "US"):
+        raise ValueError(
+            f"Labels of {labels.dtype} came beside labels of {others.dtype}: give all as text, or "
+            "all as numbers."
+        )
+    return labels

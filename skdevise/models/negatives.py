@@ -165,7 +165,10 @@ def random_labels(points, target, vectors, least, n_labels, generator):
     (tensor([0, 0]), tensor([1, 1]))
     """
     drawn = _draw_false(target, len(vectors), n_labels, generator)
-    scores = (vectors[drawn] @ points[:, :, None]).squeeze(2)
+    if n_labels * _TRIAL_COST < len(vectors):
+        scores = (vectors[drawn] @ points[:, :, None]).squeeze(2)
+    else:
+        scores = (points @ vectors.T).gather(1, drawn)
     rows, columns = (scores > least[:, None]).nonzero(as_tuple=True)
     return rows, drawn[rows, columns]
 

@@ -90,6 +90,11 @@ def make_projection(projection, n_features, vector_size, loss):
         return LinearProjection(n_features, vector_size, scale)
     if projection == "mlp":
         return mlp_projection(n_features, vector_size)
+    if isinstance(projection, nn.Module):
+        raise TypeError(
+            f"projection is a {type(projection).__name__}: give a callable that makes a module of "
+            "(n_features, vector_size), so that each fit starts afresh."
+        )
     module = projection(n_features, vector_size)
     if not isinstance(module, nn.Module):
         raise TypeError(

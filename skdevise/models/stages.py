@@ -33,6 +33,12 @@ _DRAWING_LOSSES = ("hinge_rank", "warp")
 # Rows that are in a hidden layer at once.
 _N_ROWS_MAPPED = 8_192
 
+# Parameters that a net is made with.
+_NET_PARAMS = (
+    "projection", "loss", "margin", "negatives", "temperature", "train_label_vectors", "optimizer",
+    "batch_size", "callbacks", "precision", "compile", "device", "verbose",
+)  # fmt: skip
+
 # What the result of a fit does not depend on.
 _NOT_COMPARED = {
     "embedder", "visual", "labels", "negative_labels", "search", "expand", "seen_penalty",
@@ -127,13 +133,14 @@ def run_stage(clf, samples, stage=1, start=None):
     trained : ndarray of int
         Positions of the classes that are trained on: not all, if some are held out.
     """
-    seed, checkpoint = draw_seed(clf.random_state), None
+    checkpoint = None
     if clf.checkpoint is not None:
-        checkpoint = Checkpoint(clf.checkpoint, _fingerprint(clf, samples, stage), seed)
-        seed = checkpoint.seed
-    kept, held_out = _split(clf, samples.targets, seed)
+        key = _fingerprint(clf, samples, stage, start)
+        checkpoint = Checkpoint(clf.checkpoint, key, samples.seed)
+        samples.seed = checkpoint.seed  # So that stage 2 holds out the same.
+    kept, held_out = hold_out(clf, samples)
     trained, targets = np.unique(samples.targets[kept], return_inverse=True)
-    seeds = np.random.SeedSequence([seed, stage]).generate_state(4).tolist()
+    seeds = np.random.SeedSequence([samples.seed, stage]).generate_state(4).tolist()
     with seeded(seeds[0], find_device(clf.device)):
         module = make_map(clf, samples.table.shape[1], start)
         if stage == 2:
@@ -153,10 +160,16 @@ def run_stage(clf, samples, stage=1, start=None):
                 len(trained),
                 clf.n_iter_no_change,
             )
-        net = new_net(clf, module, trained, seeds, stage, early_stopping)
-        data = _training_set(samples, source, kept, targets)
-        n_epochs = clf.max_epochs if stage == 1 else clf.finetune_epochs
-        train_epochs(net, data, n_epochs, schedule=clf.lr_schedule, checkpoint=checkpoint)
+        net = new_net(clf, module, trained, seeds, stage)
+        train_epochs(
+            net,
+            # Weights are one on average, so that learning rates mean what they do without.
+            _training_set(samples, source, kept, targets, samples.mean_weight(kept)),
+            clf.max_epochs if stage == 1 else clf.finetune_epochs,
+            schedule=clf.lr_schedule,
+            early_stopping=early_stopping,
+            checkpoint=checkpoint,
+        )
     return net, trained
 
 
@@ -168,22 +181,23 @@ def run_epoch(clf, samples, net=None):
     clf : DeViSEClassifier
     samples : Samples
     net : MapNet, default=None
-        That of an earlier call; there may be more labels by now.
+        That of an earlier call; there may be more labels by now, and other parameters.
 
     Returns
     -------
     MapNet
     """
-    seeds = np.random.SeedSequence(draw_seed(clf.random_state)).generate_state(4).tolist()
-    every = np.arange(len(clf.classes_))
+    seeds = np.random.SeedSequence([samples.seed, clf._n_passes]).generate_state(4).tolist()
+    every, rows = np.arange(len(clf.classes_)), np.arange(len(samples.rows))
     with seeded(seeds[0], find_device(clf.device)):
-        if net is None:
-            net = new_net(clf, make_map(clf, samples.table.shape[1]), every, seeds)
-        elif len(_label_vectors(clf, every)) != len(net.criterion_.vectors):
+        if net is None or net.settings != _settings(clf, every):
+            state = None if net is None else clf._map_state()
+            net = new_net(clf, make_map(clf, samples.table.shape[1], state), every, seeds)
+        elif not clf.train_label_vectors:
             net.criterion_.replace_vectors(_label_vectors(clf, every))
+        net.lr = clf.lr
         source, _ = _sources(clf, samples, 1, seeds[3])
-        data = _training_set(samples, source, np.arange(len(samples.rows)), samples.targets)
-        train_epochs(net, data, 1)
+        train_epochs(net, _training_set(samples, source, rows, samples.targets, 1), 1)
     return net
 
 
@@ -207,13 +221,14 @@ def make_map(clf, n_features, state=None):
             module.load_state_dict({key: torch.tensor(own) for key, own in state.items()})
         except RuntimeError as error:
             raise ValueError(
-                f"The map of the fit before does not go with {n_features} features and "
-                f"{clf.label_space_.vector_size}-d vectors: set warm_start=False."
+                f"The map of the fit before does not go with projection={clf.projection!r}, "
+                f"{n_features} features and {clf.label_space_.vector_size}-d vectors: set "
+                "warm_start=False."
             ) from error
     return module
 
 
-def new_net(clf, module, trained, seeds, stage=1, early_stopping=None):
+def new_net(clf, module, trained, seeds, stage=1):
     """Make the net that trains a classifier's map against some of its classes.
 
     Parameters
@@ -225,7 +240,6 @@ def new_net(clf, module, trained, seeds, stage=1, early_stopping=None):
     seeds : sequence of int
         The second is of the order of samples, the third of draws of false labels.
     stage : {1, 2}, default=1
-    early_stopping : EarlyStopping, default=None
 
     Returns
     -------
@@ -234,25 +248,28 @@ def new_net(clf, module, trained, seeds, stage=1, early_stopping=None):
     options = {name: getattr(clf, name) for name in _LOSS_PARAMS.get(clf.loss, ())}
     if clf.loss in _DRAWING_LOSSES:
         options["seed"] = seeds[2]
-    return make_net(
+    n_trained = len(trained) if clf.train_label_vectors else 0
+    net = make_net(
         module,
-        LOSSES[clf.loss](_label_vectors(clf, trained), clf.train_label_vectors, **options),
+        LOSSES[clf.loss](_label_vectors(clf, trained), n_trained, **options),
         optimizer=clf.optimizer if stage == 1 else clf.finetune_optimizer,
         lr=clf.lr if stage == 1 else clf.finetune_lr,
         batch_size=clf.batch_size,
         callbacks=clf.callbacks,
-        early_stopping=early_stopping,
         precision=clf.precision,
         compile=clf.compile,
         device=clf.device,
         order_seed=seeds[1],
         verbose=clf.verbose,
     )
+    net.settings = _settings(clf, trained)
+    return net
 
 
 def restored_net(clf):
     """Make the net of a fitted classifier again, around its map."""
-    seeds = np.random.SeedSequence(draw_seed(clf.random_state)).generate_state(3).tolist()
+    seeds = np.random.SeedSequence([draw_seed(clf.random_state), clf._n_passes])
+    seeds = seeds.generate_state(3).tolist()
     with seeded(seeds[0], find_device(clf.device)):
         module = make_map(clf, clf._n_map_features, clf._map_state())
     return new_net(clf, module, np.arange(len(clf.classes_)), seeds)
@@ -305,20 +322,25 @@ def _sources(clf, samples, stage, seed):
     return AugmentedFeatures(photos, clf.visual_._feature_net(), clf._scale), plain
 
 
-def _split(clf, targets, seed):
-    """Positions of the samples that are trained on, and of those held out."""
+def hold_out(clf, samples):
+    """Positions of the samples that a classifier is trained on, and of those held out."""
     if not clf.early_stopping:
-        return np.arange(len(targets)), np.arange(0)
+        return np.arange(len(samples.targets)), np.arange(0)
     hold_out = hold_out_classes if clf.validation_split == "classes" else hold_out_samples
-    return hold_out(targets, clf.validation_fraction, seed)
+    return hold_out(samples.targets, clf.validation_fraction, samples.seed)
 
 
-def _training_set(samples, source, kept, targets):
+def _settings(clf, trained):
+    """What a net goes on with as long as it stays the same."""
+    # Trained vectors are those of certain classes.
+    classes = len(trained) if clf.train_label_vectors else None
+    return [getattr(clf, name) for name in _NET_PARAMS] + [classes]
+
+
+def _training_set(samples, source, kept, targets, mean_weight):
     weight = None
     if samples.weight is not None:
-        # One on average, so that learning rates mean what they do without weights.
-        weight = torch.from_numpy(samples.weight[kept]).float()
-        weight /= weight.mean()
+        weight = torch.from_numpy(samples.weight[kept] / mean_weight).float()
     return TrainingSet(
         source,
         torch.from_numpy(samples.rows[kept]),
@@ -327,15 +349,13 @@ def _training_set(samples, source, kept, targets):
     )
 
 
-def _fingerprint(clf, samples, stage):
+def _fingerprint(clf, samples, stage, start):
     params = {
-        name: f"{own.__module__}.{own.__qualname__}" if callable(own) else own
-        for name, own in clf.get_params(deep=False).items()
-        if name not in _NOT_COMPARED
+        name: own for name, own in clf.get_params(deep=False).items() if name not in _NOT_COMPARED
     }
     params |= {"stage": stage, "visual": repr(clf.visual)}
     if isinstance(clf.random_state, int | np.integer):
         params["random_state"] = int(clf.random_state)
     vectors = _label_vectors(clf, np.arange(len(clf.classes_)))
-    arrays = [vectors, samples.rows, samples.targets, samples.weight]
-    return fingerprint(params, arrays, samples.table)
+    arrays = [vectors, samples.rows, samples.targets, samples.weight, start]
+    return fingerprint(params, arrays, (block for _, block, _ in samples.blocks()))

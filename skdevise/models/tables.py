@@ -9,8 +9,8 @@ import numpy as np
 # A memory map above this size is read a block at a time, and not kept.
 _N_RESIDENT_BYTES = 2**28
 
-# Numbers of a block that is read at once: 16 MB in float32.
-_N_BLOCK = 2**22
+# Numbers of a block that is read at once: 4 MB in float32, and the pages around its rows.
+_N_BLOCK = 2**20
 
 
 def is_streamed(X):
@@ -111,6 +111,8 @@ class Samples:
         Positions of their labels among the classes.
     table : ndarray, or table on disk
         Features of X, not scaled.
+    seed : int
+        Of all that is drawn.
     """
 
     X: Any
@@ -118,6 +120,11 @@ class Samples:
     weight: np.ndarray | None = None
     targets: np.ndarray | None = None
     table: Any = None
+    seed: int = 0
+
+    def mean_weight(self, kept):
+        """Mean weight of some of the samples: 1 without weights."""
+        return 1 if self.weight is None else self.weight[kept].mean()
 
     def blocks(self):
         """Go through the features that are trained on.

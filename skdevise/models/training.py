@@ -4,7 +4,8 @@ import math
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, ProgressBar
+from skorch.callbacks import ProgressBar
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Dataset
 
 from skdevise._device import find_device
@@ -87,18 +88,27 @@ class MapNet(NeuralNet):
     def __init__(self, *args, precision="float32", **kwargs):
         super().__init__(*args, **kwargs)
         self.precision = precision
+        self.early_stopping = None
 
     def on_epoch_begin(self, net, **kwargs):
         """Turn everything to training, once an epoch rather than at each step."""
         super().on_epoch_begin(net, **kwargs)
+        self.is_among_callbacks = False
         self._set_training(True)
         self.in_closed_form = (
             isinstance(self.module_, LinearProjection)
             and isinstance(self.criterion_, HingeRank)
-            and not self.criterion_.trained
+            and not self.criterion_.n_trained
             and self.precision == "float32"
             and self.optimizer in OPTIMIZERS.values()
         )
+
+    def on_epoch_end(self, net, **kwargs):
+        """Look at the held-out examples, before callbacks ask for what is found."""
+        super().on_epoch_end(net, **kwargs)
+        if self.early_stopping is not None:
+            self.early_stopping.look(self)
+        self.is_among_callbacks = True
 
     def train_step(self, batch, **params):
         """Take a step on a batch (X, (target, weight)); its loss comes back for the history."""
@@ -149,7 +159,7 @@ class MapNet(NeuralNet):
             )
 
 
-class EarlyStopping(Callback):
+class EarlyStopping:
     """hit@1 on held-out examples after each epoch, and the best weights.
 
     Parameters
@@ -173,8 +183,8 @@ class EarlyStopping(Callback):
         self.n_iter_no_change = n_iter_no_change
         self.state = {"best": -1.0, "n_misses": 0, "weights": None}
 
-    def on_epoch_end(self, net, **kwargs):
-        """Record the hit@1 before the line of the epoch is printed."""
+    def look(self, net):
+        """Record the hit@1 of an epoch, and keep the weights if it is the best."""
         hit_rate = self._hit_rate(net)
         is_best = hit_rate > self.state["best"]
         net.history.record("valid_hit@1", hit_rate)
@@ -206,14 +216,20 @@ def weights_of(net):
     """A copy of all that a net learns, and of its running statistics."""
     return [
         {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}
-        for module in (net.module_, net.criterion_)
+        for module in (uncompiled(net.module_), net.criterion_)
     ]
 
 
 def load_weights(net, weights):
     """Put weights that `weights_of` has copied into a net."""
-    for module, state in zip((net.module_, net.criterion_), weights, strict=True):
+    modules = uncompiled(net.module_), net.criterion_
+    for module, state in zip(modules, weights, strict=True):
         module.load_state_dict(state)
+
+
+def uncompiled(module):
+    """The module itself, where it was compiled."""
+    return getattr(module, "_orig_mod", module)
 
 
 def make_net(
@@ -224,7 +240,6 @@ def make_net(
     lr,
     batch_size,
     callbacks,
-    early_stopping,
     precision,
     compile,
     device,
@@ -240,7 +255,6 @@ def make_net(
     criterion : LabelLoss
     optimizer, lr, batch_size, callbacks, precision, compile, device, verbose
         As in `DeViSEClassifier`.
-    early_stopping : EarlyStopping or None
     order_seed : int
         Seeds the order of the examples.
 
@@ -249,16 +263,16 @@ def make_net(
     MapNet
     """
     callbacks = list(callbacks or [])
-    if early_stopping is not None:
-        callbacks.append(("early_stopping", early_stopping))
     if verbose > 1:
         callbacks.append(("progress_bar", ProgressBar()))
     device = find_device(device)
-    is_linear = isinstance(module, LinearProjection)
+    has_batch_norm = any(isinstance(part, _BatchNorm) for part in module.modules())
+    if has_batch_norm and batch_size == 1:
+        raise ValueError("batch_size=1 leaves a batch norm nothing to normalise: take 2 or more.")
     options = {}
     if optimizer in OPTIMIZERS and device.type == "cpu":
         options["optimizer__fused"] = True  # One pass over the weights, in place of five.
-    if compile and not is_linear:
+    if compile and not isinstance(module, LinearProjection):
         module = torch.compile(module)
     return MapNet(
         module,
@@ -268,7 +282,7 @@ def make_net(
         batch_size=batch_size,
         iterator_train=Batches,
         iterator_train__generator=torch.Generator().manual_seed(order_seed),
-        iterator_train__drops_lone=not is_linear,
+        iterator_train__drops_lone=has_batch_norm,
         train_split=None,
         callbacks=callbacks,
         precision=precision,
@@ -278,7 +292,7 @@ def make_net(
     ).initialize()
 
 
-def train_epochs(net, data, n_epochs, *, schedule=None, checkpoint=None):
+def train_epochs(net, data, n_epochs, *, schedule=None, early_stopping=None, checkpoint=None):
     """Train a net on.
 
     Parameters
@@ -288,32 +302,39 @@ def train_epochs(net, data, n_epochs, *, schedule=None, checkpoint=None):
     n_epochs : int
     schedule : {"linear", "cosine"}, callable or None, default=None
         The share of the learning rate that is left after a share of the epochs.
+    early_stopping : EarlyStopping, default=None
     checkpoint : Checkpoint, default=None
         Where the state is kept after each epoch, and taken up from.
     """
-    early_stopping = dict(net.callbacks_).get("early_stopping")
     schedule = SCHEDULES.get(schedule, schedule)
     holders = net.get_params_for("iterator_train"), vars(net.criterion_), vars(data.source)
     generators = [holder["generator"] for holder in holders if "generator" in holder]
     n_done = 0
     if checkpoint is not None:
-        n_done = checkpoint.resume(net, generators, early_stopping)
+        n_done = min(checkpoint.resume(net, generators, early_stopping), n_epochs)
     net.notify("on_train_begin", X=data, y=None)
+    net.early_stopping = early_stopping
     for epoch in range(n_done, n_epochs):
-        if early_stopping is not None and early_stopping.has_ended:
-            break
-        if schedule is not None:
-            for group in net.optimizer_.param_groups:
-                group["lr"] = net.lr * schedule(epoch / n_epochs)
+        share = 1 if schedule is None else schedule(epoch / n_epochs)
+        for group in net.optimizer_.param_groups:
+            group["lr"] = net.lr * share
+        has_ended = False
         try:
             net.fit_loop(data, epochs=1)
         except KeyboardInterrupt:
-            # A callback's way to end training; but a user who interrupts a batch means it.
-            if not net.history or "train_batch_count" not in net.history[-1]:
+            # A callback's way to end training; a user who interrupts anything else means it.
+            if not net.is_among_callbacks:
                 raise
-            break
+            has_ended = True
+        if early_stopping is not None:
+            has_ended |= early_stopping.has_ended
         if checkpoint is not None:
-            checkpoint.save(net, generators, early_stopping)
+            checkpoint.save(net, generators, early_stopping, has_ended)
+        # Figures of batches have served their purpose.
+        net.history_[-1]["batches"].clear()
+        if has_ended:
+            break
+    net.early_stopping = None
     if early_stopping is not None and early_stopping.state["weights"] is not None:
         load_weights(net, early_stopping.state["weights"])
     net.notify("on_train_end", X=data, y=None)

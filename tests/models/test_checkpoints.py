@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,56 @@ def test_fits_of_other_parameters_or_data_share_the_folder(tmp_path, plane, pets
     assert len(list(tmp_path.iterdir())) == 5
 
 
+def test_a_warm_start_is_part_of_what_is_trained(tmp_path, plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = DeViSEClassifier(plane, max_epochs=1, lr=0.001, warm_start=True, random_state=0)
+    without = clone(clf).fit(X, y).fit(X, y)
+    assert_same(clf.set_params(checkpoint=tmp_path).fit(X, y).fit(X, y), without)
+
+
+def test_one_other_sample_makes_another_fit(tmp_path, plane):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((600, 3)), np.repeat(["cat", "dog", "truck"], 200)
+    clf = DeViSEClassifier(plane, max_epochs=2, checkpoint=tmp_path, random_state=0)
+    first = clf.fit(X, y).coef_
+    X[333] = 0, 0, 9
+    assert not np.array_equal(clf.fit(X, y).coef_, first)
+
+
+def test_a_parameter_that_cannot_be_told_apart_is_refused(tmp_path, plane, pets_and_trucks):
+    clf = DeViSEClassifier(plane, lr_schedule=lambda done: 1.0, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="can be pickled, but lr_schedule=<function"):
+        clf.fit(*pets_and_trucks)
+    bare = partial(torch.nn.Linear, bias=False)
+    assert clf.set_params(lr_schedule=None, projection=bare).fit(*pets_and_trucks)
+
+
+def test_a_fit_that_a_callback_ended_is_finished(tmp_path, plane, pets_and_trucks):
+    stop = StopsAfter(3)
+    clf = DeViSEClassifier(plane, callbacks=[stop], checkpoint=tmp_path, random_state=0)
+    lengths = [len(clf.fit(*pets_and_trucks).history_) for _ in range(3)]
+    assert lengths == [3, 3, 3]
+
+
+class StopsAfter(Callback):
+    """Ends training after an epoch, in skorch's manner."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("folder", ["file", "/proc/nope"])
+def test_a_folder_that_cannot_be_used_is_refused_at_once(tmp_path, plane, pets_and_trucks, folder):
+    (tmp_path / "file").touch()
+    clf = DeViSEClassifier(plane, checkpoint=tmp_path / folder)
+    with pytest.raises(ValueError, match="is no folder that can be used"):
+        clf.fit(*pets_and_trucks)
+
+
 def test_a_broken_checkpoint_is_named(tmp_path, plane, pets_and_trucks):
     clf = DeViSEClassifier(plane, max_epochs=1, checkpoint=tmp_path, random_state=0)
     clf.fit(*pets_and_trucks)
@@ -125,7 +177,7 @@ def test_a_broken_checkpoint_is_named(tmp_path, plane, pets_and_trucks):
 
 def test_fingerprints_tell_dtypes_and_lengths_apart():
     X = np.ones((5, 2))
-    own = fingerprint({}, [], X)
-    assert own == fingerprint({}, [], X.copy())
-    assert own != fingerprint({}, [], X[:4])
-    assert own != fingerprint({}, [], X.astype(np.float32))
+    own = fingerprint({}, [], [X])
+    assert own == fingerprint({}, [], [X.copy()])
+    assert own != fingerprint({}, [], [X[:4]])
+    assert own != fingerprint({}, [], [X.astype(np.float32)])

@@ -573,13 +573,45 @@ def test_unseeded_training_leaves_the_global_generator_alone(plane, pets_and_tru
     assert np.array_equal(state, np.random.get_state()[1])
 
 
-def test_a_fit_that_broke_off_leaves_no_half_fitted_classifier(clf):
+@pytest.mark.parametrize(
+    ("method", "params", "X", "labels", "message"),
+    [
+        ("fit", {"loss": "mse", "optimizer": "sgd", "lr": 1e9}, np.eye(3), "lynx", "diverged"),
+        ("fit", {"batch_size": 0}, np.eye(3), "lynx", "batch_size"),
+        *(
+            (method, *case)
+            for method in ("fit", "partial_fit")
+            for case in (
+                ({}, np.eye(3), "okapi", "'okapi'"),
+                ({"negative_labels": ["okapi"]}, np.eye(3), "lynx", "'okapi'"),
+                ({"device": "nowhere"}, np.eye(3), "lynx", "device='nowhere' is not to be had"),
+                ({}, np.full((3, 3), np.nan), "lynx", "first in row 0"),
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_what_breaks_off_leaves_the_classifier_as_it_was(
+    clf, pets_and_trucks, method, params, X, labels, message
+):
     # New classes beside the map of the old ones would answer nonsense.
-    clf.set_params(loss="mse", optimizer="sgd", lr=1e9)
-    with pytest.raises(ValueError, match="Training diverged"):
+    X_known, y_known = pets_and_trucks
+    points, params_before = clf.transform(X_known), clf.get_params(deep=False)
+    with pytest.raises(ValueError, match=message):
+        getattr(clf.set_params(**params), method)(X, [labels, "cat", "dog"])
+    clf.set_params(**params_before)
+    assert clf.classes_.tolist() == ["cat", "dog", "truck"]
+    assert np.array_equal(clf.transform(X_known), points)
+    assert clf.partial_fit(X_known, y_known).score(X_known, y_known) == 1.0
+
+
+def test_a_first_fit_that_breaks_off_leaves_nothing_fitted(plane):
+    clf = DeViSEClassifier(plane, loss="mse", optimizer="sgd", lr=1e9)
+    with pytest.raises(ValueError, match="Training diverged: lower lr=1000000000.0"):
         clf.fit(np.eye(2), ["lynx", "lorry"])
     with pytest.raises(NotFittedError):
         clf.predict(np.eye(2))
+    assert not [name for name in vars(clf) if name.endswith("_")]
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_warm_start_goes_on_from_the_map(plane, pets_and_trucks):
     assert cold.fit(X, y).fit(X, y).history_.train_loss.iloc[0] == losses[0]
     # Labels may differ; features may not.
     assert clf.fit(X[:40], y[:40]).classes_.tolist() == ["cat", "dog"]
-    with pytest.raises(ValueError, match="does not go with 2 features"):
+    with pytest.raises(ValueError, match="does not go with .* 2 features"):
         clf.fit(X[:, :2], y)
 
 
@@ -235,7 +235,129 @@ def test_new_labels_do_not_join_trained_vectors(plane, pets_and_trucks):
         clf.partial_fit(X, y)
 
 
+def test_a_false_label_that_becomes_a_training_label_is_one(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = DeViSEClassifier(plane, negative_labels=["lorry"], lr=0.1, random_state=0)
+    clf.partial_fit(X, y)
+    lorries = X[y == "truck"][:, [0, 2, 1]]
+    for _ in range(60):
+        clf.partial_fit(np.vstack([X, lorries]), np.append(y, ["lorry"] * len(lorries)))
+    assert np.array_equal(clf.net_.criterion_.vectors.numpy(), clf.label_space_.targets)
+    assert clf.score(X, y) == 1.0
+
+
+@pytest.mark.parametrize("split", ["samples", "classes"])
+@pytest.mark.parametrize("train_label_vectors", [True, False])
+def test_partial_fit_goes_on_after_early_stopping(caltech, split, train_label_vectors):
+    X, y, embedder = caltech
+    clf = DeViSEClassifier(
+        embedder, early_stopping=True, n_iter_no_change=1, max_epochs=5, validation_split=split,
+        lr_schedule="linear", train_label_vectors=train_label_vectors, random_state=0,
+    ).fit(X, y)  # fmt: skip
+    before = clf.coef_
+    assert not np.allclose(clf.partial_fit(X, y).coef_, before)
+
+
+def test_dropout_is_fresh_in_each_pass(plane, pets_and_trucks):
+    masks = []
+
+    class Masked(nn.Module):
+        def __init__(self, n_features, vector_size):
+            super().__init__()
+            self.dropout, self.linear = nn.Dropout(0.5), nn.Linear(n_features, vector_size)
+
+        def forward(self, X):
+            X = self.dropout(X)
+            if self.training:
+                masks.append(X == 0)
+            return self.linear(X)
+
+    clf = DeViSEClassifier(plane, projection=Masked, batch_size=60, random_state=0)
+    for _ in range(3):
+        clf.partial_fit(*pets_and_trucks)
+    assert not torch.equal(masks[1], masks[2])
+
+
+def test_a_change_of_parameters_reaches_the_next_pass(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = DeViSEClassifier(plane, random_state=0).partial_fit(X, y)
+    before = clf.coef_
+    assert np.allclose(clf.set_params(lr=1e-12).partial_fit(X, y).coef_, before)
+    losses = [
+        clf.set_params(margin=margin).partial_fit(X, y).history_.train_loss.iloc[-1]
+        for margin in (0.001, 5.0)
+    ]
+    assert losses[1] > 10 * losses[0]
+
+
+def test_passes_weigh_what_their_samples_weigh(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = DeViSEClassifier(plane, optimizer="sgd", random_state=0).partial_fit(X, y)
+    before = clf.coef_
+    assert np.allclose(clf.partial_fit(X, y, sample_weight=np.full(60, 1e-9)).coef_, before)
+
+
+def test_a_fitted_classifier_keeps_its_scaling(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = DeViSEClassifier(plane, random_state=0).fit(X, y)
+    points = clf.transform(X)
+    assert np.array_equal(clf.set_params(feature_scaling="standard").transform(X), points)
+
+
+def test_labels_of_one_kind_stay_so(plane):
+    clf = DeViSEClassifier(random_state=0)
+    with pytest.raises(ValueError, match="Labels of <U1 came beside labels of int64"):
+        clf.partial_fit([[0, 1], [1, 0]], [1, 2], classes=["1", "2"])
+    clf.partial_fit([[0, 1], [1, 0]], [1, 2], classes=[1, 2, 10])
+    assert clf.classes_.tolist() == [1, 2, 10]
+
+
+class Reversed:
+    """An embedder around another one."""
+
+    def __init__(self, embedder):
+        self.embedder = embedder
+
+    def transform(self, terms):
+        return -self.embedder.transform(terms)
+
+
+def test_trained_vectors_stand_beside_those_of_any_embedder(plane, pets_and_trucks):
+    wrapped = Reversed(plane)
+    clf = DeViSEClassifier(wrapped, train_label_vectors=True, random_state=0)
+    clf.fit(*pets_and_trucks)
+    assert np.array_equal(clf.embedder_.transform(["lynx"]), wrapped.transform(["lynx"]))
+    # False labels that are no training labels have no vectors to train.
+    clf.set_params(negative_labels=["lynx"]).fit(*pets_and_trucks)
+    vectors = clf.net_.criterion_.vectors.detach().numpy()
+    np.testing.assert_allclose(vectors[3:], wrapped.transform(["lynx"]))
+
+
 # --- What is shown
+
+
+def test_callbacks_see_the_validation(plane, pets_and_trucks):
+    from skorch.callbacks import EarlyStopping
+
+    impatient = EarlyStopping(
+        monitor="valid_hit@1", lower_is_better=False, patience=2, sink=lambda _: None
+    )
+    clf = DeViSEClassifier(
+        plane, early_stopping=True, callbacks=[("early_stopping", impatient)], max_epochs=50,
+        n_iter_no_change=40, random_state=0,
+    ).fit(*pets_and_trucks)  # fmt: skip
+    assert len(clf.history_) < 10
+
+
+def test_a_user_who_interrupts_the_validation_means_it(plane, pets_and_trucks, monkeypatch):
+    from skdevise.models.training import EarlyStopping
+
+    def interrupt(self, net):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EarlyStopping, "look", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        DeViSEClassifier(plane, early_stopping=True).fit(*pets_and_trucks)
 
 
 def test_a_line_an_epoch_tells_loss_and_validation(capsys, plane, pets_and_trucks):

@@ -173,7 +173,7 @@ def test_gradients_are_those_of_finite_differences(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_gradient_reaches_label_vectors_that_are_trained(name):
     points, vectors, target = random_problem()
-    loss = LOSSES[name](vectors, trained=True)
+    loss = LOSSES[name](vectors, n_trained=len(vectors))
     loss(points, target).sum().backward()
     assert loss.table.grad.abs().max() > 0
     # Not along the vectors themselves: they stay of unit length.
@@ -183,7 +183,7 @@ def test_the_gradient_reaches_label_vectors_that_are_trained(name):
 
 def test_labels_that_share_a_vector_go_on_sharing_it():
     crane = torch.tensor([[0.6, 0.8]])
-    loss = MeanSquaredError(torch.cat([crane, LABELS[:1], crane]), trained=True)
+    loss = MeanSquaredError(torch.cat([crane, LABELS[:1], crane]), n_trained=3)
     loss(torch.tensor(POINT), TARGET).sum().backward()
     with torch.no_grad():
         loss.table -= loss.table.grad

@@ -117,7 +117,7 @@ class AnyMap(nn.Module):
 def trained(module, criterion, data, **options):
     params = {
         "optimizer": "adagrad", "lr": 0.1, "batch_size": 10, "callbacks": None,
-        "early_stopping": None, "precision": "float32", "compile": False, "device": "cpu",
+        "precision": "float32", "compile": False, "device": "cpu",
         "order_seed": 0, "verbose": 0,
     }  # fmt: skip
     net = make_net(module, criterion, **(params | options))
@@ -166,7 +166,7 @@ def test_a_schedule_gives_the_share_of_the_learning_rate():
     data, vectors = problem()
     net = make_net(
         LinearProjection(6, 4), HingeRank(vectors), optimizer="sgd", lr=0.5, batch_size=64,
-        callbacks=None, early_stopping=None, precision="float32", compile=False, device="cpu",
+        callbacks=None, precision="float32", compile=False, device="cpu",
         order_seed=0, verbose=0,
     )  # fmt: skip
     seen = []

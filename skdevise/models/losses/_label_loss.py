@@ -15,27 +15,28 @@ class LabelLoss(nn.Module):
     ----------
     label_vectors : ndarray or Tensor of float32, of shape (n_labels, vector_size)
         Unit rows.
-    trained : bool, default=False
-        Whether the gradient reaches the vectors (footnote 5 of the DeViSE paper). They stay of unit
-        length, and labels that share a vector go on sharing it.
+    n_trained : int, default=0
+        How many of the vectors, from the first on, the gradient reaches (footnote 5 of the DeViSE
+        paper). They stay of unit length, and labels that share a vector go on sharing it.
     """
 
-    def __init__(self, label_vectors, trained=False):
+    def __init__(self, label_vectors, n_trained=0):
         super().__init__()
         vectors = torch.as_tensor(label_vectors)
-        self.trained = trained
-        if trained:
-            vectors, rows = torch.unique(vectors, dim=0, return_inverse=True)
+        self.n_trained = n_trained
+        self.register_buffer("fixed", vectors[n_trained:], persistent=False)
+        if n_trained:
+            own, rows = torch.unique(vectors[:n_trained], dim=0, return_inverse=True)
             self.register_buffer("rows", rows, persistent=False)
-            self.table = nn.Parameter(vectors.clone())
-        else:
-            self.register_buffer("table", vectors, persistent=False)
+            self.table = nn.Parameter(own.clone())
 
     def replace_vectors(self, label_vectors):
         """Take other labels, where vectors are not trained."""
-        self.table = torch.as_tensor(label_vectors).to(self.table.device)
+        self.fixed = torch.as_tensor(label_vectors).to(self.fixed.device)
 
     @property
     def vectors(self):
         """Unit vectors of the labels: (n_labels, vector_size)."""
-        return F.normalize(self.table, dim=1)[self.rows] if self.trained else self.table
+        if not self.n_trained:
+            return self.fixed
+        return torch.cat([F.normalize(self.table, dim=1)[self.rows], self.fixed])

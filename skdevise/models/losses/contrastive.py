@@ -20,7 +20,7 @@ class Contrastive(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, trained
+    label_vectors, n_trained
         As in `LabelLoss`.
     temperature : float or "learned", default="learned"
         T; if learned, its logarithm is a parameter that starts from log 0.07, and T stays above
@@ -39,8 +39,8 @@ class Contrastive(LabelLoss):
     tensor([0.1269])
     """
 
-    def __init__(self, label_vectors, trained=False, temperature="learned"):
-        super().__init__(label_vectors, trained)
+    def __init__(self, label_vectors, n_trained=0, temperature="learned"):
+        super().__init__(label_vectors, n_trained)
         if temperature == "learned":
             self.log_temperature = nn.Parameter(torch.tensor(math.log(_FIRST_TEMPERATURE)))
         else:

@@ -10,7 +10,7 @@ class Cosine(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, trained
+    label_vectors, n_trained
         As in `LabelLoss`.
 
     Examples

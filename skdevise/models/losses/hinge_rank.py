@@ -15,7 +15,7 @@ class HingeRank(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, trained
+    label_vectors, n_trained
         As in `LabelLoss`.
     margin : float, default=0.1
         Above 0.
@@ -33,10 +33,8 @@ class HingeRank(LabelLoss):
     tensor([0.2500])
     """
 
-    def __init__(
-        self, label_vectors, trained=False, margin=0.1, negatives="first_violation", seed=0
-    ):
-        super().__init__(label_vectors, trained)
+    def __init__(self, label_vectors, n_trained=0, margin=0.1, negatives="first_violation", seed=0):
+        super().__init__(label_vectors, n_trained)
         self.margin = margin
         self.negatives = negatives
         # Draws on the CPU are the same whatever the device.
@@ -73,7 +71,7 @@ class HingeRank(LabelLoss):
                 violates.scatter_(1, target[:, None], False)
                 violates = violates.to(points.dtype)
             else:
-                rows, labels, weight = self._violations(points, target, least)
+                rows, labels, weight = self._violations(points, target, vectors, least)
         if self.negatives == "all":
             n_violating = violates.sum(dim=1)
             pull = violates @ vectors - n_violating[:, None] * true
@@ -84,14 +82,14 @@ class HingeRank(LabelLoss):
             return rows, self.margin, pull
         return rows, self.margin * weight, weight[:, None] * pull
 
-    def _violations(self, points, target, least):
+    def _violations(self, points, target, vectors, least):
         """Rows, the false label of each that violates the margin, and how much it counts."""
         if self.negatives == "first_violation":
-            rows, labels = first_violation(points, target, self.vectors, least, self.generator)
+            rows, labels = first_violation(points, target, vectors, least, self.generator)
         elif self.negatives == "hardest":
-            rows, labels = hardest(points, target, self.vectors, least)
+            rows, labels = hardest(points, target, vectors, least)
         else:
             rows, labels = random_labels(
-                points, target, self.vectors, least, self.negatives, self.generator
+                points, target, vectors, least, self.negatives, self.generator
             )
         return rows, labels, None

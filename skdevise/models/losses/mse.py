@@ -8,7 +8,7 @@ class MeanSquaredError(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, trained
+    label_vectors, n_trained
         As in `LabelLoss`.
 
     Examples

@@ -14,7 +14,7 @@ class Warp(HingeRank):
 
     Parameters
     ----------
-    label_vectors, trained
+    label_vectors, n_trained
         As in `LabelLoss`.
     margin : float, default=0.1
         Above 0.
@@ -34,18 +34,18 @@ class Warp(HingeRank):
     tensor([0.2500])
     """
 
-    def __init__(self, label_vectors, trained=False, margin=0.1, seed=0):
-        super().__init__(label_vectors, trained, margin, "first_violation", seed)
+    def __init__(self, label_vectors, n_trained=0, margin=0.1, seed=0):
+        super().__init__(label_vectors, n_trained, margin, "first_violation", seed)
         self.register_buffer("rank_weights", _harmonic(len(label_vectors)), persistent=False)
 
     def replace_vectors(self, label_vectors):
         """Take other labels, where vectors are not trained."""
         super().replace_vectors(label_vectors)
-        self.rank_weights = _harmonic(len(label_vectors)).to(self.table.device)
+        self.rank_weights = _harmonic(len(label_vectors)).to(self.fixed.device)
 
-    def _violations(self, points, target, least):
+    def _violations(self, points, target, vectors, least):
         rows, labels, n_draws = first_violation(
-            points, target, self.vectors, least, self.generator, count_draws=True
+            points, target, vectors, least, self.generator, count_draws=True
         )
         n_false = len(self.rank_weights) - 1
         weight = self.rank_weights[n_false // n_draws]
