@@ -6,6 +6,7 @@ _ORDER = (
     "plot_quickstart.py",
     "plot_swap_labels.py",
     "plot_margin_search.py",
+    "plot_training.py",
     "plot_top5_beside_softmax.py",
     "plot_label_map.py",
     "plot_shapes.py",

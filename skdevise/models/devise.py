@@ -708,8 +708,8 @@ class DeViSEClassifier(
 
     def __getattr__(self, name):
         # Only what is missing comes here: a net that a pickle left out is made around its map.
-        fitted = "temperature_" in vars(self) and "_sums" not in vars(self)
-        if name != "net_" or not fitted:
+        has_map = "coef_" in vars(self) or "projection_weights_" in vars(self)
+        if name != "net_" or not has_map or "_sums" in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         from skdevise.models.stages import restored_net
 

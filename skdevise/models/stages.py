@@ -139,7 +139,10 @@ def run_stage(clf, samples, stage=1, start=None):
         checkpoint = Checkpoint(clf.checkpoint, key, samples.seed)
         samples.seed = checkpoint.seed  # So that stage 2 holds out the same.
     kept, held_out = hold_out(clf, samples)
-    trained, targets = np.unique(samples.targets[kept], return_inverse=True)
+    trained, targets = np.arange(len(clf.classes_)), samples.targets[kept]
+    by_class = clf.early_stopping and clf.validation_split == "classes"
+    if by_class:
+        trained, targets = np.unique(targets, return_inverse=True)
     seeds = np.random.SeedSequence([samples.seed, stage]).generate_state(4).tolist()
     with seeded(seeds[0], find_device(clf.device)):
         module = make_map(clf, samples.table.shape[1], start)
@@ -151,7 +154,6 @@ def run_stage(clf, samples, stage=1, start=None):
             # Held-out classes are told apart by vectors of their own, seen ones by those of the
             # loss, which may be trained.
             own, place = np.unique(samples.targets[held_out], return_inverse=True)
-            by_class = clf.validation_split == "classes"
             early_stopping = EarlyStopping(
                 plain,
                 torch.from_numpy(samples.rows[held_out]),
@@ -188,7 +190,7 @@ def run_epoch(clf, samples, net=None):
     MapNet
     """
     seeds = np.random.SeedSequence([samples.seed, clf._n_passes]).generate_state(4).tolist()
-    every, rows = np.arange(len(clf.classes_)), np.arange(len(samples.rows))
+    every = np.arange(len(clf.classes_))
     with seeded(seeds[0], find_device(clf.device)):
         if net is None or net.settings != _settings(clf, every):
             state = None if net is None else clf._map_state()
@@ -197,7 +199,7 @@ def run_epoch(clf, samples, net=None):
             net.criterion_.replace_vectors(_label_vectors(clf, every))
         net.lr = clf.lr
         source, _ = _sources(clf, samples, 1, seeds[3])
-        train_epochs(net, _training_set(samples, source, rows, samples.targets, 1), 1)
+        train_epochs(net, _training_set(samples, source, slice(None), samples.targets, 1), 1)
     return net
 
 
@@ -325,7 +327,7 @@ def _sources(clf, samples, stage, seed):
 def hold_out(clf, samples):
     """Positions of the samples that a classifier is trained on, and of those held out."""
     if not clf.early_stopping:
-        return np.arange(len(samples.targets)), np.arange(0)
+        return slice(None), slice(0)
     hold_out = hold_out_classes if clf.validation_split == "classes" else hold_out_samples
     return hold_out(samples.targets, clf.validation_fraction, samples.seed)
 
@@ -344,7 +346,7 @@ def _training_set(samples, source, kept, targets, mean_weight):
     return TrainingSet(
         source,
         torch.from_numpy(samples.rows[kept]),
-        torch.from_numpy(targets.astype(np.int64)),
+        torch.from_numpy(targets.astype(np.int64, copy=False)),
         weight,
     )
 
@@ -353,7 +355,8 @@ def _fingerprint(clf, samples, stage, start):
     params = {
         name: own for name, own in clf.get_params(deep=False).items() if name not in _NOT_COMPARED
     }
-    params |= {"stage": stage, "visual": repr(clf.visual)}
+    # The visual net itself is known by its features.
+    params |= {"stage": stage, "augment": getattr(clf.visual, "augment", None)}
     if isinstance(clf.random_state, int | np.integer):
         params["random_state"] = int(clf.random_state)
     vectors = _label_vectors(clf, np.arange(len(clf.classes_)))

@@ -105,6 +105,7 @@ def test_every_kind_of_array_and_tensor_trains(plane, pets_and_trucks, dtype):
 def test_a_memory_map_of_10_gb_trains_in_less_than_1_gb(tmp_path):
     # A sparse file: 10 GB of zeros that take no room, but for some rows.
     script = f"""
+import resource
 import numpy as np
 from skdevise import DeViSEClassifier
 X = np.lib.format.open_memmap(
