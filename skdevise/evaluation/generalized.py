@@ -19,6 +19,7 @@ from skdevise._random import draw_seed
 from skdevise.evaluation.metrics import check_weights
 from skdevise.evaluation.splits import UnseenClassSplit
 from skdevise.evaluation.top_k import reach_classifier
+from skdevise.models.validation import hold_out_samples
 
 
 def generalized_scores(
@@ -184,7 +185,7 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
                 "In a split of cv classes that are tested as unseen occur in training: take "
                 "UnseenClassSplit."
             )
-        kept, held_out = _hold_out(y, train, test_size, seed)
+        kept, held_out = (train[part] for part in hold_out_samples(y[train], test_size, seed))
         fitted = clone(classifier).fit(_safe_indexing(X, kept), y[kept])
         tested = np.concatenate([held_out, unseen])
         model, points = reach_classifier(fitted, _safe_indexing(X, tested))
@@ -199,23 +200,6 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
         place = np.searchsorted(curve.penalties, between)
         means += _harmonic_mean(curve.seen_curve[place], curve.unseen_curve[place])
     return float(between[means.argmax()])
-
-
-def _hold_out(y, train, test_size, seed):
-    """Positions to train on, and positions of samples held out of classes that can spare them."""
-    _, group, size = np.unique(y[train], return_inverse=True, return_counts=True)
-    spare = train[size[group] > 1]
-    if not len(spare):
-        raise ValueError(
-            "Each class has one sample: a seen penalty needs some of seen classes to test on."
-        )
-    rng = np.random.default_rng(seed)
-    held_out = []
-    for label in np.unique(y[spare]):
-        own = rng.permutation(spare[y[spare] == label])
-        held_out.append(own[: min(max(1, round(test_size * len(own))), len(own) - 1)])
-    held_out = np.concatenate(held_out)
-    return np.setdiff1d(train, held_out), held_out
 
 
 def _check(y_true, y_score, labels, seen):

@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._device import find_device
+from skdevise._history import epoch_table
 from skdevise._random import draw_seed, seeded
 
 # The other modules of this folder import torch: they are imported where a net is needed.
@@ -92,8 +93,8 @@ class VisualFeaturizer(
         Empty if the net has no softmax layer.
     weights_ : dict of str to ndarray, or None
         State dict of the net; None if the weights are published and can be loaded again by name.
-    history_ : list of dict
-        A row for each epoch of pre-training ("epoch", "train_loss", "dur" in seconds); empty
+    history_ : pandas.DataFrame
+        A row for each epoch of pre-training ("train_loss", "dur" in seconds); empty
         without.
 
     References
@@ -239,7 +240,7 @@ class VisualFeaturizer(
         }
         self._loaded = loaded
         self.weights_ = None if by_name else loaded.state_arrays()
-        self.history_ = history
+        self.history_ = epoch_table(history)
         self.classes_ = classes
         self.n_features_out_ = loaded.n_features
         return self

@@ -66,7 +66,7 @@ def pretrain(
     Returns
     -------
     list of dict
-        A row an epoch, as `history_` of `VisualFeaturizer`.
+        A row an epoch.
 
     Raises
     ------

@@ -169,7 +169,7 @@ def test_pretraining_learns_two_colours(two_colours, make):
     assert featurizer.score(*two_colours) == 1.0
     assert featurizer.classes_.tolist() == ["blue", "red"]
     assert len(featurizer.history_) == 20
-    assert featurizer.history_[-1]["train_loss"] < featurizer.history_[0]["train_loss"]
+    assert featurizer.history_.train_loss.iloc[-1] < featurizer.history_.train_loss.iloc[0]
     again = pickle.loads(pickle.dumps(featurizer))
     np.testing.assert_array_equal(
         again.predict_proba(two_colours[0]), featurizer.predict_proba(two_colours[0])
@@ -232,7 +232,7 @@ def test_pretraining_alters_photos_and_transform_does_not(two_colours):
     # Every photo in every epoch, each time with a generator of its own.
     assert len(seen) == len(set(seen)) == 24
     # All that the net saw was the same: it cannot tell the labels.
-    assert featurizer.history_[-1]["train_loss"] > 0.6
+    assert featurizer.history_.train_loss.iloc[-1] > 0.6
     plain = featurizer.transform(photos)
     assert len(seen) == 24
     np.testing.assert_array_equal(featurizer.set_params(augment=None).transform(photos), plain)
