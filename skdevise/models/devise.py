@@ -16,20 +16,18 @@ from sklearn.base import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdevise._device import find_device
 from skdevise._history import epoch_table
-from skdevise._random import draw_seed
 from skdevise.labels import LabelSpace, LabelVocabulary
 from skdevise.labels.coverage import known_terms
 from skdevise.language.tuned import TunedEmbedder
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
 from skdevise.models.closed_forms import Sums, eszsl, ridge
-from skdevise.models.tables import Samples, is_streamed, parts, read
+from skdevise.models.inputs import check_features, check_training_set, refuse_nan
+from skdevise.models.tables import is_streamed, parts, read
 
 _CLOSED_FORMS = ("ridge", "eszsl")
 _LINEAR = ("linear", *_CLOSED_FORMS)
@@ -361,7 +359,7 @@ class DeViSEClassifier(
             start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
             for name in [name for name in vars(self) if name.endswith("_") or name == "_sums"]:
                 delattr(self, name)
-            samples, y = self._check_training_set(X, y, sample_weight, reset=True)
+            samples, y = check_training_set(self, X, y, sample_weight, reset=True)
             classes, samples.targets = np.unique(y[samples.rows], return_inverse=True)
             self._begin(classes)
             self._check_held_out(samples)
@@ -415,7 +413,7 @@ class DeViSEClassifier(
         return self
 
     def _fit_pass(self, X, y, classes, sample_weight, first):
-        samples, y = self._check_training_set(X, y, sample_weight, reset=first)
+        samples, y = check_training_set(self, X, y, sample_weight, reset=first)
         known = y[:0] if first else self.classes_
         announced = y[samples.rows]
         if classes is not None:
@@ -487,62 +485,6 @@ class DeViSEClassifier(
             from skdevise.models.stages import hold_out
 
             hold_out(self, samples)
-
-    def _check_training_set(self, X, y, sample_weight, reset):
-        if self.visual is None:
-            X, y = self._check_features(X, y, reset=reset)
-        else:
-            if not hasattr(X, "__len__"):
-                raise ValueError(f"Images come as a sequence, got {type(X).__name__}.")
-            if y is None:
-                raise ValueError("DeViSEClassifier needs y, a label for each image, got None.")
-            y = np.asarray(y)
-            if y.shape != (len(X),):
-                raise ValueError(f"{len(X)} images came with labels of shape {y.shape}.")
-        if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) > 1:
-            raise ValueError("y mixes text with other labels, or lacks some: give one kind.")
-        if y.dtype.kind == "f":
-            # Names never are a regression's targets, even where each stands for one photo.
-            check_classification_targets(y)
-        rows, weight = np.arange(len(y)), None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
-            rows = np.flatnonzero(weight)
-            if not len(rows):
-                raise ValueError("All sample weights are zero: there is nothing to train on.")
-            weight = weight[rows]
-        return Samples(X, rows, weight, seed=draw_seed(self.random_state)), y
-
-    def _check_features(self, X, *y, reset):
-        """Refuse what is no matrix of finite features; `y` stands there in training alone."""
-        if is_streamed(X):
-            return self._check_table(X, *y, reset=reset)
-        _refuse_photos(X)
-        if hasattr(X, "detach"):
-            X = X.detach().cpu()
-            # NumPy has no bfloat16.
-            X = (X.float() if X.itemsize < 4 else X).numpy()
-        checked = validate_data(
-            self, X, *y, dtype=[np.float32, np.float64], reset=reset, ensure_all_finite=False
-        )
-        _refuse_nan(checked[0] if y else checked)
-        return checked
-
-    def _check_table(self, X, *y, reset):
-        """The same of a table that stays where it is."""
-        if len(X.shape) != 2 or 0 in X.shape or np.dtype(X.dtype).kind not in "biuf":
-            raise ValueError(
-                f"X is a table of shape {tuple(X.shape)} and dtype {X.dtype}: it needs numbers, "
-                "samples by features."
-            )
-        validate_data(self, X, skip_check_array=True, reset=reset)
-        if not y:
-            return X  # Each block is checked when it is read.
-        y = column_or_1d(*y)
-        check_consistent_length(X, y)
-        for part in parts(X, len(y)):
-            _refuse_nan(read(X, part), part.start)
-        return X, y
 
     def _begin(self, classes):
         """Bind the training labels to their vectors: what lacks one is refused before training."""
@@ -696,13 +638,13 @@ class DeViSEClassifier(
         """
         check_is_fitted(self)
         if self.visual is None:
-            X = self._check_features(X, reset=False)
+            X = check_features(self, X, reset=False)
         table = self._table(X)
         points = []
         for part in parts(table, table.shape[0]):
             block = read(table, part)
             if is_streamed(table):
-                _refuse_nan(block, part.start)
+                refuse_nan(block, part.start)
             points.append(self._project(self._scale(block)))
         return points[0] if len(points) == 1 else np.concatenate(points)
 
@@ -731,25 +673,6 @@ class DeViSEClassifier(
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags
-
-
-def _refuse_photos(X):
-    first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
-    if isinstance(first, str | PathLike) or hasattr(first, "getexif") or np.ndim(first) > 1:
-        raise ValueError(
-            "X holds photos, but visual=None takes features: give visual=VisualFeaturizer(...), or "
-            "put one in front in a Pipeline."
-        )
-
-
-def _refuse_nan(block, start=0):
-    finite = np.isfinite(block).all(axis=1)
-    if not finite.all():
-        row = start + finite.argmin()
-        # scikit-learn's own message advises other estimators.
-        raise ValueError(
-            f"X holds NaN or infinity, first in row {row}: leave such rows out, or fill them in."
-        )
 
 
 def _same_kind(labels, others):
