@@ -13,6 +13,9 @@ _N_TRIALS = 8
 _TRIAL_COST = 50
 _MANY_LABELS = 4_096
 
+# Unit vectors whose cosine is less than this below 1 are one and the same, but for rounding.
+_SAME = 1e-6
+
 # Scores that are in memory at once: 16 MB.
 _N_SCORES = 2**22
 
@@ -123,6 +126,9 @@ def _among(points, target, vectors, least, generator, is_whole):
 def hardest(points, target, vectors, least):
     """Take the false label with the highest score, where it violates the margin.
 
+    One that shares the true label's vector, as two "cranes" do, cannot be told from it and would
+    always be the one: such labels are passed over.
+
     Parameters
     ----------
     points, target, vectors, least
@@ -137,7 +143,8 @@ def hardest(points, target, vectors, least):
     >>> hardest(torch.tensor([[0.9, 0.1, 0.3]]), torch.tensor([0]), torch.eye(3), torch.zeros(1))
     (tensor([0]), tensor([2]))
     """
-    scores = (points @ vectors.T).scatter_(1, target[:, None], -torch.inf)
+    is_same = vectors[target] @ vectors.T > 1 - _SAME
+    scores = (points @ vectors.T).masked_fill_(is_same, -torch.inf)
     best, labels = scores.max(dim=1)
     rows = (best > least).nonzero().squeeze(1)
     return rows, labels[rows]

@@ -116,6 +116,15 @@ def test_hardest_is_the_nearest_false_label_if_it_violates():
     assert labels.tolist() == [2, 2]
 
 
+def test_hardest_passes_over_labels_that_share_the_true_vector():
+    vectors = torch.tensor([[0.6, 0.8], [1.0, 0.0], [0.6, 0.8]])
+    points, target = torch.tensor([[1.0, 1.0]]), torch.tensor([0])
+    rows, labels = hardest(points, target, vectors, torch.tensor([0.0]))
+    assert (rows.tolist(), labels.tolist()) == ([0], [1])
+    none, _ = hardest(points, target, vectors[[0, 2]], torch.tensor([0.0]))
+    assert not len(none)
+
+
 def test_random_labels_are_false_and_equally_likely():
     generator = torch.Generator().manual_seed(0)
     scores, target = torch.zeros(1000, 5), torch.full((1000,), 2)
