@@ -12,6 +12,9 @@ _N_RESIDENT_BYTES = 2**28
 # Numbers of a block that is read at once: 4 MB in float32, and the pages around its rows.
 _N_BLOCK = 2**20
 
+# Rows of a memory map that are mapped at once.
+_N_MAPPED = 128
+
 
 def is_streamed(X):
     """Whether X stays where it is: a large memory map, or an HDF5 or zarr data set.
@@ -65,11 +68,16 @@ def read(table, rows):
     """
     if not is_streamed(table):
         return table[rows]
-    block = np.array(table[rows], dtype=np.float32)
     pages = getattr(table, "_mmap", None)
-    # Pages of a file count as resident as long as they are mapped. Those of a copy-on-write map may
-    # hold what is nowhere else.
-    if pages is not None and table.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+    # Those of a copy-on-write map may hold what is nowhere else.
+    if pages is None or table.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+        return np.array(table[rows], dtype=np.float32)
+    rows = np.r_[rows]
+    block = np.empty((len(rows), table.shape[1]), dtype=np.float32)
+    # Pages of a file, and those around them, count as resident as long as they are mapped.
+    for start in range(0, len(rows), _N_MAPPED):
+        part = slice(start, start + _N_MAPPED)
+        block[part] = table[rows[part]]
         pages.madvise(mmap.MADV_DONTNEED)
     return block
 
