@@ -32,7 +32,7 @@ SEEDS = range(2)
 BATCH_SIZE = 32
 # The net is small and young: steps are larger than the default's, and batch norms follow it.
 STAGE_2 = {
-    "finetune_epochs": 30,
+    "finetune_epochs": 12,
     "finetune_lr": 0.003,
     "finetune_optimizer": "adam",
     "freeze_batch_norm": False,
@@ -120,7 +120,7 @@ def main():
     glove = PretrainedEmbedder.load(args.vectors)
     worlds = {
         "`make_shapes`, 42 labels": (shapes, text, {"image_size": 32, "max_epochs": 20}),
-        "Tiny-ImageNet, 20 classes": (classes, glove, {"image_size": 56, "max_epochs": 12}),
+        "Tiny-ImageNet, 20 classes": (classes, glove, {"image_size": 56, "max_epochs": 5}),
     }
     rows = []
     for name, (photos, embedder, recipe) in worlds.items():
