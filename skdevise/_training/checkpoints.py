@@ -9,8 +9,7 @@ import joblib
 import torch
 from skorch.history import History
 
-from skdevise._history import plain_rows
-from skdevise.models.training import load_weights, weights_of
+from skdevise._training.history import plain_rows
 
 
 class Checkpoint:
@@ -56,7 +55,7 @@ class Checkpoint:
 
         Parameters
         ----------
-        net : MapNet
+        net : TrainingNet
         generators : list of torch.Generator
             All that the training draws from, besides torch's global one.
         early_stopping : EarlyStopping or None
@@ -66,7 +65,7 @@ class Checkpoint:
         state = {
             "seed": self.seed,
             "has_ended": has_ended,
-            "weights": weights_of(net),
+            "weights": net.weights(),
             "optimizer": net.optimizer_.state_dict(),
             "generators": [generator.get_state() for generator in generators],
             "torch": torch.get_rng_state(),
@@ -90,7 +89,7 @@ class Checkpoint:
 
         Parameters
         ----------
-        net : MapNet
+        net : TrainingNet
         generators : list of torch.Generator
         early_stopping : EarlyStopping or None
 
@@ -102,7 +101,7 @@ class Checkpoint:
         state = self._state
         if state is None:
             return 0
-        load_weights(net, state["weights"])
+        net.load_weights(state["weights"])
         net.optimizer_.load_state_dict(state["optimizer"])
         for generator, own in zip(generators, state["generators"], strict=True):
             generator.set_state(own)

@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._device import find_device
-from skdevise._history import epoch_table
+from skdevise._training.history import epoch_table
 from skdevise.labels import LabelSpace, LabelVocabulary
 from skdevise.labels.coverage import known_terms
 from skdevise.language.tuned import TunedEmbedder
@@ -475,7 +475,7 @@ class DeViSEClassifier(
             return
         find_device(self.device)
         if self.checkpoint is not None:
-            from skdevise.models.checkpoints import check_folder
+            from skdevise._training.checkpoints import check_folder
 
             check_folder(self.checkpoint)
 
@@ -566,8 +566,8 @@ class DeViSEClassifier(
         """Stage 2: train the map and the visual net."""
         import pandas as pd
 
+        from skdevise._training.loop import uncompiled
         from skdevise.models.stages import run_stage, take_photos
-        from skdevise.models.training import uncompiled
 
         net, trained = run_stage(self, samples, 2, self._map_state())
         self.visual_._keep_weights()
@@ -583,8 +583,8 @@ class DeViSEClassifier(
 
     def _keep(self, projection, net, trained, rate="lr"):
         """Keep the state of a trained map, and of label vectors, as arrays."""
+        from skdevise._training.loop import uncompiled
         from skdevise.models.stages import state_arrays
-        from skdevise.models.training import uncompiled
 
         state = state_arrays(uncompiled(projection))
         if not all(np.isfinite(own).all() for own in state.values()):

@@ -9,18 +9,15 @@ from torch.utils.data import Dataset, Subset
 
 from skdevise._device import find_device
 from skdevise._random import draw_seed, seeded
-from skdevise.models.checkpoints import Checkpoint, fingerprint
+from skdevise._training.batches import TrainingSet
+from skdevise._training.checkpoints import Checkpoint, fingerprint
+from skdevise._training.early_stopping import EarlyStopping
+from skdevise._training.hold_out import hold_out_classes, hold_out_samples
+from skdevise._training.loop import make_net, train_epochs
 from skdevise.models.features import ResidentFeatures, StreamedFeatures
-from skdevise.models.projections import make_projection
+from skdevise.models.projections import LinearProjection, make_projection
 from skdevise.models.tables import is_streamed
-from skdevise.models.training import (
-    LOSSES,
-    EarlyStopping,
-    TrainingSet,
-    make_net,
-    train_epochs,
-)
-from skdevise.models.validation import hold_out_classes, hold_out_samples
+from skdevise.models.training import LOSSES, MapNet
 
 # Parameters of the classifier that each loss takes, besides the seed of its draws.
 _LOSS_PARAMS = {
@@ -158,8 +155,7 @@ def run_stage(clf, samples, stage=1, start=None):
                 plain,
                 torch.from_numpy(samples.rows[held_out]),
                 torch.from_numpy(place if by_class else samples.targets[held_out]),
-                torch.from_numpy(clf.label_space_.targets[own]) if by_class else None,
-                len(trained),
+                _Nearest(clf.label_space_.targets[own] if by_class else None, len(trained)),
                 clf.n_iter_no_change,
             )
         net = new_net(clf, module, trained, seeds, stage)
@@ -173,6 +169,18 @@ def run_stage(clf, samples, stage=1, start=None):
             checkpoint=checkpoint,
         )
     return net, trained
+
+
+class _Nearest:
+    """Answers points by the nearest of some vectors, or of the first ones of the loss."""
+
+    def __init__(self, vectors, n_trained):
+        self.vectors = None if vectors is None else torch.from_numpy(vectors)
+        self.n_trained = n_trained
+
+    def __call__(self, net, points):
+        own = net.criterion_.vectors[: self.n_trained] if self.vectors is None else self.vectors
+        return (points @ own.to(points.device).T).argmax(dim=1)
 
 
 def run_epoch(clf, samples, net=None):
@@ -251,7 +259,10 @@ def new_net(clf, module, trained, seeds, stage=1):
     if clf.loss in _DRAWING_LOSSES:
         options["seed"] = seeds[2]
     n_trained = len(trained) if clf.train_label_vectors else 0
+    if clf.compile and not isinstance(module, LinearProjection):
+        module = torch.compile(module)
     net = make_net(
+        MapNet,
         module,
         LOSSES[clf.loss](_label_vectors(clf, trained), n_trained, **options),
         optimizer=clf.optimizer if stage == 1 else clf.finetune_optimizer,
@@ -259,7 +270,6 @@ def new_net(clf, module, trained, seeds, stage=1):
         batch_size=clf.batch_size,
         callbacks=clf.callbacks,
         precision=clf.precision,
-        compile=clf.compile,
         device=clf.device,
         order_seed=seeds[1],
         verbose=clf.verbose,

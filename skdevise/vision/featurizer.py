@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._device import find_device
-from skdevise._history import epoch_table
+from skdevise._training.history import epoch_table
 from skdevise._random import draw_seed, seeded
 
 # The other modules of this folder import torch: they are imported where a net is needed.

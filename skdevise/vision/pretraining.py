@@ -8,7 +8,7 @@ from skorch import NeuralNet
 from torch import nn
 from torch.utils.data import Dataset
 
-from skdevise._history import plain_rows
+from skdevise._training.history import plain_rows
 
 # Momentum and weight decay of Krizhevsky's net, the one that DeViSE starts from.
 _OPTIMIZERS = {

@@ -5,68 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+from skdevise._training.batches import TrainingSet
+from skdevise._training.loop import make_net, train_epochs
 from skdevise.models.features import ResidentFeatures
 from skdevise.models.losses import HingeRank
 from skdevise.models.projections import LinearProjection, make_projection
-from skdevise.models.training import Batches, TrainingSet, make_net, train_epochs
-
-
-class CountedRows:
-    """Ten rows that count how often they are asked for."""
-
-    n_rows_at_once = 1
-
-    def __init__(self):
-        self.n_calls = 0
-
-    def __getitem__(self, rows):
-        self.n_calls += 1
-        return rows[:, None].float()
-
-
-def ten_rows(source=None, weights=None):
-    source = CountedRows() if source is None else source
-    return TrainingSet(source, torch.arange(10), torch.arange(10), weights)
-
-
-def batches(data, size=4, **options):
-    return Batches(data, size, torch.Generator().manual_seed(0), **options)
-
-
-def test_batches_are_indexed_whole():
-    # Trap 4: ten rows in batches of four are three look-ups, not ten.
-    data = ten_rows()
-    assert [len(target) for _, (target, _) in batches(data)] == [4, 4, 2]
-    assert data.source.n_calls == 3
-
-
-def test_small_batches_are_fetched_together():
-    data = ten_rows()
-    data.source.n_rows_at_once = 9
-    assert [len(target) for _, (target, _) in batches(data)] == [4, 4, 2]
-    assert data.source.n_calls == 2
-
-
-def test_batches_hold_each_row_once_with_its_target_and_weight():
-    data = ten_rows(weights=torch.arange(10.0))
-    for X, (target, weight) in batches(data):
-        assert X.squeeze(1).tolist() == target.tolist() == weight.tolist()
-    first, second = (
-        torch.cat([target for _, (target, _) in both]).tolist() for both in [batches(data)] * 2
-    )
-    assert sorted(first) == sorted(second) == list(range(10))
-
-
-def test_each_pass_has_a_fresh_order():
-    own = batches(ten_rows())
-    first, second = (torch.cat([target for _, (target, _) in own]).tolist() for _ in range(2))
-    assert first != second
-
-
-def test_a_last_batch_of_one_can_be_left_out():
-    # Batch norm cannot train on it.
-    sizes = [len(target) for _, (target, _) in batches(ten_rows(), 3, drops_lone=True)]
-    assert sizes == [3, 3, 3]
+from skdevise.models.training import MapNet
 
 
 def test_the_map_has_no_bias_and_starts_from_zero():
@@ -117,10 +61,9 @@ class AnyMap(nn.Module):
 def trained(module, criterion, data, **options):
     params = {
         "optimizer": "adagrad", "lr": 0.1, "batch_size": 10, "callbacks": None,
-        "precision": "float32", "compile": False, "device": "cpu",
-        "order_seed": 0, "verbose": 0,
+        "precision": "float32", "device": "cpu", "order_seed": 0, "verbose": 0,
     }  # fmt: skip
-    net = make_net(module, criterion, **(params | options))
+    net = make_net(MapNet, module, criterion, **(params | options))
     train_epochs(net, data, 3)
     return net
 
@@ -165,9 +108,8 @@ def test_any_optimizer_of_torch_trains():
 def test_a_schedule_gives_the_share_of_the_learning_rate():
     data, vectors = problem()
     net = make_net(
-        LinearProjection(6, 4), HingeRank(vectors), optimizer="sgd", lr=0.5, batch_size=64,
-        callbacks=None, precision="float32", compile=False, device="cpu",
-        order_seed=0, verbose=0,
+        MapNet, LinearProjection(6, 4), HingeRank(vectors), optimizer="sgd", lr=0.5, batch_size=64,
+        callbacks=None, device="cpu", order_seed=0, verbose=0,
     )  # fmt: skip
     seen = []
     net.notify = lambda method, **kwargs: (

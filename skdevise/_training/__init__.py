@@ -1,0 +1,1 @@
+"""How nets are trained here, whatever they learn: skorch's loop around batches of our own."""
