@@ -4,6 +4,8 @@ import numpy as np
 from scipy.linalg import solve
 from scipy.sparse import csr_array
 
+CLOSED_FORMS = ("ridge", "eszsl")
+
 
 class Sums:
     """What closed forms need of the samples: sums that can be added to batch by batch.

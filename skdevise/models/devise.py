@@ -19,18 +19,15 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._device import find_device
 from skdevise._training.history import epoch_table
 from skdevise.labels import LabelSpace, LabelVocabulary
 from skdevise.labels.coverage import known_terms
 from skdevise.language.tuned import TunedEmbedder
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
-from skdevise.models.closed_forms import Sums, eszsl, ridge
-from skdevise.models.inputs import check_features, check_training_set, refuse_nan
+from skdevise.models.closed_forms import CLOSED_FORMS, Sums, eszsl, ridge
+from skdevise.models.inputs import check_features, check_training_set, join_labels, refuse_nan
+from skdevise.models.options import check_held_out, check_options
 from skdevise.models.tables import is_streamed, parts, read
-
-_CLOSED_FORMS = ("ridge", "eszsl")
-_LINEAR = ("linear", *_CLOSED_FORMS)
 
 
 class DeViSEClassifier(
@@ -354,7 +351,7 @@ class DeViSEClassifier(
         NotFittedError
             If `embedder` is not fitted.
         """
-        self._check_options()
+        check_options(self)
         with self._all_or_nothing():
             start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
             for name in [name for name in vars(self) if name.endswith("_") or name == "_sums"]:
@@ -362,15 +359,19 @@ class DeViSEClassifier(
             samples, y = check_training_set(self, X, y, sample_weight, reset=True)
             classes, samples.targets = np.unique(y[samples.rows], return_inverse=True)
             self._begin(classes)
-            self._check_held_out(samples)
+            check_held_out(self, samples)
             self._fit_features(samples, y)
-            if self.projection in _CLOSED_FORMS:
+            if self.projection in CLOSED_FORMS:
                 self._sums = Sums(samples.table.shape[1])
                 self._solve(samples)
             else:
-                self._train(samples, start)
+                from skdevise.models.stages import train_map
+
+                train_map(self, samples, start)
             if self.finetune_epochs:
-                self._finetune(samples)
+                from skdevise.models.stages import finetune
+
+                finetune(self, samples)
             self._finish(samples)
         return self
 
@@ -407,7 +408,8 @@ class DeViSEClassifier(
         after it, and after a change of parameters other than `lr`, training goes on from the map
         with a fresh one.
         """
-        self._check_options()
+        self._validate_params()  # Of a fitted estimator `_fit_context` takes them for valid.
+        check_options(self)
         with self._all_or_nothing():
             self._fit_pass(X, y, classes, sample_weight, first=not hasattr(self, "temperature_"))
         return self
@@ -415,10 +417,7 @@ class DeViSEClassifier(
     def _fit_pass(self, X, y, classes, sample_weight, first):
         samples, y = check_training_set(self, X, y, sample_weight, reset=first)
         known = y[:0] if first else self.classes_
-        announced = y[samples.rows]
-        if classes is not None:
-            announced = np.concatenate([announced, _same_kind(np.asarray(classes), y)])
-        announced = np.union1d(known, _same_kind(announced, known if len(known) else y))
+        announced = join_labels(known, y[samples.rows], [] if classes is None else classes)
         if len(announced) > len(known):
             if not first and self.train_label_vectors:
                 new = np.setdiff1d(announced, known).tolist()
@@ -432,17 +431,15 @@ class DeViSEClassifier(
             self._fit_features(samples, y)
         else:
             samples.table = self._table(samples.X)
-        if self.projection in _CLOSED_FORMS:
+        if self.projection in CLOSED_FORMS:
             self._sums = Sums(samples.table.shape[1]) if first else deepcopy(self._sums)
             if not first:
                 self._sums.reorder(known, announced)
             self._solve(samples)
         else:
-            from skdevise.models.stages import run_epoch
+            from skdevise.models.stages import train_pass
 
-            net = run_epoch(self, samples, None if first else self.net_)
-            self._keep(net.module_, net, np.arange(len(self.classes_)))
-            self.net_, self.history_ = net, epoch_table(net.history)
+            train_pass(self, samples, None if first else self.net_)
         self._n_passes += 1
         self._finish(samples)
 
@@ -457,34 +454,6 @@ class DeViSEClassifier(
             # A net is trained in place: it is made again around the map.
             vars(self).update({name: own for name, own in before.items() if name != "net_"})
             raise
-
-    def _check_options(self):
-        """Refuse parameters that do not go together."""
-        closed = self.projection in _CLOSED_FORMS
-        if self.finetune_epochs and not hasattr(self.visual, "backbone"):
-            raise ValueError(
-                f"finetune_epochs={self.finetune_epochs} trains the visual net: give "
-                "visual=VisualFeaturizer(...)."
-            )
-        if closed and self.train_label_vectors and not self.finetune_epochs:
-            raise ValueError(
-                f"projection={self.projection!r} is a closed form of given vectors: "
-                "train_label_vectors needs one that is trained."
-            )
-        if closed and not self.finetune_epochs:
-            return
-        find_device(self.device)
-        if self.checkpoint is not None:
-            from skdevise._training.checkpoints import check_folder
-
-            check_folder(self.checkpoint)
-
-    def _check_held_out(self, samples):
-        """Refuse what cannot be split before anything is computed."""
-        if self.early_stopping and self.projection not in _CLOSED_FORMS:
-            from skdevise.models.stages import hold_out
-
-            hold_out(self, samples)
 
     def _begin(self, classes):
         """Bind the training labels to their vectors: what lacks one is refused before training."""
@@ -554,49 +523,6 @@ class DeViSEClassifier(
             self.coef_ = eszsl(self._sums, vectors, self.alpha, self.label_alpha)
         self.history_ = epoch_table([])
 
-    def _train(self, samples, start):
-        """Stage 1: train the map alone."""
-        from skdevise.models.stages import run_stage
-
-        net, trained = run_stage(self, samples, start=start)
-        self._keep(net.module_, net, trained)
-        self.net_, self.history_ = net, epoch_table(net.history)
-
-    def _finetune(self, samples):
-        """Stage 2: train the map and the visual net."""
-        import pandas as pd
-
-        from skdevise._training.loop import uncompiled
-        from skdevise.models.stages import run_stage, take_photos
-
-        net, trained = run_stage(self, samples, 2, self._map_state())
-        self.visual_._keep_weights()
-        self._keep(uncompiled(net.module_).projection, net, trained, "finetune_lr")
-        vars(self).pop("net_", None)  # Made again around the new map when it is asked for.
-        tables = {1: self.history_, 2: epoch_table(net.history)}
-        self.history_ = pd.concat(tables, names=["stage"])
-        # The net has changed: the features of the samples that the temperature is fitted on.
-        chosen = calibration_rows(len(samples.rows))
-        samples.table = self._table(take_photos(samples.X, samples.rows[chosen]))
-        samples.rows, samples.targets = np.arange(len(chosen)), samples.targets[chosen]
-        samples.weight = None if samples.weight is None else samples.weight[chosen]
-
-    def _keep(self, projection, net, trained, rate="lr"):
-        """Keep the state of a trained map, and of label vectors, as arrays."""
-        from skdevise._training.loop import uncompiled
-        from skdevise.models.stages import state_arrays
-
-        state = state_arrays(uncompiled(projection))
-        if not all(np.isfinite(own).all() for own in state.values()):
-            raise ValueError(f"Training diverged: lower {rate}={getattr(self, rate)}.")
-        if self.projection in _LINEAR:
-            self.coef_ = state["weight"]
-        else:
-            self.projection_weights_ = state
-        if self.train_label_vectors:
-            vectors = net.criterion_.vectors[: len(trained)].numpy(force=True)
-            self._tune_terms(self.classes_[trained], vectors)
-
     def _finish(self, samples):
         """Fit the temperature on some of the samples."""
         chosen = calibration_rows(len(samples.rows))
@@ -612,6 +538,12 @@ class DeViSEClassifier(
             first.append(terms[known_terms(self._given_embedder, list(terms)).argmax()])
         self._bind_labels(self.classes_, TunedEmbedder(self._given_embedder, first, vectors))
 
+    def _set_map(self, state):
+        if self.projection in ("linear", *CLOSED_FORMS):
+            self.coef_ = state["weight"]
+        else:
+            self.projection_weights_ = state
+
     def _map_state(self):
         return {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
 
@@ -620,7 +552,7 @@ class DeViSEClassifier(
         if hasattr(self, "coef_"):
             # In the precision of the features: float32 sums depend on how many rows there are.
             return normalize(features @ self.coef_.T.astype(features.dtype, copy=False))
-        from skdevise.models.stages import map_features
+        from skdevise.models.nets import map_features
 
         return normalize(map_features(self.net_, features))
 
@@ -653,7 +585,7 @@ class DeViSEClassifier(
         has_map = "coef_" in vars(self) or "projection_weights_" in vars(self)
         if name != "net_" or not has_map or "_sums" in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        from skdevise.models.stages import restored_net
+        from skdevise.models.nets import restored_net
 
         self.net_ = restored_net(self)
         return self.net_
@@ -673,13 +605,3 @@ class DeViSEClassifier(
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags
-
-
-def _same_kind(labels, others):
-    """Refuse labels that NumPy would turn into text beside others."""
-    if len(labels) and (labels.dtype.kind in "US") != (others.dtype.kind in "US"):
-        raise ValueError(
-            f"Labels of {labels.dtype} came beside labels of {others.dtype}: give all as text, or "
-            "all as numbers."
-        )
-    return labels

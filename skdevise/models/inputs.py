@@ -85,6 +85,37 @@ def check_features(clf, X, *y, reset):
     return checked
 
 
+def join_labels(*parts):
+    """Give all labels of several arrays, sorted; text and numbers stay apart.
+
+    Parameters
+    ----------
+    *parts : array-like of labels
+
+    Returns
+    -------
+    ndarray of labels
+
+    Raises
+    ------
+    ValueError
+        If some are text and some are numbers, which NumPy would turn into text.
+
+    Examples
+    --------
+    >>> join_labels(["dog"], [], ["cat", "dog"])
+    array(['cat', 'dog'], dtype='<U3')
+    """
+    parts = [np.asarray(part) for part in parts if len(part)]
+    for part in parts:
+        if (part.dtype.kind in "US") != (parts[0].dtype.kind in "US"):
+            raise ValueError(
+                f"Labels of {part.dtype} came beside labels of {parts[0].dtype}: give all as "
+                "text, or all as numbers."
+            )
+    return np.unique(np.concatenate(parts))
+
+
 def _check_table(clf, X, *y, reset):
     """The same of a table that stays where it is."""
     if len(X.shape) != 2 or 0 in X.shape or np.dtype(X.dtype).kind not in "biuf":

@@ -16,8 +16,9 @@ _MANY_LABELS = 4_096
 # Unit vectors whose cosine is less than this below 1 are one and the same, but for rounding.
 _SAME = 1e-6
 
-# Scores that are in memory at once: 16 MB.
+# Scores that are in memory at once: 16 MB. Of a few a random key each is the quickest way.
 _N_SCORES = 2**22
+_FEW_SCORES = 2**13
 
 
 def first_violation(points, target, vectors, least, generator, count_draws=False):
@@ -84,6 +85,8 @@ def first_violation(points, target, vectors, least, generator, count_draws=False
 def _among_all(points, target, vectors, least, generator, count_draws):
     """Draw a violating label of each point from all of them, a block of labels at a time."""
     n_labels = len(vectors)
+    if len(points) * n_labels <= _FEW_SCORES and not count_draws:
+        return _by_keys(points, target, vectors, least, generator)
     width = max(1, _N_SCORES // len(points))
     is_whole = width >= n_labels
     chosen, n_violating = _among(points, target, vectors[:width], least, generator, is_whole)
@@ -102,6 +105,17 @@ def _among_all(points, target, vectors, least, generator, count_draws):
     draw = _uniform(len(rows), generator, points.device)
     n_draws = (torch.log1p(-draw) / torch.log1p(-share)).long() + 1
     return rows, chosen[rows], n_draws
+
+
+def _by_keys(points, target, vectors, least, generator):
+    """Draw the violating label of each point that has the highest of random keys."""
+    violates = points @ vectors.T > least[:, None]
+    violates.scatter_(1, target[:, None], False)
+    # None of the keys is 0, so that what violates stays above what does not.
+    keys = torch.empty(violates.shape).uniform_(1, 2, generator=generator).to(points.device)
+    best, labels = keys.mul_(violates).max(dim=1)
+    rows = best.nonzero().squeeze(1)
+    return rows, labels[rows]
 
 
 def _among(points, target, vectors, least, generator, is_whole):

@@ -1,40 +1,24 @@
 """The two stages of training: the map on given features, then the visual net with it."""
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils import _safe_indexing
-from torch import nn
-from torch.nn import functional as F
 from torch.utils.data import Dataset, Subset
 
 from skdevise._device import find_device
-from skdevise._random import draw_seed, seeded
+from skdevise._random import seeded
 from skdevise._training.batches import TrainingSet
 from skdevise._training.checkpoints import Checkpoint, fingerprint
 from skdevise._training.early_stopping import EarlyStopping
+from skdevise._training.history import epoch_table
 from skdevise._training.hold_out import hold_out_classes, hold_out_samples
-from skdevise._training.loop import make_net, train_epochs
+from skdevise._training.loop import train_epochs, uncompiled
+from skdevise.models._prediction import calibration_rows
 from skdevise.models.features import ResidentFeatures, StreamedFeatures
-from skdevise.models.projections import LinearProjection, make_projection
+from skdevise.models.nets import label_vectors, make_map, new_net, settings, state_arrays
+from skdevise.models.photo_map import AugmentedFeatures, PhotoMap
 from skdevise.models.tables import is_streamed
-from skdevise.models.training import LOSSES, MapNet
-
-# Parameters of the classifier that each loss takes, besides the seed of its draws.
-_LOSS_PARAMS = {
-    "hinge_rank": ("margin", "negatives"),
-    "warp": ("margin",),
-    "contrastive": ("temperature",),
-}
-_DRAWING_LOSSES = ("hinge_rank", "warp")
-
-# Rows that are in a hidden layer at once.
-_N_ROWS_MAPPED = 8_192
-
-# Parameters that a net is made with.
-_NET_PARAMS = (
-    "projection", "loss", "margin", "negatives", "temperature", "train_label_vectors", "optimizer",
-    "batch_size", "callbacks", "precision", "compile", "device", "verbose",
-)  # fmt: skip
 
 # What the result of a fit does not depend on.
 _NOT_COMPARED = {
@@ -44,75 +28,60 @@ _NOT_COMPARED = {
 }  # fmt: skip
 
 
-class AugmentedFeatures:
-    """Features of photos that are augmented afresh each time.
+def train_map(clf, samples, start=None):
+    """Stage 1: train a classifier's map alone.
 
     Parameters
     ----------
-    photos : PhotoTensors
-    net : nn.Module
-        The visual net up to its softmax layer.
-    scale : callable
-        Scales features.
+    clf : DeViSEClassifier
+        It keeps the map, its net and the history.
+    samples : Samples
+    start : dict of str to ndarray, default=None
+        State of the projection that it begins from.
     """
-
-    n_rows_at_once = 1
-
-    def __init__(self, photos, net, scale):
-        self.photos = photos
-        self.net = net
-        self.scale = scale
-        self.generator = photos.generator
-
-    def __getitem__(self, rows):
-        device = next(self.net.parameters(), torch.empty(0)).device
-        with torch.no_grad():
-            features = self.net(self.photos[rows].to(device)).cpu().numpy()
-        return torch.from_numpy(np.asarray(self.scale(features), dtype=np.float32))
+    net, trained = _run_stage(clf, samples, start=start)
+    _keep(clf, net.module_, net, trained)
+    clf.net_, clf.history_ = net, epoch_table(net.history)
 
 
-class PhotoMap(nn.Module):
-    """The visual net and the map in one: photos (n, 3, H, W) to points (n, vector_size).
+def finetune(clf, samples):
+    """Stage 2: train a classifier's map and its visual net.
 
     Parameters
     ----------
-    net, projection : nn.Module
-    feature_scaling : str
-    scaler : StandardScaler or None
-    freeze_batch_norm : bool
-        Batch norms of the net go on using the statistics that they have.
+    clf : DeViSEClassifier
+        It keeps the map, the net's weights and the history.
+    samples : Samples
+        Only those that the temperature is fitted on are left, with features of the net trained.
     """
-
-    def __init__(self, net, projection, feature_scaling, scaler, freeze_batch_norm):
-        super().__init__()
-        self.net = net
-        self.projection = projection
-        self.feature_scaling = feature_scaling
-        self.freeze_batch_norm = freeze_batch_norm
-        if scaler is not None:
-            self.register_buffer("mean", torch.tensor(scaler.mean_, dtype=torch.float32))
-            self.register_buffer("std", torch.tensor(scaler.scale_, dtype=torch.float32))
-
-    def train(self, mode=True):
-        """As of any module, but for frozen batch norms."""
-        super().train(mode)
-        if self.freeze_batch_norm:
-            for module in self.net.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
-        return self
-
-    def forward(self, photos):
-        """Map photos to the space."""
-        features = self.net(photos)
-        if self.feature_scaling == "l2":
-            features = F.normalize(features, dim=1)
-        elif self.feature_scaling == "standard":
-            features = (features - self.mean) / self.std
-        return self.projection(features)
+    net, trained = _run_stage(clf, samples, 2, clf._map_state())
+    clf.visual_._keep_weights()
+    _keep(clf, uncompiled(net.module_).projection, net, trained, "finetune_lr")
+    vars(clf).pop("net_", None)  # Made again around the new map when it is asked for.
+    tables = {1: clf.history_, 2: epoch_table(net.history)}
+    clf.history_ = pd.concat(tables, names=["stage"])
+    samples.keep(calibration_rows(len(samples.rows)))
+    samples.table = clf._table(take_photos(samples.X, samples.rows))
+    samples.rows = np.arange(len(samples.rows))
 
 
-def run_stage(clf, samples, stage=1, start=None):
+def train_pass(clf, samples, net=None):
+    """Train a classifier's map for one pass, as `partial_fit` does.
+
+    Parameters
+    ----------
+    clf : DeViSEClassifier
+        It keeps the map, its net and the history.
+    samples : Samples
+    net : MapNet, default=None
+        That of an earlier call; there may be more labels by now, and other parameters.
+    """
+    net = _run_pass(clf, samples, net)
+    _keep(clf, net.module_, net, np.arange(len(clf.classes_)))
+    clf.net_, clf.history_ = net, epoch_table(net.history)
+
+
+def _run_stage(clf, samples, stage=1, start=None):
     """Train a classifier's map, and in stage 2 its visual net with it.
 
     Parameters
@@ -183,117 +152,20 @@ class _Nearest:
         return (points @ own.to(points.device).T).argmax(dim=1)
 
 
-def run_epoch(clf, samples, net=None):
-    """Train a classifier's map for one pass, as `partial_fit` does.
-
-    Parameters
-    ----------
-    clf : DeViSEClassifier
-    samples : Samples
-    net : MapNet, default=None
-        That of an earlier call; there may be more labels by now, and other parameters.
-
-    Returns
-    -------
-    MapNet
-    """
+def _run_pass(clf, samples, net):
+    """Train a net, or a new one where labels or parameters are others."""
     seeds = np.random.SeedSequence([samples.seed, clf._n_passes]).generate_state(4).tolist()
     every = np.arange(len(clf.classes_))
     with seeded(seeds[0], find_device(clf.device)):
-        if net is None or net.settings != _settings(clf, every):
+        if net is None or net.settings != settings(clf, every):
             state = None if net is None else clf._map_state()
             net = new_net(clf, make_map(clf, samples.table.shape[1], state), every, seeds)
         elif not clf.train_label_vectors:
-            net.criterion_.replace_vectors(_label_vectors(clf, every))
+            net.criterion_.replace_vectors(label_vectors(clf, every))
         net.lr = clf.lr
         source, _ = _sources(clf, samples, 1, seeds[3])
         train_epochs(net, _training_set(samples, source, slice(None), samples.targets, 1), 1)
     return net
-
-
-def make_map(clf, n_features, state=None):
-    """Make the projection of a classifier, as it starts or in a state that it was in.
-
-    Parameters
-    ----------
-    clf : DeViSEClassifier
-    n_features : int
-    state : dict of str to ndarray, default=None
-
-    Returns
-    -------
-    nn.Module
-    """
-    projection = "linear" if clf.projection in ("ridge", "eszsl") else clf.projection
-    module = make_projection(projection, n_features, clf.label_space_.vector_size, clf.loss)
-    if state is not None:
-        try:
-            module.load_state_dict({key: torch.tensor(own) for key, own in state.items()})
-        except RuntimeError as error:
-            raise ValueError(
-                f"The map of the fit before does not go with projection={clf.projection!r}, "
-                f"{n_features} features and {clf.label_space_.vector_size}-d vectors: set "
-                "warm_start=False."
-            ) from error
-    return module
-
-
-def new_net(clf, module, trained, seeds, stage=1):
-    """Make the net that trains a classifier's map against some of its classes.
-
-    Parameters
-    ----------
-    clf : DeViSEClassifier
-    module : nn.Module
-    trained : ndarray of int
-        Positions of the classes.
-    seeds : sequence of int
-        The second is of the order of samples, the third of draws of false labels.
-    stage : {1, 2}, default=1
-
-    Returns
-    -------
-    MapNet
-    """
-    options = {name: getattr(clf, name) for name in _LOSS_PARAMS.get(clf.loss, ())}
-    if clf.loss in _DRAWING_LOSSES:
-        options["seed"] = seeds[2]
-    n_trained = len(trained) if clf.train_label_vectors else 0
-    if clf.compile and not isinstance(module, LinearProjection):
-        module = torch.compile(module)
-    net = make_net(
-        MapNet,
-        module,
-        LOSSES[clf.loss](_label_vectors(clf, trained), n_trained, **options),
-        optimizer=clf.optimizer if stage == 1 else clf.finetune_optimizer,
-        lr=clf.lr if stage == 1 else clf.finetune_lr,
-        batch_size=clf.batch_size,
-        callbacks=clf.callbacks,
-        precision=clf.precision,
-        device=clf.device,
-        order_seed=seeds[1],
-        verbose=clf.verbose,
-    )
-    net.settings = _settings(clf, trained)
-    return net
-
-
-def restored_net(clf):
-    """Make the net of a fitted classifier again, around its map."""
-    seeds = np.random.SeedSequence([draw_seed(clf.random_state), clf._n_passes])
-    seeds = seeds.generate_state(3).tolist()
-    with seeded(seeds[0], find_device(clf.device)):
-        module = make_map(clf, clf._n_map_features, clf._map_state())
-    return new_net(clf, module, np.arange(len(clf.classes_)), seeds)
-
-
-@torch.no_grad()
-def map_features(net, features):
-    """Send scaled features through the map of a net: (n, vector_size) float32."""
-    module = net.module_.eval()
-    blocks = torch.from_numpy(np.require(features, np.float32, ["C", "W"])).split(_N_ROWS_MAPPED)
-    points = [module(block.to(net.device)).float().cpu() for block in blocks]
-    return torch.cat(points).numpy()
 
 
 def take_photos(X, rows):
@@ -303,14 +175,15 @@ def take_photos(X, rows):
     return _safe_indexing(X, rows)
 
 
-def state_arrays(module):
-    """Give the state of a module as arrays of their own: dict of str to ndarray."""
-    return {key: own.numpy(force=True).copy() for key, own in module.state_dict().items()}
-
-
-def _label_vectors(clf, trained):
-    """Vectors of the classes that are trained on, and of false labels beyond them."""
-    return np.vstack([clf.label_space_.targets[trained], clf._negative_vectors])
+def _keep(clf, projection, net, trained, rate="lr"):
+    """Keep the state of a trained map, and of label vectors, as arrays."""
+    state = state_arrays(uncompiled(projection))
+    if not all(np.isfinite(own).all() for own in state.values()):
+        raise ValueError(f"Training diverged: lower {rate}={getattr(clf, rate)}.")
+    clf._set_map(state)
+    if clf.train_label_vectors:
+        vectors = net.criterion_.vectors[: len(trained)].numpy(force=True)
+        clf._tune_terms(clf.classes_[trained], vectors)
 
 
 def _with_net(clf, projection):
@@ -342,13 +215,6 @@ def hold_out(clf, samples):
     return hold_out(samples.targets, clf.validation_fraction, samples.seed)
 
 
-def _settings(clf, trained):
-    """What a net goes on with as long as it stays the same."""
-    # Trained vectors are those of certain classes.
-    classes = len(trained) if clf.train_label_vectors else None
-    return [getattr(clf, name) for name in _NET_PARAMS] + [classes]
-
-
 def _training_set(samples, source, kept, targets, mean_weight):
     weight = None
     if samples.weight is not None:
@@ -369,6 +235,6 @@ def _fingerprint(clf, samples, stage, start):
     params |= {"stage": stage, "augment": getattr(clf.visual, "augment", None)}
     if isinstance(clf.random_state, int | np.integer):
         params["random_state"] = int(clf.random_state)
-    vectors = _label_vectors(clf, np.arange(len(clf.classes_)))
+    vectors = label_vectors(clf, np.arange(len(clf.classes_)))
     arrays = [vectors, samples.rows, samples.targets, samples.weight, start]
     return fingerprint(params, arrays, (block for _, block, _ in samples.blocks()))

@@ -130,6 +130,11 @@ class Samples:
     table: Any = None
     seed: int = 0
 
+    def keep(self, chosen):
+        """Leave out all but some of the samples, at given positions."""
+        self.rows, self.targets = self.rows[chosen], self.targets[chosen]
+        self.weight = None if self.weight is None else self.weight[chosen]
+
     def mean_weight(self, kept):
         """Mean weight of some of the samples: 1 without weights."""
         return 1 if self.weight is None else self.weight[kept].mean()

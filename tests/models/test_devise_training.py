@@ -290,6 +290,20 @@ def test_a_change_of_parameters_reaches_the_next_pass(plane, pets_and_trucks):
     assert losses[1] > 10 * losses[0]
 
 
+@pytest.mark.parametrize("params", [{"batch_size": 0}, {"margin": -1}, {"loss": "hinge"}])
+def test_partial_fit_refuses_parameters_that_were_set_since(plane, pets_and_trucks, params):
+    clf = DeViSEClassifier(plane, random_state=0).partial_fit(*pets_and_trucks)
+    with pytest.raises(ValueError, match=f"The '{next(iter(params))}' parameter"):
+        clf.set_params(**params).partial_fit(*pets_and_trucks)
+
+
+@pytest.mark.parametrize("left", [None, -0.5, float("nan")])
+def test_a_schedule_gives_a_share(plane, pets_and_trucks, left):
+    clf = DeViSEClassifier(plane, lr_schedule=lambda done: left, random_state=0)
+    with pytest.raises(ValueError, match="lr_schedule gives .* after 0.00 of the epochs"):
+        clf.fit(*pets_and_trucks)
+
+
 def test_passes_weigh_what_their_samples_weigh(plane, pets_and_trucks):
     X, y = pets_and_trucks
     clf = DeViSEClassifier(plane, optimizer="sgd", random_state=0).partial_fit(X, y)

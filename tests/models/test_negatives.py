@@ -37,9 +37,10 @@ def wsabie_draws(violating, n_labels, rng):
     return n_draws
 
 
-@pytest.fixture(params=["matrix", "blocks", "trials"])
+@pytest.fixture(params=["keys", "matrix", "blocks", "trials"])
 def way(request, monkeypatch):
-    """All labels at once, two at a time, or some tried first: the draws are to be the same."""
+    """All labels by a key each or at once, two at a time, or some tried first: draws are alike."""
+    monkeypatch.setattr(negatives, "_FEW_SCORES", 2**20 if request.param == "keys" else 0)
     if request.param == "blocks":
         monkeypatch.setattr(negatives, "_N_SCORES", 12_000)
     if request.param == "trials":
@@ -92,13 +93,14 @@ def test_the_number_of_draws_is_distributed_as_in_wsabie(way):
 @settings(deadline=None, max_examples=60)
 @given(
     st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 20),
-    st.sampled_from([1, 7, 2**22]), st.sampled_from([2, 4_096]),
+    st.sampled_from([1, 7, 2**22]), st.sampled_from([2, 4_096]), st.sampled_from([0, 2**13]),
 )  # fmt: skip
-def test_first_violation_violates_or_nothing_does(seed, n_labels, n, n_scores, many):
+def test_first_violation_violates_or_nothing_does(seed, n_labels, n, n_scores, many, few):
     generator = torch.Generator().manual_seed(seed)
     scores = torch.rand(n, n_labels, generator=generator)
     target = torch.randint(n_labels, (n,), generator=generator)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(negatives, "_FEW_SCORES", few)
         patch.setattr(negatives, "_N_SCORES", n_scores)
         patch.setattr(negatives, "_MANY_LABELS", many)
         rows, labels = by_scores(first_violation, scores, target, generator)
