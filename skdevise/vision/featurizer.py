@@ -12,14 +12,14 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._device import find_device
-from skdevise._training.history import epoch_table
 from skdevise._random import draw_seed, seeded
+from skdevise._training.history import epoch_table
 
 # The other modules of this folder import torch: they are imported where a net is needed.
 
@@ -73,9 +73,28 @@ class VisualFeaturizer(
         Passes over the photos in pre-training.
     lr : float, default=0.01
         Learning rate in pre-training.
+    lr_schedule : {"linear", "cosine"} or callable, default=None
+        How the learning rate falls to zero over the epochs, or a function that gives the share of
+        it that is left after a share of them. None leaves it as it is.
     optimizer : {"sgd", "adam", "adagrad"} or callable, default="sgd"
         Used in pre-training. "sgd" has momentum 0.9 and weight decay 0.0005. A callable is a class
         of `torch.optim`, or makes an optimizer of (parameters, lr=lr).
+    class_weight : "balanced", dict of label to float, or None, default=None
+        How much the photos of each class count in pre-training; "balanced" weighs them by the
+        inverse of their number.
+    early_stopping : bool, default=False
+        Hold out some of the photos of each class, record the hit@1 on them after each epoch, end
+        pre-training when it no longer grows, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of the photos of each class that is held out.
+    n_iter_no_change : int, default=5
+        Epochs without a better hit@1 that end pre-training.
+    callbacks : list of skorch callbacks, default=None
+        Passed to skorch in pre-training.
+    checkpoint : str or Path, default=None
+        A folder where the state of pre-training is kept after each epoch. A fit of the same
+        parameters, photos and labels that was interrupted goes on from there, to the same result;
+        one that was finished is read. Callbacks keep no state there.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights that are not given, and the order of photos, their augmentation and
         dropout in pre-training.
@@ -94,8 +113,8 @@ class VisualFeaturizer(
     weights_ : dict of str to ndarray, or None
         State dict of the net; None if the weights are published and can be loaded again by name.
     history_ : pandas.DataFrame
-        A row for each epoch of pre-training ("train_loss", "dur" in seconds); empty
-        without.
+        A row for each epoch of pre-training: "train_loss", "dur" (in seconds), with
+        `early_stopping` "valid_hit@1", and what callbacks have added. Empty without.
 
     References
     ----------
@@ -129,7 +148,14 @@ class VisualFeaturizer(
         "augment": [StrOptions({"flip_crop"}), callable, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"linear", "cosine"}), callable, None],
         "optimizer": [StrOptions({"sgd", "adam", "adagrad"}), callable],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "callbacks": [list, None],
+        "checkpoint": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -147,7 +173,14 @@ class VisualFeaturizer(
         augment=None,
         max_epochs=10,
         lr=0.01,
+        lr_schedule=None,
         optimizer="sgd",
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        callbacks=None,
+        checkpoint=None,
         random_state=None,
         verbose=0,
     ):
@@ -161,7 +194,14 @@ class VisualFeaturizer(
         self.augment = augment
         self.max_epochs = max_epochs
         self.lr = lr
+        self.lr_schedule = lr_schedule
         self.optimizer = optimizer
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
 
@@ -196,7 +236,6 @@ class VisualFeaturizer(
         """
         from skdevise.vision.backbones import is_published, load_backbone
         from skdevise.vision.photos import Photos
-        from skdevise.vision.pretraining import pretrain
 
         photos = Photos(X)
         if self.preprocess != "auto" and self.image_size is not None:
@@ -207,25 +246,20 @@ class VisualFeaturizer(
         if self.weights is None:
             classes, targets = _encode_labels(photos, y)
         device = find_device(self.device)
-        history = []
+        history, checkpoint = [], None
         seed = draw_seed(self.random_state)
+        if self.weights is None and self.checkpoint is not None:
+            from skdevise.vision.pretraining import open_checkpoint
+
+            checkpoint = open_checkpoint(self, photos, targets, seed)
+            seed = checkpoint.seed
         with seeded(seed, device):
             loaded = load_backbone(
                 self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
             )
             if self.weights is None:
                 loaded.resize_softmax(len(classes))
-                history = pretrain(
-                    loaded.net,
-                    self._tensors(photos, loaded, self.augment, seed),
-                    targets,
-                    optimizer=self.optimizer,
-                    lr=self.lr,
-                    max_epochs=self.max_epochs,
-                    batch_size=self.batch_size,
-                    device=device,
-                    verbose=self.verbose,
-                )
+                history = self._pretrain(loaded, photos, classes, targets, seed, checkpoint)
             elif loaded.categories is None:
                 classes = np.arange(loaded.n_classes)
             else:
@@ -349,6 +383,35 @@ class VisualFeaturizer(
         layout = {"memory_format": torch.channels_last}
         net.to(device, **layout)
         return device, layout
+
+    def _pretrain(self, loaded, photos, classes, targets, seed, checkpoint):
+        """Train a net with its softmax layer in place; its history."""
+        from skdevise.vision.pretraining import pretrain
+
+        weight = None
+        if self.class_weight is not None:
+            weight = compute_sample_weight(self.class_weight, classes[targets])
+        return pretrain(
+            loaded.net,
+            self._tensors(photos, loaded, self.augment, seed),
+            self._tensors(photos, loaded, None, seed),
+            targets,
+            sample_weight=weight,
+            optimizer=self.optimizer,
+            lr=self.lr,
+            lr_schedule=self.lr_schedule,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            callbacks=self.callbacks,
+            checkpoint=checkpoint,
+            precision="float32",
+            device=self.device,
+            seed=seed,
+            verbose=self.verbose,
+        )
 
     def _tensors(self, photos, loaded, augment, seed):
         from skdevise.vision.augmentation import AUGMENTATIONS, PhotoTensors

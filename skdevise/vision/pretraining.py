@@ -1,102 +1,162 @@
-"""Training a net with its softmax layer on labelled photos, through skorch."""
+"""Training a net with its softmax layer on labelled photos (section 3.2 of the paper)."""
 
 from functools import partial
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from torch import nn
-from torch.utils.data import Dataset
 
-from skdevise._training.history import plain_rows
+from skdevise._training.batches import TrainingSet
+from skdevise._training.checkpoints import Checkpoint, check_folder, fingerprint
+from skdevise._training.early_stopping import EarlyStopping
+from skdevise._training.hold_out import hold_out_samples
+from skdevise._training.loop import OPTIMIZERS, TrainingNet, make_net, train_epochs
 
 # Momentum and weight decay of Krizhevsky's net, the one that DeViSE starts from.
-_OPTIMIZERS = {
-    "sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4),
-    "adam": torch.optim.Adam,
-    "adagrad": torch.optim.Adagrad,
-}
+_OPTIMIZERS = OPTIMIZERS | {"sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4)}
 
-
-class _LabelledPhotos(Dataset):
-    """Hands whole batches to the loader, so that a batch is decoded by several threads."""
-
-    def __init__(self, photos, targets):
-        self.photos = photos
-        self.targets = torch.as_tensor(targets)
-
-    def __len__(self):
-        return len(self.photos)
-
-    def __getitems__(self, indices):
-        rows = torch.tensor(indices)
-        return self.photos[rows], self.targets[rows]
-
-
-def _as_it_is(batch):
-    return batch
+# What the result of pre-training does not depend on.
+_NOT_COMPARED = {
+    "backbone", "weights", "n_jobs", "device", "callbacks", "checkpoint", "random_state", "verbose",
+}  # fmt: skip
 
 
 def pretrain(
     net,
     photos,
+    plain,
     targets,
     *,
+    sample_weight,
     optimizer,
     lr,
+    lr_schedule,
     max_epochs,
     batch_size,
+    early_stopping,
+    validation_fraction,
+    n_iter_no_change,
+    callbacks,
+    checkpoint,
+    precision,
     device,
+    seed,
     verbose,
 ):
-    """Train a net in place by cross-entropy; order and dropout come from torch's generators.
+    """Train a net in place by cross-entropy; dropout comes from torch's global generators.
 
     Parameters
     ----------
     net : Module
         Ends in a softmax layer. It is left in evaluation mode.
-    photos : PhotoTensors
-        Decoded anew in each epoch.
-    targets : ndarray of shape (n_photos,), int64
+    photos, plain : PhotoTensors
+        The photos as they are trained on, and the same without augmentation. They are decoded anew
+        in each epoch.
+    targets : ndarray of int64, of shape (n_photos,)
         The index of each photo's class.
-    optimizer, lr, max_epochs, batch_size, verbose
+    sample_weight : ndarray of shape (n_photos,), or None
+        How much each counts.
+    optimizer, lr, lr_schedule, max_epochs, batch_size, early_stopping, validation_fraction, \
+n_iter_no_change, callbacks, verbose
         As in `VisualFeaturizer`.
-    device : torch.device
+    checkpoint : Checkpoint or None
+    precision : {"float32", "bfloat16"}
+    device : str
+    seed : int
+        Of the order of the photos, and of what is held out.
 
     Returns
     -------
-    list of dict
-        A row an epoch.
+    skorch.history.History
 
     Raises
     ------
     ValueError
-        If the loss is not finite in the end.
+        If the weights are not finite in the end, or nothing can be held out.
     """
     if hasattr(net, "aux_logits"):
         # GoogLeNet and Inception 3 would give three outputs while they train.
         net.aux_logits = False
-    trainer = NeuralNet(
-        net,
-        criterion=nn.CrossEntropyLoss,
+    order_seed, hold_out_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    rows, look = np.arange(len(targets)), None
+    if early_stopping:
+        rows, held_out = hold_out_samples(targets, validation_fraction, hold_out_seed)
+        look = EarlyStopping(
+            plain,
+            torch.from_numpy(held_out),
+            torch.from_numpy(targets[held_out]),
+            _most_probable,
+            n_iter_no_change,
+        )
+    trainer = make_net(
+        TrainingNet,
+        net.to(memory_format=torch.channels_last),
+        nn.CrossEntropyLoss(reduction="none"),
         optimizer=_OPTIMIZERS.get(optimizer, optimizer),
         lr=lr,
-        max_epochs=max_epochs,
         batch_size=batch_size,
-        train_split=None,
-        iterator_train__shuffle=True,
-        iterator_train__collate_fn=_as_it_is,
-        # Batch norm cannot train on one photo; the left-out one differs from epoch to epoch.
-        iterator_train__drop_last=len(photos) % batch_size == 1 and len(photos) > batch_size,
+        callbacks=callbacks,
+        precision=precision,
         device=device,
+        order_seed=order_seed,
         verbose=verbose,
     )
-    trainer.fit(_LabelledPhotos(photos, targets))
+    weight = None
+    if sample_weight is not None:
+        # One on average, so that the learning rate means what it does without.
+        kept = sample_weight[rows]
+        weight = torch.from_numpy(kept / kept.mean()).float()
+    data = TrainingSet(photos, torch.from_numpy(rows), torch.from_numpy(targets[rows]), weight)
+    train_epochs(
+        trainer,
+        data,
+        max_epochs,
+        schedule=lr_schedule,
+        early_stopping=look,
+        checkpoint=checkpoint,
+    )
     net.eval()
-    history = plain_rows(trainer.history)
-    if not np.isfinite(history[-1]["train_loss"]):
+    if not all(torch.isfinite(own).all() for own in net.state_dict().values()):
         raise ValueError(
-            f"pre-training diverged: the training loss is {history[-1]['train_loss']} after "
-            f"{max_epochs} epochs. Lower lr={lr}."
+            f"Pre-training diverged within {len(trainer.history)} epochs: lower lr={lr}."
         )
-    return history
+    return trainer.history
+
+
+def open_checkpoint(featurizer, photos, targets, seed):
+    """Find the state of a fit that was interrupted, by its parameters, photos and labels.
+
+    Parameters
+    ----------
+    featurizer : VisualFeaturizer
+    photos : Photos
+    targets : ndarray of int64, of shape (n_photos,)
+    seed : int
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be used, its file cannot be read, or a parameter cannot be pickled.
+    """
+    check_folder(featurizer.checkpoint)
+    params = featurizer.get_params(deep=False)
+    backbone = params["backbone"]
+    if isinstance(params["random_state"], int | np.integer):
+        params["seed"] = seed
+    params = {name: own for name, own in params.items() if name not in _NOT_COMPARED}
+    start = None
+    if isinstance(backbone, nn.Module):
+        start = {key: own.numpy(force=True) for key, own in backbone.state_dict().items()}
+        backbone = repr(backbone)
+    params["backbone"] = backbone
+    digests = (photos.digest(row) for row in range(len(photos)))
+    key = fingerprint(params, [targets, start], digests)
+    return Checkpoint(featurizer.checkpoint, key, seed)
+
+
+def _most_probable(net, scores):
+    return scores.argmax(dim=1)

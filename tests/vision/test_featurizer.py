@@ -14,7 +14,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from skdevise.datasets import make_shapes
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision import VisualFeaturizer
 from tests.vision.conftest import headless_net, tiny_net
@@ -156,111 +155,6 @@ def test_progress_is_printed(arrays, capsys):
 
 
 # --- pre-training
-
-
-def pretrained(two_colours, **params):
-    defaults = {"weights": None, "max_epochs": 20, "lr": 0.1, "batch_size": 4}
-    return tiny(**{**defaults, **params}).fit(*two_colours)
-
-
-@pytest.mark.parametrize("make", [tiny_net, headless_net])
-def test_pretraining_learns_two_colours(two_colours, make):
-    featurizer = pretrained(two_colours, backbone=make)
-    assert featurizer.score(*two_colours) == 1.0
-    assert featurizer.classes_.tolist() == ["blue", "red"]
-    assert len(featurizer.history_) == 20
-    assert featurizer.history_.train_loss.iloc[-1] < featurizer.history_.train_loss.iloc[0]
-    again = pickle.loads(pickle.dumps(featurizer))
-    np.testing.assert_array_equal(
-        again.predict_proba(two_colours[0]), featurizer.predict_proba(two_colours[0])
-    )
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "adagrad", torch.optim.RMSprop])
-def test_other_optimizers(two_colours, optimizer):
-    featurizer = pretrained(two_colours, optimizer=optimizer, lr=0.01, max_epochs=2)
-    assert len(featurizer.history_) == 2
-
-
-def test_pretraining_is_reproducible_and_leaves_global_generators_alone(two_colours):
-    torch_state, numpy_state = torch.get_rng_state(), pickle.dumps(np.random.get_state())
-    first = pretrained(two_colours, max_epochs=2).transform(two_colours[0])
-    tiny(random_state=None).fit(two_colours[0])
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    assert pickle.dumps(np.random.get_state()) == numpy_state
-    torch.rand(3)
-    np.testing.assert_array_equal(
-        pretrained(two_colours, max_epochs=2).transform(two_colours[0]), first
-    )
-    other = pretrained(two_colours, max_epochs=2, random_state=1).transform(two_colours[0])
-    assert not np.allclose(other, first)
-
-
-def test_pretraining_leaves_out_a_batch_of_one(two_colours):
-    photos, labels = two_colours
-    # 9 photos in batches of 4 leave one over, on which batch norm of 1x1 maps would fail.
-    pretrained((photos[:9], labels[:9]), max_epochs=1)
-
-
-def test_pretraining_trains_a_copy(two_colours):
-    net = tiny_net()
-    before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
-    pretrained(two_colours, backbone=net, max_epochs=1)
-    assert net.training and net[6].out_features == 3
-    for key, tensor in net.state_dict().items():
-        assert torch.equal(tensor, before[key])
-
-
-def test_pretraining_needs_labels(arrays):
-    with pytest.raises(ValueError, match="weights=None pre-trains .* give y, or choose weights"):
-        tiny(weights=None).fit(arrays)
-    with pytest.raises(ValueError, match="y has one class, 'a': pre-training needs two at least"):
-        tiny(weights=None).fit(arrays, ["a"] * 5)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        tiny(weights=None).fit(arrays, ["a", "b"])
-
-
-def test_pretraining_alters_photos_and_transform_does_not(two_colours):
-    seen = []
-
-    def turn_black(image, rng):
-        seen.append(rng.integers(2**32))
-        return Image.new("RGB", image.size)
-
-    photos, labels = two_colours
-    featurizer = pretrained(two_colours, augment=turn_black, max_epochs=2)
-    # Every photo in every epoch, each time with a generator of its own.
-    assert len(seen) == len(set(seen)) == 24
-    # All that the net saw was the same: it cannot tell the labels.
-    assert featurizer.history_.train_loss.iloc[-1] > 0.6
-    plain = featurizer.transform(photos)
-    assert len(seen) == 24
-    np.testing.assert_array_equal(featurizer.set_params(augment=None).transform(photos), plain)
-
-
-def test_augmented_pretraining_learns_shapes_on_any_number_of_threads():
-    shapes = make_shapes(168, n_sentences=0, random_state=0)
-    colours = [label.split()[0] for label in shapes.target]
-    first, second = (
-        tiny(
-            weights=None,
-            augment="flip_crop",
-            n_jobs=n_jobs,
-            optimizer="adam",
-            lr=0.03,
-            image_size=24,
-        ).fit(shapes.images, colours)
-        for n_jobs in (1, 2)
-    )
-    assert first.score(shapes.images, colours) > 0.6  # one in six by chance
-    np.testing.assert_array_equal(
-        second.transform(shapes.images[:9]), first.transform(shapes.images[:9])
-    )
-
-
-def test_diverged_pretraining_is_an_error(two_colours):
-    with pytest.raises(ValueError, match="diverged: the training loss is nan after 5 epochs. Lowe"):
-        pretrained(two_colours, lr=1e30, max_epochs=5)
 
 
 # --- scikit-learn's conventions
