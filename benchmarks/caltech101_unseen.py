@@ -17,6 +17,12 @@ from skdevise.metrics import hit_at_k
 
 SEEDS = range(5)
 KS = (1, 2, 5, 10)
+SYSTEMS = {
+    "first_violation": {},
+    "all": {"negatives": "all"},
+    "first_violation, CSLS": {"hubness": "csls"},
+    "first_violation, inverted softmax": {"hubness": "inverted_softmax"},
+}
 
 
 def main():
@@ -39,17 +45,17 @@ def main():
         trained = np.array([embedder.has_vector(terms).any() for terms in synsets.terms])
         if not has_vector.all():
             left_out.append(f"{name}: {', '.join(unseen[~has_vector])}")
-        for negatives in ("first_violation", "all"):
+        for system, params in SYSTEMS.items():
             runs = []
             for seed in SEEDS:
-                clf = DeViSEClassifier(embedder, negatives=negatives, random_state=seed)
+                clf = DeViSEClassifier(embedder, random_state=seed, **params)
                 clf.fit(imagenet.data[trained], imagenet.target[trained])
                 top = clf.predict_top_k(X, k=10, labels=labels)
                 runs.append([hit_at_k(y, top, k) for k in KS])
             sizes = [trained.sum(), len(labels), len(X)]
-            rows.append([f"{name}, {negatives}", *sizes, *percent(runs)])
+            rows.append([f"{name}, {system}", *sizes, *percent(runs)])
     rows.append(["chance", "", len(unseen), "", *percent([[k / len(unseen) for k in KS]])])
-    header = ["vectors, negatives", "trained on", "candidates", "photos"]
+    header = ["vectors, system", "trained on", "candidates", "photos"]
     print_table(header + [f"hit@{k}" for k in KS], rows)
     print(f"\nWithout a vector, so neither candidates nor tested: {'; '.join(left_out)}.")
     print(f"Means of {len(SEEDS)} seeds, in percent.")

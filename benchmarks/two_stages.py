@@ -5,7 +5,8 @@ python benchmarks/two_stages.py tiny-imagenet-200-sample.tar glove-6b-100d-subse
 A small net is pre-trained from scratch with a softmax layer (section 3.2 of the paper), a map is
 trained on its features (stage 1), and then both together (stage 2). Photos are flipped and cropped
 afresh in each epoch (A.1). The labels are those of `make_shapes`, and every tenth class of
-Tiny-ImageNet, trained on `train/` and tested on `val/`. The net has seen no other photo.
+Tiny-ImageNet, trained on `train/` and tested on `val/`. The net has seen no other photo. As stage 2
+trains it for more epochs, softmax is also given that many more.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from skdevise import (
     datasets,
 )
 
-SEEDS = range(2)
+SEEDS = range(3)
 BATCH_SIZE = 32
 # The net is small and young: steps are larger than the default's, and batch norms follow it.
 STAGE_2 = {
@@ -55,23 +56,16 @@ def small_net(width=24):
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(n_in, n_in))
 
 
-def small_visual_model(n_photos, *, image_size, max_epochs, seed):
+def small_visual_model(*, image_size, max_epochs, seed):
     """The net with its pre-training: Adam, whose learning rate falls to zero along a cosine."""
-    n_steps = max_epochs * -(-n_photos // BATCH_SIZE)
-
-    def annealed_adam(parameters, lr):
-        optimizer = torch.optim.Adam(parameters, lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
-        optimizer.register_step_post_hook(lambda *args: schedule.step())
-        return optimizer
-
     return VisualFeaturizer(
         small_net,
         weights=None,
         image_size=image_size,
         augment="flip_crop",
-        optimizer=annealed_adam,
+        optimizer="adam",
         lr=0.003,
+        lr_schedule="cosine",
         max_epochs=max_epochs,
         batch_size=BATCH_SIZE,
         random_state=seed,
@@ -92,15 +86,19 @@ def load_twenty_classes(path):
 
 
 def hit_rates(photos, embedder, seed, **recipe):
-    """hit@1 on the test photos of the softmax layer, and of DeViSE after each stage."""
+    """hit@1 on the test photos: softmax, DeViSE after each stage, softmax for as many epochs."""
     X_train, y_train, X_test, y_test = photos
-    visual = small_visual_model(len(X_train), seed=seed, **recipe).fit(X_train, y_train)
+    visual = small_visual_model(seed=seed, **recipe).fit(X_train, y_train)
     rates = [visual.score(X_test, y_test)]
     for stage_2 in ({}, STAGE_2):
         clf = DeViSEClassifier(
             embedder, FrozenEstimator(visual), lr_schedule="cosine", random_state=seed, **stage_2
         )
         rates.append(clf.fit(X_train, y_train).score(X_test, y_test))
+    recipe["max_epochs"] += STAGE_2["finetune_epochs"]
+    longer = small_visual_model(seed=seed, **recipe).fit(X_train, y_train)
+    rates.append(longer.score(X_test, y_test))
+    print(f"  {recipe}, seed {seed}: {rates}", flush=True)
     return rates
 
 
@@ -119,14 +117,15 @@ def main():
     classes = load_twenty_classes(args.photos)
     glove = PretrainedEmbedder.load(args.vectors)
     worlds = {
-        "`make_shapes`, 42 labels": (shapes, text, {"image_size": 32, "max_epochs": 20}),
+        "`make_shapes`, 42 labels": (shapes, text, {"image_size": 32, "max_epochs": 10}),
         "Tiny-ImageNet, 20 classes": (classes, glove, {"image_size": 56, "max_epochs": 5}),
     }
     rows = []
     for name, (photos, embedder, recipe) in worlds.items():
         runs = [hit_rates(photos, embedder, seed, **recipe) for seed in SEEDS]
         rows.append([name, len(photos[0]), len(photos[2]), *percent(runs)])
-    print_table(["photos", "to train", "to test", "softmax", "stage 1", "stage 2"], rows)
+    header = ["photos", "to train", "to test", "softmax", "stage 1", "stage 2", "softmax, longer"]
+    print_table(header, rows)
     print(f"\nhit@1 in percent; means of {len(SEEDS)} seeds.")
     print_machine()
 
