@@ -102,9 +102,15 @@ def test_every_kind_of_array_and_tensor_trains(plane, pets_and_trucks, dtype):
 
 
 @pytest.mark.slow
-def test_a_memory_map_of_10_gb_adds_less_than_400_mb(tmp_path):
+def test_a_memory_map_of_10_gb_adds_less_than_200_mb(tmp_path):
     # A sparse file: 10 GB of zeros that take no room, but for some rows. A CUDA build of torch has
     # 800 MB of its own, whatever it trains.
+    X = np.lib.format.open_memmap(
+        tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=(2_000_000, 1_280)
+    )
+    X[::1000] = np.random.default_rng(0).random((2_000, 1_280))
+    X.flush()
+    assert X.nbytes > 10e9
     script = f"""
 import resource
 import numpy as np
@@ -114,20 +120,13 @@ def most():
 clf = DeViSEClassifier(max_epochs=1, batch_size=1_024, random_state=0)
 clf.fit(np.eye(200, 1_280, dtype=np.float32), np.arange(200) % 100)
 in_memory = most()
-X = np.lib.format.open_memmap(
-    {str(tmp_path / "X.npy")!r}, mode="w+", dtype=np.float32, shape=(2_000_000, 1_280)
-)
-rng = np.random.default_rng(0)
-X[::1000] = rng.random((2_000, 1_280))
-X.flush()
-del X
 X = np.load({str(tmp_path / "X.npy")!r}, mmap_mode="r")
 clf.fit(X, np.arange(len(X)) % 100)
-print(X.nbytes, in_memory, most())
+print(in_memory, most())
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    n_bytes, in_memory, most = map(int, done.stdout.split())
-    assert n_bytes > 10e9
-    assert most - in_memory < 4e8
+    in_memory, most = map(int, done.stdout.split())
+    print(f"{in_memory / 1e9:.2f} GB in memory, {most / 1e9:.2f} GB with the map")
+    assert most - in_memory < 2e8
