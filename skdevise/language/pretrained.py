@@ -1,31 +1,40 @@
 """Term vectors that were trained before."""
 
 import re
-import warnings
-import zlib
 from functools import cached_property
-from gzip import BadGzipFile
-from lzma import LZMAError
-from pathlib import Path
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import normalize
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
-from skdevise.language.terms import check_terms, normalise_term, words_of
+from skdevise.language._mixins import (
+    SharedMixin,
+    TermTableMixin,
+    TermTransformerMixin,
+    refuse_missing,
+)
+from skdevise.language.formats import read_vectors, write_vectors
+from skdevise.language.lookup import PackedTerms, TermIndex, find_terms
+from skdevise.language.postprocessing import CommonPart
+from skdevise.language.table import as_table
+from skdevise.language.terms import check_terms, words_of
+from skdevise.language.vectors import unit_rows, with_direction
 
 _POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 
+# Rows of the table that are worked on at once.
+_BLOCK = 8192
 
-class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
+
+class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, BaseEstimator):
     """Immutable term vectors, looked up by name.
 
-    Terms are found whatever their case, with "_" and " " the same; a term that is not in the
-    table as it stands is looked up once more by its words alone ("in-line skate" as
-    "in line skate").
+    A term is looked up as it stands, whatever its case, with "_" and " " the same; then by its
+    words alone ("in-line skate" as "in line skate", and the other way round); and then, if English
+    knows it so, in the plural or the singular ("wolves" as "wolf"). What is nearer to the term as
+    it stands goes first, and only terms of the table are ever found.
 
     It is a stateless transformer, and `sklearn.base.clone` returns the object itself: a grid
     search never copies its vectors.
@@ -34,10 +43,20 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     ----------
     vectors : gensim KeyedVectors, dict, or tuple (terms, matrix)
         The terms and a vector for each; rows need not have unit length. Of terms that are the
-        same but for case and "_", the first one counts. Files are read by `load`.
+        same but for case and "_", the first one counts. Files are read by `load`; the vectors of a
+        text encoder come as (terms, matrix), or from an `EncoderEmbedder`. A FastTextKeyedVectors
+        keeps its n-grams.
     oov : {"compose", "error"}, default="compose"
         What becomes of a term that is not in the table. "compose" gives a term of several words
-        the mean of its words' unit vectors if all of them are known; "error" refuses it.
+        the mean of its words' unit vectors if all of them are known, and with fastText's n-grams
+        an unknown word the mean of theirs; "error" refuses it.
+    center : bool, default=False
+        Subtract the mean of the table's vectors.
+    all_but_the_top : int, default=0
+        Subtract the mean, and then as many principal directions [1]_, which tell common words from
+        rare ones more than meanings; the paper takes about vector_size / 100. Both act on the
+        vectors as they were given. Terms are composed from what is left, or the common part of
+        each word would come back.
 
     Attributes
     ----------
@@ -50,35 +69,63 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     --------
     SkipGramEmbedder : Trains term vectors on text; its `vectors_` is a PretrainedEmbedder.
 
+    References
+    ----------
+    .. [1] Mu and Viswanath, "All-but-the-Top: Simple and Effective Postprocessing for Word
+       Representations", ICLR 2018.
+
     Examples
     --------
     >>> from skdevise import PretrainedEmbedder
     >>> embedder = PretrainedEmbedder({"white": [0, 1], "shark": [3, 0], "Great_dane": [1, 1]})
-    >>> embedder.transform(["Shark", "great dane", "white shark"]).round(2)
+    >>> embedder.transform(["Sharks", "great dane", "white shark"]).round(2)
     array([[1.  , 0.  ],
            [0.71, 0.71],
            [0.71, 0.71]], dtype=float32)
     """
 
-    _parameter_constraints = {"vectors": "no_validation", "oov": [StrOptions({"compose", "error"})]}
+    _parameter_constraints = {
+        "vectors": "no_validation",
+        "oov": [StrOptions({"compose", "error"})],
+        "center": ["boolean"],
+        "all_but_the_top": [Interval(Integral, 0, None, closed="left")],
+    }
 
-    def __init__(self, vectors, *, oov="compose"):
+    def __init__(self, vectors, *, oov="compose", center=False, all_but_the_top=0):
         self.vectors = vectors
         self.oov = oov
+        self.center = center
+        self.all_but_the_top = all_but_the_top
 
     @classmethod
-    def load(cls, path, *, limit=None, oov="compose"):
-        """Read a word2vec file (binary or text) or a GloVe text file, compressed or not.
+    def load(cls, path, *, limit=None, mmap=False, **options):
+        """Read a file of term vectors, in the format that its name tells.
+
+        ======================================= ==================================================
+        ``.npz``                                What `save` writes; or arrays "terms" (text) and
+                                                "vectors". Opens at once, whatever its size.
+        ``.safetensors``                        The same arrays, "terms" as UTF-8 with a line feed
+                                                between two (uint8). Needs the package safetensors.
+        ``.bin``, ``.bin.gz``                   word2vec's binary format, or a model of fastText's.
+        ``.kv``, ``.wordvectors``, ``.model``   What gensim saved: KeyedVectors, Word2Vec, FastText.
+                                                Pickles, which run code: only from whom you trust.
+        any other name: ``.txt``, ``.vec``      Text of word2vec, GloVe or fastText, with the
+                                                header "n_terms vector_size" or without.
+        ======================================= ==================================================
+
+        Text and word2vec's binary files may be compressed: .gz, .bz2, .xz, or a .zip of one file.
 
         Parameters
         ----------
         path : str or Path
-            A name with ".bin" in it is read as word2vec's binary format, every other one as text;
-            the header line "n_terms vector_size", which GloVe's files lack, may be absent.
         limit : int, default=None
             Read only so many terms; such files hold the most frequent ones first.
-        oov : {"compose", "error"}, default="compose"
-            As in the constructor.
+        mmap : bool, default=False
+            Leave the vectors in the file, and read those that are asked for. For .npz,
+            .safetensors and gensim's saves. Numbers that are not finite are then found no sooner
+            than `transform` needs them.
+        **options
+            `oov`, `center` and `all_but_the_top`, as in the constructor.
 
         Returns
         -------
@@ -89,92 +136,74 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is in neither format.
-        """
-        from gensim.models import KeyedVectors
-        from gensim.utils import open as open_text
+            If it is malformed: it names the line, or the record and its byte; or if it cannot be
+            mapped.
 
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file of term vectors at {str(path)!r}.")
-        binary = ".bin" in path.suffixes
-        has_header = True
-        with warnings.catch_warnings():
-            # gensim does not close a file that has no header.
-            warnings.simplefilter("ignore", ResourceWarning)
-            try:
-                if not binary:
-                    with open_text(path, "rb") as lines:
-                        n_columns = len(lines.readline().split())
-                    if n_columns < 2:
-                        raise ValueError("its first line holds no vector")
-                    has_header = n_columns == 2
-                keyed = KeyedVectors.load_word2vec_format(
-                    str(path), binary=binary, no_header=not has_header, limit=limit
-                )
-                if not keyed.vectors.size:
-                    raise ValueError("there is no vector in it")
-            except (ValueError, IndexError, EOFError, BadGzipFile, LZMAError, zlib.error) as error:
-                raise ValueError(
-                    f"{str(path)!r} is not a file of term vectors in word2vec's "
-                    f"{'binary' if binary else 'text'} format or GloVe's: {error}."
-                ) from error.with_traceback(None)
-        # gensim leaves places without a term at the end where terms are repeated.
-        terms = [term for term in keyed.index_to_key if term is not None]
-        return cls((terms, keyed.vectors[: len(terms)]), oov=oov)
+        Warns
+        -----
+        UserWarning
+            If terms are repeated, as in one of GloVe's published files: the first one counts.
+        """
+        if limit is not None and (not isinstance(limit, Integral) or limit < 1):
+            raise ValueError(f"limit is a whole number of at least 1, got {limit!r}.")
+        return cls(read_vectors(path, limit, mmap), **options)
 
     def save(self, path):
-        """Write the table in word2vec's format, that `load` and gensim read.
+        """Write the table; what `center` and `all_but_the_top` subtract is left out of it.
 
         Parameters
         ----------
         path : str or Path
-            With ".bin" in its name it becomes the binary format, else text. "_" stands for the
-            blanks within a term, as is the custom there.
-        """
-        from gensim.models import KeyedVectors
+            With ".npz" it becomes the format that opens at once and can be memory-mapped, with
+            ".safetensors" the same for other tools, with ".bin" in its name word2vec's binary
+            format, and else text, which gensim reads too. In both of word2vec's, "_" stands for
+            the blanks within a term, as is the custom there. ".gz", ".bz2" and ".xz" compress them.
 
-        terms, matrix, _ = self._table
-        keyed = KeyedVectors(matrix.shape[1])
-        keyed.add_vectors(
-            [term.replace(" ", "_") for term in terms], matrix.astype(np.float32, copy=False)
-        )
-        keyed.save_word2vec_format(str(path), binary=".bin" in Path(path).suffixes)
+        Raises
+        ------
+        ValueError
+            If a term holds a line feed, or the format is only read.
+        """
+        terms, matrix, subwords = self._table
+        blocks = (matrix[rows] for rows in gen_batches(len(matrix), _BLOCK))
+        if self._common is not None:
+            blocks = map(self._own_part, blocks)
+            if subwords is not None:
+                subwords = subwords.map(self._own_part)
+        elif not np.issubdtype(matrix.dtype, np.floating):
+            blocks = (block.astype(np.float32) for block in blocks)
+        write_vectors(path, terms, blocks, matrix.shape, subwords)
 
     @cached_property
     def _table(self):
-        """The terms, their matrix as it was given, and the row of each normalised term."""
-        if hasattr(self.vectors, "index_to_key"):
-            terms, matrix = self.vectors.index_to_key, self.vectors.vectors
-        elif isinstance(self.vectors, dict):
-            terms, matrix = list(self.vectors), list(self.vectors.values())
-        elif isinstance(self.vectors, tuple) and len(self.vectors) == 2:
-            terms, matrix = self.vectors
-        else:
-            raise TypeError(
-                "PretrainedEmbedder takes a gensim KeyedVectors, a dict, or (terms, matrix), got "
-                f"{type(self.vectors).__name__}; a file is read by PretrainedEmbedder.load(path)."
-            )
-        terms = check_terms(terms)
-        try:
-            matrix = np.asanyarray(matrix)
-        except ValueError as error:
-            raise ValueError("The vectors of the terms differ in length.") from error
-        if matrix.ndim != 2 or len(matrix) != len(terms) or not matrix.size:
+        """The terms, their matrix as it was given, and n-grams or None."""
+        terms, matrix, subwords = as_table(self.vectors)
+        if self.all_but_the_top >= matrix.shape[1]:
             raise ValueError(
-                f"{len(terms)} terms need a matrix of shape (n_terms, vector_size), "
-                f"got one of shape {matrix.shape}."
+                f"all_but_the_top={self.all_but_the_top} leaves nothing of {matrix.shape[1]}-d "
+                "vectors."
             )
-        if not np.issubdtype(matrix.dtype, np.number):
-            raise ValueError(f"Term vectors are numbers, got an array of {matrix.dtype}.")
-        # Reversed, so that the first of equal terms is the one that stays.
-        rows = {normalise_term(terms[row]): row for row in reversed(range(len(terms)))}
-        return tuple(terms), matrix, rows
+        return terms, matrix, subwords
 
-    @property
+    @cached_property
+    def _index(self):
+        terms = self._table[0]
+        lookup = terms.lookup if isinstance(terms, PackedTerms) else None
+        return TermIndex.build(terms) if lookup is None else lookup
+
+    @cached_property
+    def _common(self):
+        """What is subtracted from all vectors, or None."""
+        if not self.center and not self.all_but_the_top:
+            return None
+        matrix = self._table[1]
+        blocks = (matrix[rows] for rows in gen_batches(len(matrix), _BLOCK))
+        return CommonPart.of(blocks, self.all_but_the_top)
+
+    @cached_property
     def terms_(self):
         """The terms of the table, in its order: tuple of str."""
-        return self._table[0]
+        return tuple(self._table[0])
 
     @property
     def vector_size_(self):
@@ -212,7 +241,7 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         -------
         ndarray of bool, of shape (n_terms,)
         """
-        return self._embed(check_terms(terms))[1]
+        return self._embed(check_terms(terms)).any(axis=1)
 
     def has_term(self, terms):
         """Tell which terms are in the table, not composed of words.
@@ -225,8 +254,7 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         -------
         ndarray of bool, of shape (n_terms,)
         """
-        row_of = self._table[2]
-        return np.array([self._row(term, row_of) >= 0 for term in check_terms(terms)], dtype=bool)
+        return self._rows(check_terms(terms)) >= 0
 
     def transform(self, X):
         """Give each term its unit vector.
@@ -247,103 +275,78 @@ class PretrainedEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
             If terms have no vector, or one without a direction (zeros, NaN); it names them all.
         """
         terms = check_terms(X)
-        vectors, known = self._embed(terms)
-        if not known.all():
-            missing = [terms[i] for i in np.flatnonzero(~known)]
-            raise LabelWithoutVectorError(missing, n_asked=len(terms), what="terms")
+        vectors = self._embed(terms)
+        refuse_missing(terms, vectors.any(axis=1))
         return vectors
 
+    def _rows(self, terms):
+        """The row of each term in the table, or -1."""
+        return find_terms(terms, self._index, self._table[0])
+
     def _embed(self, terms):
-        """Unit vectors of the terms, and which of them are known."""
+        """Unit vectors of the terms, zeros where one has none."""
         self._validate_params()
-        _, matrix, row_of = self._table
-        rows = np.array([self._row(term, row_of) for term in terms], dtype=np.intp)
-        vectors = np.zeros((len(terms), matrix.shape[1]), dtype=np.float32)
-        vectors[rows >= 0] = _unit(matrix[rows[rows >= 0]])
+        rows = self._rows(terms)
+        vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
+        vectors[rows >= 0] = self._units(rows[rows >= 0])
         if self.oov == "compose":
             self._compose(terms, np.flatnonzero(rows < 0), vectors)
-        return vectors, vectors.any(axis=1)
+        return vectors
 
     def _compose(self, terms, unknown, vectors):
-        """Fill in the vectors of unknown terms all of whose words are known."""
-        _, matrix, row_of = self._table
-        composed, rows, starts = [], [], []
-        for i in unknown:
-            # "potter's wheel" is composed of "potter" and "wheel".
-            words = words_of(_POSSESSIVE.sub("", terms[i]))
-            if words and all(word in row_of for word in words):
-                composed.append(i)
-                starts.append(len(rows))
-                rows += [row_of[word] for word in words]
-        if composed:
-            units = _unit(matrix[rows])
-            # A word whose own vector has no direction is not known either.
-            known = np.logical_and.reduceat(units.any(axis=1), starts)
-            means = _unit(np.add.reduceat(units, starts))
-            vectors[composed] = np.where(known[:, None], means, 0)
+        """Fill in the vectors of unknown terms all of whose words have one."""
+        # "potter's wheel" is composed of "potter" and "wheel".
+        words_of_term = [words_of(_POSSESSIVE.sub("", terms[i])) for i in unknown]
+        words = list(dict.fromkeys(word for words in words_of_term for word in words))
+        if not words:
+            return
+        place = {word: i for i, word in enumerate(words)}
+        units = self._word_units(words)
+        composed = [(i, own) for i, own in zip(unknown, words_of_term, strict=True) if own]
+        starts = np.cumsum([0, *(len(own) for _, own in composed[:-1])])
+        parts = units[[place[word] for _, own in composed for word in own]]
+        known = np.logical_and.reduceat(parts.any(axis=1), starts)
+        means = unit_rows(np.add.reduceat(parts, starts))
+        vectors[[i for i, _ in composed]] = np.where(known[:, None], means, 0)
+
+    def _word_units(self, words):
+        """Unit vectors of single words, from n-grams where the table has none."""
+        rows = self._rows(words)
+        units = np.zeros((len(words), self.vector_size_), dtype=np.float32)
+        units[rows >= 0] = self._units(rows[rows >= 0])
+        subwords = self._table[2]
+        if subwords is not None:
+            unseen = np.flatnonzero(rows < 0)
+            embedded = subwords.embed([words[i] for i in unseen])
+            units[unseen] = unit_rows(self._own_part(embedded))
+        return units
+
+    def _units(self, rows):
+        return unit_rows(self._own_part(self._table[1][rows]))
+
+    def _own_part(self, rows):
+        """Rows without what all have in common; zeros where one has no direction."""
+        rows = with_direction(rows)
+        if self._common is None:
+            return rows
+        return np.where(rows.any(axis=1, keepdims=True), self._common.remove(rows), np.float32(0))
 
     def _directed(self):
-        """The terms of the table whose vectors have a direction, and these vectors."""
-        terms, matrix, _ = self._table
-        with np.errstate(invalid="ignore"):
-            squares = np.einsum("nd,nd->n", matrix, matrix, dtype=np.float32, casting="same_kind")
-        kept = np.flatnonzero(np.isfinite(squares) & (squares > 0))
-        if len(kept) == len(terms):
-            return terms, matrix
-        return [terms[i] for i in kept], matrix[kept]
-
-    @staticmethod
-    def _row(term, row_of):
-        row = row_of.get(normalise_term(term), -1)
-        return row if row >= 0 else row_of.get(" ".join(words_of(term)), -1)
+        """The terms of the table, and their unit vectors in blocks."""
+        n_terms = len(self._table[0])
+        return self._table[0], (self._units(rows) for rows in gen_batches(n_terms, _BLOCK))
 
     @property
     def _n_features_out(self):
         return self.vector_size_
 
-    def set_params(self, **params):
-        """Refuse: clones share the embedder, so that all of them would change.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters that can be given to the constructor alone.
-
-        Returns
-        -------
-        self : PretrainedEmbedder
-            Only where there is nothing to set.
-        """
-        if params:
-            raise ValueError(
-                f"A PretrainedEmbedder cannot be changed, got {sorted(params)} to set: make "
-                "another one (in a parameter grid, list the embedders themselves)."
-            )
-        return self
-
-    def __sklearn_clone__(self):
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return True
-
     def __getstate__(self):
         # As an array, which joblib maps into its workers, whatever the table was given as.
-        terms, matrix, _ = self._table
-        state = super().__getstate__() | {"vectors": (terms, matrix)}
-        return {name: value for name, value in state.items() if name != "_table"}
+        terms, matrix, subwords = self._table
+        table = (terms, matrix) if subwords is None else (terms, matrix, subwords)
+        kept = {"_table", "_index", "_common", "terms_"}
+        state = super().__getstate__() | {"vectors": table}
+        return {name: value for name, value in state.items() if name not in kept}
 
     def __repr__(self):
-        return f"PretrainedEmbedder({len(self.terms_)} terms, {self.vector_size_}-d)"
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
-
-
-def _unit(rows):
-    """Rows of unit length, zeros where a row has no direction."""
-    rows = np.asarray(rows, dtype=np.float32)
-    rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, np.float32(0))
-    return normalize(rows) if len(rows) else rows
+        return f"PretrainedEmbedder({len(self._table[0])} terms, {self.vector_size_}-d)"

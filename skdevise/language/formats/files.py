@@ -1,0 +1,173 @@
+"""Which format a file is in, and what the formats have in common."""
+
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from skdevise.language.formats.arrays import pack_table, unpack_table
+from skdevise.language.formats.binary import read_binary, write_binary
+from skdevise.language.formats.gensim_saves import is_fasttext, read_fasttext, read_gensim
+from skdevise.language.formats.npz import read_npz, write_npz
+from skdevise.language.formats.safetensors import read_safetensors, write_safetensors
+from skdevise.language.formats.streams import (
+    BROKEN_STREAM,
+    open_stream,
+    open_to_write,
+    whole_or_not_at_all,
+)
+from skdevise.language.formats.text import read_text, write_text
+
+# Pickles run code: a file of another name is never taken for one, whatever it holds.
+_GENSIM = (".kv", ".model", ".wv", ".wordvectors")
+
+
+def read_vectors(path, limit=None, mmap=False):
+    """Read a file of term vectors, in the format that its name tells.
+
+    Parameters
+    ----------
+    path : str or Path
+    limit : int, default=None
+        How many terms to read at the most.
+    mmap : bool, default=False
+        Map the vectors rather than read them.
+
+    Returns
+    -------
+    tuple (terms, matrix), or (terms, matrix, subwords) where there are n-grams
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is malformed, or cannot be mapped.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of term vectors at {str(path)!r}.")
+    kind, read, can_map = _reader(path)
+    if mmap and not can_map:
+        raise ValueError(
+            f"{str(path)!r} cannot be memory-mapped, as it is in {kind}: load it without mmap, and "
+            "save it as .npz, which can."
+        )
+    try:
+        return read(limit=limit, mmap=True) if mmap else read(limit=limit)
+    except (ValueError, *BROKEN_STREAM) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # No matter of its content: the system says which file it refuses.
+        raise ValueError(
+            f"{str(path)!r} is not a file of term vectors in {kind}: {error}."
+        ) from error.with_traceback(None)
+
+
+def _reader(path):
+    """The name of a file's format, what reads it, and whether it can be mapped."""
+    if path.suffix == ".npz":
+        return "NumPy's format", partial(_read_arrays, path, read_npz), True
+    if path.suffix == ".safetensors":
+        return "safetensors' format", partial(_read_arrays, path, read_safetensors), True
+    if path.suffix in _GENSIM:
+        return "gensim's format", partial(read_gensim, path), True
+    if not _is_binary(path):
+        kind = "word2vec's text format or GloVe's"
+        return kind, partial(_read_stream, path, read_text, "line"), False
+    if is_fasttext(path):
+        return "fastText's format", partial(read_fasttext, path), False
+    return "word2vec's binary format", partial(_read_stream, path, read_binary, "record"), False
+
+
+def _read_arrays(path, read, limit, mmap=False):
+    return unpack_table(read(path, mmap), limit)
+
+
+def _read_stream(path, read, place, limit):
+    with open_stream(path) as stream:
+        if stream.peek(1)[:1] == b"\x80":
+            raise ValueError(
+                "it looks like a pickle; if gensim saved it and you trust who did, pass what "
+                "gensim.models.KeyedVectors.load gives to PretrainedEmbedder"
+            )
+        terms, matrix, first = read(stream, limit)
+    if not matrix.size:
+        raise ValueError("there is no vector in it")
+    return _without_repeated(path, terms, matrix, f"{place} {{}}", first)
+
+
+def _without_repeated(path, terms, matrix, place, first):
+    """The table without the later ones of equal terms; published files hold some.
+
+    GloVe's of 840 billion tokens repeats one term: to refuse it would refuse the file.
+    """
+    if len(set(terms)) == len(terms):
+        return terms, matrix
+    row_of = {}
+    repeated = [row for row, term in enumerate(terms) if row_of.setdefault(term, row) != row]
+    row = repeated[0]
+    warnings.warn(
+        f"{str(path)!r} repeats {len(repeated)} of its terms, the first one, {terms[row]!r}, on "
+        f"{place.format(first + row)} as on {place.format(first + row_of[terms[row]])}: the first "
+        "vector of each counts.",
+        stacklevel=5,
+    )
+    kept = list(row_of.values())
+    return list(row_of), matrix[kept]
+
+
+def write_vectors(path, terms, blocks, shape, subwords=None):
+    """Write a file of term vectors, whole or not at all, in the format that its name tells.
+
+    Parameters
+    ----------
+    path : str or Path
+    terms : sequence of str
+    blocks : iterable of ndarray of shape (n_rows, vector_size)
+        Their rows, in pieces.
+    shape : tuple (n_terms, vector_size)
+    subwords : Subwords, default=None
+
+    Raises
+    ------
+    ValueError
+        If the format cannot hold the terms, or is not written here.
+    """
+    path = Path(path)
+    if path.suffix in (".zip", *_GENSIM):
+        raise ValueError(
+            f"{path.suffix} files are read only, got {str(path)!r} to write: save as .npz, "
+            ".safetensors, .bin or .txt."
+        )
+    with whole_or_not_at_all(path) as unfinished:
+        if path.suffix == ".safetensors":
+            arrays = pack_table(terms, subwords)
+            write_safetensors(unfinished, arrays | {"vectors": np.concatenate(list(blocks))})
+        elif path.suffix == ".npz":
+            arrays = pack_table(terms, subwords)
+            with open(unfinished, "wb") as stream:
+                write_npz(stream, arrays, blocks, shape)
+        else:
+            if subwords is not None:
+                warnings.warn(
+                    f"{str(path)!r} has no room for the n-grams of unseen words: save as .npz to "
+                    "keep them.",
+                    stacklevel=3,
+                )
+            write = write_binary if _is_binary(path) else write_text
+            blocks = (block.astype(np.float32, copy=False) for block in blocks)
+            with open_to_write(unfinished, path.suffix) as stream:
+                write(stream, _one_line_each(terms), blocks)
+
+
+def _one_line_each(terms):
+    """The terms with "_" for blanks, as is the custom in word2vec's formats."""
+    for term in terms:
+        if "\n" in term:
+            raise ValueError(f"A term of a file holds no line feed, got {term!r}.")
+    return [term.replace(" ", "_") for term in terms]
+
+
+def _is_binary(path):
+    return ".bin" in path.suffixes
