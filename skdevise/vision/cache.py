@@ -14,7 +14,7 @@ from joblib.disk import memstr_to_bytes
 
 from skdevise.vision import feature_file
 
-_MAX_TOUCHED = 10_000
+_MAX_TOUCHED = 10_000  # rows that were read, until that is noted in the file
 
 # SQLite's connections do not survive a fork: whoever uses one holds this lock, and a fork takes it
 # and closes them all first. They open again when they are needed, on both sides of the fork.

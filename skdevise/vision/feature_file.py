@@ -133,7 +133,7 @@ def note_use(connection, ids):
 def try_to_note_use(connection, ids):
     """As `note_use`, unless others keep the file busy: no reader has to wait for that."""
     try:
-        connection.execute("PRAGMA busy_timeout = 1000")
+        connection.execute("PRAGMA busy_timeout = 100")
         with transaction(connection):
             note_use(connection, ids)
     except sqlite3.Error:
