@@ -19,7 +19,7 @@ _MAX_TOUCHED = 10_000  # rows that were read, until that is noted in the file
 # SQLite's connections do not survive a fork: whoever uses one holds this lock, and a fork takes it
 # and closes them all first. They open again when they are needed, on both sides of the fork.
 _LOCK = threading.RLock()
-_CACHES = weakref.WeakSet()
+_CACHES = weakref.WeakSet()  # that have been opened
 
 
 class CacheInfo(NamedTuple):
@@ -45,7 +45,7 @@ class FeatureCache:
     The rows are in one SQLite file. Any number of threads and processes may read and write at
     once; what a killed process was writing is there as a whole or not at all. All of them must be
     on one machine, and the folder on a disk of that: SQLite's write-ahead log needs memory that
-    the processes share, and over a network file system, where they do not, the file gets damaged.
+    the processes share; over a network file system they do not, and may damage the file.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class FeatureCache:
         except OSError as error:
             self._write_failed = True
             warnings.warn(
-                f"Features are no longer kept, though still computed: {error}",
+                f"Features are still computed, but no longer kept. {error}",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -191,10 +191,11 @@ class FeatureCache:
                     self._finalizer = weakref.finalize(
                         self, _finish, self._connection, self._touched
                     )
+                    _CACHES.add(self)
                 yield self._connection
             except (sqlite3.OperationalError, OSError) as error:
                 raise OSError(
-                    f"the feature cache in {self.folder!r} cannot be used ({error}): choose a "
+                    f"The feature cache in {self.folder!r} cannot be used ({error}): choose a "
                     "folder on a disk of this machine that has space and may be written to."
                 ) from error
             except sqlite3.DatabaseError as error:
@@ -214,7 +215,6 @@ class FeatureCache:
         self._write_failed = False
         self._touched = {}  # ids of rows that were read since that was last noted in the file
         self._connection = None
-        _CACHES.add(self)
 
     def __repr__(self):
         return f"FeatureCache({self.folder!r}, size_limit={self.size_limit})"
