@@ -4,7 +4,6 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
 from skdevise.language._mixins import SharedMixin, TermTransformerMixin, refuse_missing
@@ -99,8 +98,8 @@ class EncoderEmbedder(SharedMixin, TermTransformerMixin, BaseEstimator):
         terms = check_terms(X)
         texts = [term.replace("_", " ") for term in terms]
         new = [text for text in dict.fromkeys(texts) if text not in self._vector_of]
-        for batch in gen_batches(len(new), self.batch_size):
-            self._encode(new[batch])
+        for start in range(0, len(new), self.batch_size):
+            self._encode(new[start : start + self.batch_size])
         if not terms:
             return np.empty((0, self._n_features_out), dtype=np.float32)
         vectors = np.stack([self._vector_of[text] for text in texts])

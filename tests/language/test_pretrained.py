@@ -1,16 +1,17 @@
-import gzip
 import pickle
 
 import numpy as np
 import pytest
-from gensim.models import KeyedVectors
+from gensim.models import FastText, KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.model_selection import ParameterGrid
+from sklearn.preprocessing import normalize
 
 from skdevise import PretrainedEmbedder
 from skdevise.exceptions import LabelWithoutVectorError
@@ -251,6 +252,128 @@ def test_tables_as_output_change_no_other_answer(animals):
         assert animals.most_similar("shark", k=1)[0][0] == "Great_Dane"
 
 
+# Singular and plural
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("sharks", "shark"), ("wolves", "wolf"), ("Berries", "berry"), ("foxes", "fox"),
+        ("goose", "geese"), ("policeman", "policemen"), ("movies", "movie"), ("daisy", "daisies"),
+        ("tomato", "tomatoes"), ("box", "boxes"), ("Killer_Whales", "killer whale"),
+        ("in line skate", "in-line skates"), ("Persons", "person"), ("mice", "mouse"),
+    ],
+)  # fmt: skip
+def test_a_noun_is_found_in_the_other_number(asked, found):
+    embedder = PretrainedEmbedder({"other": [1, 0], found: [0, 1]})
+    assert_array_equal(embedder.transform([asked]), [[0, 1]])
+    assert embedder.has_term([asked])[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("news", "new"), ("lens", "len"), ("bus", "bu"), ("glass", "glas"), ("iris", "iri"),
+     ("gas", "ga"), ("a", "as"), ("7s", "7"), ("wolverine", "wolf")],
+)  # fmt: skip
+def test_no_other_noun_is_taken_for_it(asked, near):
+    assert not PretrainedEmbedder({near: [1, 0]}).has_vector([asked])[0]
+
+
+def test_a_term_as_it_stands_goes_before_its_other_number():
+    embedder = PretrainedEmbedder({"glove": [1, 0], "gloves": [0, 1]})
+    assert_array_equal(embedder.transform(["gloves", "glove"]), [[0, 1], [1, 0]])
+
+
+def test_words_of_a_composed_term_are_found_in_the_other_number_too(animals):
+    assert_array_equal(animals.transform(["whites shark"]), animals.transform(["white shark"]))
+
+
+def test_the_other_number_of_a_whole_term_goes_before_composition():
+    embedder = PretrainedEmbedder({"hot": [1, 0], "dogs": [0, 1], "hot dog": [-1, 0]})
+    assert_array_equal(embedder.transform(["hot dogs"]), [[-1, 0]])
+
+
+# What all vectors have in common
+
+
+def test_centring_subtracts_the_mean_before_lengths_are_made_one():
+    # The mean is (2, 1): white (-2, 1), shark (1, -1), Great Dane (1, 0).
+    vectors = {"white": [0, 2], "shark": [3, 0], "dane": [3, 1]}
+    embedder = PretrainedEmbedder(vectors, center=True)
+    expected = [[-2 / np.sqrt(5), 1 / np.sqrt(5)], [HALF, -HALF], [1, 0]]
+    assert_allclose(embedder.transform(["white", "shark", "dane"]), expected, rtol=1e-5)
+    # Composed of what is left: (-2, 1) / sqrt(5) + (1, 0) = (.106, .447).
+    total = np.array([[1 - 2 / np.sqrt(5), 1 / np.sqrt(5)]])
+    composed = embedder.transform(["white dane"])
+    assert_allclose(composed, total / np.linalg.norm(total), rtol=1e-5)
+
+
+def all_but_the_top_naively(matrix, n):
+    """Algorithm 1 of Mu and Viswanath (2018), by scikit-learn's PCA."""
+    centred = matrix - matrix.mean(axis=0)
+    top = PCA(n).fit(matrix).components_
+    return centred - sum(np.outer(centred @ direction, direction) for direction in top)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_all_but_the_top_is_that_of_the_paper(n):
+    rng = np.random.default_rng(0)
+    matrix = (rng.standard_normal((9000, 6)) * [9, 7, 5, 3, 2, 1] + 4).astype(np.float32)
+    terms = [f"t{i}" for i in range(9000)]
+    embedder = PretrainedEmbedder((terms, matrix), all_but_the_top=n)
+    expected = normalize(all_but_the_top_naively(matrix.astype(float), n))
+    assert_allclose(embedder.transform(terms), expected, atol=1e-3)
+    found = embedder.nearest(expected[[8999, 3]], k=1)
+    assert found.tolist() == [["t8999"], ["t3"]]
+
+
+def test_vectors_without_a_direction_neither_count_nor_get_one():
+    vectors = {"a": [1.0, 3.0], "b": [3.0, 1.0], "zero": [0.0, 0.0], "nan": [np.nan, 1.0]}
+    embedder = PretrainedEmbedder(vectors, center=True)
+    assert_allclose(embedder.transform(["a", "b"]), [[-HALF, HALF], [HALF, -HALF]], rtol=1e-6)
+    assert_array_equal(embedder.has_vector(["zero", "nan", "a zero"]), [False, False, False])
+
+
+def test_as_many_directions_as_there_are_leave_nothing():
+    with pytest.raises(ValueError, match="all_but_the_top=2 leaves nothing of 2-d"):
+        PretrainedEmbedder((TERMS, MATRIX), all_but_the_top=2).fit()
+    with pytest.raises(ValueError, match="No vector has a direction"):
+        PretrainedEmbedder({"a": [0.0, 0.0]}, center=True).transform(["a"])
+
+
+def test_a_pickle_is_processed_alike():
+    embedder = PretrainedEmbedder((TERMS, MATRIX), center=True)
+    again = pickle.loads(pickle.dumps(embedder))
+    assert_array_equal(again.transform(TERMS), embedder.transform(TERMS))
+
+
+# Letters of words never seen
+
+
+@pytest.fixture(scope="module")
+def fasttext():
+    text = [["the", "white", "shark", "swims"], ["a", "great", "dane", "runs"]] * 20
+    return FastText(text, vector_size=8, min_count=1, bucket=50, epochs=1, seed=0, workers=1).wv
+
+
+def test_an_unseen_word_is_made_of_its_n_grams(fasttext):
+    embedder = PretrainedEmbedder(fasttext)
+    expected = normalize([fasttext.get_vector("sharkskin"), fasttext.get_vector("white")])
+    assert_allclose(embedder.transform(["Sharkskin", "white"]), expected, rtol=1e-5)
+    assert_allclose(
+        embedder.transform(["white sharkskin"]), normalize([expected.sum(axis=0)]), rtol=1e-5
+    )
+    assert_array_equal(embedder.has_term(["sharkskin", "white"]), [False, True])
+    assert not PretrainedEmbedder(fasttext, oov="error").has_vector(["sharkskin"])[0]
+    assert not embedder.has_vector([""])[0]
+
+
+def test_n_grams_stay_in_the_pickle(fasttext):
+    embedder = PretrainedEmbedder(fasttext, center=True)
+    again = pickle.loads(pickle.dumps(embedder))
+    assert_array_equal(again.transform(["sharkskin"]), embedder.transform(["sharkskin"]))
+
+
 # The other way round
 
 
@@ -278,6 +401,65 @@ def test_most_similar_to_a_composed_term(animals):
     assert animals.most_similar("white shark", k=1)[0] == ("Great_Dane", pytest.approx(1))
 
 
+def test_nearest_ranks_terms_by_angle(animals):
+    terms, cosines = animals.nearest([[5, 0], [0, 1]], k=2, return_cosines=True)
+    assert terms.tolist() == [["shark", "Great_Dane"], ["white", "Great_Dane"]]
+    assert_allclose(cosines, [[1, HALF], [1, HALF]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("k", "n_points"), [(1, 1030), (40, 1030), (8195, 2)])
+def test_nearest_is_what_sorting_all_cosines_gives(k, n_points):
+    rng = np.random.default_rng(0)
+    # More than one block of 8,192 terms, and more than one batch of 1,024 points.
+    matrix = rng.standard_normal((8200, 3)).astype(np.float32)
+    points = normalize(rng.standard_normal((n_points, 3)))
+    embedder = PretrainedEmbedder((np.arange(8200).astype(str), matrix))
+    asked = [0, 1, n_points // 2, n_points - 1]
+    _, found = embedder.nearest(points, k=k, return_cosines=True)
+    cosines = np.sort(points[asked] @ normalize(matrix).T, axis=1)[:, : -k - 1 : -1]
+    assert_allclose(found[asked], cosines, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("X", "k", "message"),
+    [
+        ([[1, 0]], 4, "k=4 is more than the 3 terms"),
+        ([[1, 0]], 0, "k is a whole number of at least 1, got 0"),
+        ([[1, 0, 0]], 1, "vectors are 2-d, got 3-d ones"),
+        ([[np.nan, 0]], 1, "NaN"),
+    ],
+)
+def test_questions_without_an_answer_are_refused(animals, X, k, message):
+    with pytest.raises(ValueError, match=message):
+        animals.nearest(X, k=k)
+
+
+def test_k_beyond_the_terms_with_a_direction_is_refused():
+    embedder = PretrainedEmbedder({"cat": [1.0, 0.0], "zero": [0.0, 0.0]})
+    with pytest.raises(ValueError, match="k=2 is more than the 1 terms"):
+        embedder.nearest([[1, 0]], k=2)
+
+
+def test_an_analogy_adds_and_subtracts_unit_vectors():
+    # In unit vectors: (.71, .71) - (1, 0) + (0, 1), up and slightly to the left.
+    embedder = PretrainedEmbedder(
+        {"king": [5, 5], "Man": [9, 0], "woman": [0, 2], "queen": [-1, 6], "apple": [0, -1]}
+    )
+    found = embedder.analogy(["king", "woman"], ["man"], k=2)
+    point = np.array([HALF - 1, HALF + 1])
+    cosine = point @ [-1, 6] / np.linalg.norm(point) / np.sqrt(37)
+    assert found == [("queen", pytest.approx(cosine)), ("apple", pytest.approx(-0.98559856))]
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "message"),
+    [([], ["shark"], "needs a positive term"), (["shark"], ["SHARK"], "leaves nothing")],
+)
+def test_analogies_of_nothing_are_refused(animals, positive, negative, message):
+    with pytest.raises(ValueError, match=message):
+        animals.analogy(positive, negative)
+
+
 def test_float16_tables_are_searched_too(animals):
     half = PretrainedEmbedder((TERMS, MATRIX.astype(np.float16)))
     assert half.predict([[5, 1]]).tolist() == ["shark"]
@@ -303,101 +485,6 @@ def test_pairs_without_a_vector_are_left_out_and_named(animals):
     with pytest.warns(UserWarning, match="1 of 4 pairs are left out.* shark - gerenuk"):
         score = animals.score([*PAIRS[:1], ("shark", "gerenuk"), *PAIRS[1:]], [1, 99, 5, 9])
     assert score == pytest.approx(1)
-
-
-# Files
-
-
-@pytest.mark.parametrize("name", ["v.txt", "v.txt.gz", "v.vec", "v.bin", "v.bin.gz", "v.d1.bin"])
-def test_what_is_saved_is_loaded(tmp_path, animals, name):
-    animals.save(tmp_path / name)
-    again = PretrainedEmbedder.load(str(tmp_path / name))
-    assert again.terms_ == ("white", "shark", "Great_Dane")
-    asked = ["white shark", "great dane"]
-    assert_allclose(again.transform(asked), animals.transform(asked), rtol=1e-6)
-
-
-def test_saved_numbers_lose_nothing(tmp_path):
-    matrix = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
-    PretrainedEmbedder((list("abcde"), matrix)).save(tmp_path / "v.txt")
-    again = PretrainedEmbedder.load(tmp_path / "v.txt")
-    assert_array_equal(again.vectors[1], matrix)
-
-
-@pytest.mark.parametrize("name", ["v.txt", "v.bin"])
-def test_gensim_reads_what_is_saved(tmp_path, name):
-    PretrainedEmbedder({"great white shark": [1, 2]}).save(tmp_path / name)
-    keyed = KeyedVectors.load_word2vec_format(str(tmp_path / name), binary="bin" in name)
-    assert keyed.index_to_key == ["great_white_shark"]
-    assert_array_equal(keyed["great_white_shark"], [1, 2])
-
-
-@pytest.fixture(params=["glove.txt", "glove.txt.gz"])
-def glove_file(request, tmp_path):
-    """Terms and numbers without a header, as GloVe writes them."""
-    path = tmp_path / request.param
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "wt", encoding="utf-8") as file:
-        file.write("the 0.0 2.0 0.0\n, 1 1 1\nœuf -3e0 0 0\n")
-    return path
-
-
-def test_glove_files_have_no_header(glove_file):
-    embedder = PretrainedEmbedder.load(glove_file)
-    assert embedder.terms_ == ("the", ",", "œuf")
-    assert_array_equal(embedder.transform(["œuf", "the"]), [[-1, 0, 0], [0, 1, 0]])
-
-
-def test_limit_reads_the_first_terms(glove_file, tmp_path):
-    assert PretrainedEmbedder.load(glove_file, limit=2).terms_ == ("the", ",")
-    PretrainedEmbedder.load(glove_file).save(tmp_path / "v.bin")
-    assert PretrainedEmbedder.load(tmp_path / "v.bin", limit=1).terms_ == ("the",)
-
-
-def test_load_passes_on_what_becomes_of_unknown_terms(glove_file):
-    strict = PretrainedEmbedder.load(glove_file, oov="error")
-    assert_array_equal(strict.has_vector(["the", "the œuf"]), [True, False])
-
-
-def test_the_first_of_repeated_lines_counts(tmp_path):
-    path = tmp_path / "repeated.txt"
-    path.write_text("cat 1 0\ncat 0 1\ndog 0 1\n")
-    embedder = PretrainedEmbedder.load(path)
-    assert embedder.terms_ == ("cat", "dog")
-    assert_array_equal(embedder.transform(["cat"]), [[1, 0]])
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("empty.txt", b""),
-        ("empty.bin", b""),
-        ("blank.txt", b"\n"),
-        ("terms.txt", b"cat\ndog\n"),
-        ("prose.txt", b"It was a dark night\n"),
-        ("uneven.txt", b"cat 1 2 3\ndog 1 2\n"),
-        ("wide.txt", b"2 2\ncat 1 2 3\ndog 1 2 3\n"),
-        ("short.txt", b"2 2\ncat 1 2\n"),
-        ("headonly.txt", b"0 2\n"),
-        ("latin1.txt", b"caf\xe9 1 2\n"),
-        ("short.bin", b"2 2\ncat abc"),
-        ("prose.bin", b"It was a dark night\n"),
-        ("plain.txt.gz", b"cat 1 2\n"),
-        ("plain.bin.gz", b"1 2\ncat abcdefgh"),
-        ("cut.txt.gz", gzip.compress(b"cat 1 2\n" * 999)[:-9]),
-        ("plain.txt.xz", b"cat 1 2\n"),
-    ],
-)
-def test_a_malformed_file_is_named_in_one_sentence(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{name}' is not a file of term vectors") as error:
-        PretrainedEmbedder.load(tmp_path / name)
-    assert "\n" not in str(error.value)
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no file of term vectors at .*nowhere\.txt"):
-        PretrainedEmbedder.load(tmp_path / "nowhere.txt")
 
 
 def test_no_pairs_to_score_are_refused():

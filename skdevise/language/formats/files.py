@@ -94,7 +94,7 @@ def _read_stream(path, read, place, limit):
         terms, matrix, first = read(stream, limit)
     if not matrix.size:
         raise ValueError("there is no vector in it")
-    return _without_repeated(path, terms, matrix, f"{place} {{}}", first)
+    return _without_repeated(path, terms, matrix, place, first)
 
 
 def _without_repeated(path, terms, matrix, place, first):
@@ -106,11 +106,11 @@ def _without_repeated(path, terms, matrix, place, first):
         return terms, matrix
     row_of = {}
     repeated = [row for row, term in enumerate(terms) if row_of.setdefault(term, row) != row]
-    row = repeated[0]
+    term = terms[repeated[0]]
     warnings.warn(
-        f"{str(path)!r} repeats {len(repeated)} of its terms, the first one, {terms[row]!r}, on "
-        f"{place.format(first + row)} as on {place.format(first + row_of[terms[row]])}: the first "
-        "vector of each counts.",
+        f"{str(path)!r} repeats terms {len(repeated)} times, at first {term!r}, of {place} "
+        f"{first + row_of[term]}, in {place} {first + repeated[0]}: the first vector of each "
+        "counts.",
         stacklevel=5,
     )
     kept = list(row_of.values())

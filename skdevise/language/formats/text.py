@@ -3,7 +3,6 @@
 from io import BytesIO
 
 import numpy as np
-import pandas as pd
 
 from skdevise.language.formats.rows import GrowingMatrix
 from skdevise.language.formats.streams import BROKEN_STREAM
@@ -79,6 +78,8 @@ def read_text(stream, limit=None):
 
 def _parse(lines, size, number):
     """The terms of some lines, of which the first has this number, and their rows."""
+    import pandas as pd
+
     parts = [line.rstrip(b" \r\n").partition(b" ") for line in lines]
     try:
         # pandas parses numbers several times as fast as NumPy does.
