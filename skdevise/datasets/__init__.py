@@ -1,4 +1,4 @@
-"""Bundled tables, synthetic photos, and folders of photos."""
+"""Bundled tables, synthetic photos, photos of one's own, and published photo sets."""
 
 from skdevise.datasets.caltech101 import load_caltech101_features
 from skdevise.datasets.folders import load_image_folder
@@ -7,13 +7,31 @@ from skdevise.datasets.imagenet import (
     load_imagenet_labels,
     load_zero_shot_split,
 )
+from skdevise.datasets.photo_sets import (
+    fetch_caltech101,
+    fetch_cifar10,
+    fetch_cifar100,
+    fetch_flowers102,
+    fetch_food101,
+    fetch_pets,
+)
 from skdevise.datasets.shapes import make_shapes
+from skdevise.datasets.tables import load_image_table
 from skdevise.datasets.term_vectors import load_term_vectors
+from skdevise.datasets.tiny_imagenet import fetch_tiny_imagenet
 from skdevise.datasets.wordnet import load_wordnet_nouns
 
 __all__ = [
+    "fetch_caltech101",
+    "fetch_cifar10",
+    "fetch_cifar100",
+    "fetch_flowers102",
+    "fetch_food101",
+    "fetch_pets",
+    "fetch_tiny_imagenet",
     "load_caltech101_features",
     "load_image_folder",
+    "load_image_table",
     "load_imagenet_features",
     "load_imagenet_labels",
     "load_term_vectors",

@@ -59,6 +59,12 @@ def test_follows_links_but_not_in_circles(root, tmp_path_factory):
     assert load_image_folder(root).counts == {"emu": 1, "okapi": 2, "zebra": 2}
 
 
+def test_a_link_to_itself_is_left_out(root):
+    (root / "zebra/self.png").symlink_to(root / "zebra/self.png")
+    with pytest.warns(UserWarning, match="1 file under .*self.png"):
+        assert load_image_folder(root).counts == {"okapi": 2, "zebra": 1}
+
+
 def test_leaves_out_what_is_not_an_image_and_says_so(root):
     (root / "okapi/page.jpg").write_text("<html>404</html>")
     (root / "zebra/empty.png").touch()
@@ -79,8 +85,9 @@ def test_names_only_the_first_unreadable_files(root):
 
 def test_leaves_out_a_class_without_photo_and_says_so(root):
     (root / "quagga").mkdir()
-    with pytest.warns(UserWarning, match="1 class folder of .* left out: 'quagga'"):
+    with pytest.warns(UserWarning, match="1 class folder of .* left out: 'quagga'") as seen:
         photos = load_image_folder(root)
+    assert seen[0].filename == __file__
     assert photos.target_names.tolist() == ["okapi", "zebra"]
 
 
@@ -109,6 +116,67 @@ def test_class_folders_without_images(tmp_path):
     (tmp_path / "okapi").mkdir()
     with pytest.raises(ValueError, match="No readable image in the 1 class folder of"):
         load_image_folder(tmp_path)
+
+
+def test_a_single_folder_above_the_classes_is_looked_through(root, tmp_path_factory):
+    top = tmp_path_factory.mktemp("top")
+    shutil.copytree(root, top / "photos/animals")
+    save_photo(top / "photos/cover.png")
+    (top / "__MACOSX").mkdir()
+    assert load_image_folder(top).counts == {"okapi": 2, "zebra": 1}
+
+
+def test_a_single_class_keeps_its_name(tmp_path):
+    save_photo(tmp_path / "okapi/photos/1.png")
+    assert load_image_folder(tmp_path).counts == {"okapi": 1}
+
+
+def test_a_folder_in_the_root_is_chosen(tmp_path):
+    for name in ("train/okapi/1.png", "train/zebra/images/1.png", "val/okapi/2.png"):
+        save_photo(tmp_path / "set" / name)
+    for folder in ("train", "set/train", Path("train/")):
+        photos = load_image_folder(tmp_path, folder=folder)
+        assert relative(photos.data, tmp_path / "set") == [
+            "train/okapi/1.png",
+            "train/zebra/images/1.png",
+        ]
+        assert photos.target.tolist() == ["okapi", "zebra"]
+    assert load_image_folder(tmp_path / "set", folder="val").counts == {"okapi": 1}
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    save_photo(tmp_path / "set/train/okapi/1.png")
+    save_photo(tmp_path / "set/val/okapi/1.png")
+    with pytest.raises(ValueError, match="no folder 'test'; .*: 'set/train', 'set/val'"):
+        load_image_folder(tmp_path, folder="test")
+    with pytest.raises(ValueError, match="no folder '../train'"):
+        load_image_folder(tmp_path / "set/val", folder="../train")
+
+
+def test_a_folder_without_class_folders(tmp_path):
+    save_photo(tmp_path / "train/1.png")
+    with pytest.raises(ValueError, match="train' has no sub-folder"):
+        load_image_folder(tmp_path, folder="train")
+
+
+def test_the_parts_of_a_set_are_no_classes(tmp_path):
+    save_photo(tmp_path / "train/okapi/1.png")
+    save_photo(tmp_path / "val/okapi/1.png")
+    with pytest.warns(
+        UserWarning, match="look like the parts of a set: 'train', 'val'. Pass"
+    ) as seen:
+        assert load_image_folder(tmp_path).counts == {"train": 1, "val": 1}
+    assert seen[0].filename == __file__
+    save_photo(tmp_path / "ship/1.png")
+    assert len(load_image_folder(tmp_path).counts) == 3
+
+
+def test_a_csv_is_read_as_a_table(root):
+    (root / "photos.csv").write_text("path,label\nzebra/1.JPG,horse\n")
+    photos = load_image_folder(root / "photos.csv")
+    assert photos.target.tolist() == ["horse"]
+    with pytest.raises(ValueError, match="folder='zebra' does not go with a table"):
+        load_image_folder(root / "photos.csv", folder="zebra")
 
 
 def test_pair_and_frame(root):
