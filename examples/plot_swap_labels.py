@@ -15,7 +15,7 @@ Nothing is decoded and nothing is downloaded: the package carries the features o
 # Train on the seen labels
 # ------------------------
 #
-# A label needs a vector. Of the first terms of the 1,000 ImageNet synsets, 804 have one in the
+# A label needs a vector. Of the first terms of the 1,000 ImageNet synsets, 805 have one in the
 # bundled table; ``has_vector`` tells which, and the others are left out.
 
 import matplotlib.pyplot as plt

@@ -16,10 +16,10 @@ from sklearn.utils import (
 )
 
 from skdevise._random import draw_seed
+from skdevise._training.hold_out import hold_out_samples
 from skdevise.evaluation.metrics import check_weights
 from skdevise.evaluation.splits import UnseenClassSplit
 from skdevise.evaluation.top_k import reach_classifier
-from skdevise._training.hold_out import hold_out_samples
 
 
 def generalized_scores(
