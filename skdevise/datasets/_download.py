@@ -4,7 +4,7 @@ import hashlib
 import os
 import tarfile
 import zipfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -165,7 +165,8 @@ def _one_process(folder):
         yield
         return
     with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # Some network file systems know no locks.
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

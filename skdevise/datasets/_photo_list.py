@@ -20,13 +20,14 @@ SUFFIXES = (
 )
 
 
-def readable_photos(photos, where, stacklevel):
+def keep_readable(photos, labels, where, stacklevel):
     """Leave out what is not an image, with a warning that names it.
 
     Parameters
     ----------
     photos : list of str or ArchivePhoto
         Only their headers are read.
+    labels : list of the same length
     where : str
         Where they are, for the warning.
     stacklevel : int
@@ -34,8 +35,8 @@ def readable_photos(photos, where, stacklevel):
 
     Returns
     -------
-    is_readable : list of bool
-        One for each photo.
+    photos, labels : list
+        What is kept.
     unreadable : list of str or ArchivePhoto
         What is left out.
 
@@ -46,18 +47,23 @@ def readable_photos(photos, where, stacklevel):
 
     Examples
     --------
-    >>> readable_photos([], "nowhere", stacklevel=1)
-    ([], [])
+    >>> keep_readable([], [], "nowhere", stacklevel=1)
+    ([], [], [])
     """
-    is_readable = [_is_image(photo) for photo in photos]
-    unreadable = [photo for photo, good in zip(photos, is_readable, strict=True) if not good]
+    kept, kept_labels, unreadable = [], [], []
+    for photo, label in zip(photos, labels, strict=True):
+        if _is_image(photo):
+            kept.append(photo)
+            kept_labels.append(label)
+        else:
+            unreadable.append(photo)
     if unreadable:
         warnings.warn(
             f"{count(unreadable, 'file')} under {where!r} could not be read as an image and "
             f"will be left out: {first(unreadable)}.",
             stacklevel=stacklevel + 1,
         )
-    return is_readable, unreadable
+    return kept, kept_labels, unreadable
 
 
 def _is_image(photo):
@@ -105,7 +111,7 @@ def photos_bunch(photos, target, *, return_X_y, as_frame, **about):
         import pandas as pd
 
         column = "image" if data.ndim > 1 else "path"
-        frame = pd.DataFrame({column: list(data), "target": target})
+        frame = pd.DataFrame({column: list(data) if data.ndim > 1 else data, "target": target})
         data, target = frame[column], frame["target"]
     if return_X_y:
         return data, target

@@ -75,9 +75,14 @@ def fetch_set(name, subset, data_home, download_if_missing, return_X_y, as_frame
     try:
         parts = [photo_set.read(dataset(str(data_home), **options)) for options in subsets]
     except (RuntimeError, FileNotFoundError) as error:
-        [folder, *_] = [file.path(data_home).parent / file.unpacked for file in photo_set.files]
+        folders = [
+            repr(str(file.path(data_home).parent / file.unpacked))
+            for file in photo_set.files
+            if file.unpacked
+        ]
         raise ValueError(
-            f"{str(folder)!r} is damaged ({error}): delete it, and it will be made anew."
+            f"{photo_set.title} is damaged ({error}): delete {' and '.join(folders)}, and call "
+            "again to make it anew."
         ) from error
     photos = np.concatenate([photos for photos, _ in parts])
     target = np.concatenate([labels for _, labels in parts])

@@ -23,7 +23,7 @@ class ArchivePhoto:
     archive : str
         Path of the archive.
     member : str
-        Name of the photo in it.
+        Name of the photo in it, as "cat/1.jpg".
     offset : int
         Where its bytes begin in the archive.
     size : int
@@ -73,7 +73,8 @@ class ArchivePhoto:
         if mode != "rb":
             raise ValueError(f"mode={mode!r} does not go with a photo in an archive: give 'rb'.")
         if self.packed_size is None:
-            return io.BufferedReader(_Slice(self.archive, self.offset, self.size))
+            file = open(self.archive, "rb", buffering=0)
+            return io.BufferedReader(_Slice(file, self.offset, self.size))
         with open(self.archive, "rb") as file:
             file.seek(self.offset)
             packed = file.read(self.packed_size)
@@ -90,9 +91,8 @@ class ArchivePhoto:
 class _Slice(io.RawIOBase):
     """A part of a file, as a file."""
 
-    def __init__(self, path, start, size):
-        self._file = open(path, "rb", buffering=0)
-        self._start, self._size, self._position = start, size, 0
+    def __init__(self, file, start, size):
+        self._file, self._start, self._size, self._position = file, start, size, 0
 
     def readable(self):
         return True
@@ -183,7 +183,8 @@ def _list_tar(path):
                 if parts and info.isdir():
                     folders.add(parts)
                 elif parts and info.isreg() and not info.issparse():
-                    files[parts] = ArchivePhoto(path, info.name, info.offset_data, info.size)
+                    name = "/".join(parts)
+                    files[parts] = ArchivePhoto(path, name, info.offset_data, info.size)
             # tarfile stops without a word at a header that it cannot read.
             archive.fileobj.seek(archive.offset)
             if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
@@ -202,13 +203,13 @@ def _list_zip(path):
                 if parts and info.is_dir():
                     folders.add(parts)
                 elif parts and not stat.S_ISLNK(info.external_attr >> 16):
-                    files[parts] = _zip_member(path, info, file)
+                    files[parts] = _zip_member(path, "/".join(parts), info, file)
     except (zipfile.BadZipFile, struct.error) as error:
         raise ValueError(f"{path!r} is damaged ({error}): fetch or make it again.") from error
     return files, folders
 
 
-def _zip_member(path, info, file):
+def _zip_member(path, name, info, file):
     """Where a file's bytes are in a zip: after a header that repeats its name."""
     if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         how = "encrypted" if info.flag_bits & 1 else "packed in an uncommon way"
@@ -221,7 +222,7 @@ def _zip_member(path, info, file):
         raise zipfile.BadZipFile(f"{info.filename!r} is not where it should be")
     offset = info.header_offset + 30 + name_length + extra_length
     packed_size = info.compress_size if info.compress_type == zipfile.ZIP_DEFLATED else None
-    return ArchivePhoto(path, info.filename, offset, info.file_size, packed_size)
+    return ArchivePhoto(path, name, offset, info.file_size, packed_size)
 
 
 def _parts(name):

@@ -4,10 +4,9 @@ import os
 import warnings
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skdevise.datasets._photo_list import SUFFIXES, count, first, photos_bunch, readable_photos
+from skdevise.datasets._photo_list import SUFFIXES, count, first, keep_readable, photos_bunch
 from skdevise.datasets.archives import list_archive
 from skdevise.datasets.tables import load_image_table
 
@@ -124,23 +123,22 @@ def load_image_folder(root, *, folder=None, return_X_y=False, as_frame=False):
         (parts for parts in photos if len(parts) > depth + 1),
         key=lambda parts: (parts[:-1], parts[-1]),
     )
-    paths = [photos[parts] for parts in names]
-    is_readable, unreadable = readable_photos(paths, where, stacklevel=3)
-    kept = np.flatnonzero(is_readable)
-    if not len(kept):
+    data, target, unreadable = keep_readable(
+        [photos[parts] for parts in names], [parts[depth] for parts in names], where, stacklevel=3
+    )
+    if not data:
         raise ValueError(
             f"No readable image in the {count(labels, 'class folder')} of {where!r}; "
             f"files that end in {', '.join(SUFFIXES)} are looked for."
         )
-    target = np.array([names[index][depth] for index in kept])
-    _warn_of_labels(labels, set(target.tolist()), where)
+    _warn_of_labels(labels, set(target), where)
     return photos_bunch(
-        [paths[index] for index in kept],
+        data,
         target,
         return_X_y=return_X_y,
         as_frame=as_frame,
         unreadable=unreadable,
-        DESCR=f"{count(kept, 'photo')} of {count(set(target.tolist()), 'label')} in {where!r}; "
+        DESCR=f"{count(data, 'photo')} of {count(set(target), 'label')} in {where!r}; "
         f"{count(unreadable, 'unreadable file')} left out.",
     )
 

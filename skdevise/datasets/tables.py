@@ -4,10 +4,9 @@ import csv
 import os
 from pathlib import PurePosixPath
 
-import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skdevise.datasets._photo_list import count, first, photos_bunch, readable_photos
+from skdevise.datasets._photo_list import count, first, keep_readable, photos_bunch
 from skdevise.datasets.archives import ArchivePhoto, list_archive
 
 
@@ -101,18 +100,17 @@ def load_image_table(
         raise TypeError(f"table is a {type(table).__name__}: give a CSV's path or a DataFrame.")
     _check_rows(paths, labels, name)
     photos = _find(paths, os.fspath(root or ""), name)
-    is_readable, unreadable = readable_photos(photos, os.fspath(root or os.curdir), stacklevel=3)
-    kept = np.flatnonzero(is_readable)
-    if not len(kept):
+    where = os.fspath(root or os.curdir)
+    data, target, unreadable = keep_readable(photos, labels, where, stacklevel=3)
+    if not data:
         raise ValueError(f"None of the {count(paths, 'file')} that {name} names is an image.")
-    target = np.asarray(labels)[kept]
     return photos_bunch(
-        [photos[index] for index in kept],
+        data,
         target,
         return_X_y=return_X_y,
         as_frame=as_frame,
         unreadable=unreadable,
-        DESCR=f"{count(kept, 'photo')} of {count(set(target.tolist()), 'label')} named by {name}; "
+        DESCR=f"{count(data, 'photo')} of {count(set(target), 'label')} named by {name}; "
         f"{count(unreadable, 'unreadable file')} left out.",
     )
 

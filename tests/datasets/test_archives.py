@@ -250,15 +250,11 @@ def test_a_compressed_tar_is_refused_with_what_to_do(tmp_path, mode):
         load_image_folder(path)
 
 
-@pytest.mark.parametrize("n_cut", [100, 1024 + 10, 20_000])
-def test_an_archive_that_breaks_off_is_refused(write, tmp_path, n_cut):
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.9])
+def test_an_archive_that_breaks_off_is_refused(write, tmp_path, fraction):
     path = write(tmp_path / "a.zip", {"a/1.png": bytes(range(256)) * 99, "b/1.png": png()})
-    content = path.read_bytes()
-    if write is write_tar and n_cut == 100:
-        pytest.skip("The zeros at the end of a tar are filling.")
-    if write is write_tar:
-        content = content.rstrip(b"\0")
-    path.write_bytes(content[:-n_cut] if n_cut < len(content) else content[:40])
+    content = path.read_bytes().rstrip(b"\0")  # The zeros at the end of a tar are filling.
+    path.write_bytes(content[: int(len(content) * fraction)])
     with pytest.raises(ValueError, match="(damaged|breaks off).* again"):
         load_image_folder(path)
 

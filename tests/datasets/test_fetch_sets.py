@@ -148,9 +148,7 @@ def test_cifar(put, monkeypatch, name):
     assert framed["image"][2].shape == (32, 32, 3)
 
     (place["data_home"] / folder / "train").write_bytes(b"damaged")
-    with pytest.raises(
-        ValueError, match=f"{folder}' is damaged .*: delete it, and it will be made"
-    ):
+    with pytest.raises(ValueError, match=f"is damaged .*: delete '.*{folder}', and call again"):
         fetch(**place)
 
 
