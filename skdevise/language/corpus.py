@@ -1,16 +1,15 @@
-"""Text as a stream of token lists, with multi-word terms as one token."""
+"""Text as a stream of token lists."""
 
 import bz2
 import gzip
 import lzma
+import os
 from pathlib import Path
 
 from skdevise.language.terms import words_of
+from skdevise.language.tokenizers import lower_tokens
 
 _OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-
-# gensim cuts what is longer off without a word.
-_MAX_TOKENS = 10_000
 
 
 class Corpus:
@@ -18,81 +17,115 @@ class Corpus:
 
     Parameters
     ----------
-    source : str, Path, or iterable of documents
-        A text file, one document a line (.txt, .gz, .bz2, .xz), which is never held in memory; or
-        documents, each a string or a list of tokens, whose case does not count.
-    terms : iterable of str, default=()
-        Multi-word terms to merge into one token, the longest match first.
-    progress : callable, default=None
-        Called with the number of tokens of each list that is read.
+    source : str, Path, sequence of Path, or iterable of documents
+        A text file, one document a line (.txt, .gz, .bz2, .xz, or any other name), several of
+        them, or a folder of them, which are never held in memory; or documents, each a string or
+        a list of tokens, whose case does not count.
+    tokenizer : callable, default=words_of
+        Splits text into lower-cased tokens.
+    once : bool, default=False
+        Take what can be read only once, too.
 
     Raises
     ------
     FileNotFoundError
-        If `source` is a path to no file.
+        If `source` is a path to nothing, or to a folder without a file.
     TypeError
         If `source` can be read only once, or is no text.
+    ValueError
+        If it is a list of names of files, or later, if a file is not text in UTF-8 or broken.
 
     Examples
     --------
-    >>> list(Corpus(["A great white shark!"], terms=["great white shark"]))
-    [['a', 'great white shark']]
+    >>> list(Corpus(["A great white shark!"]))
+    [['a', 'great', 'white', 'shark']]
     """
 
-    def __init__(self, source, terms=(), progress=None):
-        if isinstance(source, str | Path):
-            if not Path(source).is_file():
-                raise FileNotFoundError(
-                    f"There is no text file at {str(source)!r}; documents go in as a list."
-                )
-        elif not hasattr(source, "__iter__"):
-            raise TypeError(f"Expected documents or the path of a text file, got {source!r}.")
-        elif iter(source) is source:
-            raise TypeError(
-                f"Text is read more than once, and this {type(source).__name__} can be read only "
-                "once: pass a list, the path of a file, or an object with an __iter__ of its own."
-            )
+    def __init__(self, source, tokenizer=words_of, once=False):
         self.source = source
-        self.progress = progress
-        self._merge = _merger(terms)
+        self.tokenizer = tokenizer
+        self._paths = _text_files(source)
+        if self._paths is not None:
+            return
+        if isinstance(source, bytes) or not hasattr(source, "__iter__"):
+            raise TypeError(
+                f"Expected documents or the path of a text file, got {str(source)[:40]}."
+            )
+        if not once and iter(source) is source:
+            raise TypeError(
+                f"This {type(source).__name__} can be read only once, so that a second fit, or "
+                "one that goes on from a checkpoint, would find no text: pass a list, the path of "
+                "a file, or an object with an __iter__ of its own; or accept it with spool=True."
+            )
 
     def __iter__(self):
         for document in self._documents():
-            tokens = self._merge(_tokens(document))
-            if self.progress is not None:
-                self.progress(len(tokens))
-            for start in range(0, len(tokens), _MAX_TOKENS):
-                yield tokens[start : start + _MAX_TOKENS]
+            if isinstance(document, str):
+                yield self.tokenizer(document)
+            else:
+                yield _tokens(document)
 
     def _documents(self):
-        if not isinstance(self.source, str | Path):
+        if self._paths is None:
             yield from self.source
             return
-        open_text = _OPEN.get(Path(self.source).suffix, open)
-        try:
-            with open_text(self.source, "rt", encoding="utf-8") as lines:
-                yield from lines
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{str(self.source)!r} is not text in UTF-8 ({error}): convert it first."
-            ) from error
+        for path in self._paths:
+            yield from _lines(path)
+
+
+def _text_files(source):
+    """The files that a source names, or None if it holds the documents themselves."""
+    if isinstance(source, str | Path):
+        return _files_of(source)
+    if not isinstance(source, list | tuple) or not source:
+        return None
+    if all(isinstance(path, Path) for path in source):
+        return [file for path in source for file in _files_of(path)]
+    if all(isinstance(path, str) and os.path.isfile(path) for path in source):
+        raise ValueError(
+            f"Strings in a list are documents, but {source[0]!r} is the name of a file: pass "
+            "files as pathlib.Path objects."
+        )
+    return None
+
+
+def _files_of(path):
+    """The file, or the files below a folder but for hidden ones, in the order of their names."""
+    if os.path.isfile(path):
+        return [Path(path)]
+    if not os.path.isdir(path):
+        raise FileNotFoundError(
+            f"There is no text file at {str(path)[:200]!r}; documents go in as a list."
+        )
+    files = sorted(
+        file
+        for file in Path(path).rglob("*")
+        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
+    )
+    if not files:
+        raise FileNotFoundError(f"There is no text file in the folder {str(path)!r}.")
+    return files
+
+
+def _lines(path):
+    open_text = _OPEN.get(path.suffix, open)
+    try:
+        with open_text(path, "rt", encoding="utf-8") as lines:
+            yield from lines
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{str(path)!r} is not text in UTF-8 ({error}): convert it first."
+        ) from error
+    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise ValueError(
+            f"{str(path)!r} cannot be decompressed ({error}): copy it anew."
+        ) from error
 
 
 def _tokens(document):
-    if isinstance(document, str):
-        return words_of(document)
-    if not isinstance(document, bytes):
-        try:
-            return [token.lower() for token in document]
-        except (AttributeError, TypeError):
-            pass
-    raise TypeError(f"A document is text or a list of tokens, got {str(document)[:40]}.")
-
-
-def _merger(terms):
-    phrases = {phrase for term in terms if len(phrase := tuple(words_of(term))) > 1}
-    if not phrases:
-        return list
-    from nltk.tokenize import MWETokenizer
-
-    return MWETokenizer(sorted(phrases), separator=" ").tokenize
+    try:
+        return lower_tokens(document)
+    except TypeError as error:
+        raise TypeError(
+            f"A document is text or a list of tokens, got {str(document)[:40]}."
+        ) from error

@@ -1,5 +1,3 @@
-import gzip
-import lzma
 import pickle
 import subprocess
 import sys
@@ -14,23 +12,8 @@ from sklearn.exceptions import NotFittedError
 from skdevise import PretrainedEmbedder, SkipGramEmbedder
 from skdevise.datasets import make_shapes
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.language import skip_gram
-
-TEXT = [
-    "The great white shark swims in the sea.",
-    "A white whale swims in the sea, too.",
-    "The great-white shark eats the whale!",
-] * 3
-
-
-def small(**params):
-    """An embedder that trains in no time and keeps all terms."""
-    return SkipGramEmbedder(**{"vector_size": 6, "min_count": 1, "random_state": 0, **params})
-
-
-def vectors_of(embedder):
-    return embedder.vectors_.vectors[1]
-
+from skdevise.language import fitting
+from tests.language._small import TEXT, small, vectors_of
 
 # As a scikit-learn estimator: check_estimator runs nothing for transformers of one-dimensional
 # input, so that its facts stand here.
@@ -126,7 +109,14 @@ def test_repr_shows_what_differs_from_the_defaults():
         {"min_count": 0},
         {"max_vocab": 0},
         {"epochs": 0},
-        {"terms": 7},
+        {"min_alpha": -1},
+        {"model": "glove"},
+        {"n_buckets": 0},
+        {"always_keep": "yes"},
+        {"phrases": 2},
+        {"tokenizer": "punkt"},
+        {"spool": "yes"},
+        {"checkpoint": 7},
         {"alpha": 0},
         {"workers": 0},
         {"random_state": "seed"},
@@ -138,9 +128,15 @@ def test_bad_parameters_are_refused_at_fit(params):
         small(**params).fit(TEXT)
 
 
-def test_a_string_for_terms_is_not_taken_for_its_letters():
-    with pytest.raises(TypeError, match="got 'shark': pass a list"):
-        small(terms="shark").fit(TEXT)
+@pytest.mark.parametrize("terms", ["shark", 7])
+def test_what_is_no_terms_is_refused(terms):
+    with pytest.raises(TypeError, match=f"got {terms!r}: pass a list"):
+        small(terms=terms).fit(TEXT)
+
+
+def test_the_learning_rate_does_not_rise():
+    with pytest.raises(ValueError, match="from alpha=0.01 to min_alpha=0.1"):
+        small(alpha=0.01, min_alpha=0.1).fit(TEXT)
 
 
 def test_there_must_be_something_to_train_with():
@@ -162,7 +158,7 @@ def test_random_state_gives_the_same_vectors_each_time(seed):
 
 def test_random_state_alone_trains_in_one_thread(monkeypatch, shapes):
     # The text is long enough for gensim to share it out among threads.
-    monkeypatch.setattr(skip_gram, "cpu_count", lambda: 8)
+    monkeypatch.setattr(fitting, "cpu_count", lambda: 8)
     embedder = small(epochs=3)
     first = vectors_of(embedder.fit(shapes.corpus)).copy()
     assert_array_equal(vectors_of(embedder.fit(shapes.corpus)), first)
@@ -195,115 +191,11 @@ def test_several_threads_cannot_honour_a_random_state():
     small(workers=2, random_state=None).fit(TEXT)
 
 
-# The lexicon
-
-
-def test_words_are_counted_without_case_and_punctuation():
-    embedder = small().fit(TEXT)
-    counts = dict(zip(embedder.vectors_.terms_, embedder.counts_.tolist(), strict=True))
-    # Of each of the three sentences there are three.
-    assert counts == {
-        **dict.fromkeys(["the"], 15),
-        **dict.fromkeys(["great", "shark", "swims", "in", "sea", "whale"], 6),
-        **dict.fromkeys(["white"], 9),
-        **dict.fromkeys(["a", "too", "eats"], 3),
-    }
-    assert (np.diff(embedder.counts_) <= 0).all()
-
-
-def test_terms_of_several_words_become_one_unit():
-    terms = ["Great_White", "great white shark", "white whale", "blue whale"]
-    embedder = small(terms=terms).fit(TEXT)
-    counts = dict(zip(embedder.vectors_.terms_, embedder.counts_.tolist(), strict=True))
-    assert counts["great white shark"] == 6
-    assert counts["white whale"] == 3
-    assert counts["whale"] == 3
-    # Each "great" and each "white" is part of a longer term; the blue whale is not in the text.
-    assert not {"great", "white", "great white", "blue whale"} & counts.keys()
-    assert_array_equal(embedder.has_vector(["Great-white shark", "blue whale"]), [True, False])
-
-
-def test_rare_words_are_left_out_but_for_the_named_terms():
-    text = [*TEXT, "an octopus"]
-    assert_array_equal(
-        small(min_count=3).fit(text).has_vector(["eats", "octopus", "an"]), [True, False, False]
-    )
-    assert_array_equal(
-        small(min_count=3, terms=["Octopus"]).fit(text).has_vector(["octopus", "an"]), [True, False]
-    )
-
-
-def test_max_vocab_keeps_the_named_terms_and_the_most_frequent_ones():
-    assert small(max_vocab=2).fit(TEXT).vectors_.terms_ == ("the", "white")
-    assert small(max_vocab=2, terms=["eats"]).fit(TEXT).vectors_.terms_ == ("the", "eats")
-    # Named terms go before the limit.
-    named = small(max_vocab=1, terms=["eats", "too"]).fit(TEXT)
-    assert set(named.vectors_.terms_) == {"eats", "too"}
-
-
-def test_terms_can_be_any_iterable():
-    for terms in ({"white whale"}, np.array(["white whale"]), {"white whale": 0}.keys()):
-        assert "white whale" in small(terms=terms).fit(TEXT).vectors_.terms_
-
-
-# The text
-
-
-@pytest.mark.parametrize(
-    ("name", "opened"), [("text.txt", open), ("text.txt.gz", gzip.open), ("text.xz", lzma.open)]
-)
-def test_a_streamed_file_trains_like_the_list_of_its_lines(tmp_path, name, opened):
-    with opened(tmp_path / name, "wt") as file:
-        file.write("\n".join(TEXT))
-    embedder = small(terms=["great white shark"])
-    from_list = vectors_of(embedder.fit(TEXT)).copy()
-    assert_array_equal(vectors_of(embedder.fit(tmp_path / name)), from_list)
-
-
-def test_token_lists_train_like_the_text_they_come_from():
-    documents = [["the", "cat", "sat"], ["the", "dog", "ran"]]
-    texts = [" ".join(tokens) for tokens in documents]
-    assert_array_equal(vectors_of(small().fit(documents)), vectors_of(small().fit(texts)))
-
-
-def test_long_documents_are_not_cut():
-    # gensim alone would train on the first 10,000 tokens of each.
-    document = ["early"] * 12_000 + ["late", "later"] * 6_000
-    embedder = small(sample=0).fit([document])
-    assert dict(zip(embedder.vectors_.terms_, embedder.counts_.tolist(), strict=True)) == {
-        "early": 12_000,
-        "late": 6_000,
-        "later": 6_000,
-    }
-    # Untrained vectors lie within 1 / vector_size of zero in each place.
-    assert np.abs(vectors_of(embedder)).max(axis=1).min() > 1 / 6
-
-
-def test_one_shot_text_is_refused_with_the_reason():
-    with pytest.raises(TypeError, match="generator can be read only once: pass a list"):
-        small().fit(line for line in TEXT)
-
-
-def test_a_missing_file_is_named():
-    with pytest.raises(FileNotFoundError, match="no text file at 'nowhere.txt'"):
-        small().fit("nowhere.txt")
-
-
-@pytest.mark.parametrize("text", [[], ["", "!"], [[]]])
-def test_text_without_a_word_is_refused(text):
-    with pytest.raises(ValueError, match="among the 0 words of the text: give more text"):
-        small().fit(text)
-
-
-def test_text_of_rare_words_alone_is_refused():
-    with pytest.raises(ValueError, match="No term occurs min_count=4 times among the 3 words"):
-        small(min_count=4).fit(["a b c"])
-
-
 def test_progress_is_shown_where_it_is_asked_for(capsys):
     small(verbose=1).fit(TEXT)
     shown = capsys.readouterr().err
     assert "counting terms" in shown and "training vectors: 100%" in shown
+    assert "words/s" in shown and "loss=" in shown
     small().fit(TEXT)
     assert capsys.readouterr().err == ""
 

@@ -1,0 +1,73 @@
+"""The state of a training on disk, from which one that was interrupted goes on."""
+
+import os
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+
+class TrainingFile:
+    """A file in a folder, named after what is trained, so that fits share the folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it does not exist.
+    key : str
+        What tells this training from others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     TrainingFile(folder, "ab12").save({"start": np.array(7)})
+    ...     TrainingFile(folder, "ab12").load()
+    {'start': array(7)}
+    """
+
+    def __init__(self, folder, key):
+        self.path = Path(folder) / f"{key}.npz"
+
+    def load(self):
+        """Read what was written last.
+
+        Returns
+        -------
+        dict of str to ndarray, or None
+            None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with open(self.path, "rb") as file, np.load(file) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"The checkpoint {str(self.path)!r} cannot be read: delete it to train from the "
+                "start."
+            ) from error
+
+    def save(self, arrays):
+        """Write the state; the file of before stays until it is whole.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Neither processes nor threads share it.
+        own = f"{os.getpid()}-{threading.get_ident()}"
+        unfinished = self.path.with_name(f"{self.path.name}.{own}.part")
+        try:
+            with open(unfinished, "wb") as file:
+                np.savez(file, **arrays)
+            unfinished.replace(self.path)
+        finally:
+            unfinished.unlink(missing_ok=True)
