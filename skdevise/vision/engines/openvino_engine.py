@@ -1,0 +1,187 @@
+"""Features by OpenVINO, the fastest engine on a CPU."""
+
+import copy
+import threading
+import warnings
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from weakref import WeakValueDictionary
+
+import torch
+
+from skdevise._optional import import_optional
+from skdevise.vision.engines.agreement import agrees, answers, probes
+from skdevise.vision.engines.digest import net_digest
+from skdevise.vision.engines.disk import CompiledNets
+
+# Engines in use by what they are made of: copies of a net share one.
+_in_use = WeakValueDictionary()
+_one_at_a_time = threading.Lock()
+
+
+class ConversionError(RuntimeError):
+    """A net that OpenVINO cannot run."""
+
+
+class OpenVINOEngine:
+    """A compiled net on the CPU.
+
+    Parameters
+    ----------
+    compiled : openvino.CompiledModel
+        From photos (n, C, H, W) to features (n, n_features); n is any number. (A fixed batch size
+        is not faster.)
+    """
+
+    name = "openvino"
+
+    def __init__(self, compiled):
+        self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()
+
+    def __call__(self, photos):
+        """Features (n, n_features), float32, of photos (n, C, H, W), float32, on the CPU."""
+        with self._lock:
+            return self._request.infer([photos.contiguous().numpy()], share_inputs=True)[0]
+
+
+def is_installed():
+    """Whether OpenVINO is."""
+    return find_spec("openvino") is not None
+
+
+def is_compiled(net, shape, dtype):
+    """Whether `compile_net` has this net at hand already."""
+    key = _key(net, shape, dtype)
+    return (key, torch.get_num_threads()) in _in_use or key in CompiledNets()
+
+
+def compile_net(net, shape, dtype):
+    """Make an engine of a net, or take one that was made before, by this process or another.
+
+    It has as many threads as torch has.
+
+    Parameters
+    ----------
+    net : Module
+        From photos to features, in evaluation mode. It stays as it is.
+    shape : tuple of int
+        (C, H, W) of a photo.
+    dtype : {"float32", "bfloat16"}
+
+    Returns
+    -------
+    OpenVINOEngine
+
+    Raises
+    ------
+    ConversionError
+        If OpenVINO cannot run the net.
+    ImportError
+        If OpenVINO is not installed.
+    """
+    key, n_threads = _key(net, shape, dtype), torch.get_num_threads()
+    photo = probes(shape, n=1)
+    expected = answers(net, photo)
+
+    def is_right(engine):
+        return agrees(engine(photo), expected, dtype)
+
+    with _one_at_a_time:
+        engine = _in_use.get((key, n_threads))
+        if engine is None or not is_right(engine):
+            core, config = _import().Core(), _config(dtype, n_threads)
+            engine = _load(core, config, key, is_right)
+            if engine is None:
+                engine = _compile(core, config, net, shape, key, is_right)
+            _in_use[key, n_threads] = engine
+        return engine
+
+
+def _key(net, shape, dtype):
+    openvino = _import()
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if dtype == "bfloat16" and "BF16" not in capabilities:
+        raise ConversionError("OpenVINO does not compute in bfloat16 on this processor")
+    try:
+        return net_digest(net, tuple(shape), dtype, openvino.get_version(), sorted(capabilities))
+    except RuntimeError as error:
+        raise ConversionError(f"the net's weights cannot be read ({error})") from error
+
+
+def _config(dtype, n_threads):
+    return {
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[dtype],
+        "INFERENCE_NUM_THREADS": n_threads,
+        "PERFORMANCE_HINT": "LATENCY",  # all threads at one batch
+        "ENABLE_CPU_PINNING": False,  # other threads and processes have the cores, too
+    }
+
+
+def _load(core, config, key, is_right):
+    """Take the compiled net from the disk; None where that is not there, or broken."""
+    compiled = CompiledNets().read(key)
+    if compiled is not None:
+        with suppress(RuntimeError):
+            engine = OpenVINOEngine(core.import_model(compiled, "CPU", config))
+            if is_right(engine):
+                return engine
+    return None
+
+
+def _compile(core, config, net, shape, key, is_right):
+    try:
+        compiled = core.compile_model(_convert(net, shape), "CPU", config)
+        engine = OpenVINOEngine(compiled)
+        right = is_right(engine)
+    except Exception as error:  # tracing runs the net's own code, which may fail in any way
+        raise ConversionError(f"OpenVINO cannot convert this net ({_reason(error)})") from error
+    if not right:
+        raise ConversionError("OpenVINO makes other features of this net than torch does")
+    with suppress(RuntimeError):  # not for every processor can it be kept
+        CompiledNets().write(key, compiled.export_model().getvalue())
+    return engine
+
+
+def _reason(error):
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    telling = [line for line in lines if "No conversion rule" in line] or lines
+    return telling[-1].removeprefix("-- ").rstrip(".")
+
+
+def _convert(net, shape):
+    # Not openvino.convert_model, which reports its use to the maker, and takes twice as long.
+    frontends, decoders = _import("frontend"), _import("frontend.pytorch.ts_decoder")
+    # A copy, for a compiled net may share the memory of its weights.
+    with torch.no_grad(), _quiet(), _without_fast_path():
+        traced = torch.jit.trace(copy.deepcopy(net).cpu(), probes(shape), check_trace=False)
+        decoder = decoders.TorchScriptPythonDecoder(traced)
+    frontend = frontends.FrontEndManager().load_by_framework("pytorch")
+    loaded = frontend.load(decoder)
+    model = frontend.convert(loaded)
+    model.reshape([-1, *shape])
+    return model
+
+
+@contextmanager
+def _quiet():
+    """Without torch's warnings that tracing is old, and that it fixes what depends on the shape."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _without_fast_path():
+    """Without torch's fused attention, which OpenVINO does not know."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+def _import(*submodule):
+    name = ".".join(["openvino", *submodule])
+    return import_optional(name, extra="fast", purpose="engine='openvino'")

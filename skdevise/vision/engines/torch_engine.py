@@ -1,0 +1,91 @@
+"""Features by torch, with the batch norms folded away."""
+
+import copy
+
+import torch
+
+from skdevise.vision.engines.agreement import agrees, answers, probes
+from skdevise.vision.engines.fusion import fold_batch_norms
+
+
+class TorchEngine:
+    """A net in torch, on any device.
+
+    Parameters
+    ----------
+    net : Module
+        From photos (n, C, H, W) to features (n, n_features), in evaluation mode. It stays as it
+        is: what is folded or moved is a copy.
+    shape : tuple of int
+        (C, H, W) of a photo.
+    dtype : {"float32", "bfloat16"}
+        What the net computes in; the features are float32.
+    device : torch.device
+    folds : bool, default=True
+        Whether batch norms are folded, which takes as long as a few photos do.
+    compiles : bool, default=False
+        Whether `torch.compile` is applied, which takes minutes.
+
+    Raises
+    ------
+    RuntimeError
+        If `torch.compile` fails.
+    """
+
+    def __init__(self, net, shape, dtype, device, *, folds=True, compiles=False):
+        self.name = "compile" if compiles else "torch"
+        self._device = device
+        self._autocast = dtype == "bfloat16"
+        self._net = net if _is_on(net, device) else copy.deepcopy(net).to(device)
+        if folds:
+            self._net = _folded(net, shape).to(device, memory_format=torch.channels_last)
+            if self._autocast:
+                # Autocast alone would convert the weights afresh for each batch.
+                self._net.to(torch.bfloat16)
+        if compiles:
+            self._net = torch.compile(self._net)
+            self._check_compiled(net, shape, dtype)
+
+    def __call__(self, photos):
+        """Features (n, n_features), float32, of photos (n, C, H, W), float32, on the CPU."""
+        if self._device.type == "cuda":
+            photos = photos.pin_memory()
+        # On a CPU, too, convolutions are about 1.5 times as fast with the channels side by side.
+        photos = photos.to(self._device, non_blocking=True, memory_format=torch.channels_last)
+        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast)
+        with torch.inference_mode(), autocast:
+            return self._net(photos).float().numpy(force=True)
+
+    def _check_compiled(self, net, shape, dtype):
+        photos = probes(shape)
+        try:
+            features = self(photos)
+        except Exception as error:  # compilers fail in many ways
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise RuntimeError(
+                f"engine='compile': torch.compile cannot do this net here ({reason}): take "
+                "engine='auto'."
+            ) from error
+        if not agrees(features, answers(net, photos), dtype):
+            raise RuntimeError(
+                "engine='compile': the net that torch.compile made gives other features than the "
+                "one it was made of: take engine='auto'."
+            )
+
+
+def _is_on(net, device):
+    return all(tensor.device == device for tensor in net.state_dict().values())
+
+
+def _folded(net, shape):
+    """Copy a net to the CPU, folded where that leaves its answers as they are."""
+    folded = copy.deepcopy(net).cpu()
+    photos = probes(shape, n=1)
+    expected = answers(folded, photos)
+    try:
+        if fold_batch_norms(folded, photos) == 0:
+            return folded
+        agree = agrees(answers(folded, photos), expected, "float32")
+    except Exception:  # a net may look into its own parts: then they are left as they are
+        agree = False
+    return folded if agree else copy.deepcopy(net).cpu()
