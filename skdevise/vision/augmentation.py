@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from skdevise.vision.photos import load_batch
+from skdevise.vision.decoding import image_pixels
+from skdevise.vision.loading import load_batch
 
 # Krizhevsky's net, the one that DeViSE starts from, takes 224 of 256 pixels, anywhere.
 _LARGEST_SHIFT = (256 - 224) / 2 / 256
@@ -124,3 +125,6 @@ class _AlteredPhotos:
                 "Generator, and returns a PIL image."
             )
         return image
+
+    def pixels(self, seeded_row):
+        return image_pixels(self[seeded_row])
