@@ -29,7 +29,7 @@ def net_digest(net, *circumstances):
     classes = {base for module in net.modules() for base in type(module).__mro__}
     for kind in sorted(classes - set(nn.Module.__mro__), key=_full_name):
         functions = [part for part in vars(kind).values() if isinstance(part, FunctionType)]
-        code = [(function.__name__, _instructions(function.__code__)) for function in functions]
+        code = [(function.__name__, _described(function)) for function in functions]
         hashed.update(repr((_full_name(kind), code)).encode())
     for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
         tensor = tensor.detach().cpu().contiguous()
@@ -40,10 +40,13 @@ def net_digest(net, *circumstances):
 
 def _attributes(module):
     """What a module was told besides its weights, as far as this is the same in each process."""
-    return [
-        (name, value if isinstance(value, _PLAIN) else getattr(value, "__qualname__", None))
-        for name, value in sorted(vars(module).items())
-    ]
+    return [(name, _described(value)) for name, value in sorted(vars(module).items())]
+
+
+def _described(value):
+    if isinstance(value, FunctionType):
+        return _instructions(value.__code__)
+    return value if isinstance(value, _PLAIN) else getattr(value, "__qualname__", None)
 
 
 def _full_name(kind):

@@ -1,6 +1,7 @@
 """Features by OpenVINO, the fastest engine on a CPU."""
 
 import copy
+import io
 import threading
 import warnings
 from contextlib import contextmanager, suppress
@@ -139,7 +140,9 @@ def _compile(core, config, net, shape, key, is_right):
     if not right:
         raise ConversionError("OpenVINO makes other features of this net than torch does")
     with suppress(RuntimeError):  # not for every processor can it be kept
-        CompiledNets().write(key, compiled.export_model().getvalue())
+        exported = io.BytesIO()
+        compiled.export_model(exported)
+        CompiledNets().write(key, exported.getvalue())
     return engine
 
 

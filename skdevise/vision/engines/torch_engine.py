@@ -1,6 +1,7 @@
 """Features by torch, with the batch norms folded away."""
 
 import copy
+from contextlib import nullcontext
 
 import torch
 
@@ -35,28 +36,33 @@ class TorchEngine:
     def __init__(self, net, shape, dtype, device, *, folds=True, compiles=False):
         self.name = "compile" if compiles else "torch"
         self._device = device
-        self._autocast = dtype == "bfloat16"
+        self._dtype = dtype
         self._net = net if _is_on(net, device) else copy.deepcopy(net).to(device)
         if folds:
             self._net = _folded(net, shape).to(device, memory_format=torch.channels_last)
-            if self._autocast:
+            if dtype == "bfloat16":
                 # Autocast alone would convert the weights afresh for each batch.
                 self._net.to(torch.bfloat16)
         if compiles:
             self._net = torch.compile(self._net)
-            self._check_compiled(net, shape, dtype)
+            self._check_compiled(net, shape)
 
     def __call__(self, photos):
         """Features (n, n_features), float32, of photos (n, C, H, W), float32, on the CPU."""
-        if self._device.type == "cuda":
+        on_gpu = self._device.type == "cuda"
+        if on_gpu:
             photos = photos.pin_memory()
-        # On a CPU, too, convolutions are about 1.5 times as fast with the channels side by side.
-        photos = photos.to(self._device, non_blocking=True, memory_format=torch.channels_last)
-        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast)
-        with torch.inference_mode(), autocast:
+        # On a CPU, too, convolutions are up to twice as fast with the channels side by side.
+        photos = photos.to(self._device, non_blocking=on_gpu, memory_format=torch.channels_last)
+        with torch.inference_mode(), self._autocast():
             return self._net(photos).float().numpy(force=True)
 
-    def _check_compiled(self, net, shape, dtype):
+    def _autocast(self):
+        if self._dtype == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+    def _check_compiled(self, net, shape):
         photos = probes(shape)
         try:
             features = self(photos)
@@ -66,7 +72,7 @@ class TorchEngine:
                 f"engine='compile': torch.compile cannot do this net here ({reason}): take "
                 "engine='auto'."
             ) from error
-        if not agrees(features, answers(net, photos), dtype):
+        if not agrees(features, answers(net, photos), self._dtype):
             raise RuntimeError(
                 "engine='compile': the net that torch.compile made gives other features than the "
                 "one it was made of: take engine='auto'."
