@@ -199,7 +199,8 @@ def _check_container(X):
 def _refuse_single(X):
     if isinstance(X, (str, os.PathLike)):
         raise TypeError(f"X is a single path, {X!r}: put it in a list, [path].")
-    if isinstance(X, (*_BYTES, Image.Image)) or _is_file(X):
+    # A Dataset may well have an `open` of its own.
+    if isinstance(X, (*_BYTES, Image.Image)) or (_is_file(X) and not hasattr(X, "__getitem__")):
         raise TypeError("X is a single photo: put it in a list, [photo].")
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from torchvision.transforms._presets import ImageClassification
 from torchvision.transforms.functional import center_crop, pil_to_tensor
 
 from skdevise.vision.augmentation import PhotoTensors, flip_crop
@@ -82,6 +83,19 @@ def test_plain_photos_at_any_rows():
     assert torch.equal(batch[0], pil_to_tensor(source.photos[4]))
     assert torch.equal(batch[1], pil_to_tensor(source.photos[0]))
     assert torch.equal(batch[2], batch[0])
+
+
+def test_training_sees_what_the_net_is_used_on():
+    # A preset takes pixels, plain or altered, and never resizes them by Pillow.
+    preset = ImageClassification(crop_size=16, resize_size=20)
+    photos, rows = photo_tensors().photos, torch.arange(6)
+    plain = PhotoTensors(photos, preset, n_jobs=None)[rows]
+    same = PhotoTensors(photos, preset, n_jobs=None, augment=lambda image, rng: image)[rows]
+    mirrored = PhotoTensors(
+        photos, preset, n_jobs=None, augment=lambda image, rng: ImageOps.mirror(image)
+    )[rows]
+    assert torch.equal(same, plain)
+    np.testing.assert_allclose(mirrored.flip(3), plain, atol=2.1 / 255 / 0.224)  # 2 levels
 
 
 def test_altered_photos_do_not_depend_on_threads():

@@ -1,5 +1,10 @@
 import io
+import pickle
+import tempfile
+import threading
+import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -9,7 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision.photos import Photos, load_batch
+from skdevise.vision.photos import Photos, chunks_of
 
 
 class PhotoDataset(Dataset):
@@ -25,54 +30,86 @@ class PhotoDataset(Dataset):
         return photo if self.targets is None else (photo, self.targets[index])
 
 
+class OpeningDataset(PhotoDataset):
+    def open(self):
+        raise AssertionError
+
+
+class Member:
+    """What gives a binary file when it is opened."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def open(self, mode):
+        assert mode == "rb"
+        return open(self.path, mode)
+
+    def __str__(self):
+        return f"archive/{self.path.name}"
+
+
 def pixels(X):
+    """By the fast path, after checking that the image is the same."""
     photos = Photos(X)
-    return [np.asarray(photos[index]) for index in range(len(photos))]
+    arrays = [photos.pixels(index).permute(1, 2, 0).numpy() for index in range(len(photos))]
+    for index, array in enumerate(arrays):
+        assert photos[index].mode == "RGB"
+        np.testing.assert_array_equal(photos[index], array)
+    return arrays
 
 
-def test_every_form_gives_the_same_pixels(arrays, paths):
+@pytest.fixture
+def archive(paths, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
+        for path in paths:
+            file.write(path, path.name)
+    return tmp_path / "photos.zip"
+
+
+def test_every_form_gives_the_same_pixels(arrays, paths, archive):
+    files = [path.read_bytes() for path in paths]
+    tensors = [torch.from_numpy(array).permute(2, 0, 1) for array in arrays]
+    opened = [open(path, "rb") for path in paths]
+    in_archive = zipfile.Path(archive)
     forms = {
         "str": [str(path) for path in paths],
         "Path": paths,
         "tuple": tuple(paths),
         "array of str": np.array([str(path) for path in paths]),
         "Series": pd.Series(paths, index=[9, 8, 7, 6, 5]),
+        "members": [Member(path) for path in paths],
+        "zipfile.Path": [in_archive / path.name for path in paths],
+        "binary files": opened,
+        "BytesIO": [io.BytesIO(data) for data in files],
+        "bytes": files,
+        "bytearray": [bytearray(data) for data in files],
+        "memoryview": [memoryview(data) for data in files],
         "PIL": [Image.fromarray(array) for array in arrays],
         "opened": [Image.open(path) for path in paths],
         "arrays": arrays,
         "one array": np.stack(arrays),
-        "mixed": [arrays[0], paths[1], str(paths[2]), Image.fromarray(arrays[3]), arrays[4]],
+        "memory map": np.broadcast_to(np.stack(arrays), (5, 20, 24, 3)),  # read-only
+        "tensors": tensors,
+        "one tensor": torch.stack(tensors),
+        "mixed": [arrays[0], paths[1], files[2], Image.fromarray(arrays[3]), tensors[4]],
         "Dataset": PhotoDataset(arrays),
         "Dataset of pairs": PhotoDataset(paths, targets=range(5)),
+        "Dataset that opens": OpeningDataset(arrays),
+        "TensorDataset": TensorDataset(torch.stack(tensors), torch.arange(5)),
     }
     for name, X in forms.items():
         np.testing.assert_array_equal(pixels(X), arrays, err_msg=name)
+    for file in opened:
+        file.close()
+    in_archive.root.close()
 
 
-def test_grey_arrays_are_spread_over_three_channels():
+def test_grey_is_spread_over_three_channels():
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    np.testing.assert_array_equal(pixels([grey])[0], np.stack([grey] * 3, axis=2))
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"])
-def test_modes_become_rgb(mode):
-    white = Image.new("RGB", (4, 3), "white")
-    white = white.convert("RGBA").convert(mode) if mode == "LA" else white.convert(mode)
-    assert np.all(pixels([white])[0] == 255)
-
-
-def test_16_bit_grey_is_scaled_not_clipped():
-    # 65535 / 257 = 255, 257 * 100 = 25700
-    deep = Image.fromarray(np.array([[0, 25_700, 65_535]], dtype=np.uint16))
-    assert pixels([deep])[0][0, :, 0].tolist() == [0, 100, 255]
-
-
-def test_palette_with_transparency():
-    palette = Image.new("P", (2, 2), 1)
-    palette.putpalette([0, 0, 0, 10, 20, 30])
-    file = io.BytesIO()
-    palette.save(file, "PNG", transparency=b"\xff\x80")
-    assert pixels([Image.open(file)])[0][0, 0].tolist() == [10, 20, 30]
+    tensor = torch.from_numpy(grey)
+    for X in ([grey], [tensor], [tensor[None]], tensor[None, None], [Image.fromarray(grey)]):
+        np.testing.assert_array_equal(pixels(X)[0], np.stack([grey] * 3, axis=2))
 
 
 def test_exif_orientation_is_applied(tmp_path):
@@ -87,7 +124,7 @@ def test_exif_orientation_is_applied(tmp_path):
         assert np.all(upright[:3] == 255) and np.all(upright[3:] == 0)
 
 
-def test_nothing_is_decoded_before_it_is_asked_for():
+def test_nothing_is_read_before_it_is_asked_for():
     asked = []
 
     class Recorder(Sequence):
@@ -100,8 +137,76 @@ def test_nothing_is_decoded_before_it_is_asked_for():
 
     photos = Photos(Recorder())
     assert asked == []
-    load_batch(photos, [2, 3], lambda photo: torch.zeros(3, 2, 2), n_jobs=2)
-    assert sorted(asked) == [2, 3]
+    photos.pixels(2)
+    photos.digest(3)
+    assert asked == [2, 3]
+
+
+def test_files_stay_where_they_are(paths):
+    with open(paths[0], "rb") as file:
+        file.seek(7)
+        photos = Photos([file])
+        assert photos.digest(0) == Photos([paths[0]]).digest(0)
+        photos.pixels(0)
+        assert file.tell() == 7
+
+
+@pytest.mark.parametrize("form", [lambda path: open(path, "rb"), Image.open])
+def test_one_object_in_many_threads(form, arrays, paths):
+    for array, path in zip(arrays, paths, strict=True):
+        with form(path) as item:
+            photos = Photos([item] * 16)
+            barrier = threading.Barrier(8)
+
+            def read(index, photos=photos, barrier=barrier):
+                barrier.wait()
+                return photos.pixels(index)
+
+            with ThreadPoolExecutor(8) as pool:
+                for own in pool.map(read, range(16)):
+                    np.testing.assert_array_equal(own.permute(1, 2, 0), array)
+
+
+def test_photos_pickle(arrays, paths):
+    for X in (paths, arrays, [io.BytesIO(path.read_bytes()) for path in paths]):
+        copy = pickle.loads(pickle.dumps(Photos(X, first=3)))
+        np.testing.assert_array_equal(copy.pixels(4).permute(1, 2, 0), arrays[4])
+        assert copy.digest(4) == Photos(X).digest(4)
+
+
+# --- digests
+
+
+def test_digest_is_that_of_the_content(arrays, paths, tmp_path):
+    files = [path.read_bytes() for path in paths]
+    moved = tmp_path / "moved.png"
+    moved.write_bytes(files[0])
+    as_files = Photos([moved, files[0], bytearray(files[0]), Member(moved), io.BytesIO(files[0])])
+    digests = {as_files.digest(index) for index in range(len(as_files))}
+    assert digests == {Photos(paths).digest(0)}
+    tensor = torch.from_numpy(arrays[0]).permute(2, 0, 1)
+    decoded = Photos([arrays[0], tensor, Image.fromarray(arrays[0]), Image.open(paths[0])])
+    digests = {decoded.digest(index) for index in range(len(decoded))}
+    assert digests == {Photos(np.stack(arrays)).digest(0)}
+    assert all(len(digest) == 16 for digest in digests)
+
+
+def test_other_photos_have_other_digests(arrays, paths):
+    turned = Image.fromarray(arrays[0])
+    turned.getexif()[0x0112] = 3
+    zeros = np.zeros((4, 6, 3), np.uint8)
+    # A file that holds the very bytes that are hashed of an array is another photo.
+    photos = Photos([*arrays, *paths, turned, zeros, zeros.reshape(6, 4, 3), bytes(zeros)])
+    assert len({photos.digest(index) for index in range(len(photos))}) == len(photos)
+
+
+def test_digest_does_not_decode():
+    assert len(Photos([b"not a photo"]).digest(0)) == 16
+    with pytest.raises(UnreadablePhotoError, match="missing.jpg cannot be read, as there is no"):
+        Photos(["missing.jpg"]).digest(0)
+
+
+# --- what is refused
 
 
 @pytest.mark.parametrize(
@@ -109,12 +214,18 @@ def test_nothing_is_decoded_before_it_is_asked_for():
     [
         ("cat.jpg", r"X is a single path, 'cat.jpg': put it in a list"),
         (Image.new("RGB", (2, 2)), "X is a single photo: put it in a list"),
+        (b"photo", "X is a single photo: put it in a list"),
+        (bytearray(b"photo"), "X is a single photo: put it in a list"),
+        (io.BytesIO(b"photo"), "X is a single photo: put it in a list"),
+        (Member(None), "X is a single photo: put it in a list"),
         (np.zeros((2, 2, 3), np.uint8), r"X is a ndarray of shape \(2, 2, 3\) and dtype uint8"),
         (np.zeros((4, 3)), r"X is a ndarray of shape \(4, 3\) and dtype float64: X is a sequence"),
         (np.zeros((2, 8, 8, 3)), r"shape \(2, 8, 8, 3\) and dtype float64"),
         (pd.DataFrame({"a": [1.0]}), r"X is a DataFrame of shape \(1, 1\)"),
         (torch.zeros(2, 3, 8, 8), r"X is a Tensor of shape \(2, 3, 8, 8\) and dtype torch.float32"),
         ((path for path in ["a.jpg"]), "X is of type generator, which has no order or length"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"X is a Tensor of shape \(3, 8, 8\) and dtype"),
+        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"X is a Tensor of shape \(2, 8, 8, 3\)"),
         ({"a": "a.jpg"}, "X is of type dict"),
         ([[0.1, 0.2]], "Photo number 0 is of type list"),
         (
@@ -122,6 +233,10 @@ def test_nothing_is_decoded_before_it_is_asked_for():
             r"Photo number 1 is an array of shape \(2, 2\) and dtype float64",
         ),
         ([np.zeros((2, 2, 4), np.uint8)], r"Photo number 0 is an array of shape \(2, 2, 4\)"),
+        (
+            [torch.zeros(8, 8, 3, dtype=torch.uint8)],
+            r"Photo number 0 is a tensor of shape \(8, 8, 3\) and dtype torch.uint8: X is",
+        ),
     ],
 )
 def test_other_forms_are_refused_at_once(X, message):
@@ -135,41 +250,117 @@ def test_empty_x_is_refused():
             Photos(X)
 
 
-def test_tensors_in_a_dataset_are_refused():
+def test_other_tensors_in_a_dataset_are_refused():
     photos = Photos(TensorDataset(torch.zeros(2, 3, 8, 8)))
-    with pytest.raises(TypeError, match="Photo number 1 is of type Tensor"):
-        photos[1]
+    with pytest.raises(TypeError, match="Photo number 1 is a tensor of shape .* torch.float32"):
+        photos.pixels(1)
 
 
 def test_unreadable_photos_are_named(paths, tmp_path):
-    truncated, text = tmp_path / "truncated.png", tmp_path / "notes.jpg"
+    truncated, text, empty = (tmp_path / name for name in ("cut.png", "notes.jpg", "empty.jpg"))
     truncated.write_bytes(paths[0].read_bytes()[:200])
     text.write_text("not a photo")
+    empty.touch()
     for path, reason in [
         (tmp_path / "missing.jpg", "there is no such file"),
         (tmp_path, "directory"),
         (text, "it is not an image"),
         (truncated, "truncated"),
+        (empty, "it is empty"),
     ]:
         with pytest.raises(UnreadablePhotoError, match=f"{path}.* cannot be read, as .*{reason}"):
             Photos([path])[0]
+    with pytest.raises(UnreadablePhotoError, match="archive/cut.png cannot be read, as .*truncat"):
+        Photos([Member(truncated)]).pixels(0)
+    with (
+        open(truncated, "rb") as file,
+        pytest.raises(UnreadablePhotoError, match=f"{truncated} cannot be read"),
+    ):
+        Photos([file]).pixels(0)
     with (
         Image.open(truncated) as opened,
         pytest.raises(UnreadablePhotoError, match="photo number 1 cannot be read"),
     ):
         Photos([paths[0], opened])[1]
+    with pytest.raises(UnreadablePhotoError, match="photo number 101 cannot be read, as it is not"):
+        Photos([paths[0], b"not a photo"], first=100).pixels(1)
+
+
+def test_files_that_are_not_binary_or_closed(paths):
+    with tempfile.TemporaryFile("w+") as text:
+        text.write("photo")
+        with pytest.raises(UnreadablePhotoError, match="the file is open as text, not by 'rb'"):
+            Photos([text]).pixels(0)
+    closed = io.BytesIO()
+    closed.close()
+    with pytest.raises(UnreadablePhotoError, match="photo number 0 cannot be read, as .*closed"):
+        Photos([closed]).pixels(0)
+
+
+def test_photo_without_pixels():
+    with pytest.raises(UnreadablePhotoError, match="number 0 cannot be read, as it has no pixels"):
+        Photos([np.zeros((0, 4, 3), np.uint8)]).pixels(0)
+
+
+def test_too_many_pixels_are_named(paths, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UnreadablePhotoError, match=f"{paths[0]} cannot be read, as .*480 pixels"):
+        Photos(paths).pixels(0)
 
 
 def test_failing_dataset_names_the_photo():
     class Broken(PhotoDataset):
         def __getitem__(self, index):
-            raise OSError("disk on fire")
+            raise self.targets
 
-    with pytest.raises(UnreadablePhotoError, match="photo number 3 cannot be read, as disk on fir"):
-        Photos(Broken(range(5)))[3]
+    for error, reason in [(OSError("disk on fire"), "disk on fire"), (MemoryError(), "MemoryErr")]:
+        with pytest.raises(UnreadablePhotoError, match=f"number 3 cannot be read, as {reason}"):
+            Photos(Broken(range(5), targets=error))[3]
 
 
-def test_photos_of_several_sizes_need_a_preprocess_that_crops():
-    photos = Photos([np.zeros((2, 3), np.uint8), np.zeros((4, 3), np.uint8)])
-    with pytest.raises(ValueError, match="preprocess gives tensors of several shapes"):
-        load_batch(photos, [0, 1], lambda photo: torch.zeros(3, photo.height, 3), n_jobs=None)
+# --- photos from an iterable
+
+
+def test_chunks_are_numbered_on_and_taken_as_they_are_needed(arrays):
+    taken = []
+
+    def stream():
+        for index, array in enumerate([*arrays, b"not a photo"]):
+            taken.append(index)
+            yield array
+
+    chunks = chunks_of(stream(), 4)
+    assert taken == []
+    first = next(chunks)
+    assert len(first) == 4 and taken == [0, 1, 2, 3]
+    np.testing.assert_array_equal(first[3], arrays[3])
+    (second,) = chunks
+    with pytest.raises(UnreadablePhotoError, match="photo number 5 cannot be read"):
+        second.pixels(1)
+    assert list(chunks_of([], 4)) == []
+    assert [len(chunk) for chunk in chunks_of(arrays[:4], 2)] == [2, 2]
+
+
+def test_what_comes_before_a_failure_is_not_lost(arrays):
+    def failing():
+        yield from arrays[:3]
+        raise OSError("disk on fire")
+
+    for stream, error, message in [
+        (failing(), OSError, "disk on fire"),
+        ([*arrays[:3], 0.5], TypeError, "Photo number 3 is of type float"),
+    ]:
+        chunks = chunks_of(stream, 2)
+        assert [len(next(chunks)), len(next(chunks))] == [2, 1]
+        with pytest.raises(error, match=message):
+            next(chunks)
+
+
+def test_what_cannot_be_iterated_over_is_refused_at_once():
+    for X, message in [
+        ("cat.jpg", "X is a single path"),
+        (io.BytesIO(), "single photo"),
+        (3, "iterable"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            chunks_of(X, 2)
