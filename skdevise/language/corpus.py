@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import zlib
 from pathlib import Path
 
 from skdevise.language.terms import words_of
@@ -116,10 +117,10 @@ def _lines(path):
         raise ValueError(
             f"{str(path)!r} is not text in UTF-8 ({error}): convert it first."
         ) from error
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise ValueError(
-            f"{str(path)!r} cannot be decompressed ({error}): copy it anew."
-        ) from error
+    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # The system's own errors name the file.
+        raise ValueError(f"{str(path)!r} cannot be decompressed: {error}.") from error
 
 
 def _tokens(document):

@@ -113,7 +113,8 @@ def train(params, file, kept, before):
     with progress_bar(params, desc="training vectors", total=n_tokens) as bar:
 
         def tell(n_done, loss):
-            bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
+            if loss:
+                bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
             bar.update(n_done)
 
         training = Training(
