@@ -52,9 +52,16 @@ class LabelWithoutVectorError(ValueError):
 class UnreadablePhotoError(ValueError):
     """A photo that cannot be decoded; the message names it.
 
+    Attributes
+    ----------
+    features : ndarray of float32, of shape (n, n_features), or None
+        Those of the photos before it, where features were being computed.
+
     Examples
     --------
     >>> raise UnreadablePhotoError("cat.jpg: not an image.")
     Traceback (most recent call last):
     skdevise.exceptions.UnreadablePhotoError: cat.jpg: not an image.
     """
+
+    features = None

@@ -1,6 +1,8 @@
 """Image features from a deep net whose softmax layer is cut off."""
 
 import os
+import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,15 +15,23 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
 
 from skdevise._device import find_device
 from skdevise._random import draw_seed, seeded
 from skdevise._training.history import epoch_table
+from skdevise.exceptions import UnreadablePhotoError
 
 # The other modules of this folder import torch: they are imported where a net is needed.
+
+# Batches that `transform_iter` computes at once.
+_N_BATCHES = 8
+
+_NOT_PICKLED = ("_loaded", "_engines", "_cache")
 
 
 class VisualFeaturizer(
@@ -32,10 +42,12 @@ class VisualFeaturizer(
     This is the visual model of DeViSE [1]_ (section 3.2): `transform` gives the activations under
     the softmax layer, and `predict` answers from that layer, as the paper's softmax baseline does.
 
-    Photos are a sequence of paths, of PIL images of any mode, or of uint8 arrays of shape (H, W, 3)
-    or (H, W); or one uint8 array of shape (n, H, W, 3); or a map-style torch `Dataset` of photos
-    or (photo, target) pairs. The same photo gives the same features in each form: it is turned as
-    its EXIF orientation says and converted to RGB. Photos are decoded a batch at a time.
+    Photos are a sequence of paths, of open files or anything with `open("rb")`, such as members of
+    an archive, of bytes, of PIL images of any mode, or of uint8 arrays of shape (H, W, 3) or (H, W)
+    or tensors of shape (3, H, W); or one uint8 array of shape (n, H, W, 3); or a map-style torch
+    `Dataset` of photos or (photo, target) pairs. The same photo gives the same features in each
+    form: it is turned as its EXIF orientation says and converted to RGB. Photos are decoded in
+    threads while the net works, a few batches ahead.
 
     Parameters
     ----------
@@ -61,9 +73,27 @@ class VisualFeaturizer(
     batch_size : int, default=32
         How many photos are in memory at once.
     n_jobs : int, default=None
-        Number of threads that decode a batch's photos; None is one, -1 is one a core.
+        Number of threads that decode photos; None is one, -1 is one a core.
     device : str, default="auto"
         A torch device, such as "cuda:1"; "auto" is "cuda", else "mps", else "cpu".
+    engine : {"auto", "torch", "compile", "openvino"}, default="auto"
+        What runs the net. "torch" folds its batch norms; "compile" is `torch.compile`; "openvino"
+        (extra `fast`) is several times as fast on a CPU, once it has compiled the net, which takes
+        seconds and is kept in `~/.cache/skdevise` or `$SKDEVISE_HOME`. "auto" takes it where it is
+        installed, goes with the net, and photos are enough for it to pay. `engine_` tells.
+    dtype : {"float32", "bfloat16", "auto"}, default="float32"
+        What the net computes in; features are float32 in any case. "bfloat16" is about twice as
+        fast where the processor or GPU has it, and moves features a little (cosine above 0.9995);
+        it is also the precision of pre-training. "auto" takes it where there is such.
+    cache : str, Path or FeatureCache, default=None
+        A folder where the features of each photo are kept, so that it goes through the net once,
+        whatever search, fold or session asks for it. Photos are told by their content, nets by
+        architecture, weights, preprocessing, `engine` and `dtype`. `FeatureCache(folder, "2G")`
+        limits its size.
+    on_error : {"raise", "skip", "nan"}, default="raise"
+        What `transform` and `transform_iter` do with a photo that cannot be read: raise an error
+        that names it, leave its row out, or fill its row with NaN. Pre-training leaves such photos
+        out unless it is "raise". Answers (`predict`, `predict_proba`, `score`) always raise.
     augment : "flip_crop", callable or None, default=None
         How a photo is altered, afresh each time, where the net is trained; what `transform` and
         `predict` see is never altered. "flip_crop" moves it by up to 16/256 of each side, so that
@@ -145,6 +175,10 @@ class VisualFeaturizer(
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "device": [str],
+        "engine": [StrOptions({"auto", "torch", "compile", "openvino"})],
+        "dtype": [StrOptions({"float32", "bfloat16", "auto"})],
+        "cache": [str, os.PathLike, HasMethods(["read", "write", "info"]), None],
+        "on_error": [StrOptions({"raise", "skip", "nan"})],
         "augment": [StrOptions({"flip_crop"}), callable, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -170,6 +204,10 @@ class VisualFeaturizer(
         batch_size=32,
         n_jobs=None,
         device="auto",
+        engine="auto",
+        dtype="float32",
+        cache=None,
+        on_error="raise",
         augment=None,
         max_epochs=10,
         lr=0.01,
@@ -191,6 +229,10 @@ class VisualFeaturizer(
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.device = device
+        self.engine = engine
+        self.dtype = dtype
+        self.cache = cache
+        self.on_error = on_error
         self.augment = augment
         self.max_epochs = max_epochs
         self.lr = lr
@@ -234,7 +276,8 @@ class VisualFeaturizer(
         ValueError
             If X is empty, a parameter does not fit the backbone, or y is missing in pre-training.
         """
-        from skdevise.vision.backbones import is_published, load_backbone
+        from skdevise.vision.backbones import load_backbone
+        from skdevise.vision.engines.precision import find_dtype
         from skdevise.vision.photos import Photos
 
         photos = Photos(X)
@@ -244,14 +287,19 @@ class VisualFeaturizer(
                 "and crop in the callable."
             )
         if self.weights is None:
-            classes, targets = _encode_labels(photos, y)
+            y = _check_labels(photos, y)
+            rows = self._readable(photos)
+            classes, targets = _encode_labels(y[rows])
         device = find_device(self.device)
+        find_dtype(self.dtype, device)
+        if self.cache is not None:
+            self._open_cache()
         history, checkpoint = [], None
         seed = draw_seed(self.random_state)
         if self.weights is None and self.checkpoint is not None:
             from skdevise.vision.pretraining import open_checkpoint
 
-            checkpoint = open_checkpoint(self, photos, targets, seed)
+            checkpoint = open_checkpoint(self, photos, rows, targets, seed)
             seed = checkpoint.seed
         with seeded(seed, device):
             loaded = load_backbone(
@@ -259,51 +307,114 @@ class VisualFeaturizer(
             )
             if self.weights is None:
                 loaded.resize_softmax(len(classes))
-                history = self._pretrain(loaded, photos, classes, targets, seed, checkpoint)
+                history = self._pretrain(loaded, photos, rows, classes, targets, seed, checkpoint)
             elif loaded.categories is None:
                 classes = np.arange(loaded.n_classes)
             else:
                 classes = np.asarray(loaded.categories)
-        by_name = is_published(self.backbone, self.weights)
         # What makes the net again after pickling; it does not follow a later set_params.
-        self._recipe = {
-            "backbone": self.backbone,
-            "weights": self.weights if by_name else None,
-            "preprocess": self.preprocess,
-            "image_size": self.image_size,
-        }
-        self._loaded = loaded
-        self.weights_ = None if by_name else loaded.state_arrays()
+        self._recipe, self._loaded = loaded.recipe, loaded
+        self._forget_runs()
+        self.weights_ = None if loaded.weights_digest else loaded.state_arrays()
+        if self.cache is not None:
+            self._net_key()  # What is pickled finds its features without the net.
         self.history_ = epoch_table(history)
         self.classes_ = classes
         self.n_features_out_ = loaded.n_features
         return self
 
-    def transform(self, X):
+    def transform(self, X, return_skipped=False):
         """Compute the activations under the softmax layer.
 
         Parameters
         ----------
         X : photos
             See the class.
+        return_skipped : bool, default=False
+            Also tell which photos could not be read, with `on_error` "skip" or "nan".
 
         Returns
         -------
-        ndarray of shape (n_photos, `n_features_out_`), float32
+        features : ndarray of shape (n_photos, `n_features_out_`), float32
+            With `on_error="skip"` as many rows fewer as photos could not be read.
+        skipped : ndarray of int, of shape (n_skipped,)
+            Their positions in X, if `return_skipped`.
 
         Raises
         ------
+        OSError
+            If `cache` cannot be used.
         TypeError
             If X is in no accepted form.
         UnreadablePhotoError
-            If a photo cannot be decoded.
+            If a photo cannot be decoded, with `on_error="raise"`; what was computed before it is in
+            the error's `features`, and in the cache.
         ValueError
             If X is empty.
+
+        Warns
+        -----
+        UserWarning
+            If photos are skipped or NaN, and `return_skipped` does not ask for them.
         """
-        from skdevise.vision.backbones import Backbone
+        from skdevise.vision.photos import Photos
 
         check_is_fitted(self)
-        return self._run(X, Backbone.without_softmax, self.n_features_out_)
+        photos = Photos(X)
+        features, failures = self._compute(photos, range(len(photos)), self.on_error == "raise")
+        if failures and not return_skipped:
+            warnings.warn(
+                f"{len(failures)} of {len(photos)} photos cannot be read "
+                f"({next(iter(failures.values()))}) on_error={self.on_error!r} "
+                f"{'leaves their rows out' if self.on_error == 'skip' else 'gives NaN for them'}; "
+                "return_skipped=True tells which they are.",
+                stacklevel=2,
+            )
+        skipped = np.array(sorted(failures), dtype=np.intp)
+        if self.on_error == "skip":
+            features = np.delete(features, skipped, axis=0)
+        return (features, skipped) if return_skipped else features
+
+    def transform_iter(self, X):
+        """Compute features while photos come, in memory that does not grow with their number.
+
+        Parameters
+        ----------
+        X : photos, or iterable of photos
+            See the class; also a generator.
+
+        Yields
+        ------
+        rows : ndarray of int, of shape (n,)
+            Positions of the next photos, some batches of them, without those that are skipped.
+        features : ndarray of shape (n, `n_features_out_`), float32
+
+        Raises
+        ------
+        As `transform`.
+        """
+        from skdevise.vision.photos import Photos, chunks_of
+
+        check_is_fitted(self)
+        size = _N_BATCHES * self.batch_size
+        if hasattr(X, "__len__") and hasattr(X, "__getitem__"):
+            photos = Photos(X)
+            whole = range(len(photos))
+            parts = ((photos, whole[at : at + size]) for at in range(0, len(photos), size))
+        else:
+            parts = ((photos, range(len(photos))) for photos in chunks_of(X, size))
+        return self._features_of(parts)
+
+    def _features_of(self, parts):
+        n_before = 0
+        for photos, part in parts:
+            features, failures = self._compute(photos, part, self.on_error == "raise")
+            rows = np.arange(n_before, n_before + len(part))
+            n_before += len(part)
+            if self.on_error == "skip":
+                kept = [i for i, row in enumerate(part) if row not in failures]
+                rows, features = rows[kept], features[kept]
+            yield rows, features
 
     def predict(self, X):
         """Answer the most probable class by the softmax layer.
@@ -344,6 +455,8 @@ class VisualFeaturizer(
         ValueError
             If the net has no softmax layer; otherwise as `transform`.
         """
+        from skdevise.vision.photos import Photos
+
         check_is_fitted(self)
         if len(self.classes_) == 0:
             raise ValueError(
@@ -351,28 +464,93 @@ class VisualFeaturizer(
                 "straight from an nn.Linear. Train a classifier on the features that transform "
                 "gives, or pre-train the net with weights=None."
             )
-        scores = self._run(X, lambda loaded: loaded.net, len(self.classes_))
+        photos = Photos(X)
+        loaded, rows = self._load(), range(len(photos))
+        if loaded.is_linear:
+            features, _ = self._compute(photos, rows)
+            scores = features @ loaded.softmax_weight.T + loaded.softmax_bias
+        else:
+            scores, _ = self._compute(photos, rows, whole=True)
         return softmax(scores, axis=1)
 
-    def _run(self, X, choose_net, n_columns):
-        """Run a net over photos a batch at a time: (n_photos, n_columns) float32."""
-        import torch
+    def _compute(self, photos, rows, raises=True, whole=False):
+        """Compute the features of some photos, or what the whole net makes of them.
 
-        from skdevise.vision.photos import Photos, load_batch
+        See `compute_features` for what comes back.
+        """
+        from skdevise.vision.running import KeptFeatures, compute_features
 
-        photos = Photos(X)
+        kept, width = None, len(self.classes_) if whole else self.n_features_out_
+        if self.cache is not None and not whole:
+            kept = KeptFeatures(self._open_cache(), self._net_key())
+        with tqdm(total=len(rows), unit=" photos", disable=self.verbose == 0) as bar:
+            return compute_features(
+                photos,
+                rows,
+                width,
+                partial(self._prepare, whole=whole),
+                batch_size=self.batch_size,
+                n_jobs=self.n_jobs,
+                kept=kept,
+                raises=raises,
+                report=bar.update,
+            )
+
+    def _prepare(self, n_photos, whole):
+        """Make the net ready for a number of photos: its preprocessing, and what runs it."""
+        from skdevise.vision.running import Engines
+
         loaded = self._load()
-        device, layout = self._place(loaded.net)
-        net = choose_net(loaded)
-        outputs = np.empty((len(photos), n_columns), dtype=np.float32)
-        for start in range(0, len(photos), self.batch_size):
-            stop = min(start + self.batch_size, len(photos))
-            batch = load_batch(photos, range(start, stop), loaded.preprocess, self.n_jobs)
-            with torch.inference_mode():
-                outputs[start:stop] = net(batch.to(device, **layout)).cpu().numpy()
-            if self.verbose > 0:
-                print(f"[VisualFeaturizer] {stop} of {len(photos)} photos")
-        return outputs
+        if not hasattr(self, "_engines"):
+            self._engines = Engines(loaded)
+        settings = {
+            "engine": self.engine,
+            "dtype": self.dtype,
+            "device": find_device(self.device),
+            "verbose": self.verbose,
+        }
+        return loaded.preprocess, self._engines.runner(n_photos, whole, settings)
+
+    @property
+    def engine_(self):
+        """What ran the net last: "torch", "compile", "openvino", or None if nothing did."""
+        return self._engines.last_name if hasattr(self, "_engines") else None
+
+    def cache_info(self):
+        """Tell what the cache holds, and how often it had what was asked for.
+
+        Returns
+        -------
+        CacheInfo
+
+        Raises
+        ------
+        ValueError
+            If there is no `cache`.
+        """
+        if self.cache is None:
+            raise ValueError("There is no cache: give cache=folder to the constructor.")
+        return self._open_cache().info()
+
+    def _net_key(self):
+        """Tell this net, and what comes before it, from all others: bytes."""
+        from skdevise.vision.engines.precision import find_dtype
+
+        if not hasattr(self, "_digest"):
+            self._digest = self._load().digest()
+        dtype = find_dtype(self.dtype, find_device(self.device))
+        return f"{self._digest} {self.engine} {dtype}".encode()
+
+    def _open_cache(self):
+        """Open the cache, once for each folder."""
+        from skdevise.vision.cache import FeatureCache
+
+        if not isinstance(self.cache, str | os.PathLike):
+            return self.cache
+        kept = vars(self).get("_cache")
+        if kept is None or kept[0] != self.cache:
+            self._cache = kept = (self.cache, FeatureCache(self.cache))
+        return kept[1]
 
     def _place(self, net):
         """Move a net to the device; return that, and the layout that batches have there."""
@@ -384,8 +562,26 @@ class VisualFeaturizer(
         net.to(device, **layout)
         return device, layout
 
-    def _pretrain(self, loaded, photos, classes, targets, seed, checkpoint):
+    def _readable(self, photos):
+        """Rows of the photos to train on."""
+        rows = np.arange(len(photos))
+        if self.on_error == "raise":
+            return rows  # Training itself meets the first one that cannot be read.
+        errors = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(_reading_error)(photos, row) for row in rows
+        )
+        failures = [error for error in errors if error is not None]
+        if failures:
+            warnings.warn(
+                f"{len(failures)} of {len(photos)} photos cannot be read ({failures[0]}) "
+                "Pre-training leaves them out.",
+                stacklevel=4,
+            )
+        return rows[[error is None for error in errors]]
+
+    def _pretrain(self, loaded, photos, rows, classes, targets, seed, checkpoint):
         """Train a net with its softmax layer in place; its history."""
+        from skdevise.vision.engines.precision import find_dtype
         from skdevise.vision.pretraining import pretrain
 
         weight = None
@@ -395,6 +591,7 @@ class VisualFeaturizer(
             loaded.net,
             self._tensors(photos, loaded, self.augment, seed),
             self._tensors(photos, loaded, None, seed),
+            rows,
             targets,
             sample_weight=weight,
             optimizer=self.optimizer,
@@ -407,7 +604,7 @@ class VisualFeaturizer(
             n_iter_no_change=self.n_iter_no_change,
             callbacks=self.callbacks,
             checkpoint=checkpoint,
-            precision="float32",
+            precision=find_dtype(self.dtype, find_device(self.device)),
             device=self.device,
             seed=seed,
             verbose=self.verbose,
@@ -457,7 +654,14 @@ class VisualFeaturizer(
 
     def _keep_weights(self):
         """Make the weights of the net, which was trained in place, the fitted ones."""
-        self.weights_ = self._load().state_arrays()
+        loaded = self._load()
+        loaded.weights_digest = None
+        self.weights_ = loaded.state_arrays()
+        self._forget_runs()
+
+    def _forget_runs(self):
+        for name in ("_engines", "_digest"):
+            vars(self).pop(name, None)
 
     def _load(self):
         """Return the fitted net, made again if this is a copy or came out of a pickle."""
@@ -468,8 +672,9 @@ class VisualFeaturizer(
         return self._loaded
 
     def __getstate__(self):
-        # The module stays out of pickles: it is made again from its recipe and its weights.
-        return {key: value for key, value in super().__getstate__().items() if key != "_loaded"}
+        # What runs stays out of pickles: it is made again from its recipe and its weights.
+        state = super().__getstate__()
+        return {name: own for name, own in state.items() if name not in _NOT_PICKLED}
 
     @property
     def _n_features_out(self):
@@ -485,8 +690,14 @@ class VisualFeaturizer(
         return tags
 
 
-def _encode_labels(photos, y):
-    """Return the classes and each photo's index among them."""
+def _reading_error(photos, row):
+    try:
+        photos.pixels(row)
+    except UnreadablePhotoError as error:
+        return error
+
+
+def _check_labels(photos, y):
     if y is None:
         raise ValueError(
             "weights=None pre-trains the net on labelled photos: give y, or choose weights."
@@ -494,6 +705,11 @@ def _encode_labels(photos, y):
     y = column_or_1d(y)
     check_consistent_length(photos, y)
     check_classification_targets(y)
+    return y
+
+
+def _encode_labels(y):
+    """Return the classes and each photo's index among them."""
     classes, targets = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has one class, '{classes[0]}': pre-training needs two at least.")

@@ -17,7 +17,8 @@ _OPTIMIZERS = OPTIMIZERS | {"sgd": partial(torch.optim.SGD, momentum=0.9, weight
 
 # What the result of pre-training does not depend on.
 _NOT_COMPARED = {
-    "backbone", "weights", "n_jobs", "device", "callbacks", "checkpoint", "random_state", "verbose",
+    "backbone", "weights", "n_jobs", "device", "engine", "cache", "on_error", "callbacks",
+    "checkpoint", "random_state", "verbose",
 }  # fmt: skip
 
 
@@ -25,6 +26,7 @@ def pretrain(
     net,
     photos,
     plain,
+    rows,
     targets,
     *,
     sample_weight,
@@ -52,9 +54,11 @@ def pretrain(
     photos, plain : PhotoTensors
         The photos as they are trained on, and the same without augmentation. They are decoded anew
         in each epoch.
-    targets : ndarray of int64, of shape (n_photos,)
-        The index of each photo's class.
-    sample_weight : ndarray of shape (n_photos,), or None
+    rows : ndarray of int64, of shape (n,)
+        Which of the photos are trained on.
+    targets : ndarray of int64, of shape (n,)
+        The index of each one's class.
+    sample_weight : ndarray of shape (n,), or None
         How much each counts.
     optimizer, lr, lr_schedule, max_epochs, batch_size, early_stopping, validation_fraction, \
 n_iter_no_change, callbacks, verbose
@@ -78,12 +82,12 @@ n_iter_no_change, callbacks, verbose
         # GoogLeNet and Inception 3 would give three outputs while they train.
         net.aux_logits = False
     order_seed, hold_out_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
-    rows, look = np.arange(len(targets)), None
+    kept, look = slice(None), None
     if early_stopping:
-        rows, held_out = hold_out_samples(targets, validation_fraction, hold_out_seed)
+        kept, held_out = hold_out_samples(targets, validation_fraction, hold_out_seed)
         look = EarlyStopping(
             plain,
-            torch.from_numpy(held_out),
+            torch.from_numpy(rows[held_out]),
             torch.from_numpy(targets[held_out]),
             _most_probable,
             n_iter_no_change,
@@ -104,9 +108,10 @@ n_iter_no_change, callbacks, verbose
     weight = None
     if sample_weight is not None:
         # One on average, so that the learning rate means what it does without.
-        kept = sample_weight[rows]
-        weight = torch.from_numpy(kept / kept.mean()).float()
-    data = TrainingSet(photos, torch.from_numpy(rows), torch.from_numpy(targets[rows]), weight)
+        weight = sample_weight[kept] / sample_weight[kept].mean()
+        weight = torch.from_numpy(weight).float()
+    own = torch.from_numpy(rows[kept]), torch.from_numpy(targets[kept])
+    data = TrainingSet(photos, *own, weight)
     train_epochs(
         trainer,
         data,
@@ -123,14 +128,14 @@ n_iter_no_change, callbacks, verbose
     return trainer.history
 
 
-def open_checkpoint(featurizer, photos, targets, seed):
+def open_checkpoint(featurizer, photos, rows, targets, seed):
     """Find the state of a fit that was interrupted, by its parameters, photos and labels.
 
     Parameters
     ----------
     featurizer : VisualFeaturizer
     photos : Photos
-    targets : ndarray of int64, of shape (n_photos,)
+    rows, targets : ndarray of int64, of shape (n,)
     seed : int
 
     Returns
@@ -153,7 +158,7 @@ def open_checkpoint(featurizer, photos, targets, seed):
         start = {key: own.numpy(force=True) for key, own in backbone.state_dict().items()}
         backbone = repr(backbone)
     params["backbone"] = backbone
-    digests = (photos.digest(row) for row in range(len(photos)))
+    digests = (photos.digest(row) for row in rows.tolist())
     key = fingerprint(params, [targets, start], digests)
     return Checkpoint(featurizer.checkpoint, key, seed)
 

@@ -106,9 +106,8 @@ def test_augmented_pretraining_learns_shapes_on_any_number_of_threads():
         for n_jobs in (1, 2)
     )
     assert first.score(shapes.images, colours) > 0.6  # one in six by chance
-    np.testing.assert_array_equal(
-        second.transform(shapes.images[:9]), first.transform(shapes.images[:9])
-    )
+    for key, own in first.weights_.items():
+        np.testing.assert_array_equal(second.weights_[key], own)
 
 
 def test_diverged_pretraining_is_an_error(two_colours):
