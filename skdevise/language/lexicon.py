@@ -111,12 +111,7 @@ def coverage(tokens_of, count_of, in_lexicon):
     Cat        7        True
     okapi      0       False
     """
-    rows = {
-        term: (
-            sum(count_of.get(token, 0) for token in tokens),
-            any(token in in_lexicon for token in tokens),
-        )
-        for term, tokens in tokens_of.items()
-    }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["count", "in_lexicon"])
+    counts = [sum(count_of.get(token, 0) for token in own) for own in tokens_of.values()]
+    known = [any(token in in_lexicon for token in own) for own in tokens_of.values()]
+    table = pd.DataFrame({"count": counts, "in_lexicon": known}, index=list(tokens_of))
     return table.astype({"count": int, "in_lexicon": bool})

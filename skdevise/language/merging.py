@@ -79,7 +79,8 @@ class NamedTerms:
             words = words_of(term)
             own = self.tokens_of.setdefault(term, set())
             # Tokens that come split already may have kept what the words leave out ("in-line").
-            spellings = (words, split(term), normalise_term(term).split())
+            parts = words if split is words_of else split(term)
+            spellings = (words, parts, normalise_term(term).split())
             for spelling in {tuple(spelling) for spelling in spellings if spelling}:
                 token = spelling[0]
                 if len(spelling) > 1:

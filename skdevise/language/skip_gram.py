@@ -62,8 +62,9 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Accept text that can be read only once, such as a generator.
     checkpoint : str or Path, default=None
         A folder in which the state of training is kept after each epoch and every ten minutes: a
-        fit of the same text with the same parameters, `workers` aside, goes on from there. With
-        one worker the vectors are those of a fit that was never interrupted.
+        fit of the same text with the same parameters, `workers` aside, goes on from there, and
+        is not repeated once it has ended. With one worker the vectors are those of a fit that was
+        never interrupted.
     workers : int, default=None
         Training threads; None means all cores, or one if `random_state` is set.
     random_state : int, RandomState instance or None, default=None

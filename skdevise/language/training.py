@@ -4,7 +4,7 @@ import copy
 import math
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
 
@@ -97,7 +97,7 @@ class Training:
                 running = [
                     pool.submit(self._work, batches, until, stopped) for _ in range(self.workers)
                 ]
-                for future in running:
+                for future in as_completed(running):
                     future.result()
             finally:
                 # An interrupt, or an error in one thread, ends the others after their batch.

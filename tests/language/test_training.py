@@ -170,3 +170,58 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(
     assert_array_equal(vectors_of(again), vectors_of(expected))
     assert_array_equal(again.loss_curve_, expected.loss_curve_)
     assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
+
+
+def test_an_interrupted_fit_with_several_threads_trains_what_is_left(tmp_path, monkeypatch, shapes):
+    params = {"epochs": 2, "workers": 2, "random_state": None, "sample": 0}
+    monkeypatch.setattr(training, "_SAVE_EVERY", -1)
+    with monkeypatch.context() as patched:
+        interrupt_after(1, patched)
+        with pytest.raises(Interrupted):
+            small(checkpoint=tmp_path, **params).fit(shapes.corpus)
+    trained = []
+    train_job = Word2Vec._do_train_job
+
+    def count(self, documents, *args):
+        trained.append(sum(map(len, documents)))
+        return train_job(self, documents, *args)
+
+    monkeypatch.setattr(Word2Vec, "_do_train_job", count)
+    embedder = small(checkpoint=tmp_path, **params).fit(shapes.corpus)
+    total = 2 * embedder.counts_.sum()
+    assert 0 < sum(trained) < total
+    # Each thread was at one batch of 10,000 tokens when the state was written.
+    assert total - sum(trained) <= 2 * 10_000
+    assert len(embedder.loss_curve_) == 2
+    # What has ended is not trained again.
+    trained.clear()
+    again = small(checkpoint=tmp_path, **params).fit(shapes.corpus)
+    assert trained == []
+    assert_array_equal(vectors_of(again), vectors_of(embedder))
+
+
+def test_an_error_in_one_thread_ends_the_fit(monkeypatch, shapes):
+    def fail(*args):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Word2Vec, "_do_train_job", fail)
+    embedder = small(workers=2, random_state=None)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        embedder.fit(shapes.corpus)
+    assert not hasattr(embedder, "vectors_")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_further_training_that_breaks_off_leaves_the_embedder_as_it_was(error, monkeypatch):
+    embedder = small(sample=0).fit(TEXT)
+    before = pickle.dumps(embedder)
+    train_job = Word2Vec._do_train_job
+
+    def train_and_fail(self, *args):
+        train_job(self, *args)
+        raise error
+
+    with monkeypatch.context() as patched, pytest.raises(error):
+        patched.setattr(Word2Vec, "_do_train_job", train_and_fail)
+        embedder.partial_fit(["a giant squid"])
+    assert pickle.dumps(embedder) == before
