@@ -1,52 +1,101 @@
 """A net by name, with its weights, its preprocessing and its softmax layer."""
 
 import copy
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import hashlib
+from contextlib import nullcontext
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.models import SqueezeNet
 
 from skdevise._random import seeded
-from skdevise.vision.sources import make_net
+from skdevise.vision.engines.digest import net_digest
+from skdevise.vision.presets import make_preprocess, preset_digest, to_preset
+from skdevise.vision.sources import GivenNet, find_source
+from skdevise.vision.structure import examine, structure_of, without_draws
+from skdevise.vision.weights import is_path, load_file, load_state
 
 
-@dataclass
 class Backbone:
-    """A net in evaluation mode, and what belongs to it.
+    """A net, and what belongs to it.
+
+    What it is made of is known from the start. A net with published weights is made when it is
+    first asked for.
 
     Attributes
     ----------
     net : Module
         From preprocessed photos (n, C, H, W) to the softmax layer's scores, or to features if
-        the net has no softmax layer.
+        the net has no softmax layer. In evaluation mode.
     preprocess : callable
         Makes a (C, H, W) tensor of a PIL image.
     softmax_name : str or None
         Where the softmax layer is in `net`; None if there is none.
     n_features : int
         Number of activations under the softmax layer.
+    n_classes : int
+        Number of outputs of the softmax layer; 0 if there is none.
+    is_linear : bool
+        Whether the scores are features @ softmax_weight.T + softmax_bias.
     categories : sequence of str or None
         What the softmax layer answers, where this is known.
+    recipe : dict
+        Parameters of `load_fitted`, in plain values but for a callable. The weights have their
+        full name, and None if they are not published.
+    weights_digest : str or None
+        What published weights are told by; None for others. Whoever trains the net sets it to None.
     """
 
-    net: nn.Module
-    preprocess: Callable
-    softmax_name: str | None
-    n_features: int
-    categories: Sequence | None = None
+    def __init__(self, source, structure, recipe, net=None, weights_digest=None):
+        self._source = source
+        self.softmax_name, self.n_features, self.n_classes, self.is_linear = structure
+        self.recipe = recipe
+        self.preprocess = make_preprocess(recipe["preprocess"])
+        self.categories = None if net is not None else source.categories(self.n_classes)
+        self.weights_digest = weights_digest
+        if net is not None:
+            self.net = net.eval()
+
+    @cached_property
+    def net(self):
+        """The net with its published weights."""
+        return self._source.load().eval()
 
     @property
-    def n_classes(self):
-        """Number of outputs of the softmax layer; 0 if there is none."""
-        if self.softmax_name is None:
-            return 0
-        return self.net.get_submodule(self.softmax_name).weight.shape[0]
+    def softmax_weight(self):
+        """The softmax layer's weight, an array (n_classes, n_features), if `is_linear`."""
+        weight = self.net.get_submodule(self.softmax_name).weight
+        return weight.float().numpy(force=True).reshape(self.n_classes, self.n_features)
+
+    @property
+    def softmax_bias(self):
+        """The softmax layer's bias, an array (n_classes,), if `is_linear`."""
+        bias = self.net.get_submodule(self.softmax_name).bias
+        if bias is None:
+            return np.zeros(self.n_classes, dtype=np.float32)
+        return bias.float().numpy(force=True)
+
+    def digest(self):
+        """Hash all that makes features of a photo: preprocessing, the net and its weights.
+
+        Published weights are not read for it.
+
+        Returns
+        -------
+        str
+            In hexadecimal; the same in each process.
+
+        Raises
+        ------
+        ValueError
+            If a callable `preprocess` holds what cannot be pickled.
+        """
+        net = net_digest(self.net) if self.weights_digest is None else self.weights_digest
+        both = f"{net} {preset_digest(self.recipe['preprocess'])}"
+        return hashlib.sha256(both.encode()).hexdigest()
 
     def state_arrays(self):
         """Return the state dict as arrays, which later training leaves as they are."""
@@ -69,23 +118,35 @@ class Backbone:
             return
         if self.softmax_name is None:
             self.net = nn.Sequential(self.net, nn.Linear(self.n_features, n_classes))
-            self.softmax_name = "1"
-        elif isinstance(self.net, SqueezeNet):
-            new = nn.Conv2d(self.n_features, n_classes, 1)
-            _replace(self.net, self.softmax_name, new)
+            self.softmax_name, self.is_linear = "1", True
+        elif isinstance(self.net.get_submodule(self.softmax_name), nn.Conv2d):
+            _replace(self.net, self.softmax_name, nn.Conv2d(self.n_features, n_classes, 1))
         else:
             _replace(self.net, self.softmax_name, nn.Linear(self.n_features, n_classes))
-        self.categories = None
+            self.is_linear = True
+        self.n_classes = n_classes
+        self.categories = self.weights_digest = None
 
 
 def load_backbone(
     backbone, weights, preprocess="auto", image_size=None, verbose=0, reads_weights=True
 ):
-    """Make a net, with the weights and the preprocessing that go with it.
+    """Find a net, with the weights and the preprocessing that go with it.
 
-    Parameters are those of `VisualFeaturizer`; with `weights=None` the weights are random, drawn
-    from torch's global generator. Without `reads_weights` they are random too, in the net that
-    published `weights` are for.
+    Published weights are downloaded, and put into the net only when that is asked for. Everything
+    else that can be wrong is found here.
+
+    Parameters
+    ----------
+    backbone, image_size, verbose
+        Parameters of `VisualFeaturizer`.
+    weights : str, Path, WeightsEnum or None
+        See `VisualFeaturizer`; also a member of torchvision's weights. With None the weights are
+        random, drawn from torch's global generator.
+    preprocess : "auto", callable or dict
+        See `VisualFeaturizer`; also as in the recipe of a `Backbone`.
+    reads_weights : bool, default=True
+        Without, the net is as published `weights` want it, and has zeros for weights.
 
     Returns
     -------
@@ -103,19 +164,32 @@ def load_backbone(
         If there is no such net, or there are no such weights for it, or the net does not make a
         vector of each photo.
     """
-    path = weights if _is_path(weights) else None
-    net, own_preprocess, categories = make_net(
-        backbone,
-        None if path else weights,
-        image_size,
-        progress=verbose > 0,
-        reads_weights=reads_weights,
-    )
-    made = _examine(net, own_preprocess if preprocess == "auto" else preprocess, _name(backbone))
-    made.categories = categories
+    path = weights if is_path(weights) else None
+    source = find_source(backbone, None if path else weights, image_size)
+    preset = source.preset if preprocess == "auto" else to_preset(preprocess)
+    recipe = {
+        "backbone": backbone,
+        "weights": source.weights,
+        "preprocess": preset,
+        "image_size": image_size,
+    }
+    photo = _made_up_photo(make_preprocess(preset))
+    if isinstance(source, GivenNet):
+        net = source.build()
+        found = Backbone(source, examine(net, photo[None], source.title), recipe, net)
+    else:
+        structure = structure_of(source, tuple(photo.shape))
+        if source.weights is not None and reads_weights:
+            file = source.fetch(progress=verbose > 0)
+            digest = f"{backbone} {source.weights} {file}"
+            return Backbone(source, structure, recipe, weights_digest=digest)
+        is_filled = path is not None or source.weights is not None
+        with without_draws() if is_filled else nullcontext():
+            net = source.build()
+        found = Backbone(source, structure, recipe, net)
     if path:
-        _load_file(made, path, _name(backbone))
-    return made
+        load_file(found, path, source.title)
+    return found
 
 
 def load_fitted(recipe, arrays, n_classes):
@@ -124,7 +198,7 @@ def load_fitted(recipe, arrays, n_classes):
     Parameters
     ----------
     recipe : dict
-        The parameters of `load_backbone`.
+        That of a `Backbone`.
     arrays : dict of str to ndarray, or None
         State dict of the net; None for the published weights that the recipe names.
     n_classes : int
@@ -138,18 +212,17 @@ def load_fitted(recipe, arrays, n_classes):
         backbone = load_backbone(**recipe, reads_weights=arrays is None)
         backbone.resize_softmax(n_classes)
     if arrays is not None:
-        state = {key: torch.tensor(array) for key, array in arrays.items()}
-        backbone.net.load_state_dict(state)
+        load_state(backbone.net, {key: torch.tensor(array) for key, array in arrays.items()})
     return backbone
 
 
 def is_published(backbone, weights):
     """Whether the weights can be had again by name."""
-    return isinstance(backbone, str) and weights is not None and not _is_path(weights)
+    return isinstance(backbone, str) and weights is not None and not is_path(weights)
 
 
-def _examine(net, preprocess, name):
-    """Run one made-up photo through the net, to see what comes out and from which layer."""
+def _made_up_photo(preprocess):
+    """Preprocess one photo, to see of which shape they come out."""
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     photo = preprocess(Image.fromarray(pixels))
     if not isinstance(photo, torch.Tensor) or photo.ndim != 3:
@@ -157,101 +230,10 @@ def _examine(net, preprocess, name):
             f"preprocess gives a {type(photo).__name__}: it takes a PIL image and returns a tensor "
             "of shape (channels, height, width)."
         )
-    last_linear = {}
-
-    def remember(layer_name):
-        def hook(layer, inputs, output):
-            # A copy: an activation that follows may work in place.
-            last_linear.update(name=layer_name, output=output.clone(), inputs=layer.in_features)
-
-        return hook
-
-    net.eval()
-    hooks = [
-        layer.register_forward_hook(remember(layer_name))
-        for layer_name, layer in net.named_modules()
-        if isinstance(layer, nn.Linear)
-    ]
-    try:
-        # Not inference_mode: the parameters that a lazy layer makes here must be trainable.
-        with torch.no_grad():
-            output = net(photo[None])
-    except Exception as error:  # nets refuse a size in many ways
-        raise ValueError(
-            f"{name} does not take photos of shape {tuple(photo.shape)} ({_first_line(error)}): "
-            "change image_size or preprocess."
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not isinstance(output, torch.Tensor) or output.ndim != 2:
-        what = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise ValueError(
-            f"{name} makes {what} of one photo, not (1, n_features): end it with pooling and "
-            "flattening."
-        )
-    if isinstance(net, SqueezeNet):
-        # The one family of torchvision whose softmax layer is a convolution, pooled afterwards.
-        return Backbone(net, preprocess, "classifier.1", net.classifier[1].in_channels)
-    if last_linear and torch.equal(last_linear["output"], output):
-        return Backbone(net, preprocess, last_linear["name"], last_linear["inputs"])
-    return Backbone(net, preprocess, None, output.shape[1])
+    return photo
 
 
 def _replace(net, name, layer):
     parent, _, child = name.rpartition(".")
     setattr(net.get_submodule(parent), child, layer)
     return net
-
-
-def _is_path(weights):
-    return isinstance(weights, os.PathLike) or (
-        isinstance(weights, str) and weights.endswith((".pth", ".pt"))
-    )
-
-
-def _load_file(backbone, path, name):
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"weights={str(path)!r}: there is no such file.") from error
-    except Exception as error:  # whatever zip, pickle and torch say of a foreign file
-        raise ValueError(
-            f"weights={str(path)!r} is not a state dict that can be loaded safely "
-            f"({_first_line(error)}): save it by torch.save(net.state_dict(), path)."
-        ) from error
-    if backbone.softmax_name is not None and isinstance(state, dict):
-        rows = state.get(f"{backbone.softmax_name}.weight")
-        if rows is not None:  # a net that was fine-tuned has classes of its own
-            backbone.resize_softmax(len(rows))
-    try:
-        backbone.net.load_state_dict(state)
-    except (AttributeError, RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"weights={str(path)!r} does not fit {name}, whose state dict has other names or "
-            f"shapes ({_first_mismatch(backbone.net, state)}): give the backbone that it was "
-            "saved from."
-        ) from error
-
-
-def _first_mismatch(net, state):
-    if not isinstance(state, dict):
-        return f"the file has a {type(state).__name__}"
-    wanted = net.state_dict()
-    for key in wanted:
-        if key not in state:
-            return f"{key!r} is missing"
-        shape = getattr(state[key], "shape", None)
-        if wanted[key].shape != shape:
-            return f"{key!r} is of shape {shape and tuple(shape)}, not {tuple(wanted[key].shape)}"
-    return f"{next(key for key in state if key not in wanted)!r} is unknown"
-
-
-def _first_line(error):
-    return str(error).partition("\n")[0].rstrip(".")
-
-
-def _name(backbone):
-    if isinstance(backbone, str):
-        return f"backbone={backbone!r}"
-    return f"the backbone {getattr(backbone, '__name__', type(backbone).__name__)}"

