@@ -9,10 +9,22 @@ SECTIONS = (
         ("SkipGramEmbedder", "PretrainedEmbedder", "RandomEmbedder"),
     ),
     (
+        "Text encoders",
+        "skdevise.language",
+        "Texts to unit vectors by another model.",
+        ("EncoderEmbedder",),
+    ),
+    (
         "Vision",
         "skdevise",
         "Photos to features. See :doc:`/guide/vision`.",
         ("VisualFeaturizer",),
+    ),
+    (
+        "Kept features",
+        "skdevise.vision",
+        "What a photo's features are kept in.",
+        ("FeatureCache",),
     ),
     (
         "Labels",
@@ -54,16 +66,25 @@ SECTIONS = (
     (
         "Evaluation",
         "skdevise.evaluation",
-        "Best answers of any classifier, and their display.",
-        ("predict_top_k", "TopKDisplay"),
+        "Best answers of any classifier, and displays.",
+        ("predict_top_k", "TopKDisplay", "LabelMapDisplay"),
     ),
     (
         "Data sets",
         "skdevise.datasets",
-        "Bundled tables, synthetic photos, and folders of photos. See :doc:`/guide/datasets`.",
+        "Bundled tables, synthetic photos, photos of one's own, and published sets. See "
+        ":doc:`/guide/datasets`.",
         (
+            "fetch_caltech101",
+            "fetch_cifar10",
+            "fetch_cifar100",
+            "fetch_flowers102",
+            "fetch_food101",
+            "fetch_pets",
+            "fetch_tiny_imagenet",
             "load_caltech101_features",
             "load_image_folder",
+            "load_image_table",
             "load_imagenet_features",
             "load_imagenet_labels",
             "load_term_vectors",

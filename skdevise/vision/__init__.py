@@ -1,5 +1,6 @@
-"""The visual side: photos to features."""
+"""Photos to features."""
 
+from skdevise.vision.cache import CacheInfo, FeatureCache
 from skdevise.vision.featurizer import VisualFeaturizer
 
-__all__ = ["VisualFeaturizer"]
+__all__ = ["CacheInfo", "FeatureCache", "VisualFeaturizer"]
