@@ -62,7 +62,8 @@ class Backbone:
     @cached_property
     def net(self):
         """The net with its published weights."""
-        return self._source.load().eval()
+        with torch.inference_mode(False):  # else it could not be trained further
+            return self._source.load().eval()
 
     @property
     def softmax_weight(self):
@@ -128,6 +129,7 @@ class Backbone:
         self.categories = self.weights_digest = None
 
 
+@torch.inference_mode(False)
 def load_backbone(
     backbone, weights, preprocess="auto", image_size=None, verbose=0, reads_weights=True
 ):

@@ -57,7 +57,7 @@ def examine(net, photos, title):
     hooks = [
         layer.register_forward_hook(remember(name))
         for name, layer in net.named_modules()
-        if isinstance(layer, (nn.Linear, nn.Conv2d))
+        if name and isinstance(layer, nn.Linear | nn.Conv2d)
     ]
     try:
         # Not inference_mode: the parameters that a lazy layer makes here must be trainable.

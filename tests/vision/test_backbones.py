@@ -114,6 +114,13 @@ def test_published_weights_wait_until_the_net_is_asked_for(checkpoints, monkeypa
     monkeypatch.undo()
 
 
+def test_a_net_that_is_first_needed_in_inference_can_be_trained(checkpoints):
+    publish("resnet18", checkpoints)
+    with torch.inference_mode():
+        nets = [load_backbone("resnet18", "DEFAULT").net, load_backbone(tiny_net, None).net]
+    assert not any(tensor.is_inference() for net in nets for tensor in net.parameters())
+
+
 def test_a_file_that_is_not_the_published_one(checkpoints):
     _, file = publish("resnet18", checkpoints)
     file.write_bytes(b"half a download")

@@ -104,9 +104,9 @@ def test_scores_are_the_softmax_layer_of_the_features(name):
     generator = torch.Generator().manual_seed(0)
     for parameter in net.parameters():
         nn.init.uniform_(parameter, -0.05, 0.06, generator=generator)
-    structure = structure_of(source, (3, size, size))
-    backbone = Backbone(source, structure, {"preprocess": source.preset}, net)
     photos = torch.rand(2, 3, size, size, generator=generator)
+    structure = examine(net, photos[:1], source.title)
+    backbone = Backbone(source, structure, {"preprocess": source.preset}, net)
     with torch.inference_mode():
         features, scores = backbone.without_softmax()(photos), backbone.net(photos)
     assert features.shape == (2, backbone.n_features)
@@ -141,6 +141,13 @@ class Reversed(nn.Linear):
         return super().forward(x).flip(1)
 
 
+class Whole(nn.Linear):
+    """A net that is nothing but a layer."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(1))
+
+
 def tokens():
     return nn.Sequential(nn.Flatten(2), nn.Linear(16, 2), nn.Flatten())
 
@@ -156,6 +163,7 @@ def tokens():
         (nn.Sequential(nn.Flatten(), nn.Linear(48, 4), nn.ReLU(inplace=True)), (None, 4, 0, False)),
         (nn.Sequential(nn.Conv2d(3, 2, 4), nn.Flatten()), (None, 2, 0, False)),
         (tokens(), (None, 6, 0, False)),
+        (Whole(48, 4), (None, 4, 0, False)),
         (nn.Sequential(nn.Flatten(), nn.LazyLinear(4)), ("1", 48, 4, True)),
     ],
 )
