@@ -105,15 +105,16 @@ def load_file(backbone, path, title):
     state = _unwrap(_read(path), backbone.net)
     if isinstance(state, dict) and backbone.softmax_name is not None:
         rows = state.get(f"{backbone.softmax_name}.weight")
-        if rows is not None:  # a net that was fine-tuned has classes of its own
+        if isinstance(rows, torch.Tensor) and rows.ndim > 0:
+            # A net that was fine-tuned has classes of its own.
             backbone.resize_softmax(len(rows))
     try:
         load_state(backbone.net, state)
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"weights={str(path)!r} does not fit {title}, whose state dict has other names or "
-            f"shapes ({_first_mismatch(backbone.net, state)}): give the backbone that it was "
-            "saved from."
+            f"shapes ({_first_mismatch(backbone.net, state) or first_line(error)}): give the "
+            "backbone that it was saved from."
         ) from error
 
 
@@ -181,4 +182,5 @@ def _first_mismatch(net, state):
         shape = getattr(state[key], "shape", None)
         if wanted[key].shape != shape:
             return f"{key!r} is of shape {shape and tuple(shape)}, not {tuple(wanted[key].shape)}"
-    return f"{next(key for key in state if key not in wanted)!r} is unknown"
+    unknown = [key for key in state if key not in wanted]
+    return f"{unknown[0]!r} is unknown" if unknown else None

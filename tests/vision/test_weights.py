@@ -101,6 +101,7 @@ def test_files_that_do_not_fit(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
     torch.save({**tiny_net().state_dict(), "more": torch.ones(1)}, tmp_path / "more.pth")
+    torch.save({**tiny_net().state_dict(), "6.weight": 3}, tmp_path / "number.pth")
     torch.save(tiny_net(), tmp_path / "whole.pth")
     (tmp_path / "text.pt").write_text("no weights")
     (tmp_path / "empty.safetensors").touch()
@@ -109,6 +110,7 @@ def test_files_that_do_not_fit(tmp_path):
         ("list.pth", "does not fit the backbone tiny_net.*the file has a list"),
         ("epoch.pth", "does not fit the backbone tiny_net.*'0.weight' is missing"),
         ("more.pth", "does not fit the backbone tiny_net.*'more' is unknown"),
+        ("number.pth", "does not fit the backbone tiny_net.*'6.weight' is of shape None"),
         ("whole.pth", "is not a state dict that can be loaded safely"),
         ("text.pt", "is not a state dict that can be loaded safely"),
         ("empty.safetensors", "is not a state dict that can be loaded safely"),
