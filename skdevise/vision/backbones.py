@@ -218,11 +218,6 @@ def load_fitted(recipe, arrays, n_classes):
     return backbone
 
 
-def is_published(backbone, weights):
-    """Whether the weights can be had again by name."""
-    return isinstance(backbone, str) and weights is not None and not is_path(weights)
-
-
 def _made_up_photo(preprocess):
     """Preprocess one photo, to see of which shape they come out."""
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)

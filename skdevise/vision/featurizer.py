@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from enum import Enum
 from functools import partial
 from numbers import Integral, Real
 
@@ -59,9 +60,9 @@ class VisualFeaturizer(
         from it; otherwise the net has none, and its outputs are the features.
     weights : str, Path or None, default="DEFAULT"
         "DEFAULT" are the best published weights of a named net, and the weights that a callable's
-        or a given module has. Also the name of other weights in torchvision, such as
-        "IMAGENET1K_V1", or the path of a state dict (.pth, .pt). None pre-trains the net with a
-        softmax layer on (X, y) in `fit`; a given module starts from the weights that it has.
+        or a given module has. Also other weights in torchvision, as "IMAGENET1K_V1" or the member of
+        their enum, or the path of a state dict (.pth, .pt, .safetensors). None pre-trains the net
+        with a softmax layer on (X, y) in `fit`; a given module starts from the weights it has.
     preprocess : "auto" or callable, default="auto"
         "auto" is what goes with the weights or the named net. Where that is not known: resize
         the short side to 256 / 224 of `image_size`, crop the centre, normalize by ImageNet's mean
@@ -169,7 +170,7 @@ class VisualFeaturizer(
 
     _parameter_constraints = {
         "backbone": [str, callable],
-        "weights": [str, os.PathLike, None],
+        "weights": [str, os.PathLike, Enum, None],
         "preprocess": [StrOptions({"auto"}), callable],
         "image_size": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
