@@ -60,7 +60,7 @@ class VisualFeaturizer(
         from it; otherwise the net has none, and its outputs are the features.
     weights : str, Path or None, default="DEFAULT"
         "DEFAULT" are the best published weights of a named net, and the weights that a callable's
-        or a given module has. Also other weights in torchvision, as "IMAGENET1K_V1" or the member of
+        or a given module has. Also other weights in torchvision, by name or the member of
         their enum, or the path of a state dict (.pth, .pt, .safetensors). None pre-trains the net
         with a softmax layer on (X, y) in `fit`; a given module starts from the weights it has.
     preprocess : "auto" or callable, default="auto"

@@ -163,7 +163,9 @@ def test_progress_is_printed(arrays, capsys):
 def test_weights_are_named_by_their_enum(arrays, monkeypatch):
     from torchvision.models import ResNet18_Weights
 
-    monkeypatch.setattr("skdevise.vision.torchvision_nets.fetch_published", lambda *args, **kwargs: "file")
+    monkeypatch.setattr(
+        "skdevise.vision.torchvision_nets.fetch_published", lambda *args, **kwargs: "file"
+    )
     named = [ResNet18_Weights.IMAGENET1K_V1, "ResNet18_Weights.IMAGENET1K_V1", "IMAGENET1K_V1"]
     recipes = [VisualFeaturizer("resnet18", weights).fit(arrays)._recipe for weights in named]
     assert recipes[0] == recipes[1] == recipes[2]
