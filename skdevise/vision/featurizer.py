@@ -15,17 +15,13 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from skdevise._device import find_device
 from skdevise._random import draw_seed, seeded
 from skdevise._training.history import epoch_table
-from skdevise.exceptions import UnreadablePhotoError
 
 # The other modules of this folder import torch: they are imported where a net is needed.
 
@@ -288,9 +284,9 @@ class VisualFeaturizer(
                 "and crop in the callable."
             )
         if self.weights is None:
-            y = _check_labels(photos, y)
-            rows = self._readable(photos)
-            classes, targets = _encode_labels(y[rows])
+            from skdevise.vision.pretraining import LabelledPhotos, open_checkpoint, pretrain
+
+            labelled = LabelledPhotos(photos, y, self.on_error, self.n_jobs)
         device = find_device(self.device)
         find_dtype(self.dtype, device)
         if self.cache is not None:
@@ -298,17 +294,15 @@ class VisualFeaturizer(
         history, checkpoint = [], None
         seed = draw_seed(self.random_state)
         if self.weights is None and self.checkpoint is not None:
-            from skdevise.vision.pretraining import open_checkpoint
-
-            checkpoint = open_checkpoint(self, photos, rows, targets, seed)
+            checkpoint = open_checkpoint(self, labelled, seed)
             seed = checkpoint.seed
         with seeded(seed, device):
             loaded = load_backbone(
                 self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
             )
             if self.weights is None:
-                loaded.resize_softmax(len(classes))
-                history = self._pretrain(loaded, photos, rows, classes, targets, seed, checkpoint)
+                classes = labelled.classes
+                history = pretrain(self, loaded, labelled, seed, checkpoint)
             elif loaded.categories is None:
                 classes = np.arange(loaded.n_classes)
             else:
@@ -563,54 +557,6 @@ class VisualFeaturizer(
         net.to(device, **layout)
         return device, layout
 
-    def _readable(self, photos):
-        """Rows of the photos to train on."""
-        rows = np.arange(len(photos))
-        if self.on_error == "raise":
-            return rows  # Training itself meets the first one that cannot be read.
-        errors = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(_reading_error)(photos, row) for row in rows
-        )
-        failures = [error for error in errors if error is not None]
-        if failures:
-            warnings.warn(
-                f"{len(failures)} of {len(photos)} photos cannot be read ({failures[0]}) "
-                "Pre-training leaves them out.",
-                stacklevel=4,
-            )
-        return rows[[error is None for error in errors]]
-
-    def _pretrain(self, loaded, photos, rows, classes, targets, seed, checkpoint):
-        """Train a net with its softmax layer in place; its history."""
-        from skdevise.vision.engines.precision import find_dtype
-        from skdevise.vision.pretraining import pretrain
-
-        weight = None
-        if self.class_weight is not None:
-            weight = compute_sample_weight(self.class_weight, classes[targets])
-        return pretrain(
-            loaded.net,
-            self._tensors(photos, loaded, self.augment, seed),
-            self._tensors(photos, loaded, None, seed),
-            rows,
-            targets,
-            sample_weight=weight,
-            optimizer=self.optimizer,
-            lr=self.lr,
-            lr_schedule=self.lr_schedule,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            early_stopping=self.early_stopping,
-            validation_fraction=self.validation_fraction,
-            n_iter_no_change=self.n_iter_no_change,
-            callbacks=self.callbacks,
-            checkpoint=checkpoint,
-            precision=find_dtype(self.dtype, find_device(self.device)),
-            device=self.device,
-            seed=seed,
-            verbose=self.verbose,
-        )
-
     def _tensors(self, photos, loaded, augment, seed):
         from skdevise.vision.augmentation import AUGMENTATIONS, PhotoTensors
 
@@ -689,29 +635,3 @@ class VisualFeaturizer(
         tags.transformer_tags.preserves_dtype = []
         tags.no_validation = True
         return tags
-
-
-def _reading_error(photos, row):
-    try:
-        photos.pixels(row)
-    except UnreadablePhotoError as error:
-        return error
-
-
-def _check_labels(photos, y):
-    if y is None:
-        raise ValueError(
-            "weights=None pre-trains the net on labelled photos: give y, or choose weights."
-        )
-    y = column_or_1d(y)
-    check_consistent_length(photos, y)
-    check_classification_targets(y)
-    return y
-
-
-def _encode_labels(y):
-    """Return the classes and each photo's index among them."""
-    classes, targets = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y has one class, '{classes[0]}': pre-training needs two at least.")
-    return classes, targets

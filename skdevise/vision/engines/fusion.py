@@ -1,5 +1,6 @@
 """Batch norms folded into the convolutions before them."""
 
+import copy
 from collections import Counter, defaultdict
 
 import torch
@@ -9,7 +10,35 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from skdevise.vision.engines.agreement import agrees, answers, probes
+
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def folded_copy(net, shape):
+    """Copy a net to the CPU, with batch norms folded if it then answers as before.
+
+    Parameters
+    ----------
+    net : Module
+        In evaluation mode.
+    shape : tuple of int
+        (C, H, W) of a photo.
+
+    Returns
+    -------
+    Module
+    """
+    folded = copy.deepcopy(net).cpu()
+    photo = probes(shape)
+    expected = answers(folded, photo)
+    try:
+        if fold_batch_norms(folded, photo) == 0:
+            return folded
+        agree = agrees(answers(folded, photo), expected, "float32")
+    except Exception:  # a net may look into its own parts: then they are left as they are
+        agree = False
+    return folded if agree else copy.deepcopy(net).cpu()
 
 
 def fold_batch_norms(net, photos):

@@ -6,7 +6,8 @@ from contextlib import nullcontext
 import torch
 
 from skdevise.vision.engines.agreement import agrees, answers, probes
-from skdevise.vision.engines.fusion import fold_batch_norms
+from skdevise.vision.engines.fusion import folded_copy
+from skdevise.vision.engines.rounding import round_kernels
 
 
 class TorchEngine:
@@ -39,10 +40,12 @@ class TorchEngine:
         self._dtype = dtype
         self._net = net if _is_on(net, device) else copy.deepcopy(net).to(device)
         if folds:
-            self._net = _folded(net, shape).to(device, memory_format=torch.channels_last)
+            self._net = folded_copy(net, shape)
             if dtype == "bfloat16":
                 # Autocast alone would convert the weights afresh for each batch.
+                round_kernels(self._net)
                 self._net.to(torch.bfloat16)
+            self._net.to(device, memory_format=torch.channels_last)
         if compiles:
             self._net = torch.compile(self._net)
             self._check_compiled(net, shape)
@@ -63,7 +66,7 @@ class TorchEngine:
         return torch.autocast(self._device.type, torch.bfloat16)
 
     def _check_compiled(self, net, shape):
-        photos = probes(shape)
+        photos = probes(shape, n=2)
         try:
             features = self(photos)
         except Exception as error:  # compilers fail in many ways
@@ -81,17 +84,3 @@ class TorchEngine:
 
 def _is_on(net, device):
     return all(tensor.device == device for tensor in net.state_dict().values())
-
-
-def _folded(net, shape):
-    """Copy a net to the CPU, folded where that leaves its answers as they are."""
-    folded = copy.deepcopy(net).cpu()
-    photos = probes(shape, n=1)
-    expected = answers(folded, photos)
-    try:
-        if fold_batch_norms(folded, photos) == 0:
-            return folded
-        agree = agrees(answers(folded, photos), expected, "float32")
-    except Exception:  # a net may look into its own parts: then they are left as they are
-        agree = False
-    return folded if agree else copy.deepcopy(net).cpu()
