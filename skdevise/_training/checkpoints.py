@@ -32,7 +32,7 @@ class Checkpoint:
     Raises
     ------
     ValueError
-        If the file cannot be read.
+        If the file cannot be read, or holds something else.
     """
 
     def __init__(self, folder, key, seed):
@@ -43,12 +43,12 @@ class Checkpoint:
             return
         try:
             self._state = torch.load(self.path, map_location="cpu", weights_only=True)
+            self.seed = self._state["seed"]
         except Exception as error:  # torch raises whatever it likes on a broken file
             raise ValueError(
                 f"The checkpoint {str(self.path)!r} cannot be read: delete it to train from the "
                 "start."
             ) from error
-        self.seed = self._state["seed"]
 
     def save(self, net, generators, early_stopping, has_ended):
         """Write the state after an epoch; the file of before stays until it is whole.

@@ -13,16 +13,18 @@ def plain_rows(history):
     Returns
     -------
     list of dict
-        A row an epoch: "epoch", "train_loss", "dur" (in seconds), and what callbacks have added.
+        A row an epoch: "epoch", "train_loss", "dur" (in seconds), and the numbers and texts that
+        callbacks have added.
     """
-    return [
-        {
+    rows = []
+    for row in history:
+        plain = {
             key: value.item() if isinstance(value, np.generic) else value
             for key, value in row.items()
-            if key != "batches" and "event_" not in key and np.isscalar(value)
+            if key != "batches" and "event_" not in key
         }
-        for row in history
-    ]
+        rows.append({key: own for key, own in plain.items() if isinstance(own, int | float | str)})
+    return rows
 
 
 def epoch_table(history):

@@ -1,7 +1,6 @@
 """The training loop: skorch, with steps of our own."""
 
-import math
-from numbers import Real
+from copy import deepcopy
 
 import torch
 from skorch import NeuralNet
@@ -10,14 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from skdevise._device import find_device
 from skdevise._training.batches import Batches
-
-OPTIMIZERS = {"adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-
-# The share of the learning rate that is left after a share of the epochs.
-SCHEDULES = {
-    "linear": lambda done: 1 - done,
-    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
-}
+from skdevise._training.options import OPTIMIZERS, SCHEDULES, check_share
 
 
 class TrainingNet(NeuralNet):
@@ -78,6 +70,25 @@ class TrainingNet(NeuralNet):
                 "on_grad_computed", named_parameters=self.get_all_learnable_params(), batch=batch
             )
 
+    def generators(self):
+        """What the net draws from, besides torch's global generator: list of torch.Generator."""
+        holders = self.get_params_for("iterator_train"), vars(self.criterion_)
+        return [holder["generator"] for holder in holders if "generator" in holder]
+
+    def state(self):
+        """Copy all that training changes: a tuple for `load_state`."""
+        draws = [generator.get_state() for generator in self.generators()]
+        return self.weights(), deepcopy(self.optimizer_.state_dict()), draws, len(self.history)
+
+    def load_state(self, state):
+        """Put back what `state` has copied."""
+        weights, optimizer, draws, n_epochs = state
+        self.load_weights(weights)
+        self.optimizer_.load_state_dict(optimizer)
+        for generator, own in zip(self.generators(), draws, strict=True):
+            generator.set_state(own)
+        del self.history[n_epochs:]
+
     def weights(self):
         """Copy all that the net learns, and its running statistics: list of dict."""
         return [
@@ -134,7 +145,10 @@ def make_net(
     if verbose > 1:
         callbacks.append(("progress_bar", ProgressBar()))
     device = find_device(device)
-    has_batch_norm = any(isinstance(part, _BatchNorm) for part in module.modules())
+    module.train()  # A frozen batch norm stays as it is.
+    has_batch_norm = any(
+        isinstance(part, _BatchNorm) and part.training for part in module.modules()
+    )
     if has_batch_norm and batch_size == 1:
         raise ValueError("batch_size=1 leaves a batch norm nothing to normalise: take 2 or more.")
     options = {}
@@ -175,20 +189,26 @@ def train_epochs(net, data, n_epochs, *, schedule=None, early_stopping=None, che
     Raises
     ------
     ValueError
-        If a schedule gives what is no share of a learning rate.
+        If a schedule gives what is no share of a learning rate, or a batch norm has one sample.
     """
     schedule = SCHEDULES.get(schedule, schedule)
-    holders = net.get_params_for("iterator_train"), vars(net.criterion_), vars(data.source)
-    generators = [holder["generator"] for holder in holders if "generator" in holder]
+    iterator = net.get_params_for("iterator_train")
+    if iterator["drops_lone"] and len(data) == 1:
+        raise ValueError("A batch norm cannot be trained on one sample: give two or more.")
+    own = vars(data.source).get("generator")
+    generators = net.generators() + ([] if own is None else [own])
+    for group in net.optimizer_.param_groups:
+        group["lr"] = net.lr
     n_done = 0
     if checkpoint is not None:
         n_done = min(checkpoint.resume(net, generators, early_stopping), n_epochs)
     net.notify("on_train_begin", X=data, y=None)
     net.early_stopping = early_stopping
     for epoch in range(n_done, n_epochs):
-        share = 1 if schedule is None else _share(schedule, epoch / n_epochs)
-        for group in net.optimizer_.param_groups:
-            group["lr"] = net.lr * share
+        if schedule is not None:
+            share = check_share(schedule, epoch / n_epochs)
+            for group in net.optimizer_.param_groups:
+                group["lr"] = net.lr * share
         has_ended = False
         try:
             net.fit_loop(data, epochs=1)
@@ -209,13 +229,3 @@ def train_epochs(net, data, n_epochs, *, schedule=None, early_stopping=None, che
     if early_stopping is not None and early_stopping.state["weights"] is not None:
         net.load_weights(early_stopping.state["weights"])
     net.notify("on_train_end", X=data, y=None)
-
-
-def _share(schedule, done):
-    share = schedule(done)
-    if not isinstance(share, Real) or not share >= 0:
-        raise ValueError(
-            f"lr_schedule gives {share!r} after {done:.2f} of the epochs: it takes the share of "
-            "the epochs that is done, and gives that of the learning rate that is left, 0 or more."
-        )
-    return share

@@ -95,6 +95,7 @@ class LabelSpace:
         elif vocabulary.pool == "first":
             used, first = np.unique([own[0] for own in rows], return_inverse=True)
             vectors, rows = vectors[used], first[:, None].tolist()
+        vectors = np.asarray(vectors, dtype=np.float32)
         self._first = np.array([own[0] for own in rows])
         # The (label, term) pairs, by labels; and the labels of each term, in their order.
         n_terms = [len(own) for own in rows]

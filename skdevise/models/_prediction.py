@@ -21,6 +21,7 @@ from skdevise.labels.space import LabelSpace
 from skdevise.labels.vocabulary import LabelVocabulary, as_vocabulary
 from skdevise.language import RandomEmbedder
 from skdevise.models.hubness import hub_offsets
+from skdevise.models.inputs import known_dtype
 
 # Label sets that stay embedded and indexed between calls.
 _N_SPACES_KEPT = 8
@@ -162,7 +163,7 @@ class LabelPredictionMixin:
         -------
         float
         """
-        y_pred = self.predict(X, labels)
+        y, y_pred = known_dtype(y), self.predict(X, labels)
         if not np.isin(y, self.label_space(labels).labels).any():
             warnings.warn(
                 "None of the true labels is among the candidates, so that no answer can be right: "

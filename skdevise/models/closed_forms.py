@@ -1,10 +1,53 @@
 """Linear maps that need no training: they solve for sums over the samples."""
 
+from copy import deepcopy
+
 import numpy as np
-from scipy.linalg import solve
+from scipy.linalg import LinAlgError, solve
 from scipy.sparse import csr_array
 
+from skdevise._training.history import epoch_table
+
 CLOSED_FORMS = ("ridge", "eszsl")
+
+
+def train_map(clf, samples, start=None):
+    """Solve for a classifier's map.
+
+    Parameters
+    ----------
+    clf : DeViSEClassifier
+        It keeps the map, and the sums that it was solved for.
+    samples : Samples
+    start : ignored
+    """
+    train_pass(clf, samples.take(samples.kept), None)
+
+
+def train_pass(clf, samples, earlier):
+    """Add samples to the sums of a classifier, and solve for its map.
+
+    Parameters
+    ----------
+    clf : DeViSEClassifier
+    samples : Samples
+    earlier : ndarray of labels, or None
+        The classes of the calls before; None in the first one.
+    """
+    if earlier is None:
+        sums = Sums(samples.table.shape[1], len(clf.classes_))
+    else:
+        sums = deepcopy(clf._sums)
+        sums.join(np.searchsorted(clf.classes_, earlier), len(clf.classes_))
+    with np.errstate(over="ignore"):  # `_solve` says so.
+        for part, block, weight in samples.blocks():
+            sums.add(clf._scale(block), samples.targets[part], weight)
+    vectors = clf.label_space_.targets.astype(np.float64)
+    if clf.projection == "ridge":
+        clf.coef_ = ridge(sums, vectors, clf.alpha)
+    else:
+        clf.coef_ = eszsl(sums, vectors, clf.alpha, clf.label_alpha)
+    clf._sums, clf.history_ = sums, epoch_table([])
 
 
 class Sums:
@@ -19,26 +62,24 @@ class Sums:
 
     Examples
     --------
-    >>> sums = Sums(n_features=2)
-    >>> sums.add(np.array([[1, 2], [3, 4]]), np.array([0, 0]), n_classes=1)
+    >>> sums = Sums(n_features=2, n_classes=1)
+    >>> sums.add(np.array([[1, 2], [3, 4]]), np.array([0, 0]))
     >>> sums.gram, sums.of_classes
     (array([[10., 14.],
            [14., 20.]]), array([[4., 6.]]))
     """
 
-    def __init__(self, n_features):
+    def __init__(self, n_features, n_classes):
         self.gram = np.zeros((n_features, n_features))
-        self.of_classes = np.zeros((0, n_features))
+        self.of_classes = np.zeros((n_classes, n_features))
 
-    def add(self, features, targets, n_classes, sample_weight=None):
+    def add(self, features, targets, sample_weight=None):
         """Add some samples.
 
         Parameters
         ----------
         features : ndarray of shape (n, n_features)
         targets : ndarray of int, of shape (n,)
-        n_classes : int
-            At least as many as before.
         sample_weight : ndarray of shape (n,), default=None
         """
         features = features.astype(np.float64, copy=False)
@@ -46,21 +87,22 @@ class Sums:
         weighted = features * weight[:, None]
         self.gram += features.T @ weighted
         member = csr_array(
-            (np.ones(len(targets)), (targets, np.arange(len(targets)))), (n_classes, len(targets))
+            (np.ones(len(targets)), (targets, np.arange(len(targets)))),
+            (len(self.of_classes), len(targets)),
         )
-        more = n_classes - len(self.of_classes)
-        self.of_classes = np.pad(self.of_classes, ((0, more), (0, 0))) + member @ weighted
+        self.of_classes += member @ weighted
 
-    def reorder(self, earlier, classes):
+    def join(self, places, n_classes):
         """Make room for more classes.
 
         Parameters
         ----------
-        earlier, classes : ndarray of labels
-            Those of before, and all of them; both sorted.
+        places : ndarray of int
+            Where those of before stand among all of them.
+        n_classes : int
         """
-        of_earlier, self.of_classes = self.of_classes, np.zeros((len(classes), len(self.gram)))
-        self.of_classes[np.searchsorted(classes, earlier)] = of_earlier
+        of_earlier, self.of_classes = self.of_classes, np.zeros((n_classes, len(self.gram)))
+        self.of_classes[places] = of_earlier
 
 
 def ridge(sums, vectors, alpha):
@@ -80,13 +122,13 @@ def ridge(sums, vectors, alpha):
 
     Examples
     --------
-    >>> sums = Sums(n_features=1)
-    >>> sums.add(np.array([[1], [2]]), np.array([0, 1]), n_classes=2)
+    >>> sums = Sums(n_features=1, n_classes=2)
+    >>> sums.add(np.array([[1], [2]]), np.array([0, 1]))
     >>> ridge(sums, np.eye(2), alpha=5)  # t'x / (1 + 4 + 5)
     array([[0.1],
            [0.2]])
     """
-    return _solve(sums.gram, alpha, sums.of_classes.T @ vectors).T
+    return _solve(sums.gram, "alpha", alpha, sums.of_classes.T @ vectors).T
 
 
 def eszsl(sums, vectors, alpha, label_alpha):
@@ -115,14 +157,22 @@ def eszsl(sums, vectors, alpha, label_alpha):
 
     Examples
     --------
-    >>> sums = Sums(n_features=1)
-    >>> sums.add(np.array([[1], [2]]), np.array([0, 1]), n_classes=2)
+    >>> sums = Sums(n_features=1, n_classes=2)
+    >>> sums.add(np.array([[1], [2]]), np.array([0, 1]))
     >>> eszsl(sums, np.eye(2), alpha=5, label_alpha=1)  # X Y = (1, 2), over 10 and 2
     array([[0.05],
            [0.1 ]])
     """
-    return _solve(vectors.T @ vectors, label_alpha, ridge(sums, vectors, alpha))
+    return _solve(vectors.T @ vectors, "label_alpha", label_alpha, ridge(sums, vectors, alpha))
 
 
-def _solve(gram, alpha, right):
-    return solve(gram + alpha * np.eye(len(gram)), right, assume_a="pos")
+def _solve(gram, name, alpha, right):
+    gram = gram + alpha * np.eye(len(gram))
+    if not (np.isfinite(gram).all() and np.isfinite(right).all()):
+        raise ValueError("Sums over the samples overflow: scale sample_weight down.")
+    try:
+        return solve(gram, right, assume_a="pos")
+    except LinAlgError as error:
+        raise ValueError(
+            f"{name}={alpha} is too small for the sums over the samples to be solved: raise it."
+        ) from error

@@ -19,15 +19,21 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._training.history import epoch_table
 from skdevise.labels import LabelSpace, LabelVocabulary
-from skdevise.labels.coverage import known_terms
-from skdevise.language.tuned import TunedEmbedder
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
-from skdevise.models.closed_forms import CLOSED_FORMS, Sums, eszsl, ridge
-from skdevise.models.inputs import check_features, check_training_set, join_labels, refuse_nan
-from skdevise.models.options import check_held_out, check_options
+from skdevise.models.closed_forms import CLOSED_FORMS
+from skdevise.models.inputs import (
+    check_features,
+    check_training_set,
+    hold_out,
+    join_labels,
+    refuse_unusable,
+)
+from skdevise.models.options import check_lasting, check_options
 from skdevise.models.tables import is_streamed, parts, read
+
+# Parameters that `partial_fit` goes on with as they were in the first call.
+_LASTING = ("embedder", "visual", "projection", "feature_scaling")
 
 
 class DeViSEClassifier(
@@ -354,24 +360,19 @@ class DeViSEClassifier(
         check_options(self)
         with self._all_or_nothing():
             start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
-            for name in [name for name in vars(self) if name.endswith("_") or name == "_sums"]:
+            fitted = (name for name in vars(self) if name.endswith("_") or name == "_sums")
+            for name in list(fitted):
                 delattr(self, name)
             samples, y = check_training_set(self, X, y, sample_weight, reset=True)
             classes, samples.targets = np.unique(y[samples.rows], return_inverse=True)
-            self._begin(classes)
-            check_held_out(self, samples)
+            self._begin(classes, first=True)
+            hold_out(self, samples)
             self._fit_features(samples, y)
-            if self.projection in CLOSED_FORMS:
-                self._sums = Sums(samples.table.shape[1])
-                self._solve(samples)
-            else:
-                from skdevise.models.stages import train_map
-
-                train_map(self, samples, start)
+            self._trainer().train_map(self, samples, start)
             if self.finetune_epochs:
                 from skdevise.models.stages import finetune
 
-                finetune(self, samples)
+                samples = finetune(self, samples)
             self._finish(samples)
         return self
 
@@ -415,31 +416,28 @@ class DeViSEClassifier(
         return self
 
     def _fit_pass(self, X, y, classes, sample_weight, first):
+        if not first:
+            check_lasting(self)
         samples, y = check_training_set(self, X, y, sample_weight, reset=first)
-        known = y[:0] if first else self.classes_
+        earlier = None if first else self.classes_
+        known = y[:0] if first else earlier
         announced = join_labels(known, y[samples.rows], [] if classes is None else classes)
-        if len(announced) > len(known):
-            if not first and self.train_label_vectors:
-                new = np.setdiff1d(announced, known).tolist()
-                raise ValueError(
-                    f"The labels {new} are new, but label vectors are trained: give all labels as "
-                    "classes in the first call."
-                )
-            self._begin(announced)
+        if not first and self.train_label_vectors and len(announced) > len(known):
+            new = np.setdiff1d(announced, known).tolist()
+            raise ValueError(
+                f"The labels {new} are new, but label vectors are trained: give all labels as "
+                "classes in the first call."
+            )
+        if len(announced) > len(known) or self._has_other_labels():
+            self._begin(announced, first)
+            if self.train_label_vectors:
+                vars(self).pop("net_", None)  # It holds vectors of the terms and labels before.
         samples.targets = np.searchsorted(self.classes_, y[samples.rows])
         if first:
             self._fit_features(samples, y)
         else:
             samples.table = self._table(samples.X)
-        if self.projection in CLOSED_FORMS:
-            self._sums = Sums(samples.table.shape[1]) if first else deepcopy(self._sums)
-            if not first:
-                self._sums.reorder(known, announced)
-            self._solve(samples)
-        else:
-            from skdevise.models.stages import train_pass
-
-            train_pass(self, samples, None if first else self.net_)
+        self._trainer().train_pass(self, samples, earlier)
         self._n_passes += 1
         self._finish(samples)
 
@@ -447,15 +445,18 @@ class DeViSEClassifier(
     def _all_or_nothing(self):
         """What breaks off leaves the estimator as it was."""
         before = vars(self).copy()
+        net = before.get("net_")
+        state = None if net is None else net.state()
         try:
             yield
         except BaseException:
             vars(self).clear()
-            # A net is trained in place: it is made again around the map.
-            vars(self).update({name: own for name, own in before.items() if name != "net_"})
+            vars(self).update(before)
+            if net is not None:
+                net.load_state(state)
             raise
 
-    def _begin(self, classes):
+    def _begin(self, classes, first):
         """Bind the training labels to their vectors: what lacks one is refused before training."""
         if len(classes) < 2:
             only = classes.tolist()[0]
@@ -468,10 +469,29 @@ class DeViSEClassifier(
                 "train_label_vectors needs labels that lie where a term does: a vocabulary with "
                 "pool='mean' or templates has none."
             )
-        self._open_label_space(classes)
-        self._given_embedder = self.embedder_
+        if first:
+            self._given = {name: getattr(self, name) for name in _LASTING}
+            self._projection = self.projection
+            self._open_label_space(classes)
+            self._given_embedder = self.embedder_
+        else:
+            self._bind_labels(classes, self.embedder_)
         self._n_features_out = self.label_space_.vector_size
         self._negative_vectors = self._embed_negatives(classes)
+        self._bound = self.labels, self.negative_labels
+
+    def _has_other_labels(self):
+        # By identity: to compare thousands of labels at each call would cost more than it saves.
+        labels, negative_labels = self._bound
+        return self.labels is not labels or self.negative_labels is not negative_labels
+
+    def _trainer(self):
+        """What trains the map, as it was made in `fit`; torch is loaded where it is needed."""
+        if self._projection in CLOSED_FORMS:
+            from skdevise.models import closed_forms as trainer
+        else:
+            from skdevise.models import stages as trainer
+        return trainer
 
     def _embed_negatives(self, classes):
         """Vectors of the false labels that are no training labels: (n, vector_size)."""
@@ -484,77 +504,84 @@ class DeViSEClassifier(
 
     def _table(self, X):
         """Features of checked samples, not scaled: (n_samples, n_features)."""
-        return X if self.visual is None else np.asarray(self.visual_.transform(X), np.float32)
+        if not hasattr(self, "visual_"):
+            return X
+        table = np.asarray(self.visual_.transform(X), np.float32)
+        if len(table) != len(X):
+            raise ValueError(
+                f"The visual net gives features of {len(table)} of {len(X)} photos: leave the "
+                "others out of X, or set its on_error='raise'."
+            )
+        refuse_unusable(table)
+        return table
 
     def _fit_features(self, samples, y):
-        """Fit the visual net and the scaler, and compute the features."""
+        """Fit the visual net and the scaler to what is not held out, and compute the features."""
+        kept = samples.take(samples.kept)
         if self.visual is not None:
-            photos = samples.X
-            if len(samples.rows) < len(y):
-                from skdevise.models.stages import take_photos
-
-                photos, y = take_photos(photos, samples.rows), y[samples.rows]
-            self.visual_ = clone(self.visual).fit(photos, y)
-            if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
-                # A frozen net is its owner's: what is trained is a copy.
-                self.visual_ = deepcopy(self.visual_.estimator)
-        samples.table = self._table(samples.X)
+            self._fit_visual(kept, y)
+        samples.table = kept.table = self._table(samples.X)
         self._n_map_features, self._n_passes = samples.table.shape[1], 0
-        self._scaling = self.feature_scaling
         if self.feature_scaling == "standard":
             self.scaler_ = StandardScaler()
-            for _, block, weight in samples.blocks():
+            for _, block, weight in kept.blocks():
                 self.scaler_.partial_fit(block, sample_weight=weight)
 
-    def _scale(self, features):
-        if self._scaling == "l2":
-            return normalize(features)
-        return self.scaler_.transform(features) if self._scaling == "standard" else features
+    def _fit_visual(self, samples, y):
+        photos = samples.X
+        if len(samples.rows) < len(y):
+            from skdevise.models.stages import take_photos
 
-    def _solve(self, samples):
-        """Add samples to the sums of a closed form, and solve it."""
-        for part, block, weight in samples.blocks():
-            targets = samples.targets[part]
-            self._sums.add(self._scale(block), targets, len(self.classes_), weight)
-        vectors = self.label_space_.targets.astype(np.float64)
-        if self.projection == "ridge":
-            self.coef_ = ridge(self._sums, vectors, self.alpha)
-        else:
-            self.coef_ = eszsl(self._sums, vectors, self.alpha, self.label_alpha)
-        self.history_ = epoch_table([])
+            photos, y = take_photos(photos, samples.rows), y[samples.rows]
+        self.visual_ = clone(self.visual).fit(photos, y)
+        if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
+            # A frozen net is its owner's: what is trained is a copy.
+            self.visual_ = deepcopy(self.visual_.estimator)
+
+    def _scale(self, features):
+        scaling = self._given["feature_scaling"]
+        if scaling == "l2":
+            return normalize(features)
+        return self.scaler_.transform(features) if scaling == "standard" else features
 
     def _finish(self, samples):
         """Fit the temperature on some of the samples."""
         chosen = calibration_rows(len(samples.rows))
         features = self._scale(read(samples.table, samples.rows[chosen]))
+        points = self._map(features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
+        if diverged:
+            also = f" or finetune_lr={self.finetune_lr}" if self.finetune_epochs else ""
+            raise ValueError(f"Training diverged: lower lr={self.lr}{also}.")
         weight = None if samples.weight is None else samples.weight[chosen]
-        self._calibrate(self._project(features), samples.targets[chosen], weight)
-        return self
+        self._calibrate(normalize(points), samples.targets[chosen], weight)
 
-    def _tune_terms(self, classes, vectors):
-        """Give the terms of some classes the vectors that were trained."""
-        first = []
-        for terms in self._vocabulary(classes).terms:
-            first.append(terms[known_terms(self._given_embedder, list(terms)).argmax()])
-        self._bind_labels(self.classes_, TunedEmbedder(self._given_embedder, first, vectors))
-
-    def _set_map(self, state):
-        if self.projection in ("linear", *CLOSED_FORMS):
+    def _set_map(self, state, temperature):
+        """Keep a trained map, and the temperature that its loss has learned, if it has."""
+        if self._projection == "linear":
             self.coef_ = state["weight"]
         else:
             self.projection_weights_ = state
+        vars(self).pop("_module", None)
+        vars(self).pop("loss_temperature_", None)
+        if temperature is not None:
+            self.loss_temperature_ = temperature
 
     def _map_state(self):
-        return {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
+        state = {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
+        return state, getattr(self, "loss_temperature_", None)
 
-    def _project(self, features):
-        """Place scaled features in the space: unit rows."""
+    def _map(self, features):
+        """Send scaled features through the map."""
         if hasattr(self, "coef_"):
             # In the precision of the features: float32 sums depend on how many rows there are.
-            return normalize(features @ self.coef_.T.astype(features.dtype, copy=False))
-        from skdevise.models.nets import map_features
+            return features @ self.coef_.T.astype(features.dtype, copy=False)
+        from skdevise.models.nets import map_features, restored_map
 
-        return normalize(map_features(self.net_, features))
+        if "_module" not in vars(self):
+            self._module = restored_map(self)
+        return map_features(self._module, features)
 
     def transform(self, X):
         """Place samples in the label space.
@@ -569,21 +596,21 @@ class DeViSEClassifier(
             Unit rows: M v over its length. In float32, or of a linear map in the precision of X.
         """
         check_is_fitted(self)
-        if self.visual is None:
+        if not hasattr(self, "visual_"):
             X = check_features(self, X, reset=False)
         table = self._table(X)
         points = []
         for part in parts(table, table.shape[0]):
             block = read(table, part)
             if is_streamed(table):
-                refuse_nan(block, part.start)
-            points.append(self._project(self._scale(block)))
+                refuse_unusable(block, part.start)
+            points.append(normalize(self._map(self._scale(block))))
         return points[0] if len(points) == 1 else np.concatenate(points)
 
     def __getattr__(self, name):
         # Only what is missing comes here: a net that a pickle left out is made around its map.
         has_map = "coef_" in vars(self) or "projection_weights_" in vars(self)
-        if name != "net_" or not has_map or "_sums" in vars(self):
+        if name != "net_" or not has_map or self._projection in CLOSED_FORMS:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         from skdevise.models.nets import restored_net
 
@@ -594,6 +621,7 @@ class DeViSEClassifier(
         # Fitted state is plain arrays; a net in a pickle ties it to versions of torch and skorch.
         state = super().__getstate__()
         state.pop("net_", None)
+        state.pop("_module", None)
         return state
 
     def __sklearn_is_fitted__(self):

@@ -1,5 +1,6 @@
 """What a fit is given, checked."""
 
+from numbers import Integral, Number
 from os import PathLike
 
 import numpy as np
@@ -8,7 +9,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skdevise._random import draw_seed
+from skdevise._training.hold_out import hold_out_classes, hold_out_samples
+from skdevise.labels._array import label_array
+from skdevise.labels.vocabulary import LabelVocabulary
+from skdevise.models.closed_forms import CLOSED_FORMS
 from skdevise.models.tables import Samples, is_streamed, parts, read
+
+# Features beyond this are refused: sums of their squares, as Adagrad keeps, overflow in float32.
+MOST = 1e15
 
 
 def check_training_set(clf, X, y, sample_weight, reset):
@@ -29,18 +37,26 @@ def check_training_set(clf, X, y, sample_weight, reset):
     y : ndarray of shape (n_samples,)
         All labels.
     """
+    if y is None:
+        # scikit-learn's own words for it
+        raise ValueError("DeViSEClassifier requires y to be passed, but the target y is None.")
+    y = known_dtype(y)
     if clf.visual is None:
         X, y = check_features(clf, X, y, reset=reset)
     else:
         if not hasattr(X, "__len__"):
             raise ValueError(f"Images come as a sequence, got {type(X).__name__}.")
-        if y is None:
-            raise ValueError("DeViSEClassifier needs y, a label for each image, got None.")
+        if not len(X):
+            raise ValueError("There are no images: give at least one of each of two labels.")
         y = np.asarray(y)
         if y.shape != (len(X),):
             raise ValueError(f"{len(X)} images came with labels of shape {y.shape}.")
-    if y.dtype.kind == "O" and len({isinstance(label, str) for label in y}) > 1:
-        raise ValueError("y mixes text with other labels, or lacks some: give one kind.")
+    if y.dtype.kind == "O":
+        for row, label in enumerate(y):
+            if not isinstance(label, str | Number) or label != label:
+                raise ValueError(f"y holds {label!r} in row {row}: a label is text or a number.")
+        if len({isinstance(label, str) for label in y}) > 1:
+            raise ValueError("y mixes text with numbers: give one kind of labels.")
     if y.dtype.kind == "f":
         # Names never are a regression's targets, even where each stands for one photo.
         check_classification_targets(y)
@@ -52,6 +68,28 @@ def check_training_set(clf, X, y, sample_weight, reset):
             raise ValueError("All sample weights are zero: there is nothing to train on.")
         weight = weight[rows]
     return Samples(X, rows, weight, seed=draw_seed(clf.random_state)), y
+
+
+def hold_out(clf, samples):
+    """Set aside the samples that early stopping looks at, before anything is fitted to them.
+
+    Parameters
+    ----------
+    clf : DeViSEClassifier
+    samples : Samples
+
+    Raises
+    ------
+    ValueError
+        If they cannot be split.
+    """
+    if not clf.early_stopping or (clf.projection in CLOSED_FORMS and not clf.finetune_epochs):
+        return
+    split = hold_out_classes if clf.validation_split == "classes" else hold_out_samples
+    seed = samples.seed
+    if clf.checkpoint is not None and not isinstance(clf.random_state, Integral):
+        seed = 0  # The checkpoint that knows the seed is found by features, fitted without these.
+    samples.kept, samples.held_out = split(samples.targets, clf.validation_fraction, seed)
 
 
 def check_features(clf, X, *y, reset):
@@ -81,8 +119,28 @@ def check_features(clf, X, *y, reset):
     checked = validate_data(
         clf, X, *y, dtype=[np.float32, np.float64], reset=reset, ensure_all_finite=False
     )
-    refuse_nan(checked[0] if y else checked)
+    refuse_unusable(checked[0] if y else checked)
     return checked
+
+
+def known_dtype(y):
+    """Give labels of NumPy's StringDType, which scikit-learn does not know, as objects.
+
+    Parameters
+    ----------
+    y : array-like of labels
+
+    Returns
+    -------
+    array-like of labels
+
+    Examples
+    --------
+    >>> known_dtype(np.array(["cat"], dtype=np.dtypes.StringDType()))
+    array(['cat'], dtype=object)
+    """
+    is_unknown = getattr(getattr(y, "dtype", None), "kind", None) == "T"
+    return np.asarray(y, dtype=object) if is_unknown else y
 
 
 def join_labels(*parts):
@@ -90,7 +148,7 @@ def join_labels(*parts):
 
     Parameters
     ----------
-    *parts : array-like of labels
+    *parts : array-like of labels, or LabelVocabulary
 
     Returns
     -------
@@ -99,14 +157,15 @@ def join_labels(*parts):
     Raises
     ------
     ValueError
-        If some are text and some are numbers, which NumPy would turn into text.
+        If some are text and some are numbers, which NumPy would turn into text, or some are
+        neither.
 
     Examples
     --------
     >>> join_labels(["dog"], [], ["cat", "dog"])
     array(['cat', 'dog'], dtype='<U3')
     """
-    parts = [np.asarray(part) for part in parts if len(part)]
+    parts = [part for part in map(_labels_of, parts) if len(part)]
     for part in parts:
         if (part.dtype.kind in "US") != (parts[0].dtype.kind in "US"):
             raise ValueError(
@@ -114,6 +173,25 @@ def join_labels(*parts):
                 "text, or all as numbers."
             )
     return np.unique(np.concatenate(parts))
+
+
+def _labels_of(part):
+    if isinstance(part, LabelVocabulary):
+        return part.labels
+    if isinstance(part, np.ndarray) and part.ndim == 1 and part.dtype.kind in "biuU":
+        return part
+    if isinstance(part, str | bytes) or not hasattr(part, "__iter__"):
+        raise TypeError(f"classes is a sequence of labels, got {part!r}: pass a list.")
+    try:
+        labels = label_array(part)
+    except ValueError:  # lists of several lengths
+        labels = np.empty((0, 0))
+    if labels.ndim != 1:
+        raise ValueError("classes is a one-dimensional sequence of labels, got lists of them.")
+    for label in labels.tolist():
+        if not isinstance(label, str | Number) or label != label:
+            raise ValueError(f"classes holds {label!r}: a label is text or a number.")
+    return labels
 
 
 def _check_table(clf, X, *y, reset):
@@ -129,7 +207,7 @@ def _check_table(clf, X, *y, reset):
     y = column_or_1d(*y)
     check_consistent_length(X, y)
     for part in parts(X, len(y)):
-        refuse_nan(read(X, part), part.start)
+        refuse_unusable(read(X, part), part.start)
     return X, y
 
 
@@ -142,8 +220,8 @@ def _refuse_photos(X):
         )
 
 
-def refuse_nan(block, start=0):
-    """Refuse features that are not finite.
+def refuse_unusable(block, start=0):
+    """Refuse features that are not finite, or that would not stay so.
 
     Parameters
     ----------
@@ -156,10 +234,18 @@ def refuse_nan(block, start=0):
     ValueError
         It names the first bad row.
     """
-    finite = np.isfinite(block).all(axis=1)
-    if not finite.all():
-        row = start + finite.argmin()
-        # scikit-learn's own message advises other estimators.
+    most = np.maximum(block.max(axis=1), -block.min(axis=1))
+    usable = most <= MOST
+    if usable.all():
+        return
+    row = usable.argmin()
+    if np.isfinite(most[row]):
         raise ValueError(
-            f"X holds NaN or infinity, first in row {row}: leave such rows out, or fill them in."
+            f"X holds {most[row]:.3g} in row {start + row}, whose square is too large for float32: "
+            "scale the features down."
         )
+    # scikit-learn's own message advises other estimators.
+    raise ValueError(
+        f"X holds NaN or infinity, first in row {start + row}: leave such rows out, or fill them "
+        "in."
+    )

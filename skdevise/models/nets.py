@@ -6,6 +6,7 @@ import torch
 from skdevise._device import find_device
 from skdevise._random import draw_seed, seeded
 from skdevise._training.loop import make_net
+from skdevise.models.losses.contrastive import FIRST_TEMPERATURE
 from skdevise.models.projections import LinearProjection, make_projection
 from skdevise.models.training import LOSSES, MapNet
 
@@ -27,6 +28,32 @@ _NET_PARAMS = (
 )  # fmt: skip
 
 
+def draw_seeds(seed, place, kind):
+    """Draw the seeds of a stage of `fit` or of a pass of `partial_fit`.
+
+    Parameters
+    ----------
+    seed : int
+        Of the call.
+    place : int
+        Which stage or pass it is.
+    kind : {"stage", "pass"}
+
+    Returns
+    -------
+    list of int
+        Of what torch's global generator is used for, of the order of samples, of draws of false
+        labels, and of augmentation.
+
+    Examples
+    --------
+    >>> draw_seeds(0, 1, "stage") == draw_seeds(0, 1, "pass")
+    False
+    """
+    entropy = [seed, place] if kind == "stage" else [seed, place, 1]
+    return np.random.SeedSequence(entropy).generate_state(4).tolist()
+
+
 def make_map(clf, n_features, state=None):
     """Make the projection of a classifier, as it starts or in a state that it was in.
 
@@ -40,21 +67,20 @@ def make_map(clf, n_features, state=None):
     -------
     nn.Module
     """
-    projection = "linear" if clf.projection in ("ridge", "eszsl") else clf.projection
-    module = make_projection(projection, n_features, clf.label_space_.vector_size, clf.loss)
+    module = make_projection(clf._projection, n_features, clf.label_space_.vector_size, clf.loss)
     if state is not None:
         try:
             module.load_state_dict({key: torch.tensor(own) for key, own in state.items()})
         except RuntimeError as error:
             raise ValueError(
-                f"The map of the fit before does not go with projection={clf.projection!r}, "
+                f"The map of the fit before does not go with projection={clf._projection!r}, "
                 f"{n_features} features and {clf.label_space_.vector_size}-d vectors: set "
                 "warm_start=False."
             ) from error
     return module
 
 
-def new_net(clf, module, trained, seeds, stage=1):
+def new_net(clf, module, trained, seeds, stage=1, temperature=None):
     """Make the net that trains a classifier's map against some of its classes.
 
     Parameters
@@ -64,8 +90,10 @@ def new_net(clf, module, trained, seeds, stage=1):
     trained : ndarray of int
         Positions of the classes.
     seeds : sequence of int
-        The second is of the order of samples, the third of draws of false labels.
+        Those of `draw_seeds`.
     stage : {1, 2}, default=1
+    temperature : float, default=None
+        Of the contrastive loss, where it was learned before.
 
     Returns
     -------
@@ -74,6 +102,8 @@ def new_net(clf, module, trained, seeds, stage=1):
     options = {name: getattr(clf, name) for name in _LOSS_PARAMS.get(clf.loss, ())}
     if clf.loss in _DRAWING_LOSSES:
         options["seed"] = seeds[2]
+    if clf.loss == "contrastive":
+        options["start"] = temperature or FIRST_TEMPERATURE
     n_trained = len(trained) if clf.train_label_vectors else 0
     if clf.compile and not isinstance(module, LinearProjection):
         module = torch.compile(module)
@@ -96,19 +126,29 @@ def new_net(clf, module, trained, seeds, stage=1):
 
 def restored_net(clf):
     """Make the net of a fitted classifier again, around its map."""
-    seeds = np.random.SeedSequence([draw_seed(clf.random_state), clf._n_passes])
-    seeds = seeds.generate_state(3).tolist()
+    seeds = draw_seeds(draw_seed(clf.random_state), clf._n_passes, "pass")
+    state, temperature = clf._map_state()
     with seeded(seeds[0], find_device(clf.device)):
-        module = make_map(clf, clf._n_map_features, clf._map_state())
-    return new_net(clf, module, np.arange(len(clf.classes_)), seeds)
+        module = make_map(clf, clf._n_map_features, state)
+    return new_net(clf, module, np.arange(len(clf.classes_)), seeds, temperature=temperature)
+
+
+def restored_map(clf):
+    """Make the module of a fitted classifier again, to answer with."""
+    try:
+        device = find_device(clf.device)
+    except ValueError:  # It was trained elsewhere.
+        device = torch.device("cpu")
+    with seeded(0, device):
+        return make_map(clf, clf._n_map_features, clf._map_state()[0]).to(device).eval()
 
 
 @torch.no_grad()
-def map_features(net, features):
-    """Send scaled features through the map of a net: (n, vector_size) float32."""
-    module = net.module_.eval()
+def map_features(module, features):
+    """Send scaled features through a module: (n, vector_size) float32."""
+    device = next(module.parameters()).device
     blocks = torch.from_numpy(np.require(features, np.float32, ["C", "W"])).split(_N_ROWS_MAPPED)
-    points = [module(block.to(net.device)).float().cpu() for block in blocks]
+    points = [module(block.to(device)).float().cpu() for block in blocks]
     return torch.cat(points).numpy()
 
 

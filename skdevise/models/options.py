@@ -13,6 +13,7 @@ def check_options(clf):
 
     Raises
     ------
+    TypeError
     ValueError
     """
     closed = clf.projection in CLOSED_FORMS
@@ -28,26 +29,35 @@ def check_options(clf):
         )
     if closed and not clf.finetune_epochs:
         return
+    from skdevise._training.options import check_callbacks, check_optimizer, check_share
+
     find_device(clf.device)
+    check_callbacks(clf.callbacks)
+    check_optimizer("optimizer", clf.optimizer)
+    check_optimizer("finetune_optimizer", clf.finetune_optimizer)
+    if callable(clf.lr_schedule):
+        check_share(clf.lr_schedule, 0.0)
     if clf.checkpoint is not None:
         from skdevise._training.checkpoints import check_folder
 
         check_folder(clf.checkpoint)
 
 
-def check_held_out(clf, samples):
-    """Refuse what cannot be split, before anything is computed.
+def check_lasting(clf):
+    """Refuse another value of a parameter that a fitted classifier cannot go on with.
 
     Parameters
     ----------
     clf : DeViSEClassifier
-    samples : Samples
 
     Raises
     ------
     ValueError
     """
-    if clf.early_stopping and clf.projection not in CLOSED_FORMS:
-        from skdevise.models.stages import hold_out
-
-        hold_out(clf, samples)
+    for name, given in clf._given.items():
+        now = getattr(clf, name)
+        if now is not given and not (isinstance(now, str) and now == given):
+            raise ValueError(
+                f"partial_fit goes on from a map of {name}={given!r}, but it is {now!r} now: call "
+                "fit, or set it back."
+            )

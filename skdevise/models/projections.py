@@ -78,7 +78,7 @@ def make_projection(projection, n_features, vector_size, loss):
     TypeError
         If a callable does not make a module.
     ValueError
-        If its module does not map features to vectors of the right size.
+        If its module has nothing to train, or does not map features to vectors of the right size.
 
     Examples
     --------
@@ -95,17 +95,31 @@ def make_projection(projection, n_features, vector_size, loss):
             f"projection is a {type(projection).__name__}: give a callable that makes a module of "
             "(n_features, vector_size), so that each fit starts afresh."
         )
-    module = projection(n_features, vector_size)
+    try:
+        module = projection(n_features, vector_size)
+    except TypeError as error:
+        raise TypeError(
+            f"projection={projection!r} cannot be called with (n_features, vector_size): {error}."
+        ) from error
     if not isinstance(module, nn.Module):
         raise TypeError(
             f"projection makes a {type(module).__name__}: a callable takes (n_features, "
             "vector_size) and returns an nn.Module."
         )
-    with torch.no_grad():
-        shape = tuple(module.eval()(torch.zeros(2, n_features)).shape)
-    if shape != (2, vector_size):
+    try:
+        with torch.no_grad():
+            points = module.eval()(torch.zeros(2, n_features))
+    except Exception as error:  # a user's module raises whatever it likes
         raise ValueError(
-            f"projection maps 2 samples of {n_features} features to shape {shape}, not to "
-            f"(2, {vector_size})."
+            f"projection makes a module that fails on 2 samples of {n_features} float32 features: "
+            f"{error}."
+        ) from error
+    found = tuple(points.shape) if isinstance(points, torch.Tensor) else type(points).__name__
+    if found != (2, vector_size):
+        raise ValueError(
+            f"projection maps 2 samples of {n_features} features to {found}, not to a tensor of "
+            f"shape (2, {vector_size})."
         )
+    if not any(own.requires_grad for own in module.parameters()):
+        raise ValueError("projection makes a module without a parameter that could be trained.")
     return module

@@ -12,20 +12,31 @@ from skdevise._training.batches import TrainingSet
 from skdevise._training.checkpoints import Checkpoint, fingerprint
 from skdevise._training.early_stopping import EarlyStopping
 from skdevise._training.history import epoch_table
-from skdevise._training.hold_out import hold_out_classes, hold_out_samples
 from skdevise._training.loop import train_epochs, uncompiled
+from skdevise.labels.coverage import known_terms
+from skdevise.language.tuned import TunedEmbedder
 from skdevise.models._prediction import calibration_rows
+from skdevise.models.closed_forms import CLOSED_FORMS
 from skdevise.models.features import ResidentFeatures, StreamedFeatures
-from skdevise.models.nets import label_vectors, make_map, new_net, settings, state_arrays
+from skdevise.models.inputs import MOST
+from skdevise.models.nets import (
+    draw_seeds,
+    label_vectors,
+    make_map,
+    new_net,
+    settings,
+    state_arrays,
+)
 from skdevise.models.photo_map import AugmentedFeatures, PhotoMap
 from skdevise.models.tables import is_streamed
 
 # What the result of a fit does not depend on.
 _NOT_COMPARED = {
-    "embedder", "visual", "labels", "negative_labels", "search", "expand", "seen_penalty",
-    "hubness", "callbacks", "checkpoint", "compile", "warm_start", "device", "random_state",
-    "verbose",
+    "embedder", "visual", "labels", "negative_labels", "alpha", "label_alpha", "search", "expand",
+    "seen_penalty", "hubness", "callbacks", "checkpoint", "compile", "warm_start", "device",
+    "random_state", "verbose",
 }  # fmt: skip
+_OF_STAGE_2 = {"finetune_epochs", "finetune_lr", "finetune_optimizer", "freeze_batch_norm"}
 
 
 def train_map(clf, samples, start=None):
@@ -36,10 +47,10 @@ def train_map(clf, samples, start=None):
     clf : DeViSEClassifier
         It keeps the map, its net and the history.
     samples : Samples
-    start : dict of str to ndarray, default=None
-        State of the projection that it begins from.
+    start : tuple, default=None
+        The map that it begins from, as `DeViSEClassifier._map_state` gives it.
     """
-    net, trained = _run_stage(clf, samples, start=start)
+    net, trained = _run_stage(clf, samples, 1, start or (None, None))
     _keep(clf, net.module_, net, trained)
     clf.net_, clf.history_ = net, epoch_table(net.history)
 
@@ -52,20 +63,31 @@ def finetune(clf, samples):
     clf : DeViSEClassifier
         It keeps the map, the net's weights and the history.
     samples : Samples
-        Only those that the temperature is fitted on are left, with features of the net trained.
+
+    Returns
+    -------
+    Samples
+        Those that the temperature is fitted on, with features of the net as it is now.
     """
+    if clf._projection in CLOSED_FORMS:
+        # From here on it is trained, and no sums tell what it is.
+        clf._projection = "linear"
+        del clf._sums
     net, trained = _run_stage(clf, samples, 2, clf._map_state())
     clf.visual_._keep_weights()
     _keep(clf, uncompiled(net.module_).projection, net, trained, "finetune_lr")
     vars(clf).pop("net_", None)  # Made again around the new map when it is asked for.
     tables = {1: clf.history_, 2: epoch_table(net.history)}
     clf.history_ = pd.concat(tables, names=["stage"])
-    samples.keep(calibration_rows(len(samples.rows)))
-    samples.table = clf._table(take_photos(samples.X, samples.rows))
-    samples.rows = np.arange(len(samples.rows))
+    few = samples.take(calibration_rows(len(samples.rows)))
+    few.table = clf.visual_.transform(take_photos(samples.X, few.rows))
+    if not np.abs(few.table).max() <= MOST:  # so that NaN is told too
+        raise ValueError(f"Training diverged: lower finetune_lr={clf.finetune_lr}.")
+    few.rows = np.arange(len(few.rows))
+    return few
 
 
-def train_pass(clf, samples, net=None):
+def train_pass(clf, samples, earlier):
     """Train a classifier's map for one pass, as `partial_fit` does.
 
     Parameters
@@ -73,15 +95,28 @@ def train_pass(clf, samples, net=None):
     clf : DeViSEClassifier
         It keeps the map, its net and the history.
     samples : Samples
-    net : MapNet, default=None
-        That of an earlier call; there may be more labels by now, and other parameters.
+    earlier : ndarray of labels, or None
+        The classes of the calls before; None in the first one.
     """
-    net = _run_pass(clf, samples, net)
-    _keep(clf, net.module_, net, np.arange(len(clf.classes_)))
+    seeds = draw_seeds(samples.seed, clf._n_passes, "pass")
+    every = np.arange(len(clf.classes_))
+    net, state, temperature = None, None, None
+    if earlier is not None:
+        net, (state, temperature) = clf.net_, clf._map_state()
+    with seeded(seeds[0], find_device(clf.device)):
+        if net is None or net.settings != settings(clf, every):
+            module = make_map(clf, samples.table.shape[1], state)
+            net = new_net(clf, module, every, seeds, temperature=temperature)
+        elif not clf.train_label_vectors:
+            net.criterion_.replace_vectors(label_vectors(clf, every))
+        net.lr = clf.lr
+        source, _ = _sources(clf, samples, 1, seeds[3])
+        train_epochs(net, _training_set(samples, source, samples.targets, samples.weight), 1)
+    _keep(clf, net.module_, net, every)
     clf.net_, clf.history_ = net, epoch_table(net.history)
 
 
-def _run_stage(clf, samples, stage=1, start=None):
+def _run_stage(clf, samples, stage, start):
     """Train a classifier's map, and in stage 2 its visual net with it.
 
     Parameters
@@ -89,9 +124,9 @@ def _run_stage(clf, samples, stage=1, start=None):
     clf : DeViSEClassifier
         With the labels bound to their vectors; its parameters say how.
     samples : Samples
-    stage : {1, 2}, default=1
-    start : dict of str to ndarray, default=None
-        State of the projection that it begins from.
+    stage : {1, 2}
+    start : tuple
+        As `DeViSEClassifier._map_state` gives it; of None where it begins afresh.
 
     Returns
     -------
@@ -99,45 +134,51 @@ def _run_stage(clf, samples, stage=1, start=None):
     trained : ndarray of int
         Positions of the classes that are trained on: not all, if some are held out.
     """
-    checkpoint = None
-    if clf.checkpoint is not None:
-        key = _fingerprint(clf, samples, stage, start)
-        checkpoint = Checkpoint(clf.checkpoint, key, samples.seed)
-        samples.seed = checkpoint.seed  # So that stage 2 holds out the same.
-    kept, held_out = hold_out(clf, samples)
-    trained, targets = np.arange(len(clf.classes_)), samples.targets[kept]
-    by_class = clf.early_stopping and clf.validation_split == "classes"
-    if by_class:
-        trained, targets = np.unique(targets, return_inverse=True)
-    seeds = np.random.SeedSequence([samples.seed, stage]).generate_state(4).tolist()
+    checkpoint = _open_checkpoint(clf, samples, stage, start)
+    kept = samples.take(samples.kept)
+    trained, targets = np.unique(kept.targets, return_inverse=True)
+    seeds = draw_seeds(samples.seed, stage, "stage")
+    state, temperature = start
     with seeded(seeds[0], find_device(clf.device)):
-        module = make_map(clf, samples.table.shape[1], start)
+        module = make_map(clf, samples.table.shape[1], state)
         if stage == 2:
             module = _with_net(clf, module)
         source, plain = _sources(clf, samples, stage, seeds[3])
-        early_stopping = None
-        if clf.early_stopping:
-            # Held-out classes are told apart by vectors of their own, seen ones by those of the
-            # loss, which may be trained.
-            own, place = np.unique(samples.targets[held_out], return_inverse=True)
-            early_stopping = EarlyStopping(
-                plain,
-                torch.from_numpy(samples.rows[held_out]),
-                torch.from_numpy(place if by_class else samples.targets[held_out]),
-                _Nearest(clf.label_space_.targets[own] if by_class else None, len(trained)),
-                clf.n_iter_no_change,
-            )
-        net = new_net(clf, module, trained, seeds, stage)
+        net = new_net(clf, module, trained, seeds, stage, temperature)
+        # Weights are one on average, so that learning rates mean what they do without.
+        weight = None if kept.weight is None else kept.weight / kept.weight.mean()
         train_epochs(
             net,
-            # Weights are one on average, so that learning rates mean what they do without.
-            _training_set(samples, source, kept, targets, samples.mean_weight(kept)),
+            _training_set(kept, source, targets, weight),
             clf.max_epochs if stage == 1 else clf.finetune_epochs,
             schedule=clf.lr_schedule,
-            early_stopping=early_stopping,
+            early_stopping=_early_stopping(clf, samples, plain, len(trained)),
             checkpoint=checkpoint,
         )
     return net, trained
+
+
+def _open_checkpoint(clf, samples, stage, start):
+    if clf.checkpoint is None:
+        return None
+    checkpoint = Checkpoint(clf.checkpoint, _fingerprint(clf, samples, stage, start), samples.seed)
+    samples.seed = checkpoint.seed  # Stage 2 goes on with that of stage 1.
+    return checkpoint
+
+
+def _early_stopping(clf, samples, source, n_trained):
+    if not clf.early_stopping:
+        return None
+    held_out = samples.take(samples.held_out)
+    targets, vectors = held_out.targets, None
+    if n_trained < len(clf.classes_):
+        # Held-out classes are told apart by vectors of their own, seen ones by those of the loss,
+        # which may be trained.
+        own, targets = np.unique(targets, return_inverse=True)
+        vectors = clf.label_space_.targets[own]
+    rows, targets = torch.from_numpy(held_out.rows), torch.from_numpy(targets)
+    nearest = _Nearest(vectors, n_trained)
+    return EarlyStopping(source, rows, targets, nearest, clf.n_iter_no_change)
 
 
 class _Nearest:
@@ -152,38 +193,24 @@ class _Nearest:
         return (points @ own.to(points.device).T).argmax(dim=1)
 
 
-def _run_pass(clf, samples, net):
-    """Train a net, or a new one where labels or parameters are others."""
-    seeds = np.random.SeedSequence([samples.seed, clf._n_passes]).generate_state(4).tolist()
-    every = np.arange(len(clf.classes_))
-    with seeded(seeds[0], find_device(clf.device)):
-        if net is None or net.settings != settings(clf, every):
-            state = None if net is None else clf._map_state()
-            net = new_net(clf, make_map(clf, samples.table.shape[1], state), every, seeds)
-        elif not clf.train_label_vectors:
-            net.criterion_.replace_vectors(label_vectors(clf, every))
-        net.lr = clf.lr
-        source, _ = _sources(clf, samples, 1, seeds[3])
-        train_epochs(net, _training_set(samples, source, slice(None), samples.targets, 1), 1)
-    return net
-
-
-def take_photos(X, rows):
-    """Give the photos at some rows, in the form that X has."""
-    if isinstance(X, Dataset):
-        return Subset(X, rows.tolist())
-    return _safe_indexing(X, rows)
-
-
 def _keep(clf, projection, net, trained, rate="lr"):
-    """Keep the state of a trained map, and of label vectors, as arrays."""
+    """Keep the state of a trained map, and what its loss has learned, as arrays."""
     state = state_arrays(uncompiled(projection))
     if not all(np.isfinite(own).all() for own in state.values()):
         raise ValueError(f"Training diverged: lower {rate}={getattr(clf, rate)}.")
-    clf._set_map(state)
+    temperature = getattr(net.criterion_, "temperature", None)
+    learned = isinstance(temperature, torch.Tensor)
+    clf._set_map(state, temperature.item() if learned else None)
     if clf.train_label_vectors:
-        vectors = net.criterion_.vectors[: len(trained)].numpy(force=True)
-        clf._tune_terms(clf.classes_[trained], vectors)
+        _tune_terms(clf, clf.classes_[trained], net.criterion_.vectors[: len(trained)])
+
+
+def _tune_terms(clf, classes, vectors):
+    """Give the terms of some classes the vectors that were trained."""
+    given, first = clf._given_embedder, []
+    for terms in clf._vocabulary(classes).terms:
+        first.append(terms[known_terms(given, list(terms)).argmax()])
+    clf._bind_labels(clf.classes_, TunedEmbedder(given, first, vectors.numpy(force=True)))
 
 
 def _with_net(clf, projection):
@@ -207,30 +234,26 @@ def _sources(clf, samples, stage, seed):
     return AugmentedFeatures(photos, clf.visual_._feature_net(), clf._scale), plain
 
 
-def hold_out(clf, samples):
-    """Positions of the samples that a classifier is trained on, and of those held out."""
-    if not clf.early_stopping:
-        return slice(None), slice(0)
-    hold_out = hold_out_classes if clf.validation_split == "classes" else hold_out_samples
-    return hold_out(samples.targets, clf.validation_fraction, samples.seed)
+def take_photos(X, rows):
+    """Give the photos at some rows, in the form that X has."""
+    if isinstance(X, Dataset):
+        return Subset(X, rows.tolist())
+    return _safe_indexing(X, rows)
 
 
-def _training_set(samples, source, kept, targets, mean_weight):
-    weight = None
-    if samples.weight is not None:
-        weight = torch.from_numpy(samples.weight[kept] / mean_weight).float()
+def _training_set(samples, source, targets, weight):
     return TrainingSet(
         source,
-        torch.from_numpy(samples.rows[kept]),
+        torch.from_numpy(samples.rows),
         torch.from_numpy(targets.astype(np.int64, copy=False)),
-        weight,
+        None if weight is None else torch.from_numpy(weight).float(),
     )
 
 
 def _fingerprint(clf, samples, stage, start):
-    params = {
-        name: own for name, own in clf.get_params(deep=False).items() if name not in _NOT_COMPARED
-    }
+    left_out = _NOT_COMPARED | _OF_STAGE_2 if stage == 1 else _NOT_COMPARED
+    params = clf.get_params(deep=False)
+    params = {name: own for name, own in params.items() if name not in left_out}
     # The visual net itself is known by its features.
     params |= {"stage": stage, "augment": getattr(clf.visual, "augment", None)}
     if isinstance(clf.random_state, int | np.integer):

@@ -1,7 +1,7 @@
 """Tables of features; those that are larger than memory stay where they are."""
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,8 @@ class Samples:
         Features of X, not scaled.
     seed : int
         Of all that is drawn.
+    kept, held_out : slice, or ndarray of int
+        Positions of the samples that training and early stopping look at.
     """
 
     X: Any
@@ -129,18 +131,17 @@ class Samples:
     targets: np.ndarray | None = None
     table: Any = None
     seed: int = 0
+    kept: Any = field(default_factory=lambda: slice(None))
+    held_out: Any = field(default_factory=lambda: slice(0))
 
-    def keep(self, chosen):
-        """Leave out all but some of the samples, at given positions."""
-        self.rows, self.targets = self.rows[chosen], self.targets[chosen]
-        self.weight = None if self.weight is None else self.weight[chosen]
-
-    def mean_weight(self, kept):
-        """Mean weight of some of the samples: 1 without weights."""
-        return 1 if self.weight is None else self.weight[kept].mean()
+    def take(self, chosen):
+        """Give some of the samples, at given positions, none of them held out."""
+        weight = None if self.weight is None else self.weight[chosen]
+        rows, targets = self.rows[chosen], self.targets[chosen]
+        return Samples(self.X, rows, weight, targets, self.table, self.seed)
 
     def blocks(self):
-        """Go through the features that are trained on.
+        """Go through the features.
 
         Yields
         ------

@@ -37,8 +37,10 @@ class MapNet(TrainingNet):
         self.notify_gradient(batch)
         if self.optimizer is OPTIMIZERS["adagrad"]:
             self._adagrad_step()
-        else:
-            self.optimizer_.step()
+            if not self.callbacks:
+                return loss
+            self.module_.weight.grad = None  # Schedules count the steps of the optimizer itself.
+        self.optimizer_.step()
         return loss
 
     @torch.no_grad()

@@ -74,11 +74,11 @@ def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path, plane, pets_and
 
 def test_without_a_seed_the_one_of_the_interrupted_fit_counts(tmp_path, plane, pets_and_trucks):
     X, y = pets_and_trucks
-    clf = DeViSEClassifier(plane, max_epochs=4, checkpoint=tmp_path, early_stopping=True)
+    clf = DeViSEClassifier(plane, max_epochs=4, checkpoint=tmp_path)
     interrupted(clf, X, y, epoch=3)
     (kept,) = tmp_path.iterdir()
     seed = torch.load(kept)["seed"]
-    whole = DeViSEClassifier(plane, max_epochs=4, early_stopping=True, random_state=0)
+    whole = DeViSEClassifier(plane, max_epochs=4, random_state=0)
     whole.random_state = FixedSeed(seed)
     assert_same(clf.fit(X, y), whole.fit(X, y))
 

@@ -86,19 +86,23 @@ def test_batch_norms_are_frozen_unless_told_otherwise(clf, visual, colours):
         assert not np.allclose(trained[key], before[key])
 
 
+class Rows(Callback):
+    """Keeps the rows that each stage holds out."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen.append(net.early_stopping.rows.tolist())
+
+
 @pytest.mark.parametrize("random_state", [0, None])
-def test_both_stages_hold_out_the_same(clf, colours, monkeypatch, random_state):
-    held_out = []
-    own = stages.hold_out
-
-    def remember(*args):
-        held_out.append(own(*args)[1].tolist())
-        return own(*args)
-
-    monkeypatch.setattr(stages, "hold_out", remember)
-    clf.set_params(early_stopping=True, random_state=random_state, max_epochs=2, finetune_epochs=1)
-    clf.fit(*colours)
-    assert held_out[-1] == held_out[-2]
+def test_both_stages_hold_out_the_same(clf, colours, random_state):
+    rows = Rows()
+    clf.set_params(early_stopping=True, random_state=random_state, finetune_epochs=1)
+    clf.set_params(callbacks=[rows]).fit(*colours)
+    assert len(rows.seen) == 2
+    assert rows.seen[0] == rows.seen[1]
     assert "valid_hit@1" in clf.history_
 
 
@@ -158,8 +162,9 @@ def test_stage_2_needs_a_net(plane):
         DeViSEClassifier(plane, finetune_epochs=3).fit([[0, 1], [1, 0]], ["cat", "dog"])
 
 
-def test_stage_2_that_diverges_names_its_learning_rate(clf, colours):
-    clf.set_params(loss="mse", finetune_lr=1e30, finetune_optimizer="sgd")
+@pytest.mark.parametrize(("loss", "lr"), [("mse", 1e30), ("hinge_rank", 1e18)])
+def test_stage_2_that_diverges_names_its_learning_rate(clf, colours, loss, lr):
+    clf.set_params(loss=loss, finetune_lr=lr, finetune_optimizer="sgd")
     with pytest.raises(ValueError, match="diverged: lower finetune_lr=1e"):
         clf.fit(*colours)
     assert not hasattr(clf, "visual_")

@@ -31,7 +31,7 @@ def test_the_mlp_is_the_head_of_the_keras_recipe():
 
 
 def test_a_projection_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"to shape \(2, 3\), not to \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"to \(2, 3\), not to a tensor of shape \(2, 5\)"):
         make_projection(lambda n_features, vector_size: nn.Linear(n_features, 3), 8, 5, "mse")
     with pytest.raises(TypeError, match="projection makes a str"):
         make_projection(lambda *sizes: "linear", 8, 5, "mse")
@@ -86,7 +86,7 @@ def test_closed_form_steps_are_those_of_autograd(negatives, optimizer, weighted)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_closed_form_takes_no_scores_of_the_true_label():
+def test_a_step_in_closed_form_by_hand():
     # One example, margin 0.1, SGD at 1: M = (t_j - t_y) v' subtracted, once.
     vectors = np.eye(2, dtype=np.float32)
     data = TrainingSet(

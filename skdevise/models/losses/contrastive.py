@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from skdevise.models.losses._label_loss import LabelLoss
 
 # Where learning starts, and the least that it may reach, as in CLIP.
-_FIRST_TEMPERATURE = 0.07
+FIRST_TEMPERATURE = 0.07
 _LEAST_TEMPERATURE = 0.01
 
 
@@ -23,8 +23,10 @@ class Contrastive(LabelLoss):
     label_vectors, n_trained
         As in `LabelLoss`.
     temperature : float or "learned", default="learned"
-        T; if learned, its logarithm is a parameter that starts from log 0.07, and T stays above
+        T; if learned, its logarithm is a parameter that starts from log `start`, and T stays above
         0.01 [1]_ (section 2.5).
+    start : float, default=0.07
+        Where a T that is learned starts from.
 
     References
     ----------
@@ -39,10 +41,10 @@ class Contrastive(LabelLoss):
     tensor([0.1269])
     """
 
-    def __init__(self, label_vectors, n_trained=0, temperature="learned"):
+    def __init__(self, label_vectors, n_trained=0, temperature="learned", start=FIRST_TEMPERATURE):
         super().__init__(label_vectors, n_trained)
         if temperature == "learned":
-            self.log_temperature = nn.Parameter(torch.tensor(math.log(_FIRST_TEMPERATURE)))
+            self.log_temperature = nn.Parameter(torch.tensor(math.log(start)))
         else:
             self.log_temperature = math.log(temperature)
 
