@@ -48,6 +48,7 @@ def main():
         help="parameters of SkipGramEmbedder, each set of them one argument",
     )
     parser.add_argument("--dimensions", type=int, nargs="+", default=[300])
+    parser.add_argument("--center", action="store_true", help="subtract the mean of the vectors")
     parser.add_argument("--workers", type=int, help="training threads")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def main():
         }
 
     if args.glove is not None:
-        measure(args.glove.stem, PretrainedEmbedder.load(args.glove))
+        measure(args.glove.stem, PretrainedEmbedder.load(args.glove, center=args.center))
     for settings in args.settings:
         for size in args.dimensions:
             measure(f"{size}-d {settings}", *trained(args, f"vector_size={size} {settings}"))
@@ -76,7 +77,8 @@ def main():
     header = ["vectors", "seconds", "terms", "WordSim-353 (pairs)"]
     header += ["first term of ILSVRC, %", "or composed, %"]
     print_table(header + [f"{system} hit@{k}, %" for system in SYSTEMS for k in KS], rows)
-    print(f"\nHits: means of {len(SEEDS)} seeds over all photos of 62 unseen Caltech-101 classes.")
+    print(f"\nThe mean of the vectors is {'subtracted' if args.center else 'left in'}.")
+    print(f"Hits: means of {len(SEEDS)} seeds over all photos of 62 unseen Caltech-101 classes.")
     for name, labels in missing.items():
         print(f"{name}: no vector, so missed: {', '.join(labels) or 'none'}.")
     for name, of_noun in neighbours.items():
@@ -105,7 +107,8 @@ def trained(args, settings):
         embedder.vectors_.save(path)
         told.write_text(json.dumps({"seconds": seconds, "loss": embedder.loss_curve_}))
         shutil.rmtree(checkpoint)
-    return PretrainedEmbedder.load(path), json.loads(told.read_text())["seconds"]
+    embedder = PretrainedEmbedder.load(path, center=args.center)
+    return embedder, json.loads(told.read_text())["seconds"]
 
 
 def similarity(embedder):
