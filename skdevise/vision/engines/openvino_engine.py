@@ -20,6 +20,7 @@ from skdevise.vision.engines.rounding import round_kernels
 # Engines in use by what they are made of: copies of a net share one.
 _in_use = WeakValueDictionary()
 _one_at_a_time = threading.Lock()
+_RECIPE = 1  # another number wherever what `_convert` makes of a net changes
 
 
 class ConversionError(RuntimeError):
@@ -107,7 +108,8 @@ def _key(net, shape, dtype):
     if dtype == "bfloat16" and "BF16" not in capabilities:
         raise ConversionError("OpenVINO does not compute in bfloat16 on this processor")
     try:
-        return net_digest(net, tuple(shape), dtype, openvino.get_version(), sorted(capabilities))
+        made_by = _RECIPE, openvino.get_version(), sorted(capabilities)
+        return net_digest(net, tuple(shape), dtype, *made_by)
     except RuntimeError as error:
         raise ConversionError(f"the net's weights cannot be read ({error})") from error
 
