@@ -108,7 +108,7 @@ class Checkpoint:
         torch.set_rng_state(state["torch"])
         if "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], net.device)
-        net.history_ = History({**row, "batches": []} for row in state["history"])
+        net.history_ = History({**row, "batches": [{}]} for row in state["history"])
         if early_stopping is not None:
             early_stopping.state = state["early_stopping"]
         return math.inf if state["has_ended"] else len(net.history)

@@ -221,8 +221,8 @@ def train_epochs(net, data, n_epochs, *, schedule=None, early_stopping=None, che
             has_ended |= early_stopping.has_ended
         if checkpoint is not None:
             checkpoint.save(net, generators, early_stopping, has_ended)
-        # Figures of batches have served their purpose.
-        net.history_[-1]["batches"].clear()
+        # Figures of batches have served their purpose, but callbacks may look at the last one.
+        del net.history_[-1]["batches"][:-1]
         if has_ended:
             break
     net.early_stopping = None

@@ -86,14 +86,15 @@ def check_callbacks(callbacks):
         callback = own[1] if isinstance(own, tuple) and len(own) == 2 else own
         if callback is None and isinstance(own, tuple):
             continue  # skorch's way to turn one of its own off
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
+        if isinstance(callback, type) and issubclass(callback, Callback):
+            callback = callback()  # as skorch does
+        if not isinstance(callback, Callback):
             raise TypeError(
                 f"callbacks holds {own!r}: it takes skorch callbacks, or (name, callback) pairs."
             )
         monitor = getattr(callback, "monitor", None)
         if isinstance(monitor, str) and monitor.startswith("valid_loss"):
             raise ValueError(
-                f"{kind.__name__} monitors {monitor!r}, and no such loss is recorded: let it "
-                "monitor 'train_loss', or with early_stopping=True 'valid_hit@1'."
+                f"{type(callback).__name__} monitors {monitor!r}, and no such loss is recorded: "
+                "let it monitor 'train_loss', or with early_stopping=True 'valid_hit@1'."
             )

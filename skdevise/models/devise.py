@@ -79,7 +79,7 @@ class DeViSEClassifier(
     negative_labels : "training", LabelVocabulary or array-like of labels, default="training"
         Where false labels are taken from: the training labels, or these too.
     temperature : float or "learned", default="learned"
-        Of the contrastive loss.
+        Of the contrastive loss; one that is learned is kept in `loss_temperature_`.
     alpha : float, default=1.0
         Regularization of the closed forms, in units of sums of squared features.
     label_alpha : float, default=1.0
@@ -89,7 +89,7 @@ class DeViSEClassifier(
         Their terms have the vectors so found from then on.
     feature_scaling : {"l2", "standard", "none"}, default="l2"
         Scale each sample's features to unit length, or each feature to zero mean and unit variance
-        over the training samples, or leave them. Learning rates depend on it.
+        over the training samples that are not held out, or leave them. Learning rates depend on it.
     labels : LabelVocabulary or array-like of labels, default=None
         The candidates where a method is given none; None means the training labels. A vocabulary
         also gives the training labels and those of later calls their terms.
@@ -124,16 +124,19 @@ class DeViSEClassifier(
         Leave the running statistics of the visual net's batch norms as they are in stage 2.
     early_stopping : bool, default=False
         Hold out some of the training samples, record the hit@1 on them after each epoch, end a
-        stage when it no longer grows, and keep the best weights.
+        stage when it no longer grows, and keep the best weights. Neither the scaler nor the
+        pre-training of `visual` sees them. A closed form alone has no epochs, and holds out none.
     validation_fraction : float, default=0.1
         Share of the samples of each class, or of the classes, that is held out.
     validation_split : {"samples", "classes"}, default="samples"
         With "classes" whole classes are held out, and told apart from each other: the hit@1 is
-        that of labels which the map never saw.
+        that of labels which the map never saw. A net that was trained before, in `visual` or
+        behind given features, may have seen them.
     n_iter_no_change : int, default=5
         Epochs without a better hit@1 that end training.
     callbacks : list of skorch callbacks, default=None
-        Passed to skorch.
+        Passed to skorch, whose validation is not used: there are neither a "valid_loss" nor data to
+        score on. They may monitor "train_loss" and, with `early_stopping`, "valid_hit@1".
     checkpoint : str or Path, default=None
         A folder where the state of the fit is kept after each epoch. A fit of the same parameters
         and data that was interrupted goes on from there, to the same result; one that was finished
@@ -162,11 +165,16 @@ class DeViSEClassifier(
     projection_weights_ : dict of str to ndarray
         State of the module, if the map is another.
     scaler_ : StandardScaler
-        With `feature_scaling="standard"`.
+        With `feature_scaling="standard"`, fitted to the samples that are trained on; `partial_fit`
+        goes on with that of its first call.
     temperature_ : float
         Of the softmax in `predict_proba`, fitted on the training samples.
+    loss_temperature_ : float
+        Of the contrastive loss, if it is learned.
     embedder_ : term embedder
-        `embedder`, its `vectors_` where it has such, or the `RandomEmbedder` that stands for None.
+        `embedder`, its `vectors_` where it has such, or the `RandomEmbedder` that stands for None;
+        with `train_label_vectors` an embedder around it, which gives the trained terms their new
+        vectors.
     label_space_ : LabelSpace
         The training labels, embedded.
     reference_points_ : ndarray of shape (n_points, vector_size)
@@ -174,11 +182,13 @@ class DeViSEClassifier(
     visual_ : VisualFeaturizer
         The fitted net, if `visual` is given.
     net_ : skorch.NeuralNet
-        The training loop, if the map is no closed form. It is left out of a pickle, and then made
-        again around the map.
+        The training loop, if the map is no closed form. A pickle leaves it out, and stage 2 ends
+        with another one, of photos: it is made again around the map when it is asked for, with a
+        fresh optimizer. Answers do not need it.
     history_ : pandas.DataFrame
         A row an epoch: "train_loss", "dur" (in seconds), with `early_stopping` "valid_hit@1", and
-        what callbacks have added. Empty for a closed form.
+        numbers and texts that callbacks have added. Its index is "epoch", or with `finetune_epochs`
+        ("stage", "epoch"). Empty for a closed form.
     n_features_in_ : int
         Number of features, if `visual` is None.
     feature_names_in_ : ndarray of str, of shape (`n_features_in_`,)
@@ -385,7 +395,7 @@ class DeViSEClassifier(
         X : array-like of shape (n_samples, n_features), or images if `visual` is given
         y : array-like of shape (n_samples,)
             Labels that were not there before join: they need only a vector.
-        classes : array-like of shape (n_classes,), default=None
+        classes : LabelVocabulary or array-like of shape (n_classes,), default=None
             Labels that will come, so that they count as false ones from the first call on.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts in the loss.
@@ -399,7 +409,8 @@ class DeViSEClassifier(
         LabelWithoutVectorError
             If a label has no vector, before any training; it names them all.
         ValueError
-            If there are not two labels yet, or new ones come where label vectors are trained.
+            If there are not two labels yet, new ones come where label vectors are trained, or
+            `embedder`, `visual`, `projection` or `feature_scaling` is another than before.
 
         Notes
         -----
@@ -407,7 +418,8 @@ class DeViSEClassifier(
         Early stopping, schedules, checkpoints and stage 2 belong to `fit`. Weights count as they
         are, so that calls can weigh more or less. A pickle leaves out the state of the optimizer:
         after it, and after a change of parameters other than `lr`, training goes on from the map
-        with a fresh one.
+        with a fresh one. A closed form that stage 2 has trained on is a linear map like others. A
+        call that breaks off leaves map and optimizer as they were.
         """
         self._validate_params()  # Of a fitted estimator `_fit_context` takes them for valid.
         check_options(self)

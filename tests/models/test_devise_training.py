@@ -256,6 +256,7 @@ def test_partial_fit_goes_on_after_early_stopping(caltech, split, train_label_ve
     ).fit(X, y)  # fmt: skip
     before = clf.coef_
     assert not np.allclose(clf.partial_fit(X, y).coef_, before)
+    assert clf.score(X, y) > 0.9
 
 
 def test_dropout_is_fresh_in_each_pass(plane, pets_and_trucks):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from skdevise.models import negatives
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 
 # Three labels in the plane, and one example mapped to (1, 0.5), whose true label is the first.
@@ -191,15 +192,44 @@ def test_labels_that_share_a_vector_go_on_sharing_it():
     assert not torch.allclose(loss.vectors[0], crane[0])
 
 
+def equation_1(name, points, vectors, target, margin=0.7):
+    """Losses by the scores of all labels; the false labels are drawn as the loss draws them."""
+    scores, generator = points @ vectors.T, torch.Generator().manual_seed(0)
+    true = scores.gather(1, target[:, None])
+    terms = (margin - true + scores).clamp_min(0).scatter(1, target[:, None], 0)
+    count = torch.zeros_like(terms)  # how often each false label counts
+    least = true.detach().squeeze(1) - margin
+    if name == "all":
+        count += 1
+    elif name == "hardest":
+        false = scores.detach().scatter(1, target[:, None], -torch.inf)
+        count.scatter_(1, false.argmax(dim=1, keepdim=True), 1)
+    elif name == "three":
+        drawn = negatives._draw_false(target, len(vectors), 3, generator)
+        count.scatter_add_(1, drawn, torch.ones_like(terms))
+    else:
+        rows, labels, *n_draws = negatives.first_violation(
+            points.detach(), target, vectors, least, generator, count_draws=name == "warp"
+        )
+        count[rows, labels] = 1
+        for row, n in zip(rows, *n_draws, strict=True) if n_draws else ():
+            count[row] *= sum(1 / i for i in range(1, (len(vectors) - 1) // n.item() + 1))
+    return (count * terms).sum(dim=1)
+
+
 @pytest.mark.parametrize("name", ["all", "first", "hardest", "three", "warp"])
-def test_the_closed_form_of_a_ranking_loss_is_its_gradient(name):
+def test_ranking_losses_are_equation_1_and_so_is_their_closed_form(name):
     points, vectors, target = random_problem(n=40)
     loss, same = LOSSES[name](vectors), LOSSES[name](vectors)
     points.requires_grad_()
-    loss(points, target).sum().backward()
+    expected = equation_1(name, points, vectors, target)
+    (gradient,) = torch.autograd.grad(expected.sum(), points)
+    values = loss(points, target)
+    torch.testing.assert_close(values, expected)
+    torch.testing.assert_close(*torch.autograd.grad(values.sum(), points), gradient)
     rows, _, pull = same.pull(points.detach(), target)
     closed = torch.zeros_like(points).index_add(0, rows, pull)
-    torch.testing.assert_close(closed, points.grad)
+    torch.testing.assert_close(closed, gradient)
 
 
 def test_cosine_does_not_depend_on_length():

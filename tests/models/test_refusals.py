@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, TrainEndCheckpoint
 from skorch.callbacks import Checkpoint as SkorchCheckpoint
 from torch import nn
 
@@ -194,6 +194,7 @@ class CountsPhotos(VisualFeaturizer):
         ({"callbacks": [1]}, "callbacks holds 1: it takes skorch callbacks"),
         ({"callbacks": [("stop", "now")]}, "callbacks holds ('stop', 'now')"),
         ({"callbacks": [EarlyStopping()]}, "EarlyStopping monitors 'valid_loss', and no such"),
+        ({"callbacks": [EarlyStopping]}, "EarlyStopping monitors 'valid_loss'"),
         ({"callbacks": [SkorchCheckpoint()]}, "Checkpoint monitors 'valid_loss_best'"),
     ],
     ids=str,
@@ -212,6 +213,15 @@ def test_callables_and_callbacks_are_tried_before_work_starts(params, expected):
 def test_callbacks_of_skorch_are_taken(plane, pets_and_trucks, callbacks):
     clf = DeViSEClassifier(plane, callbacks=callbacks, max_epochs=1).fit(*pets_and_trucks)
     assert len(clf.history_) == 1
+
+
+def test_a_callback_may_save_the_net_at_the_end(tmp_path, plane, pets_and_trucks):
+    saves = TrainEndCheckpoint(dirname=str(tmp_path / "end"))
+    clf = DeViSEClassifier(plane, max_epochs=2, checkpoint=tmp_path / "own", random_state=0)
+    for _ in range(2):  # The second fit is read.
+        clf.set_params(callbacks=[saves]).fit(*pets_and_trucks)
+        saved = torch.load(tmp_path / "end" / "train_end_params.pt")
+        assert np.array_equal(saved["weight"].numpy(), clf.coef_)
 
 
 # --- Checkpoints
