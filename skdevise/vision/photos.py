@@ -14,7 +14,6 @@ from torch.utils.data import Dataset
 
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision.decoding import array_pixels, as_image, decode, image_pixels, tensor_pixels
-from skdevise.vision.loading import load_batch  # noqa: F401  (it was here: for its callers)
 
 _FORMS = (
     "X is a sequence of photos: paths, binary files, bytes, PIL images, uint8 arrays of shape "
@@ -278,16 +277,15 @@ def _file_bytes(item):
     if callable(getattr(item, "open", None)):
         with item.open("rb") as file:
             return file.read()
+    if hasattr(item, "encoding"):
+        raise ValueError("the file is open as text, not by 'rb'")
     with _lock(item):
         position = item.tell()
         item.seek(0)
         try:
-            data = item.read()
+            return item.read()
         finally:
             item.seek(position)
-    if not isinstance(data, bytes):
-        raise ValueError("the file is open as text, not by 'rb'")
-    return data
 
 
 def _lock(item):

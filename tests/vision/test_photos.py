@@ -287,10 +287,10 @@ def test_unreadable_photos_are_named(paths, tmp_path):
 
 
 def test_files_that_are_not_binary_or_closed(paths):
-    with tempfile.TemporaryFile("w+") as text:
-        text.write("photo")
-        with pytest.raises(UnreadablePhotoError, match="the file is open as text, not by 'rb'"):
-            Photos([text]).pixels(0)
+    with open(paths[0]) as text, tempfile.TemporaryFile("w+") as wrapped:
+        for file in (text, wrapped, io.StringIO("photo")):
+            with pytest.raises(UnreadablePhotoError, match="the file is open as text, not by 'rb'"):
+                Photos([file]).pixels(0)
     closed = io.BytesIO()
     closed.close()
     with pytest.raises(UnreadablePhotoError, match="photo number 0 cannot be read, as .*closed"):
