@@ -448,7 +448,7 @@ class DeViSEClassifier(
         if first:
             self._fit_features(samples, y)
         else:
-            samples.table = self._table(samples.X)
+            samples.table = self._training_table(samples.X)
         self._trainer().train_pass(self, samples, earlier)
         self._n_passes += 1
         self._finish(samples)
@@ -519,12 +519,16 @@ class DeViSEClassifier(
         if not hasattr(self, "visual_"):
             return X
         table = np.asarray(self.visual_.transform(X), np.float32)
-        if len(table) != len(X):
-            raise ValueError(
-                f"The visual net gives features of {len(table)} of {len(X)} photos: leave the "
-                "others out of X, or set its on_error='raise'."
-            )
         refuse_unusable(table)
+        return table
+
+    def _training_table(self, X):
+        table = self._table(X)
+        if hasattr(self, "visual_") and len(table) != len(X):
+            raise ValueError(
+                f"visual gives features of {len(table)} of {len(X)} photos: leave out of X and "
+                "y those that cannot be read."
+            )
         return table
 
     def _fit_features(self, samples, y):
@@ -532,7 +536,7 @@ class DeViSEClassifier(
         kept = samples.take(samples.kept)
         if self.visual is not None:
             self._fit_visual(kept, y)
-        samples.table = kept.table = self._table(samples.X)
+        samples.table = kept.table = self._training_table(samples.X)
         self._n_map_features, self._n_passes = samples.table.shape[1], 0
         if self.feature_scaling == "standard":
             self.scaler_ = StandardScaler()

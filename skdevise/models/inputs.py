@@ -136,8 +136,8 @@ def known_dtype(y):
 
     Examples
     --------
-    >>> known_dtype(np.array(["cat"], dtype=np.dtypes.StringDType()))
-    array(['cat'], dtype=object)
+    >>> known_dtype(["cat"])
+    ['cat']
     """
     is_unknown = getattr(getattr(y, "dtype", None), "kind", None) == "T"
     return np.asarray(y, dtype=object) if is_unknown else y

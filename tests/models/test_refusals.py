@@ -91,6 +91,35 @@ def test_other_classes_are_refused(plane, pets_and_trucks, classes, expected):
 # --- Features and sums of them
 
 
+class Leaves(VisualFeaturizer):
+    """Leaves out some rows, or fills them with NaN, as the featurizer does with broken files."""
+
+    def __init__(self, broken=()):
+        self.broken = broken
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        features = np.array([np.mean(photo, axis=(0, 1)) for photo in X])
+        if self.broken == "nan":
+            features[1] = np.nan
+            return features
+        return np.delete(features, self.broken, axis=0)
+
+
+def test_every_photo_that_is_trained_on_has_features(plane):
+    photos = np.random.default_rng(0).integers(255, size=(6, 4, 4, 3), dtype=np.uint8)
+    y = ["cat", "dog"] * 3
+    clf = DeViSEClassifier(plane, Leaves([1]), max_epochs=1)
+    assert "visual gives features of 5 of 6 photos" in message(lambda: clf.fit(photos, y))
+    clf.set_params(visual=Leaves("nan"))
+    assert "NaN or infinity, first in row 1" in message(lambda: clf.fit(photos, y))
+    clf.set_params(visual=Leaves(())).fit(photos, y)
+    clf.visual_.broken = [1]
+    assert clf.predict(photos).shape == (5,)
+
+
 @pytest.mark.parametrize("projection", ["linear", "mlp", "ridge"])
 @pytest.mark.parametrize("scaling", ["l2", "standard", "none"])
 @pytest.mark.parametrize("factor", [1e30, 1e200])
