@@ -241,3 +241,18 @@ def test_a_file_without_a_space_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="space' holds no LabelSpace"):
         LabelSpace.load(path)
+
+
+@pytest.mark.parametrize("pool", ["terms", "first", "mean"])
+@pytest.mark.parametrize("templates", [None, ["a {}"]])
+def test_targets_are_float32_whatever_the_embedder_gives(pool, templates):
+    class Float64:
+        def transform(self, terms):
+            return RandomEmbedder(3).transform(terms).astype(np.float64)
+
+    vocabulary = LabelVocabulary(
+        ["cat", "car"], {"car": ["car", "auto"]}, pool=pool, templates=templates
+    )
+    spaces = [LabelSpace(vocabulary, embedder) for embedder in (Float64(), RandomEmbedder(3))]
+    assert spaces[0].targets.dtype == np.float32
+    np.testing.assert_allclose(spaces[0].targets, spaces[1].targets, rtol=1e-6)
