@@ -46,12 +46,13 @@ def main():
     terms = sorted(random.Random(0).sample(sorted(terms_to_merge("wordnet")), N_TERMS))
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
+        # First, as a process starts with the most memory that its parent ever took.
+        memory(folder, args.megabytes)
         rows = [merging(args, terms)]
         rows += [training(args, terms, folder, name) for name in SETTINGS]
         header = ["what, thousand words a second", "skdevise", "reference", "ratio", "range"]
         print_table(header, rows)
-        print()
-        memory(folder, args.megabytes)
+    print()
     transforming()
     print_machine()
 
@@ -139,6 +140,7 @@ def memory(folder, megabytes):
         command = [sys.executable, "-c", code, str(path), *paths]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         print(f"A fit of {size} MB of generated text takes {told.strip()} MB of memory.")
+    print()
 
 
 def generate(path, megabytes):

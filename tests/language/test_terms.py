@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,12 @@ def test_words_are_lower_case_and_free_of_punctuation():
     assert words_of("The Great-White_shark's 2 fins!") == [
         *("the", "great", "white", "shark", "s", "2", "fins")
     ]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_of_plain_text_are_its_letters_and_digits(text):
+    assert words_of(text) == re.findall("[a-z0-9]+", text.lower())
 
 
 def test_words_of_other_scripts_are_words_too():
