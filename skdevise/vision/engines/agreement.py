@@ -1,5 +1,7 @@
 """Whether an engine answers as the net does that it was made of."""
 
+from itertools import chain
+
 import numpy as np
 import torch
 
@@ -15,7 +17,8 @@ def probes(shape, n=1):
 
 def answers(net, photos):
     """Features by the net as it is, where it is."""
-    device = next((tensor.device for tensor in net.state_dict().values()), photos.device)
+    tensors = chain(net.parameters(), net.buffers())
+    device = next((tensor.device for tensor in tensors), photos.device)
     with torch.no_grad():
         return net(photos.to(device)).numpy(force=True)
 

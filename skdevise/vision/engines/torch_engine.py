@@ -2,6 +2,7 @@
 
 import copy
 from contextlib import nullcontext
+from itertools import chain
 
 import torch
 
@@ -26,7 +27,7 @@ class TorchEngine:
     folds : bool, default=True
         Whether batch norms are folded, which takes as long as a few photos do.
     compiles : bool, default=False
-        Whether `torch.compile` is applied, which takes minutes.
+        Whether `torch.compile` is applied, which may take minutes.
 
     Raises
     ------
@@ -36,9 +37,8 @@ class TorchEngine:
 
     def __init__(self, net, shape, dtype, device, *, folds=True, compiles=False):
         self.name = "compile" if compiles else "torch"
-        self._device = device
+        self._device = torch.empty(0, device=device).device  # "cuda" is "cuda:0" here
         self._dtype = dtype
-        self._net = net if _is_on(net, device) else copy.deepcopy(net).to(device)
         if folds:
             self._net = folded_copy(net, shape)
             if dtype == "bfloat16":
@@ -46,6 +46,8 @@ class TorchEngine:
                 round_kernels(self._net)
                 self._net.to(torch.bfloat16)
             self._net.to(device, memory_format=torch.channels_last)
+        else:
+            self._net = net if _is_on(net, self._device) else copy.deepcopy(net).to(device)
         if compiles:
             self._net = torch.compile(self._net)
             self._check_compiled(net, shape)
@@ -83,4 +85,4 @@ class TorchEngine:
 
 
 def _is_on(net, device):
-    return all(tensor.device == device for tensor in net.state_dict().values())
+    return all(tensor.device == device for tensor in chain(net.parameters(), net.buffers()))
