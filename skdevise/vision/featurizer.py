@@ -284,8 +284,14 @@ class VisualFeaturizer(
                 "and crop in the callable."
             )
         if self.weights is None:
-            from skdevise.vision.pretraining import LabelledPhotos, open_checkpoint, pretrain
+            from skdevise.vision.pretraining import (
+                LabelledPhotos,
+                check_options,
+                open_checkpoint,
+                pretrain,
+            )
 
+            check_options(self)
             labelled = LabelledPhotos(photos, y, self.on_error, self.n_jobs)
         device = find_device(self.device)
         find_dtype(self.dtype, device)

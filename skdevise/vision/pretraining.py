@@ -16,6 +16,7 @@ from skdevise._training.checkpoints import Checkpoint, check_folder, fingerprint
 from skdevise._training.early_stopping import EarlyStopping
 from skdevise._training.hold_out import hold_out_samples
 from skdevise._training.loop import OPTIMIZERS, TrainingNet, make_net, train_epochs
+from skdevise._training.options import check_callbacks, check_optimizer, check_share
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision.engines.precision import find_dtype
 
@@ -27,6 +28,24 @@ _NOT_COMPARED = {
     "backbone", "weights", "n_jobs", "device", "engine", "cache", "on_error", "callbacks",
     "checkpoint", "random_state", "verbose",
 }  # fmt: skip
+
+
+def check_options(featurizer):
+    """Refuse parameters of pre-training that would fail in the midst of it.
+
+    Parameters
+    ----------
+    featurizer : VisualFeaturizer
+
+    Raises
+    ------
+    TypeError
+    ValueError
+    """
+    check_optimizer("optimizer", _OPTIMIZERS.get(featurizer.optimizer, featurizer.optimizer))
+    check_callbacks(featurizer.callbacks)
+    if callable(featurizer.lr_schedule):
+        check_share(featurizer.lr_schedule, 0.0)
 
 
 class LabelledPhotos:

@@ -212,3 +212,19 @@ def test_a_checkpoint_that_is_no_folder_is_refused(two_colours, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is no folder that can be used"):
         pretrained(two_colours, checkpoint=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"optimizer": len}, "optimizer"),
+        ({"callbacks": [1]}, "callback"),
+        ({"lr_schedule": lambda done: -1}, "lr_schedule gives -1"),
+    ],
+)
+def test_what_would_fail_in_training_is_refused_before_it(two_colours, params, message):
+    def never(image):
+        raise AssertionError("decoded")
+
+    with pytest.raises((TypeError, ValueError), match=message):
+        pretrained(two_colours, preprocess=never, image_size=None, **params)
