@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.neighbors import KNeighborsClassifier
 from skorch.callbacks import Callback
+from torch import nn
 
-from skdevise.datasets import make_shapes
+from skdevise.datasets import load_image_folder, make_shapes
 from tests.vision.conftest import headless_net, tiny_net
 from tests.vision.test_featurizer import tiny
 
@@ -228,3 +230,33 @@ def test_what_would_fail_in_training_is_refused_before_it(two_colours, params, m
 
     with pytest.raises((TypeError, ValueError), match=message):
         pretrained(two_colours, preprocess=never, image_size=None, **params)
+
+
+def small_net():
+    """Four convolutions, pooled; at module level, so that it pickles."""
+    layers, n_in = [], 3
+    for n_out in (24, 48, 96, 192):
+        layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out)]
+        layers += [nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        n_in = n_out
+    layers[-1] = nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(n_in, n_in))
+
+
+@pytest.mark.slow
+def test_a_small_net_learns_twenty_classes_of_photos(shared_data):
+    parts = {}
+    for part in ("train", "val"):
+        photos = load_image_folder(shared_data / "tiny-imagenet-200-sample.tar", folder=part)
+        chosen = np.isin(photos.target, photos.target_names[::10])
+        parts[part] = photos.data[chosen], photos.target[chosen]
+    featurizer = VisualFeaturizer(
+        small_net, weights=None, image_size=56, augment="flip_crop", optimizer="adam", lr=0.003,
+        lr_schedule="cosine", max_epochs=5, random_state=0,
+    ).fit(*parts["train"])  # fmt: skip
+    hit_rate = featurizer.score(*parts["val"])
+    print(f"hit@1 of the softmax layer on {len(parts['val'][0])} photos: {hit_rate:.3f}")
+    assert hit_rate > 0.25  # chance is 1/20
+    features = featurizer.transform(parts["train"][0])
+    nearest = KNeighborsClassifier(5).fit(features, parts["train"][1])
+    assert nearest.score(featurizer.transform(parts["val"][0]), parts["val"][1]) > 0.25
