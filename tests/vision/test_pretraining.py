@@ -9,6 +9,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdevise.datasets import load_image_folder, make_shapes
+from skdevise.vision import VisualFeaturizer
 from tests.vision.conftest import headless_net, tiny_net
 from tests.vision.test_featurizer import tiny
 
