@@ -553,16 +553,6 @@ class VisualFeaturizer(
             self._cache = kept = (self.cache, FeatureCache(self.cache))
         return kept[1]
 
-    def _place(self, net):
-        """Move a net to the device; return that, and the layout that batches have there."""
-        import torch
-
-        device = find_device(self.device)
-        # On a CPU convolutions are about 1.5 times as fast with the channels side by side.
-        layout = {"memory_format": torch.channels_last}
-        net.to(device, **layout)
-        return device, layout
-
     def _tensors(self, photos, loaded, augment, seed):
         from skdevise.vision.augmentation import AUGMENTATIONS, PhotoTensors
 
@@ -601,8 +591,10 @@ class VisualFeaturizer(
         torch.nn.Module
             On the device, with channels last, in evaluation mode.
         """
+        import torch
+
         loaded = self._load()
-        self._place(loaded.net)
+        loaded.net.to(find_device(self.device), memory_format=torch.channels_last)
         return loaded.without_softmax()
 
     def _keep_weights(self):

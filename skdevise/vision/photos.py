@@ -164,6 +164,10 @@ def chunks_of(iterable, size):
     [2, 2, 1]
     """
     _refuse_single(iterable)
+    if not hasattr(iterable, "__iter__"):
+        raise TypeError(
+            f"X is of type {type(iterable).__name__}, which gives no photos: pass an iterable."
+        )
     return _chunks(iter(iterable), size)
 
 

@@ -105,7 +105,31 @@ class LabelledPhotos:
                 "Pre-training leaves them out.",
                 stacklevel=5,
             )
+        if len(failures) == len(errors):
+            raise ValueError(f"None of the {len(errors)} photos can be read: give others.")
         self.rows = self.rows[[error is None for error in errors]]
+
+    def weights(self, class_weight):
+        """How much each photo counts: ndarray of shape (n,), or None.
+
+        Parameters
+        ----------
+        class_weight : "balanced", dict or None
+
+        Raises
+        ------
+        ValueError
+            If it names other classes, or weights are negative or all zero.
+        """
+        if class_weight is None:
+            return None
+        weight = compute_sample_weight(class_weight, self.classes[self.targets])
+        if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.max() > 0):
+            raise ValueError(
+                f"class_weight={class_weight!r} gives weights from {weight.min()} to "
+                f"{weight.max()}: weights are 0 or more, and not all 0."
+            )
+        return weight
 
 
 def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
@@ -133,6 +157,7 @@ def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
     ValueError
         If the weights are not finite in the end, or nothing can be held out.
     """
+    weight = labelled.weights(featurizer.class_weight)
     loaded.resize_softmax(len(labelled.classes))
     net, rows, targets = loaded.net, labelled.rows, labelled.targets
     if hasattr(net, "aux_logits"):
@@ -166,9 +191,8 @@ def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
         order_seed=order_seed,
         verbose=featurizer.verbose,
     )
-    weight = None
-    if featurizer.class_weight is not None:
-        weight = compute_sample_weight(featurizer.class_weight, labelled.classes[targets])[kept]
+    if weight is not None:
+        weight = weight[kept]
         # One on average, so that the learning rate means what it does without.
         weight = torch.from_numpy(weight / weight.mean()).float()
     own = torch.from_numpy(rows[kept]), torch.from_numpy(targets[kept])

@@ -233,6 +233,20 @@ def test_what_would_fail_in_training_is_refused_before_it(two_colours, params, m
         pretrained(two_colours, preprocess=never, image_size=None, **params)
 
 
+def test_photos_that_all_cannot_be_read_are_no_training_set():
+    with (
+        pytest.warns(UserWarning, match="2 of 2 photos"),
+        pytest.raises(ValueError, match="None of the 2 photos can be read"),
+    ):
+        tiny(weights=None, on_error="skip").fit([b"x", b"y"], ["cat", "dog"])
+
+
+@pytest.mark.parametrize("class_weight", [{"blue": -1, "red": 1}, {"blue": 0, "red": 0}])
+def test_class_weights_weigh_something(two_colours, class_weight):
+    with pytest.raises(ValueError, match="class_weight=.* gives .*: weights are 0 or more"):
+        pretrained(two_colours, class_weight=class_weight)
+
+
 def small_net():
     """Four convolutions, pooled; at module level, so that it pickles."""
     layers, n_in = [], 3

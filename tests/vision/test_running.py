@@ -203,6 +203,11 @@ def test_a_stream_skips_what_cannot_be_read(arrays, with_broken):
     np.testing.assert_allclose(features, featurizer.transform(arrays)[:3], rtol=1e-6)
 
 
+def test_what_is_no_stream_is_refused(arrays):
+    with pytest.raises(TypeError, match="X is of type NoneType, which gives no photos"):
+        tiny().fit(arrays).transform_iter(None)
+
+
 def test_a_stream_is_read_as_it_is_needed(arrays):
     n_taken = []
 
