@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from _common import print_machine, print_table
+from _common import least_cosine, print_machine, print_table, spread
 from PIL import Image
 
 from skdevise.vision.backbones import load_backbone
@@ -60,15 +60,6 @@ def seconds(run, n_threads):
     start = clock()
     run()
     return clock() - start
-
-
-def spread(ratios):
-    return f"{np.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-
-
-def least_cosine(a, b):
-    a, b = a.astype(float), b.astype(float)
-    return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
 
 
 def compare_nets(archive, n_threads, n_rounds):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nltk
 import numpy as np
-from _common import print_machine, print_table
+from _common import print_machine, print_table, spread
 from threadpoolctl import threadpool_limits
 
 from skdevise import Hierarchy, datasets
@@ -121,10 +121,6 @@ def timed(run):
     return value, time.process_time() - start
 
 
-def spread(ratios):
-    return f"{np.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})"
-
-
 def compare_precision(k, graph, reader, labels, n_rounds):
     """By name, the ratio of CPU time to ours and the difference; and our time."""
     data = *predictions(labels, np.random.default_rng(k)), k
@@ -148,7 +144,7 @@ def compare_precision(k, graph, reader, labels, n_rounds):
             differences[name] = abs(value - ours)
             ratios[name].append(time_of_other / time_of_ours)
     # The first round warms caches.
-    found = {name: (spread(ratios[name][1:]), differences[name]) for name in others}
+    found = {name: (spread(ratios[name][1:], digits=1), differences[name]) for name in others}
     return found, np.median(times[1:])
 
 
@@ -157,7 +153,7 @@ def compare_reading(folder, n_rounds):
     for _ in range(n_rounds):
         times.append(timed(read_by_us)[1])
         ratios.append(timed(lambda: read_by_nltk(folder))[1] / times[-1])
-    return spread(ratios), np.median(times)
+    return spread(ratios, digits=1), np.median(times)
 
 
 def main():

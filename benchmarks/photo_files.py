@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from _common import print_machine, print_table
+from _common import least_cosine, print_machine, print_table, spread
 from PIL import Image
 
 from skdevise import VisualFeaturizer
@@ -57,11 +57,6 @@ def seconds(run):
     return time.perf_counter() - start, result
 
 
-def cosines(a, b):
-    a, b = a.astype(float), b.astype(float)
-    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-
-
 def net_alone(engine, batches):
     return np.concatenate([engine(batch) for batch in batches])
 
@@ -78,23 +73,19 @@ def compare(paths, n_rounds):
         engine.expect(10_000)
         featurizer.transform(paths)  # the engine is made
         ways[name] = featurizer, engine
-    ours, alone, agreement = ({name: [] for name in ways} for _ in range(3))
+    ours, alone = ({name: [] for name in ways} for _ in range(2))
+    agreement = {}
     for _ in range(n_rounds):
         theirs, expected = seconds(lambda: loop(paths, net, preprocess))
         for name, (featurizer, engine) in ways.items():
             took, features = seconds(lambda own=featurizer: own.transform(paths))
             ours[name].append(theirs / took)
-            agreement[name] = cosines(features, expected)
+            agreement[name] = least_cosine(features, expected)
             net_took, _ = seconds(lambda own=engine: net_alone(own, decoded))
             alone[name].append(net_took / took)
     return [
-        [name, spread(ours[name]), spread(alone[name]), f"{agreement[name].min():.5f}"]
-        for name in ways
+        [name, spread(ours[name]), spread(alone[name]), f"{agreement[name]:.5f}"] for name in ways
     ]
-
-
-def spread(ratios):
-    return f"{np.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
 def print_resident(paths, n_photos):

@@ -15,7 +15,7 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from _common import print_machine, print_table
+from _common import print_machine, print_table, spread
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import normalize
 from skorch import NeuralNet
@@ -162,11 +162,6 @@ def violating_share(ours, n=500):
     violates = scores > scores.gather(1, target[:, None]) - MARGIN
     violates.scatter_(1, target[:, None], False)
     return violates.float().mean().item(), violates.any(dim=1).float().mean().item()
-
-
-def spread(ratios):
-    median = f"{np.median(ratios):.2f}"
-    return median if len(ratios) == 1 else f"{median} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
 def compare(title, sizes, batch_size, others, rounds, **options):
