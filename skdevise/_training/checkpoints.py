@@ -1,14 +1,12 @@
 """The state of a fit on disk, from which one that was interrupted goes on."""
 
 import math
-import os
-import threading
 from pathlib import Path
 
-import joblib
 import torch
 from skorch.history import History
 
+from skdevise._files import whole_or_not_at_all
 from skdevise._training.history import plain_rows
 
 
@@ -75,14 +73,8 @@ class Checkpoint:
         if net.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(net.device)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Neither processes nor threads share it.
-        own = f"{os.getpid()}-{threading.get_ident()}"
-        unfinished = self.path.with_name(f"{self.path.name}.{own}.part")
-        try:
+        with whole_or_not_at_all(self.path) as unfinished:
             torch.save(state, unfinished)
-            unfinished.replace(self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def resume(self, net, generators, early_stopping):
         """Take up the state of the last epoch that was written, if there is one.
@@ -112,60 +104,3 @@ class Checkpoint:
         if early_stopping is not None:
             early_stopping.state = state["early_stopping"]
         return math.inf if state["has_ended"] else len(net.history)
-
-
-def fingerprint(params, arrays, blocks):
-    """Tell a fit from others by its parameters and its data.
-
-    Parameters
-    ----------
-    params : dict
-    arrays : list of arrays
-    blocks : iterable of arrays
-        Of the features.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If a parameter cannot be told from others in another process.
-
-    Examples
-    --------
-    >>> fingerprint({"lr": 1}, [], [[0, 1]]) == fingerprint({"lr": 1}, [], [[0, 2]])
-    False
-    """
-    for name, own in params.items():
-        try:
-            joblib.hash(own)
-        except Exception as error:  # pickle raises whatever it likes
-            raise ValueError(
-                f"A checkpoint needs parameters that can be pickled, but {name}={own!r} cannot: "
-                "define it at the top of a module."
-            ) from error
-    return joblib.hash([params, arrays, [joblib.hash(block) for block in blocks]])
-
-
-def check_folder(folder):
-    """Refuse what is no folder that can be written to, and make it if it does not exist.
-
-    Parameters
-    ----------
-    folder : str or Path
-
-    Raises
-    ------
-    ValueError
-        If it cannot be used.
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError("it cannot be written to")
-    except OSError as error:
-        raise ValueError(
-            f"checkpoint={str(folder)!r} is no folder that can be used ({error}): give another."
-        ) from error

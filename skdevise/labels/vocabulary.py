@@ -1,7 +1,6 @@
 """The candidate labels of a prediction, and the terms of each."""
 
 import json
-import os
 import re
 from collections import Counter
 from functools import cached_property
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skdevise._files import whole_or_not_at_all
 from skdevise.labels._array import label_array
 from skdevise.labels.coverage import label_coverage
 from skdevise.labels.hierarchy import Hierarchy
@@ -227,13 +227,8 @@ class LabelVocabulary:
             "templates": self.templates,
             "on_missing": self.on_missing,
         }
-        # Beside it first: what breaks off leaves the file of before.
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
+        with whole_or_not_at_all(path) as unfinished:
             unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path):

@@ -1,11 +1,11 @@
 """The state of a training on disk, from which one that was interrupted goes on."""
 
-import os
-import threading
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from skdevise._files import whole_or_not_at_all
 
 
 class TrainingFile:
@@ -62,12 +62,5 @@ class TrainingFile:
         arrays : dict of str to ndarray
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Neither processes nor threads share it.
-        own = f"{os.getpid()}-{threading.get_ident()}"
-        unfinished = self.path.with_name(f"{self.path.name}.{own}.part")
-        try:
-            with open(unfinished, "wb") as file:
-                np.savez(file, **arrays)
-            unfinished.replace(self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_or_not_at_all(self.path) as unfinished, open(unfinished, "wb") as file:
+            np.savez(file, **arrays)

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 from joblib import cpu_count
 
+from skdevise._fingerprint import fingerprint
 from skdevise._random import draw_seed
 from skdevise.language.checkpoint import TrainingFile
 from skdevise.language.corpus import Corpus
@@ -103,8 +104,6 @@ def train(params, file, kept, before):
     """
     checkpoint = None
     if params.checkpoint is not None and before is None:
-        from skdevise._training.checkpoints import fingerprint
-
         # Before a seed is drawn, which changes a generator.
         own = {name: getattr(params, name) for name in _TRAINING}
         checkpoint = TrainingFile(params.checkpoint, fingerprint(own, [file.digest, kept], []))

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._files import check_folder
 from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
 from skdevise.language.fitting import SHAPE, kept_tokens, read_text, train
 from skdevise.language.gensim_models import table_of_model
@@ -285,8 +286,6 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
                 "the latter must not be larger."
             )
         if self.checkpoint is not None:
-            from skdevise._training.checkpoints import check_folder
-
             check_folder(self.checkpoint)
 
     def has_vector(self, terms):

@@ -1,6 +1,7 @@
 """Parameters that do not go together."""
 
 from skdevise._device import find_device
+from skdevise._files import check_folder
 from skdevise.models.closed_forms import CLOSED_FORMS
 
 
@@ -38,8 +39,6 @@ def check_options(clf):
     if callable(clf.lr_schedule):
         check_share(clf.lr_schedule, 0.0)
     if clf.checkpoint is not None:
-        from skdevise._training.checkpoints import check_folder
-
         check_folder(clf.checkpoint)
 
 

@@ -7,9 +7,10 @@ from sklearn.utils import _safe_indexing
 from torch.utils.data import Dataset, Subset
 
 from skdevise._device import find_device
+from skdevise._fingerprint import fingerprint
 from skdevise._random import seeded
 from skdevise._training.batches import TrainingSet
-from skdevise._training.checkpoints import Checkpoint, fingerprint
+from skdevise._training.checkpoints import Checkpoint
 from skdevise._training.early_stopping import EarlyStopping
 from skdevise._training.history import epoch_table
 from skdevise._training.loop import train_epochs, uncompiled

@@ -11,8 +11,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
 from skdevise._device import find_device
+from skdevise._files import check_folder
+from skdevise._fingerprint import fingerprint
 from skdevise._training.batches import TrainingSet
-from skdevise._training.checkpoints import Checkpoint, check_folder, fingerprint
+from skdevise._training.checkpoints import Checkpoint
 from skdevise._training.early_stopping import EarlyStopping
 from skdevise._training.hold_out import hold_out_samples
 from skdevise._training.loop import OPTIMIZERS, TrainingNet, make_net, train_epochs

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -53,3 +56,14 @@ def test_a_folder_that_cannot_be_used_is_refused_before_the_text_is_read(tmp_pat
 
     with pytest.raises(ValueError, match="is no folder that can be used"):
         embedder(tmp_path / "file", spool=True).fit(text())
+
+
+def test_text_is_trained_on_without_torch(tmp_path):
+    code = (
+        "import sys; from skdevise import SkipGramEmbedder\n"
+        "SkipGramEmbedder(4, min_count=1, checkpoint=sys.argv[1]).fit(['a b c d'])\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True)
+    assert run.returncode == 0, run.stderr
+    assert list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skdevise._files import whole_or_not_at_all
 from skdevise.language.formats.arrays import pack_table, unpack_table
 from skdevise.language.formats.binary import read_binary, write_binary
 from skdevise.language.formats.gensim_saves import is_fasttext, read_fasttext, read_gensim
@@ -15,7 +16,6 @@ from skdevise.language.formats.streams import (
     BROKEN_STREAM,
     open_stream,
     open_to_write,
-    whole_or_not_at_all,
 )
 from skdevise.language.formats.text import read_text, write_text
 

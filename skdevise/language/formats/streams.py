@@ -1,9 +1,8 @@
-"""Files read as streams of bytes, compressed or not, and written whole or not at all."""
+"""Files read and written as streams of bytes, compressed or not."""
 
 import bz2
 import gzip
 import lzma
-import os
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -36,27 +35,6 @@ def open_stream(path):
             raise ValueError(f"it holds {len(names)} files, {names[:9]}: unpack the one you want")
         with archive.open(names[0]) as stream:
             yield stream
-
-
-@contextmanager
-def whole_or_not_at_all(path):
-    """Give a path to write to, that takes its name once all is written.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    Path
-    """
-    # Beside it first: what breaks off leaves the file of before.
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def open_to_write(path, suffix):
