@@ -34,6 +34,8 @@ from skdevise.model_selection import UnseenClassSplit
 NOUNS = ("dog", "shark", "car", "violin", "mushroom", "castle", "river", "bread", "chair", "ship")
 SEEDS = range(3)
 KS = (1, 5)
+# The column of a row that holds it.
+SIMILARITY = 4
 SPLIT = UnseenClassSplit(5, test_size=0.2, random_state=0)
 SYSTEMS = {
     "first_violation": {"lr": 0.02, "max_epochs": 60},
@@ -54,10 +56,12 @@ def main():
     )
     parser.add_argument("--dimensions", type=int, nargs="+", default=[300])
     parser.add_argument("--workers", type=int, help="training threads")
+    parser.add_argument("--curve", type=Path, help="where a picture over the dimensions goes")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
 
     rows, neighbours, missing = [], {}, {}
+    curves = {settings: [] for settings in args.settings}
 
     def measure(name, path, minutes=""):
         for center in (False, True):
@@ -79,6 +83,9 @@ def main():
     for settings in args.settings:
         for size in args.dimensions:
             measure(f"{size}-d {settings}", *trained(args, f"vector_size={size} {settings}"))
+            curves[settings].append(rows[-1])
+    if args.curve is not None:
+        draw(args.dimensions, curves, args.curve)
 
     header = ["vectors", "mean", "CPU minutes", "terms", "WordSim-353 (pairs)"]
     header += ["first term of ILSVRC, %", "or composed, %"]
@@ -115,6 +122,26 @@ def trained(args, settings):
         told.write_text(json.dumps({"minutes": minutes, "loss": embedder.loss_curve_}))
         shutil.rmtree(checkpoint)
     return path, f"{json.loads(told.read_text())['minutes']:.1f}"
+
+
+def draw(sizes, curves, path):
+    """Draw the ratings and the hits, the mean subtracted, over the dimension of the vectors."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for settings, rows in curves.items():
+        label = settings if len(curves) > 1 else None
+        correlations = [float(row[SIMILARITY].split()[0]) for row in rows]
+        axes[0].plot(sizes, correlations, "o-", label=label)
+        axes[1].plot(sizes, [float(row[-1]) for row in rows], "o-", label=label)
+    axes[0].set_ylabel("WordSim-353, Spearman correlation")
+    axes[1].set_ylabel("62 unseen classes, hit@5 (%)")
+    for axis in axes:
+        axis.set_xlabel("dimensions")
+        axis.grid(alpha=0.3)
+    if len(curves) > 1:
+        axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=150)
 
 
 def similarity(embedder):
