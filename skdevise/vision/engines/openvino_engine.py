@@ -1,10 +1,10 @@
 """Features by OpenVINO, the fastest engine on a CPU."""
 
 import copy
-import io
 import threading
 import warnings
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from weakref import WeakValueDictionary
 
@@ -16,11 +16,12 @@ from skdevise.vision.engines.digest import net_digest
 from skdevise.vision.engines.disk import CompiledNets
 from skdevise.vision.engines.fusion import folded_copy
 from skdevise.vision.engines.rounding import round_kernels
+from skdevise.vision.engines.stem import split_stem
 
 # Engines in use by what they are made of: copies of a net share one.
 _in_use = WeakValueDictionary()
 _one_at_a_time = threading.Lock()
-_RECIPE = 1  # another number wherever what `_convert` makes of a net changes
+_RECIPE = 2  # another number wherever what `_convert` makes of a net changes
 
 
 class ConversionError(RuntimeError):
@@ -32,21 +33,24 @@ class OpenVINOEngine:
 
     Parameters
     ----------
-    compiled : openvino.CompiledModel
-        From photos (n, C, H, W) to features (n, n_features); n is any number. (A fixed batch size
-        is not faster.)
+    parts : list of openvino.CompiledModel
+        From photos (n, C, H, W) to features (n, n_features), each from what the one before it
+        makes; n is any number. (A fixed batch size is not faster.)
     """
 
     name = "openvino"
 
-    def __init__(self, compiled):
-        self._request = compiled.create_infer_request()
+    def __init__(self, parts):
+        self._requests = [part.create_infer_request() for part in parts]
         self._lock = threading.Lock()
 
     def __call__(self, photos):
         """Features (n, n_features), float32, of photos (n, C, H, W), float32, on the CPU."""
+        tensor = photos.contiguous().numpy()
         with self._lock:
-            return self._request.infer([photos.contiguous().numpy()], share_inputs=True)[0]
+            for request in self._requests:
+                tensor = request.infer([tensor], share_inputs=True)[0]
+        return tensor
 
 
 def is_installed():
@@ -94,10 +98,10 @@ def compile_net(net, shape, dtype):
     with _one_at_a_time:
         engine = _in_use.get((key, n_threads))
         if engine is None or not is_right(engine):
-            core, config = _import().Core(), _config(dtype, n_threads)
-            engine = _load(core, config, key, is_right)
+            core, configs = _import().Core(), partial(_configs, dtype, n_threads)
+            engine = _load(core, configs, key, is_right)
             if engine is None:
-                engine = _compile(core, config, net, shape, dtype, key, is_right)
+                engine = _compile(core, configs, net, shape, dtype, key, is_right)
             _in_use[key, n_threads] = engine
         return engine
 
@@ -114,29 +118,38 @@ def _key(net, shape, dtype):
         raise ConversionError(f"the net's weights cannot be read ({error})") from error
 
 
-def _config(dtype, n_threads):
+def _configs(dtype, n_threads, n_parts):
+    """Settings of each part of a net: what comes before the last is a stem in float32."""
+    hints = ["f32"] * (n_parts - 1) + [{"float32": "f32", "bfloat16": "bf16"}[dtype]]
+    return [_config(hint, n_threads) for hint in hints]
+
+
+def _config(hint, n_threads):
     return {
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[dtype],
+        "INFERENCE_PRECISION_HINT": hint,
         "INFERENCE_NUM_THREADS": n_threads,
         "PERFORMANCE_HINT": "LATENCY",  # all threads at one batch
         "ENABLE_CPU_PINNING": False,  # other threads and processes have the cores, too
     }
 
 
-def _load(core, config, key, is_right):
+def _load(core, configs, key, is_right):
     """Take the compiled net from the disk; None where that is not there, or broken."""
-    compiled = CompiledNets().read(key)
-    if compiled is not None:
+    kept = CompiledNets().read(key)
+    if kept is not None:
         with suppress(RuntimeError):
-            engine = OpenVINOEngine(core.import_model(compiled, "CPU", config))
+            parts = zip(kept, configs(len(kept)), strict=True)
+            engine = OpenVINOEngine([core.import_model(part, "CPU", own) for part, own in parts])
             if is_right(engine):
                 return engine
     return None
 
 
-def _compile(core, config, net, shape, dtype, key, is_right):
+def _compile(core, configs, net, shape, dtype, key, is_right):
     try:
-        compiled = core.compile_model(_convert(net, shape, dtype), "CPU", config)
+        models = _convert(net, shape, dtype)
+        parts = zip(models, configs(len(models)), strict=True)
+        compiled = [core.compile_model(part, "CPU", own) for part, own in parts]
         engine = OpenVINOEngine(compiled)
         right = is_right(engine)
     except Exception as error:  # tracing runs the net's own code, which may fail in any way
@@ -144,9 +157,7 @@ def _compile(core, config, net, shape, dtype, key, is_right):
     if not right:
         raise ConversionError("OpenVINO makes other features of this net than torch does")
     with suppress(RuntimeError):  # not for every processor can it be kept
-        exported = io.BytesIO()
-        compiled.export_model(exported)
-        CompiledNets().write(key, exported.getvalue())
+        CompiledNets().write(key, [part.export_model().getvalue() for part in compiled])
     return engine
 
 
@@ -157,6 +168,7 @@ def _reason(error):
 
 
 def _convert(net, shape, dtype):
+    """Give the models that make features, each from what the one before it makes."""
     # Not openvino.convert_model, which reports its use to the maker, and takes twice as long.
     frontends, decoders = _import("frontend"), _import("frontend.pytorch.ts_decoder")
     # A copy, for a compiled net may share the memory of its weights.
@@ -172,9 +184,10 @@ def _convert(net, shape, dtype):
     loaded = frontend.load(decoder)
     model = frontend.convert(loaded)
     model.reshape([-1, *shape])
-    if dtype != "float32":
-        _keep_biases(model)
-    return model
+    if dtype == "float32":
+        return [model]
+    _keep_biases(model)
+    return split_stem(model)
 
 
 def _keep_biases(model):
