@@ -5,10 +5,14 @@ import gzip
 import lzma
 import os
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
-from skdevise.language.terms import words_of
+from skdevise.language.terms import one_column, words_of
 from skdevise.language.tokenizers import lower_tokens
+
+# Characters; a text that is one line goes through memory in pieces, too.
+_LONG = 1 << 20
 
 _OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -21,7 +25,8 @@ class Corpus:
     source : str, Path, sequence of Path, or iterable of documents
         A text file, one document a line (.txt, .gz, .bz2, .xz, or any other name), several of
         them, or a folder of them, which are never held in memory; or documents, each a string or
-        a list of tokens, whose case does not count.
+        a list of tokens, whose case does not count. A line of more than a million characters is
+        several documents.
     tokenizer : callable, default=words_of
         Splits text into lower-cased tokens.
     once : bool, default=False
@@ -32,7 +37,7 @@ class Corpus:
     FileNotFoundError
         If `source` is a path to nothing, or to a folder without a file.
     TypeError
-        If `source` can be read only once, or is no text.
+        If `source` can be read only once, or is no text, such as a table of several columns.
     ValueError
         If it is a list of names of files, or later, if a file is not text in UTF-8 or broken.
 
@@ -43,12 +48,12 @@ class Corpus:
     """
 
     def __init__(self, source, tokenizer=words_of, once=False):
-        self.source = source
+        self.source = source = one_column(source)
         self.tokenizer = tokenizer
         self._paths = _text_files(source)
         if self._paths is not None:
             return
-        if isinstance(source, bytes) or not hasattr(source, "__iter__"):
+        if isinstance(source, bytes | Mapping) or not hasattr(source, "__iter__"):
             raise TypeError(
                 f"Expected documents or the path of a text file, got {str(source)[:40]}."
             )
@@ -78,14 +83,16 @@ def _text_files(source):
     """The files that a source names, or None if it holds the documents themselves."""
     if isinstance(source, str | Path):
         return _files_of(source)
-    if not isinstance(source, list | tuple) or not source:
+    is_sequence = isinstance(source, list | tuple) or hasattr(source, "shape")
+    if not is_sequence or not len(source):
         return None
     if all(isinstance(path, Path) for path in source):
         return [file for path in source for file in _files_of(path)]
     if all(isinstance(path, str) and os.path.isfile(path) for path in source):
+        name = next(iter(source))
         raise ValueError(
-            f"Strings in a list are documents, but {source[0]!r} is the name of a file: pass "
-            "files as pathlib.Path objects."
+            f"Strings in a list are documents, but {name!r} is the name of a file: pass files as "
+            "pathlib.Path objects."
         )
     return None
 
@@ -111,8 +118,8 @@ def _files_of(path):
 def _lines(path):
     open_text = _OPEN.get(path.suffix, open)
     try:
-        with open_text(path, "rt", encoding="utf-8") as lines:
-            yield from lines
+        with open_text(path, "rt", encoding="utf-8-sig") as file:
+            yield from _pieces(file)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{str(path)!r} is not text in UTF-8 ({error}): convert it first."
@@ -121,6 +128,18 @@ def _lines(path):
         if getattr(error, "errno", None) is not None:
             raise  # The system's own errors name the file.
         raise ValueError(f"{str(path)!r} cannot be decompressed: {error}.") from error
+
+
+def _pieces(file):
+    """The lines of a file, those longer than `_LONG` cut at a blank where they have one."""
+    rest = ""
+    while text := rest + file.readline(_LONG):
+        rest = ""
+        if len(text) >= _LONG and not text.endswith("\n"):
+            head, blank, tail = text.rpartition(" ")
+            if blank:
+                text, rest = head, tail
+        yield text
 
 
 def _tokens(document):

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Set
 from numbers import Number
 
 import numpy as np
@@ -56,6 +57,30 @@ def normalise_term(term):
     return " ".join(unicodedata.normalize("NFC", term).lower().replace("_", " ").split())
 
 
+def one_column(values):
+    """Give the column of a table of one, as a Pipeline may hand over; all else as it is.
+
+    Parameters
+    ----------
+    values : object
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    TypeError
+        For a table of several columns.
+    """
+    shape = getattr(values, "shape", ())
+    if len(shape) < 2:
+        return values
+    if len(shape) > 2 or shape[1] != 1:
+        raise TypeError(f"Expected one column of text, got a table of shape {tuple(shape)}.")
+    return np.ravel(values)
+
+
 def check_terms(terms):
     """Refuse what is not a sequence of terms, and give it as a list of str.
 
@@ -70,20 +95,18 @@ def check_terms(terms):
     Raises
     ------
     TypeError
-        For one string (its letters would be taken for terms), what cannot be iterated, or a term
-        that is neither text nor a number.
+        For one string (its letters would be taken for terms), a set (which has no order), what
+        cannot be iterated, or a term that is neither text nor a number.
 
     Examples
     --------
     >>> check_terms(["cat", 7])
     ['cat', '7']
     """
-    if isinstance(terms, str | bytes) or not hasattr(terms, "__iter__"):
+    has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | Set)
+    if not has_order or getattr(terms, "shape", None) == ():
         raise TypeError(f"Expected a sequence of terms, got {terms!r}: pass a list, as in ['cat'].")
-    # One column of a table of terms, as a Pipeline may hand over, is a sequence of terms too.
-    if np.ndim(terms) == 2 and np.shape(terms)[1] == 1:
-        terms = np.ravel(terms)
-    terms = list(terms)
+    terms = list(one_column(terms))
     for term in terms:
         if not isinstance(term, str | Number | np.number | np.bool_) or term != term:
             raise TypeError(f"A term is text, got {term!r}.")

@@ -2,8 +2,10 @@ import bz2
 import gzip
 import lzma
 
+import pandas as pd
 import pytest
 
+from skdevise.language import corpus
 from skdevise.language.corpus import Corpus
 
 DOCUMENTS = ["The great white shark swims.", "", "A great-white day", "große Übung"]
@@ -78,7 +80,7 @@ def test_a_string_that_is_no_file_is_refused(source):
         Corpus(source)
 
 
-@pytest.mark.parametrize("source", [None, 7, b"a cat"])
+@pytest.mark.parametrize("source", [None, 7, b"a cat", {"a": "cat"}])
 def test_what_is_no_text_is_refused(source):
     with pytest.raises(TypeError, match="Expected documents or the path of a text file"):
         Corpus(source)
@@ -124,6 +126,36 @@ def test_a_folder_without_text_is_refused(tmp_path):
 def test_names_of_files_are_not_taken_for_text(folder):
     with pytest.raises(ValueError, match=r"AA.xz' is the name of a file: pass files as pathlib"):
         Corpus([str(folder / "AA.xz"), str(folder / "AB" / "wiki_01")])
+    with pytest.raises(ValueError, match=r"AA.xz' is the name of a file"):
+        Corpus(pd.Series([str(folder / "AA.xz")], index=[7]))
+
+
+def test_a_column_of_a_table_is_documents():
+    table = pd.DataFrame({"text": DOCUMENTS})
+    for column in (table, table["text"], table.to_numpy()):
+        assert list(Corpus(column)) == TOKENS
+    with pytest.raises(TypeError, match=r"one column of text, got a table of shape \(\d, 2\)"):
+        Corpus(table.assign(rating=1))
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text("cat sat", encoding="utf-8-sig")
+    assert list(Corpus(file, str.split)) == [["cat", "sat"]]
+
+
+@pytest.mark.parametrize("blank", [" ", "-"])
+def test_a_text_of_one_line_is_read_in_pieces(tmp_path, monkeypatch, blank):
+    monkeypatch.setattr(corpus, "_LONG", 10)
+    lines = ["one", *("fish" * n for n in range(1, 3)), "two fish red fish blue fish", ""]
+    file = tmp_path / "text.txt"
+    file.write_text("\n".join(lines).replace(" ", blank))
+    pieces = [piece for (piece,) in Corpus(file, lambda text: [text])]
+    assert max(map(len, pieces)) < 2 * 10
+    if blank == " ":
+        assert " ".join(pieces).split() == file.read_text().split()
+    else:
+        assert "".join(pieces) == file.read_text()
 
 
 @pytest.mark.parametrize(

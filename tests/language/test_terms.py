@@ -34,7 +34,7 @@ def test_normalising_twice_is_normalising_once(text):
     assert normalise_term(normalise_term(text)) == normalise_term(text)
 
 
-@pytest.mark.parametrize("terms", ["cat", b"cat", 7, None])
+@pytest.mark.parametrize("terms", ["cat", b"cat", 7, None, {"cat"}, np.array("cat")])
 def test_what_is_no_sequence_of_terms_is_refused(terms):
     with pytest.raises(TypeError, match=r"Expected a sequence of terms.*pass a list"):
         check_terms(terms)
@@ -42,3 +42,10 @@ def test_what_is_no_sequence_of_terms_is_refused(terms):
 
 def test_one_column_of_a_table_is_a_sequence_of_terms():
     assert check_terms(np.array([["cat"], ["dog"]])) == ["cat", "dog"]
+    with pytest.raises(TypeError, match=r"one column of text, got a table of shape \(1, 2\)"):
+        check_terms(np.array([["cat", "dog"]]))
+
+
+def test_lists_among_the_terms_are_refused():
+    with pytest.raises(TypeError, match=r"A term is text, got \['cat'\]"):
+        check_terms([["cat"], ["dog", "wolf"]])
