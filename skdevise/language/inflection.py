@@ -29,6 +29,7 @@ _IRREGULAR = {
     "wharf": "wharves",
     "wife": "wives",
     "wolf": "wolves",
+    "woman": "women",
 }
 _SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()}
 # Nouns in -s that are no plurals, and would be found as another word.

@@ -20,7 +20,7 @@ from skdevise.language.lookup import PackedTerms, TermIndex, find_terms
 from skdevise.language.postprocessing import CommonPart
 from skdevise.language.table import as_table
 from skdevise.language.terms import check_terms, words_of
-from skdevise.language.vectors import unit_rows, with_direction
+from skdevise.language.vectors import unit_rows, with_direction, without_residue
 
 _POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 
@@ -177,6 +177,7 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
     @cached_property
     def _table(self):
         """The terms, their matrix as it was given, and n-grams or None."""
+        self._validate_params()
         terms, matrix, subwords = as_table(self.vectors)
         if self.all_but_the_top >= matrix.shape[1]:
             raise ValueError(
@@ -224,9 +225,8 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
         Raises
         ------
         TypeError, ValueError
-            If `vectors` is no table of terms and vectors.
+            If `vectors` is no table of terms and vectors, or a parameter is wrong.
         """
-        self._validate_params()
         self._table  # noqa: B018 (building it is the check)
         return self
 
@@ -285,7 +285,6 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
 
     def _embed(self, terms):
         """Unit vectors of the terms, zeros where one has none."""
-        self._validate_params()
         rows = self._rows(terms)
         vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
         vectors[rows >= 0] = self._units(rows[rows >= 0])
@@ -306,7 +305,7 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
         starts = np.cumsum([0, *(len(own) for _, own in composed[:-1])])
         parts = units[[place[word] for _, own in composed for word in own]]
         known = np.logical_and.reduceat(parts.any(axis=1), starts)
-        means = unit_rows(np.add.reduceat(parts, starts))
+        means = unit_rows(without_residue(np.add.reduceat(parts, starts), parts[starts]))
         vectors[[i for i, _ in composed]] = np.where(known[:, None], means, 0)
 
     def _word_units(self, words):
@@ -329,7 +328,7 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
         rows = with_direction(rows)
         if self._common is None:
             return rows
-        return np.where(rows.any(axis=1, keepdims=True), self._common.remove(rows), np.float32(0))
+        return without_residue(self._common.remove(rows), rows)
 
     def _directed(self):
         """The terms of the table, and their unit vectors in blocks."""
@@ -349,4 +348,7 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
         return {name: value for name, value in state.items() if name not in kept}
 
     def __repr__(self):
-        return f"PretrainedEmbedder({len(self._table[0])} terms, {self.vector_size_}-d)"
+        try:
+            return f"PretrainedEmbedder({len(self._table[0])} terms, {self.vector_size_}-d)"
+        except (TypeError, ValueError):  # what is refused when it is used is shown all the same
+            return super().__repr__()

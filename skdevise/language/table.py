@@ -50,11 +50,13 @@ def as_table(vectors):
         matrix = np.asanyarray(matrix)
     except ValueError as error:
         raise ValueError("The vectors of the terms differ in length.") from error
+    except (RuntimeError, TypeError) as error:  # as of a tensor that asks for a gradient
+        raise TypeError(f"NumPy cannot make an array of the vectors: {error}") from error
     if matrix.ndim != 2 or len(matrix) != len(terms) or not matrix.size:
         raise ValueError(
             f"{len(terms)} terms need a matrix of shape (n_terms, vector_size), "
             f"got one of shape {matrix.shape}."
         )
-    if not np.issubdtype(matrix.dtype, np.number):
+    if matrix.dtype.kind not in "fiu":
         raise ValueError(f"Term vectors are numbers, got an array of {matrix.dtype}.")
     return terms, matrix, subwords

@@ -1,7 +1,9 @@
 """Rows of a matrix as directions."""
 
 import numpy as np
-from sklearn.preprocessing import normalize
+
+# Of a row; single precision holds it to 6e-8.
+_RESIDUE = np.float32(1e-6)
 
 
 def with_direction(rows):
@@ -44,4 +46,43 @@ def unit_rows(rows):
            [0. , 0. ]], dtype=float32)
     """
     rows = with_direction(rows)
-    return normalize(rows) if len(rows) else rows
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    # Squares that single precision does not hold; scikit-learn's `normalize` leaves such rows.
+    extreme = ~((lengths > 1e-15) & (lengths < 1e15))
+    lengths[extreme] = 1
+    units = rows / lengths[:, None]
+    if extreme.any():
+        own = rows[extreme].astype(np.float64)
+        lengths = np.linalg.norm(own, axis=1, keepdims=True)
+        units[extreme] = own / np.where(lengths == 0, 1, lengths)
+    return units
+
+
+def without_residue(sums, parts):
+    """Give sums of rows, zeros where all that is left is rounding, or a part was zeros.
+
+    Parameters
+    ----------
+    sums : ndarray of float32, of shape (n_rows, vector_size)
+    parts : ndarray of float32, of shape (n_rows, vector_size)
+        One that went into each.
+
+    Returns
+    -------
+    ndarray of float32, of shape (n_rows, vector_size)
+
+    Examples
+    --------
+    >>> parts = np.float32([[1, 2], [1, 2]])
+    >>> without_residue(parts - np.float32([[0, 2], [1, 1.9999999]]), parts)
+    array([[1., 0.],
+           [0., 0.]], dtype=float32)
+    """
+    largest = _largest(parts)
+    kept = (_largest(sums) > _RESIDUE * largest) & (largest > 0)
+    return np.where(kept, sums, np.float32(0))
+
+
+def _largest(rows):
+    """The largest number of each row, whatever its sign: (n_rows, 1)."""
+    return np.maximum(rows.max(axis=1, keepdims=True), -rows.min(axis=1, keepdims=True))

@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from gensim.models import FastText, KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +61,8 @@ def test_every_form_of_a_table_gives_the_same_unit_vectors(vectors):
         ({}, ValueError, "0 terms need a matrix"),
         ({"cat": [1, 2], "dog": [1]}, ValueError, "differ in length"),
         ({"cat": ["a", "b"]}, ValueError, "Term vectors are numbers"),
+        ({"cat": [1j, 2]}, ValueError, "Term vectors are numbers"),
+        ((["cat"], torch.ones(1, 2, requires_grad=True)), TypeError, "NumPy cannot make an array"),
         ({"cat": []}, ValueError, r"got one of shape \(1, 0\)"),
         ((["cat"], [1, 2]), ValueError, r"got one of shape \(2,\)"),
         ((["cat", "dog"], [[1, 2]]), ValueError, r"2 terms need .* got one of shape \(1, 2\)"),
@@ -71,9 +74,21 @@ def test_what_is_no_table_is_refused(vectors, error, message):
         PretrainedEmbedder(vectors).fit()
 
 
-def test_an_unknown_way_with_unknown_terms_is_refused():
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda embedder: embedder.transform(["cat"]),
+        lambda embedder: embedder.nearest([[1]], k=1),
+        lambda embedder: embedder.has_term(["cat"]),
+    ],
+)
+def test_an_unknown_way_with_unknown_terms_is_refused(ask):
     with pytest.raises(ValueError, match="The 'oov' parameter"):
-        PretrainedEmbedder({"cat": [1]}, oov="guess").transform(["cat"])
+        ask(PretrainedEmbedder({"cat": [1]}, oov="guess"))
+
+
+def test_what_is_no_table_is_shown_all_the_same():
+    assert repr(PretrainedEmbedder("glove.txt")) == "PretrainedEmbedder(vectors='glove.txt')"
 
 
 # Looking up
@@ -195,6 +210,24 @@ def test_a_vector_without_a_direction_is_none(broken):
 def test_words_that_cancel_each_other_out_compose_nothing():
     embedder = PretrainedEmbedder({"up": [0, 1], "down": [0, -1]})
     assert_array_equal(embedder.has_vector(["up down"]), [False])
+    # 1 / 3 and 2 / 6 are rounded, each in its own way.
+    embedder = PretrainedEmbedder({"up": [0.1, 0.7, 0.2], "down": [-0.03, -0.21, -0.06]})
+    assert_array_equal(embedder.has_vector(["up down"]), [False])
+
+
+@pytest.mark.parametrize("length", [1e-30, 1e-7, 1e20])
+def test_vectors_of_any_length_have_a_direction(length):
+    table = {"a": [3 * length, 4 * length], "b": [0.6, 0.8], "c": [1, 0]}
+    embedder = PretrainedEmbedder(table)
+    assert_allclose(embedder.transform(["a"]), [[0.6, 0.8]], rtol=1e-6)
+    assert embedder.most_similar("b", k=1) == [("a", pytest.approx(1))]
+
+
+def test_what_rounding_leaves_of_a_vector_is_no_direction():
+    # Four vectors lie in a space of three directions around their mean.
+    matrix = np.random.default_rng(0).normal(size=(4, 10))
+    embedder = PretrainedEmbedder((list("abcd"), matrix), all_but_the_top=3)
+    assert not embedder.has_vector(list("abcd")).any()
 
 
 # As a scikit-learn estimator
@@ -260,6 +293,7 @@ def test_tables_as_output_change_no_other_answer(animals):
     [
         ("sharks", "shark"), ("wolves", "wolf"), ("Berries", "berry"), ("foxes", "fox"),
         ("goose", "geese"), ("policeman", "policemen"), ("movies", "movie"), ("daisy", "daisies"),
+        ("women", "woman"),
         ("tomato", "tomatoes"), ("box", "boxes"), ("Killer_Whales", "killer whale"),
         ("in line skate", "in-line skates"), ("Persons", "person"), ("mice", "mouse"),
     ],
