@@ -6,8 +6,7 @@ from numbers import Integral
 import numpy as np
 from scipy.stats import spearmanr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_array
+from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
 
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language.terms import check_terms, normalise_term
@@ -67,7 +66,8 @@ class TermTableMixin:
     """Questions to a table of terms.
 
     `_directed` gives the terms, and their unit vectors in blocks: an iterable of matrices, whose
-    rows are zeros where a term has no direction.
+    rows are zeros where a term has no direction. `_rows` gives the places of terms among them, -1
+    for one that is not there.
     """
 
     def predict(self, X):
@@ -124,7 +124,8 @@ class TermTableMixin:
         list of (str, float)
             The k nearest other terms, the nearest first, with their cosines.
         """
-        return self._other_terms(np.asarray(self.transform([term])), [term], k)
+        terms = check_terms([term])
+        return self._other_terms(np.asarray(self.transform(terms)), terms, k)
 
     def analogy(self, positive, negative=(), k=10):
         """List the terms that stand to some terms as others do: king - man + woman is queen.
@@ -164,7 +165,10 @@ class TermTableMixin:
 
     def _other_terms(self, point, left_out, k):
         """The k terms nearest to a point, without those left out in all their spellings."""
-        left_out = set(map(normalise_term, left_out))
+        _check_k(k)
+        table, _ = self._directed()
+        found = [table[row] for row in self._rows(left_out) if row >= 0]
+        left_out = set(map(normalise_term, left_out + found))
         n = k + 2 * len(left_out)
         while True:
             terms, (rows,), (cosines,) = self._nearest(point, n)
@@ -182,8 +186,7 @@ class TermTableMixin:
 
         Terms without a direction come last, with a cosine of -inf.
         """
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
+        _check_k(k)
         points = unit_rows(check_array(X, dtype=np.float32))
         terms, blocks = self._directed()
         rows = np.empty((len(points), 0), dtype=np.intp)
@@ -208,7 +211,7 @@ class TermTableMixin:
 
         Parameters
         ----------
-        X : sequence of (str, str)
+        X : array-like of str, of shape (n_pairs, 2)
             Pairs of terms.
         y : array-like of shape (n_pairs,)
             The ratings, higher for more similar.
@@ -217,10 +220,18 @@ class TermTableMixin:
         -------
         float
             Over the pairs whose terms both have vectors; the others are named in a warning.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two pairs have vectors, X is not of pairs, or y is not a number for each.
         """
-        if not len(X):
-            raise ValueError("There are no pairs of terms to score: give at least two.")
-        first, second = (check_terms(side) for side in zip(*X, strict=True))
+        pairs = np.asarray(X, dtype=object)
+        if pairs.ndim != 2 or pairs.shape[1] != 2:
+            raise ValueError(f"Expected pairs of terms, got an array of shape {pairs.shape}.")
+        ratings = column_or_1d(check_array(y, ensure_2d=False, input_name="y"))
+        check_consistent_length(pairs, ratings)
+        first, second = map(check_terms, pairs.T)
         known = self.has_vector(first) & self.has_vector(second)
         if not known.all():
             skipped = [f"{first[i]} - {second[i]}" for i in np.flatnonzero(~known)]
@@ -230,12 +241,21 @@ class TermTableMixin:
                 stacklevel=2,
             )
         kept = np.flatnonzero(known)
+        if len(kept) < 2:
+            raise ValueError(
+                f"{len(kept)} of {len(known)} pairs of terms have vectors: a correlation needs two."
+            )
         cosines = np.einsum(
             "nd,nd->n",
             np.asarray(self.transform([first[i] for i in kept])),
             np.asarray(self.transform([second[i] for i in kept])),
         )
-        return float(spearmanr(cosines, np.asarray(y)[kept]).statistic)
+        return float(spearmanr(cosines, ratings[kept]).statistic)
+
+
+def _check_k(k):
+    if not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
 
 
 def _best(points, block, rows, cosines, start, k):

@@ -75,6 +75,11 @@ def kept_tokens(params, file, named, before):
     Returns
     -------
     ndarray of bool, of shape (n_tokens,)
+
+    Raises
+    ------
+    ValueError
+        If they are too few to be trained.
     """
     wanted = set().union(*named.tokens_of.values()) if params.always_keep else set()
     room = params.max_vocab
@@ -82,7 +87,13 @@ def kept_tokens(params, file, named, before):
         known = before.wv.key_to_index.keys()
         wanted |= known
         room -= len(known - set(file.tokens))
-    return choose_lexicon(file.tokens, file.counts, wanted, params.min_count, room)
+    kept = choose_lexicon(file.tokens, file.counts, wanted, params.min_count, room)
+    if before is None and params.hierarchical_softmax and kept.sum() == 1:
+        raise ValueError(
+            f"{file.tokens[kept.argmax()]!r} is the only term left to train, and a hierarchical "
+            "softmax needs two: give more text, or lower min_count."
+        )
+    return kept
 
 
 def train(params, file, kept, before):

@@ -243,6 +243,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         """
         if not hasattr(self, "model_"):
             return self._fit(X, None)
+        self._validate_params()  # scikit-learn takes those of a fitted one to be the ones of `fit`
         changed = [name for name in SHAPE if getattr(self, name) != self._shape[name]]
         if changed:
             raise ValueError(
@@ -261,7 +262,11 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         count_of = dict(zip(file.tokens, file.counts.tolist(), strict=True))
         covered = coverage(named.tokens_of, count_of, training.model.wv.key_to_index)
         if before is not None:
-            covered["count"] += self.coverage_["count"].reindex(covered.index, fill_value=0)
+            # Of a term that was not asked for, what its tokens in the lexicon tell.
+            known = dict(zip(self.vectors_.terms_, self.counts_.tolist(), strict=True))
+            counts = coverage(named.tokens_of, known, known)["count"]
+            covered["count"] += self.coverage_["count"].reindex(counts.index).fillna(counts)
+            covered = covered.astype({"count": int})
         self.coverage_, self.phrases_ = covered, phrases
         self.loss_curve_ = training.loss_curve
         self.model_ = training.model
@@ -340,3 +345,6 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     def _directed(self):
         check_is_fitted(self)
         return self.vectors_._directed()
+
+    def _rows(self, terms):
+        return self.vectors_._rows(terms)

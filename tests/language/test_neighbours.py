@@ -1,6 +1,7 @@
 """Nearest terms, analogies, and similarity as humans see it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.preprocessing import normalize
@@ -27,6 +28,24 @@ def test_most_similar_ranks_the_other_terms(animals):
 def test_most_similar_leaves_out_the_term_in_all_its_spellings():
     embedder = PretrainedEmbedder((["Cat", "cat", "dog"], [[1, 0], [1, 1], [0, 1]]))
     assert [term for term, _ in embedder.most_similar("cat")] == ["dog"]
+
+
+@pytest.mark.parametrize("asked", ["wolves", "WOLF", "Wolf"])
+def test_the_term_that_is_found_is_no_neighbour_of_itself(asked):
+    embedder = PretrainedEmbedder({"wolf": [2, 1], "Wolf": [3, 1], "dog": [1, 1], "cat": [0, 1]})
+    assert [term for term, _ in embedder.most_similar(asked, k=2)] == ["dog", "cat"]
+    assert [term for term, _ in embedder.analogy([asked, "dogs"], ["cats"], k=2)] == []
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, "2"])
+def test_a_number_of_neighbours_is_a_whole_one(animals, k):
+    with pytest.raises(ValueError, match=f"k is a whole number of at least 1, got {k!r}"):
+        animals.most_similar("shark", k=k)
+
+
+def test_neighbours_are_those_of_one_term(animals):
+    with pytest.raises(TypeError, match=r"A term is text, got \['shark'\]"):
+        animals.most_similar(["shark"])
 
 
 def test_most_similar_to_a_composed_term(animals):
@@ -122,6 +141,24 @@ def test_pairs_without_a_vector_are_left_out_and_named(animals):
     assert score == pytest.approx(1)
 
 
-def test_no_pairs_to_score_are_refused():
-    with pytest.raises(ValueError, match="There are no pairs of terms to score"):
-        PretrainedEmbedder({"cat": [1, 0]}).score([], [])
+def test_pairs_may_be_a_table(animals):
+    assert animals.score(pd.DataFrame(PAIRS), pd.Series([1, 5, 9])) == pytest.approx(1)
+
+
+@pytest.mark.filterwarnings("ignore:3 of 3 pairs are left out")
+@pytest.mark.parametrize(
+    ("pairs", "ratings", "message"),
+    [
+        ([], [], r"Expected pairs of terms, got an array of shape \(0,\)"),
+        (["cat", "dog"], [1, 2], r"Expected pairs of terms, got an array of shape \(2,\)"),
+        ([("a", "b", "c")], [1], r"Expected pairs of terms, got an array of shape \(1, 3\)"),
+        (PAIRS, [1, 2], "inconsistent numbers of samples: .3, 2."),
+        (PAIRS, [1, 2, 3, 4], "inconsistent numbers of samples: .3, 4."),
+        (PAIRS, [1, 2, np.nan], "Input y contains NaN"),
+        (PAIRS, ["a", "b", "c"], "is not compatible with arrays of bytes.strings"),
+        ([("cat", "dog")] * 3, [1, 2, 3], "0 of 3 pairs of terms have vectors"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(animals, pairs, ratings, message):
+    with pytest.raises(ValueError, match=message):
+        animals.score(pairs, ratings)

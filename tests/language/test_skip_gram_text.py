@@ -89,14 +89,14 @@ def test_the_nouns_of_wordnet_are_merged():
 
 
 def test_phrases_are_learned_after_terms_are_merged():
-    # By gensim's score: (20 - 5) / (20 * 20) times 403 distinct tokens and pairs is above 10.
-    text = ["great white shark attack"] * 20 + [f"w{i}" for i in range(400)]
+    # By gensim's score: (20 - 5) / (20 * 20) times 404 distinct tokens and pairs is above 10.
+    text = ["great white shark attack"] * 20 + ["w"] * 5 + [f"w{i}" for i in range(400)]
     embedder = small(terms=["great white shark"], phrases=True, min_count=5).fit(text)
-    assert embedder.vectors_.terms_ == ("great white shark attack",)
+    assert embedder.vectors_.terms_ == ("great white shark attack", "w")
     assert list(embedder.phrases_) == [("great white shark", "attack")]
     # What was learned is what is merged from then on.
     embedder.partial_fit(["great white shark attack"] * 5)
-    assert embedder.counts_.tolist() == [25]
+    assert embedder.counts_.tolist() == [25, 5]
     assert small(terms=["great white shark"]).fit(text).phrases_ == {}
 
 
@@ -185,6 +185,12 @@ def test_a_missing_file_is_named():
 def test_text_without_a_word_is_refused(text):
     with pytest.raises(ValueError, match="among the 0 words of the text: give more text"):
         small().fit(text)
+
+
+@pytest.mark.parametrize("params", [{"max_vocab": 1}, {"model": "cbow", "min_count": 3}])
+def test_a_tree_of_one_term_is_refused(params):
+    with pytest.raises(ValueError, match="'b' is the only term left to train, and a hierarchical"):
+        small(**params).fit(["a b b b"])
 
 
 def test_text_of_rare_words_alone_is_refused():

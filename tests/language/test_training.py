@@ -88,6 +88,25 @@ def test_partial_fit_learns_new_words_and_keeps_the_old_ones(params):
     assert_array_equal(table.transform(["sea"]), before)
 
 
+def test_terms_that_were_not_asked_for_have_been_counted():
+    embedder = small(terms=["whale"]).fit(["a whale"] * 20)
+    embedder.set_params(terms=["sea"]).partial_fit(["whale sea"] * 10)
+    embedder.set_params(terms=["whale", "sea", "squid"]).partial_fit(["whale"] * 5)
+    assert embedder.coverage_["count"].to_dict() == {"whale": 35, "sea": 10, "squid": 0}
+    assert embedder.coverage_["count"].dtype == int
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", 0), ("alpha", -1.0), ("window", 0), ("tokenizer", "foo")]
+)
+def test_what_was_changed_for_further_training_is_checked(name, value):
+    embedder = small().fit(TEXT)
+    counts = embedder.counts_.copy()
+    with pytest.raises(ValueError, match=f"The {name!r} parameter"):
+        embedder.set_params(**{name: value}).partial_fit(TEXT)
+    assert_array_equal(embedder.counts_, counts)
+
+
 def test_partial_fit_without_new_words_is_more_training():
     embedder = small(alpha=0.05, sample=0).fit(TEXT)
     tree = [code.tolist() for code in embedder.model_.wv.expandos["code"]]
