@@ -17,7 +17,16 @@ def whole_or_not_at_all(path):
     Yields
     ------
     Path
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no folder for it, or it is one itself.
     """
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder: give the name of a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write in: make it.")
     # Beside it first: what breaks off leaves the file of before. No process or thread shares it.
     own = f"{os.getpid()}-{threading.get_ident()}"
     unfinished = path.with_name(f"{path.name}.{own}.part")

@@ -23,15 +23,20 @@ class TrainingFile:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     TrainingFile(folder, "ab12").save({"start": np.array(7)})
-    ...     TrainingFile(folder, "ab12").load()
+    ...     TrainingFile(folder, "ab12").load(["start"])
     {'start': array(7)}
     """
 
     def __init__(self, folder, key):
         self.path = Path(folder) / f"{key}.npz"
 
-    def load(self):
+    def load(self, names):
         """Read what was written last.
+
+        Parameters
+        ----------
+        names : collection of str
+            Of the arrays that make up a state.
 
         Returns
         -------
@@ -47,8 +52,8 @@ class TrainingFile:
             return None
         try:
             with open(self.path, "rb") as file, np.load(file) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+                return {name: arrays[name] for name in names}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"The checkpoint {str(self.path)!r} cannot be read: delete it to train from the "
                 "start."

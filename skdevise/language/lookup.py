@@ -55,13 +55,18 @@ class PackedTerms(Sequence):
         Raises
         ------
         ValueError
-            If there is a line feed in one of them.
+            If one of them cannot be part of such a block.
         """
         text = "\n".join(terms)
         if text.count("\n") >= len(terms):
             broken = next(term for term in terms if "\n" in term)
             raise ValueError(f"A term of a file holds no line feed, got {broken!r}.")
-        return cls(np.frombuffer(text.encode(), dtype=np.uint8))
+        try:
+            return cls(np.frombuffer(text.encode(), dtype=np.uint8))
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"A term of a file is text in UTF-8, got {text[error.start]!r} in one."
+            ) from error
 
     def __len__(self):
         return len(self._starts) - 1

@@ -73,7 +73,7 @@ class Training:
         self._loss = self._n_trained = 0
         self.n_done = 0
         self._lock = threading.Lock()
-        if checkpoint is not None and (state := checkpoint.load()) is not None:
+        if checkpoint is not None and (state := checkpoint.load(self._state())) is not None:
             self._restore(state)
 
     def run(self):

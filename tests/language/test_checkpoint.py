@@ -14,7 +14,7 @@ def embedder(folder, **params):
 
 def test_a_file_that_breaks_off_leaves_the_one_of_before(tmp_path):
     file = TrainingFile(tmp_path / "new", "key")
-    assert file.load() is None
+    assert file.load(["a"]) is None
     file.save({"a": np.arange(3)})
 
     class Broken:
@@ -23,7 +23,7 @@ def test_a_file_that_breaks_off_leaves_the_one_of_before(tmp_path):
 
     with pytest.raises(OSError, match="disk is full"):
         file.save({"a": Broken()})
-    assert file.load()["a"].tolist() == [0, 1, 2]
+    assert file.load(["a"])["a"].tolist() == [0, 1, 2]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["key.npz"]
 
 
@@ -31,6 +31,14 @@ def test_a_broken_file_is_named(tmp_path):
     embedder(tmp_path).fit(["a b"])
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=f"{path.name}' cannot be read: delete it"):
+        embedder(tmp_path).fit(["a b"])
+
+
+def test_a_file_that_holds_no_state_is_named(tmp_path):
+    embedder(tmp_path).fit(["a b"])
+    (path,) = tmp_path.iterdir()
+    np.savez(path, loss_curve=[0.5])
     with pytest.raises(ValueError, match=f"{path.name}' cannot be read: delete it"):
         embedder(tmp_path).fit(["a b"])
 
