@@ -94,7 +94,9 @@ class TopKDisplay:
             ax.set_box_aspect(0.8)
             ax.set_aspect("equal", adjustable="datalim")
             if self.y_true is not None:
-                ax.set_title(str(self.y_true[i]), fontsize=10, fontweight="bold")
+                ax.set_title(
+                    str(self.y_true[i]), fontsize=10, fontweight="bold", parse_math=False
+                )
             self._write_answers(ax, i)
         return self
 
@@ -119,4 +121,5 @@ class TopKDisplay:
                     va="top",
                     color=colour,
                     fontweight=weight,
+                    parse_math=False,
                 )

@@ -20,6 +20,7 @@ def write_texts(ax, points, texts, colours, radius, fontsize):
     points : ndarray of shape (n_texts, 2)
         In data coordinates.
     texts : sequence of str
+        Written as they stand: "$" begins no formula.
     colours : sequence of n_texts colours
     radius : float
         Of the drawn points, in typographic points (1/72 inch).
@@ -71,6 +72,7 @@ def write_texts(ax, points, texts, colours, radius, fontsize):
                     # Darker than the point: light colours cannot be read.
                     color=np.array(to_rgb(colours[i])) * 0.6,
                     path_effects=[withStroke(linewidth=1.8, foreground="white")],
+                    parse_math=False,
                 )
                 break
     return [written[i] for i in sorted(written)]
@@ -78,7 +80,7 @@ def write_texts(ax, points, texts, colours, radius, fontsize):
 
 def _sizes(ax, texts, fontsize):
     """Width and height of each text, in pixels: (n_texts, 2)."""
-    probe = ax.text(0, 0, "", fontsize=fontsize)
+    probe = ax.text(0, 0, "", fontsize=fontsize, parse_math=False)
     sizes = []
     for text in texts:
         probe.set_text(text)

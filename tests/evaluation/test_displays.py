@@ -35,3 +35,8 @@ def test_answers_stand_below_each_photo_and_right_ones_are_green(tmp_path):
 def test_numbers_that_differ_are_refused():
     with pytest.raises(ValueError, match="2 photos came with answers of these lengths"):
         TopKDisplay(np.zeros((2, 4, 4), np.uint8), {"DeViSE": [["cat"]]})
+
+
+def test_a_dollar_sign_is_no_formula():
+    photos, answers = np.zeros((1, 4, 4), np.uint8), {"$\\x$": [["$\\y$"]]}
+    TopKDisplay(photos, answers, y_true=["$\\z$"]).plot().figure_.canvas.draw()

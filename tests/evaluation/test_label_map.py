@@ -83,6 +83,33 @@ def test_without_groups_there_is_no_legend():
     assert LabelMapDisplay([[0, 0]], ["cat"]).plot().ax_.get_legend() is None
 
 
+def test_numbers_and_text_are_told_apart_among_labels():
+    display = LabelMapDisplay([[0, 0], [1, 1]], [1, "1"], {1: "number", "1": "text"})
+    assert display.labels == ["1", "1"]
+    assert display.groups == ["number", "text"]
+
+
+def test_labels_and_groups_may_come_one_by_one():
+    display = LabelMapDisplay(np.eye(2), (c for c in "ab"), (c for c in "xy"))
+    assert (display.labels, display.groups) == (["a", "b"], ["x", "y"])
+
+
+def test_labels_and_groups_are_no_formulas():
+    # The first is none that matplotlib could set, the second one that it would.
+    names = [r"$\x$", "$x^2$"]
+    display = LabelMapDisplay(np.eye(2), names, names).plot()
+    display.figure_.draw_without_rendering()
+    assert [text.get_text() for text in display.texts_] == names
+    assert legend_of(display) == [r"$\x$ (1)", "$x^2$ (1)"]
+    texts = [*display.texts_, *display.ax_.get_legend().get_texts()]
+    assert not any(text.get_parse_math() for text in texts)
+
+
+def test_a_group_may_begin_with_an_underscore():
+    display = LabelMapDisplay(np.eye(2), ["a", "b"], ["_a", "b"]).plot()
+    assert legend_of(display) == ["_a (1)", "b (1)"]
+
+
 def test_more_groups_than_colours_differ_in_their_markers():
     groups = [f"group {i:02}" for i in range(12)]
     display = LabelMapDisplay(np.random.default_rng(0).random((12, 2)), groups, groups).plot()
@@ -98,12 +125,22 @@ def test_more_groups_than_colours_differ_in_their_markers():
     [
         ([[0, 0]], ["cat", "dog"], None, r"2 labels need points .* shape \(1, 2\)"),
         ([[0, 0, 0]], ["cat"], None, r"shape \(1, 3\)"),
+        ([[0, 0], [np.nan, 1]], ["cat", "dog"], None, r"finite.* \[nan, 1.0\] for the label 'dog'"),
         ([[0, 0]], ["cat"], ["pet", "pet"], "1 labels came with the groups of 2"),
+        ([[0, 0]], ["cat"], [np.nan], "the label 'cat' has the group nan"),
+        ([[0, 0]], ["cat"], {}.get, "the label 'cat' has the group None"),
+        ([[0, 0]], ["cat"], [["pet"]], r"the label 'cat' has the group \['pet'\]"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(points, labels, groups, message):
     with pytest.raises(ValueError, match=message):
         LabelMapDisplay(points, labels, groups)
+
+
+@pytest.mark.parametrize("groups", [3, "pet"])
+def test_groups_that_are_none_are_refused(groups):
+    with pytest.raises(TypeError, match=f"a list with an entry a label, got {groups!r}"):
+        LabelMapDisplay([[0, 0]], ["cat"], groups)
 
 
 # From an embedder
@@ -148,6 +185,16 @@ def test_the_first_term_is_written_and_dropped_labels_are_left_out():
     assert display.groups == ["pet", "pet", "other", "other"]
 
 
+@pytest.mark.parametrize("templates", [None, ["a {}"]])
+def test_the_term_is_written_where_whose_vector_a_label_lies(templates):
+    words = dict(zip(["a", "b", "c", "d"], np.eye(4), strict=True))
+    vocabulary = LabelVocabulary(
+        ["w", "x", "y", "z"], [["q", "a"], "b", "c", ["d", "a"]], templates=templates
+    )
+    display = LabelMapDisplay.from_embedder(PretrainedEmbedder(words), vocabulary)
+    assert display.labels == ["a", "b", "c", "d"]
+
+
 def test_labels_without_a_vector_are_named(two_heaps):
     with pytest.raises(LabelWithoutVectorError, match="gerenuk"):
         LabelMapDisplay.from_embedder(two_heaps[1], ["a1", "a2", "a3", "gerenuk"])
@@ -158,13 +205,28 @@ def test_a_map_of_three_is_refused(two_heaps):
         LabelMapDisplay.from_embedder(two_heaps[1], ["a1", "a2", "a3"])
 
 
-def test_a_hierarchy_gives_the_groups():
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [([1, 2], "All 5 labels share one vector"), ([1], "at least two dimensions, got 1-d ones")],
+)
+def test_vectors_that_no_map_can_lay_out_are_refused(vector, message):
+    # Unit vectors that are the same but for rounding: with these t-SNE may kill the interpreter.
+    embedder = PretrainedEmbedder((list("abcde"), np.outer(np.arange(1, 6) / 7, vector)))
+    with pytest.raises(ValueError, match=message):
+        LabelMapDisplay.from_embedder(embedder, list("abcde"))
+
+
+@pytest.mark.parametrize("make", ["init", "from_embedder"])
+def test_a_hierarchy_gives_the_groups(make):
     tree = Hierarchy.from_edges(
         [("thing", "pet"), ("thing", "tool"), *(("pet", f"p{i}") for i in range(3))]
         + [("tool", f"t{i}") for i in range(21)]
     )
     labels = [*(f"p{i}" for i in range(3)), *(f"t{i}" for i in range(21))]
-    display = LabelMapDisplay.from_embedder(RandomEmbedder(8), labels, tree)
+    if make == "init":
+        display = LabelMapDisplay(np.random.default_rng(0).random((24, 2)), labels, tree).plot()
+    else:
+        display = LabelMapDisplay.from_embedder(RandomEmbedder(8), labels, tree)
     # "tool" holds 21 of 24, and "thing" all: too many to tell anything.
     assert legend_of(display) == ["pet (3)", "other (21)"]
 
