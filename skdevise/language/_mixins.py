@@ -45,7 +45,7 @@ class SharedMixin:
         """
         if params:
             raise ValueError(
-                f"A {type(self).__name__} cannot be changed, got {sorted(params)} to set: make "
+                f"{type(self).__name__} cannot be changed, got {sorted(params)} to set: make "
                 "another one (in a parameter grid, list the embedders themselves)."
             )
         return self

@@ -92,35 +92,17 @@ class EncoderEmbedder(SharedMixin, TermTransformerMixin, BaseEstimator):
         LabelWithoutVectorError
             If the encoder gives zeros or NaN for texts; it names them all.
         ValueError
-            If it gives no matrix with a row for each text, or the text is empty.
+            If it gives no matrix with a row of numbers for each text; or if there are no terms,
+            and it was not asked before, so that its dimension is open.
         """
-        self._validate_params()
         terms = check_terms(X)
-        texts = [term.replace("_", " ") for term in terms]
-        new = [text for text in dict.fromkeys(texts) if text not in self._vector_of]
-        for start in range(0, len(new), self.batch_size):
-            self._encode(new[start : start + self.batch_size])
-        if not terms:
-            return np.empty((0, self._n_features_out), dtype=np.float32)
-        vectors = np.stack([self._vector_of[text] for text in texts])
+        vectors = self._embed(terms)
+        vectors = np.array(vectors, np.float32).reshape(len(terms), self._n_features_out)
         refuse_missing(terms, vectors.any(axis=1))
         return vectors
 
-    def _encode(self, texts):
-        vectors = self.encoder(texts)
-        if hasattr(vectors, "detach"):  # a tensor of torch's, wherever it is
-            vectors = vectors.detach().cpu().float()
-        vectors = np.asarray(vectors)
-        size = self._n_features_out if self._vector_of else (vectors.shape or (0,))[-1]
-        if vectors.shape != (len(texts), size):
-            raise ValueError(
-                f"The encoder was given {len(texts)} texts, and gave an array of shape "
-                f"{vectors.shape}: it has to give a row for each, all of one length."
-            )
-        self._vector_of.update(zip(texts, unit_rows(vectors), strict=True))
-
     def has_vector(self, terms):
-        """Tell which terms have a vector: all of them.
+        """Tell which terms the encoder has a vector for, neither of zeros nor with NaN.
 
         Parameters
         ----------
@@ -130,12 +112,43 @@ class EncoderEmbedder(SharedMixin, TermTransformerMixin, BaseEstimator):
         -------
         ndarray of bool, of shape (n_terms,)
         """
-        return np.ones(len(check_terms(terms)), dtype=bool)
+        return np.array([vector.any() for vector in self._embed(check_terms(terms))], dtype=bool)
 
     has_term = has_vector
+
+    def _embed(self, terms):
+        """Unit vectors of the terms, a list of them, zeros where one has none."""
+        self._validate_params()
+        texts = [term.replace("_", " ") for term in terms]
+        new = [text for text in dict.fromkeys(texts) if text not in self._vector_of]
+        for start in range(0, len(new), self.batch_size):
+            self._encode(new[start : start + self.batch_size])
+        return [self._vector_of[text] for text in texts]
+
+    def _encode(self, texts):
+        vectors = self.encoder(texts)
+        if hasattr(vectors, "detach"):  # a tensor of torch's, wherever it is
+            vectors = vectors.detach().cpu().float()
+        try:
+            vectors = np.asarray(vectors)
+        except ValueError as error:
+            raise _no_rows(texts, "rows of several lengths") from error
+        size = self._n_features_out if self._vector_of else (vectors.shape or (0,))[-1]
+        if not size or vectors.shape != (len(texts), size):
+            raise _no_rows(texts, f"an array of shape {vectors.shape}")
+        if not np.can_cast(vectors.dtype, np.float64, "same_kind"):
+            raise _no_rows(texts, f"an array of {vectors.dtype}")
+        self._vector_of.update(zip(texts, unit_rows(vectors), strict=True))
 
     @property
     def _n_features_out(self):
         if not self._vector_of:
             raise ValueError("The encoder has not been asked yet, so that its dimension is open.")
         return len(next(iter(self._vector_of.values())))
+
+
+def _no_rows(texts, given):
+    return ValueError(
+        f"The encoder was given {len(texts)} texts, and gave {given}: it has to give a row of "
+        "numbers for each, all of one length."
+    )

@@ -107,8 +107,9 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         return normalize(vectors) if terms else vectors
 
     def _gaussian(self, term):
-        key = blake2b(f"{self.random_state}\0{term}".encode(), digest_size=16).digest()
-        return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big")))
+        text = f"{self.random_state}\0{term}".encode("utf-8", "surrogatepass")
+        key = int.from_bytes(blake2b(text, digest_size=16).digest(), "big")
+        return np.random.Generator(np.random.Philox(key=key))
 
     @property
     def _n_features_out(self):

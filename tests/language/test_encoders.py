@@ -65,11 +65,25 @@ def test_tensors_come_from_any_device_and_graph():
 
 @pytest.mark.parametrize(
     "answer",
-    [np.ones((1, 2)), np.ones(2), 3.0, np.ones((2, 3, 4))],
-    ids=["too few", "1-D", "0-D", "3-D"],
+    [np.ones((1, 2)), np.ones(2), 3.0, np.ones((2, 3, 4)), np.ones((2, 0))],
+    ids=["too few", "1-D", "0-D", "3-D", "no columns"],
 )
 def test_an_encoder_that_gives_no_rows_is_refused(answer):
     with pytest.raises(ValueError, match="given 2 texts, and gave an array of shape"):
+        EncoderEmbedder(lambda texts: answer).transform(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "gave"),
+    [
+        ([[1], [1, 2]], "rows of several lengths"),
+        ([["1", "2"]] * 2, "an array of <U1"),
+        ([[1j, 2]] * 2, "an array of complex128"),
+        ([[1, None]] * 2, "an array of object"),
+    ],
+)
+def test_an_encoder_that_gives_no_rows_of_numbers_is_refused(answer, gave):
+    with pytest.raises(ValueError, match=f"given 2 texts, and gave {gave}: .* a row of numbers"):
         EncoderEmbedder(lambda texts: answer).transform(["a", "b"])
 
 
@@ -107,10 +121,26 @@ def test_a_pickle_keeps_what_is_encoded(encoder):
     assert again.encoder.batches == [["a"]]
 
 
-def test_every_text_has_a_vector_and_features_have_names(encoder):
+@pytest.mark.parametrize("nothing", [[np.nan, 1], [0, 0]])
+def test_a_text_has_a_vector_if_the_encoder_gives_one(nothing):
+    embedder = EncoderEmbedder(lambda texts: [[3, 4] if "a" in t else nothing for t in texts])
+    assert embedder.has_vector(["a", "xyz"]).tolist() == [True, False]
+    assert embedder.has_term(["a", "xyz"]).tolist() == [True, False]
+    vocabulary = LabelVocabulary(["a", "xyz"], on_missing="drop")
+    with pytest.warns(UserWarning, match="dropped: 'xyz'"):
+        assert LabelSpace(vocabulary, embedder).labels.tolist() == ["a"]
+
+
+def test_to_ask_which_texts_have_a_vector_encodes_them_once(encoder):
     embedder = EncoderEmbedder(encoder)
+    assert embedder.has_vector([]).tolist() == []
     assert embedder.has_vector(["a", "b c"]).tolist() == [True, True]
-    assert embedder.has_term(["a"]).tolist() == [True]
+    embedder.transform(["b c", "a"])
+    assert encoder.batches == [["a", "b c"]]
+
+
+def test_features_have_names(encoder):
+    embedder = EncoderEmbedder(encoder)
     frame = embedder.set_output(transform="pandas").transform(["a"])
     assert frame.columns.tolist() == [f"encoderembedder{i}" for i in range(3)]
     assert np.asarray(embedder.transform([])).shape == (0, 3)

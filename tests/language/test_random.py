@@ -71,6 +71,11 @@ def test_all_terms_have_a_vector_and_no_term_has_none():
     assert embedder.transform([]).shape == (0, 4)
 
 
+def test_half_of_a_surrogate_pair_is_a_term_too():
+    vectors = RandomEmbedder(vector_size=4).transform(["\ud800", "\ud801"])
+    assert not np.array_equal(*vectors)
+
+
 def test_one_string_is_not_taken_for_its_letters():
     with pytest.raises(TypeError, match="pass a list"):
         RandomEmbedder().transform("cat")
