@@ -64,9 +64,8 @@ class PackedTerms(Sequence):
         try:
             return cls(np.frombuffer(text.encode(), dtype=np.uint8))
         except UnicodeEncodeError as error:
-            raise ValueError(
-                f"A term of a file is text in UTF-8, got {text[error.start]!r} in one."
-            ) from error
+            broken = terms[text.count("\n", 0, error.start)]
+            raise ValueError(f"A term of a file is text in UTF-8, got {broken!r}.") from error
 
     def __len__(self):
         return len(self._starts) - 1

@@ -113,7 +113,8 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
                                                 header "n_terms vector_size" or without.
         ======================================= ==================================================
 
-        Text and word2vec's binary files may be compressed: .gz, .bz2, .xz, or a .zip of one file.
+        All but gensim's saves may be compressed: .gz, .bz2, .xz, or a .zip of one file. Text and
+        word2vec's binary files are unpacked as they are read, the others to a temporary file.
 
         Parameters
         ----------
@@ -123,7 +124,7 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
         mmap : bool, default=False
             Leave the vectors in the file, and read those that are asked for. For .npz,
             .safetensors and gensim's saves. Numbers that are not finite are then found no sooner
-            than `transform` needs them.
+            than `transform` needs them, and repeated terms are not looked for.
         **options
             `oov`, `center` and `all_but_the_top`, as in the constructor.
 

@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skdevise import PretrainedEmbedder
 from skdevise.language.formats.npz import read_npz
+from skdevise.language.subwords import Subwords
 
 HALF = np.sqrt(0.5)
 ARRAY_FILES = ["v.npz", "v.safetensors"]
@@ -38,6 +39,16 @@ def test_what_is_saved_is_loaded(tmp_path, animals, name):
     asked = ["white shark", "great dane"]
     assert_allclose(again.transform(asked), animals.transform(asked), rtol=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["v.txt.gz", "v.bin", "v.npz", "v.safetensors"])
+def test_the_case_of_a_suffix_does_not_matter(tmp_path, animals, name):
+    animals.save(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / name.upper())
+    assert PretrainedEmbedder.load(tmp_path / name.upper()).terms_ == animals.terms_
+    animals.save(tmp_path / name.upper())
+    (tmp_path / name.upper()).rename(tmp_path / name)
+    assert PretrainedEmbedder.load(tmp_path / name).terms_ == animals.terms_
 
 
 @settings(deadline=None, max_examples=30)
@@ -119,6 +130,17 @@ def test_lines_may_end_in_blanks_and_terms_may_hold_them(tmp_path):
     assert_array_equal(embedder.vectors[1], [[1, 2], [3, 4], [5, 6], [7, 8]])
 
 
+def test_a_byte_order_mark_is_no_part_of_a_term(tmp_path):
+    for content in ("\ufeffcat 1 2\ndog 3 4\n", "\ufeff2 2\ncat 1 2\ndog 3 4\n"):
+        (tmp_path / "v.txt").write_text(content, encoding="utf-8")
+        assert PretrainedEmbedder.load(tmp_path / "v.txt").terms_ == ("cat", "dog")
+
+
+def test_what_follows_a_limit_is_not_looked_at(tmp_path):
+    (tmp_path / "v.vec").write_bytes(b"3 2\na 1 2\nb 3 4\nc 5\n")
+    assert PretrainedEmbedder.load(tmp_path / "v.vec", limit=2).terms_ == ("a", "b")
+
+
 def test_long_files_are_read_in_pieces(tmp_path, monkeypatch):
     from skdevise.language.formats import binary, text
 
@@ -158,6 +180,18 @@ def test_the_first_of_repeated_terms_counts_and_the_second_is_named(
         embedder = PretrainedEmbedder.load(tmp_path / name)
     assert embedder.terms_ == ("cat", "dog")
     assert_array_equal(embedder.transform(["cat", "dog"]), [[1, 0], [0, 1]])
+
+
+@pytest.mark.parametrize("name", ARRAY_FILES)
+def test_the_first_of_repeated_terms_counts_in_arrays_too(tmp_path, name):
+    table = ["cat", "dog", "cat"], np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    PretrainedEmbedder(table).save(tmp_path / name)
+    with pytest.warns(UserWarning, match="at first 'cat', of row 0, in row 2"):
+        embedder = PretrainedEmbedder.load(tmp_path / name)
+    assert embedder.terms_ == ("cat", "dog")
+    assert_array_equal(embedder.transform(["cat", "dog"]), [[1, 0], [0, 1]])
+    mapped = PretrainedEmbedder.load(tmp_path / name, mmap=True)
+    assert_array_equal(mapped.transform(["cat", "dog"]), [[1, 0], [0, 1]])
 
 
 # Files that open at once
@@ -271,7 +305,55 @@ def test_a_model_of_fasttext_keeps_its_n_grams(tmp_path, name):
         embedder.save(tmp_path / "v.txt")
 
 
+# Compressed files
+
+COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def pack(path, packing):
+    """Compress a file, and give the path of what it becomes."""
+    if packing == ".zip":
+        # Its own name does not tell what is in it.
+        packed = path.with_name("packed.zip")
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.write(path, f"folder/{path.name}")
+    else:
+        packed = path.with_name(path.name + packing)
+        packed.write_bytes(COMPRESS[packing](path.read_bytes()))
+    return packed
+
+
+@pytest.mark.parametrize("packing", [*COMPRESS, ".zip"])
+@pytest.mark.parametrize("name", ["v.bin", *ARRAY_FILES])
+def test_compressed_files_are_read(tmp_path, animals, name, packing):
+    animals.save(tmp_path / name)
+    path = pack(tmp_path / name, packing)
+    embedder = PretrainedEmbedder.load(path)
+    assert embedder.terms_ == animals.terms_
+    assert_allclose(embedder.transform(animals.terms_), animals.transform(animals.terms_))
+    with pytest.raises(ValueError, match=r"cannot be memory-mapped.*save it as \.npz"):
+        PretrainedEmbedder.load(path, mmap=True)
+
+
+@pytest.mark.parametrize("packing", [*COMPRESS, ".zip"])
+def test_compressed_models_of_fasttext_are_read(tmp_path, packing):
+    model = FastText(TEXT, vector_size=4, min_count=1, bucket=20, seed=0, workers=1)
+    save_facebook_model(model, str(tmp_path / "cc.en.300.bin"))
+    embedder = PretrainedEmbedder.load(pack(tmp_path / "cc.en.300.bin", packing))
+    assert_array_equal(embedder.vectors[1], model.wv.vectors)
+    assert embedder.has_vector(["sharkskin"])[0]
+
+
+def test_a_compressed_save_of_gensim_says_what_to_do(tmp_path):
+    (tmp_path / "v.kv.gz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"v\.kv\.gz' is not .*: a save of gensim's.*unpack it"):
+        PretrainedEmbedder.load(tmp_path / "v.kv.gz")
+
+
 # Malformed files
+
+TABLE = {"terms": ["a", "b"], "vectors": np.eye(2)}
+NGRAMS = TABLE | {"ngrams": np.ones((4, 2)), "ngram_lengths": [3, 4]}
 
 
 @pytest.mark.parametrize(
@@ -289,6 +371,7 @@ def test_a_model_of_fasttext_keeps_its_n_grams(tmp_path, name):
         ("gap.txt", b"cat 1 2\n\ndog 1 2\n", "line 2 holds 0 values, not 2"),
         ("wide.vec", b"2 2\ncat 1 2 3\ndog 1 2 3\n", "line 2 holds 3 values, not 2"),
         ("cut.vec", b"3 2\ncat 1 2\ndog 1 2\n", "ends after line 3, with 2 of the 3 terms"),
+        ("more.vec", b"2 2\na 1 2\nb 3 4\n\nc 5 6\nd 7\n", "line 5 follows the 2 terms"),
         ("headonly.vec", b"0 2\n", "no vector in it"),
         ("size0.vec", b"2 0\n", "line 1 holds no vector"),
         ("nan.txt", b"cat 1 2\ndog nan 2\n", "line 2 holds a number that is not finite"),
@@ -299,7 +382,8 @@ def test_a_model_of_fasttext_keeps_its_n_grams(tmp_path, name):
         ("pickle.txt", b"\x80\x04\x95cat", "looks like a pickle; if gensim saved it"),
         ("cut.bin", b"2 2\ncat abcdefghdog abc", "record 2 of 2, at byte 16, is cut off"),
         ("prose.bin", b"It was a dark night\n", "first line is not"),
-        ("size0.bin", b"2 0\n", "no numbers"),
+        ("size0.bin", b"2 0\n", "a vector has 0 numbers"),
+        ("endless.bin", b"3 999999999999\ncat abcd", "a vector has 999999999999 numbers"),
         ("nan.bin", b"1 1\ncat " + struct.pack("<f", np.nan), "record 1, at byte 4, .* not finite"),
         ("latin1.bin", b"1 1\ncaf\xe9 \0\0\0\0", "record 1, at byte 4, is not UTF-8"),
         ("more.bin", b"1 1\ncat \0\0\0\0dog \0\0\0\0", "more follows at byte 12"),
@@ -312,7 +396,8 @@ def test_a_model_of_fasttext_keeps_its_n_grams(tmp_path, name):
         ("plain.txt.xz", b"cat 1 2\n", "format"),
         ("plain.txt.bz2", b"cat 1 2\n", "Invalid data stream"),
         ("plain.zip", b"cat 1 2\n", "not a zip file"),
-        ("plain.npz", b"cat 1 2\n", "."),
+        ("plain.npz.gz", b"cat 1 2\n", "Not a gzipped file"),
+        ("plain.npz", b"cat 1 2\n", "not the zip file that an .npz is"),
         ("plain.safetensors", b"cat 1 2\n", "."),
         ("plain.kv", b"cat 1 2\n", "gensim cannot load it"),
     ],
@@ -338,12 +423,85 @@ def test_a_malformed_file_is_named_in_one_sentence_with_the_place(tmp_path, name
         ({"terms": ["a", "b"], "vectors": [[1.0]]}, "2 terms, but 1 vectors"),
         ({"terms": ["a", "b"], "vectors": [[1.0], [np.nan]]}, "row 1, of 'b', .* not finite"),
         ({"terms": np.array(["a"], object), "vectors": [[1.0]]}, "[Oo]bject"),
+        (
+            {"terms": np.frombuffer(b"cat\ncaf\xe9", np.uint8), "vectors": np.eye(2)},
+            "term of row 1 is not UTF-8",
+        ),
+        (NGRAMS | {"ngrams": np.ones((4, 3))}, "ngrams are 3-d, but its vectors 2-d"),
+        (NGRAMS | {"ngrams": np.ones(2)}, "ngrams are no matrix of numbers"),
+        (NGRAMS | {"ngrams": np.ones((0, 2))}, "ngrams are no matrix of numbers"),
+        (NGRAMS | {"ngrams": [["a", "b"]]}, "ngrams are no matrix of numbers"),
+        (NGRAMS | {"ngrams": [[1.0, 2.0], [np.nan, 1.0]]}, "row 1 of its ngrams .* not finite"),
+        (NGRAMS | {"ngram_lengths": [3]}, "ngram_lengths, .* no two whole numbers"),
+        (NGRAMS | {"ngram_lengths": [3.5, 4.5]}, "ngram_lengths, .* no two whole numbers"),
+        (TABLE | {"ngrams": np.ones((4, 2))}, "ngram_lengths, .* no two whole numbers"),
     ],
 )
 def test_arrays_that_are_no_table_are_refused(tmp_path, content, detail):
     np.savez(tmp_path / "v.npz", **content)
     with pytest.raises(ValueError, match=rf"v\.npz' is not a file of .*: .*{detail}"):
         PretrainedEmbedder.load(tmp_path / "v.npz")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lookup_hashes": None},
+        {"lookup_rows": None},
+        {"lookup_hashes": np.zeros(1, np.uint64)},
+        {"lookup_hashes": np.zeros(0, np.uint64), "lookup_rows": np.zeros(0, np.int32)},
+        {"lookup_hashes": np.uint64(0), "lookup_rows": np.int32(0)},
+        {"lookup_rows": np.array([0, -9], np.int32)},
+        {"lookup_version": np.zeros(0, int)},
+    ],
+)
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_look_up_that_is_not_whole_is_made_anew(tmp_path, change, mmap):
+    PretrainedEmbedder({"cat": [1.0, 0.0], "dog": [0.0, 1.0]}).save(tmp_path / "v.npz")
+    content = read_npz(tmp_path / "v.npz") | change
+    content = {name: array for name, array in content.items() if array is not None}
+    np.savez(tmp_path / "broken.npz", **content)
+    embedder = PretrainedEmbedder.load(tmp_path / "broken.npz", mmap=mmap)
+    assert_array_equal(embedder.transform(["dog", "cat"]), [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize(
+    ("place", "bits"),
+    [
+        # Of the last member's entry in the zip file's directory: the version that is needed,
+        # that it is encrypted or patched, how it is compressed, and where it begins.
+        (6, 0x80),
+        (8, 0x01),
+        (8, 0x20),
+        (10, 0x80),
+        (43, 0x80),
+        # Of the end of the file: where the directory begins.
+        (-3, 0x80),
+    ],
+)
+def test_a_damaged_zip_file_is_refused_in_one_sentence(tmp_path, place, bits, mmap):
+    path = tmp_path / "v.npz"
+    PretrainedEmbedder({"cat": [1.0]}).save(path)
+    content = bytearray(path.read_bytes())
+    content[place if place < 0 else content.rindex(b"PK\1\2") + place] ^= bits
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"v\.npz' is not a file of .*: "):
+        PretrainedEmbedder.load(path, mmap=mmap)
+
+
+def test_a_damaged_header_of_a_mapped_array_is_refused(tmp_path):
+    path = tmp_path / "v.npz"
+    PretrainedEmbedder({"cat": [1.0]}).save(path)
+    path.write_bytes(path.read_bytes().replace(b"(1, 1)", b"(1, 1(", 1))
+    with pytest.raises(ValueError, match="header of its array 'vectors' is damaged"):
+        PretrainedEmbedder.load(path, mmap=True)
+
+
+def test_n_grams_that_load_would_refuse_are_not_saved(tmp_path):
+    subwords = Subwords(np.array([[1.0], [np.nan]]), 3, 4)
+    with pytest.raises(ValueError, match="Row 1 of the n-grams .* not finite"):
+        PretrainedEmbedder((["cat"], np.ones((1, 1)), subwords)).save(tmp_path / "v.npz")
 
 
 def test_a_zip_of_several_files_names_them(tmp_path):
@@ -367,9 +525,43 @@ def test_a_missing_file_is_named(tmp_path):
         PretrainedEmbedder.load(tmp_path / "nowhere.txt")
 
 
-@pytest.mark.parametrize("name", ["v.zip", "v.kv"])
+@pytest.mark.parametrize("name", ["v.zip", "v.KV", "v.kv.gz", "v.npz.gz", "v.safetensors.xz"])
 def test_formats_that_are_only_read_are_not_written(tmp_path, animals, name):
-    with pytest.raises(ValueError, match="files are read only"):
+    with pytest.raises(ValueError, match=f"Files such as .*{name}' are read only"):
+        animals.save(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.bin", *ARRAY_FILES])
+def test_what_load_would_refuse_is_not_saved(tmp_path, name):
+    for broken in (np.nan, np.inf, -np.inf):
+        embedder = PretrainedEmbedder({"a": [1.0, 2.0], "b": [broken, 1.0]})
+        with pytest.raises(ValueError, match="vector of 'b' holds a number that is not finite"):
+            embedder.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.bin"])
+def test_numbers_too_large_for_a_format_are_not_saved(tmp_path, name):
+    # The matrix is float64, the formats are float32.
+    embedder = PretrainedEmbedder({"a": [1.0, 2.0], "b": [1e200, 1.0]})
+    with pytest.raises(ValueError, match="vector of 'b' .* not finite as float32"):
+        embedder.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.bin", *ARRAY_FILES])
+def test_a_term_that_utf_8_cannot_hold_is_not_saved(tmp_path, name):
+    with pytest.raises(ValueError, match=r"text in UTF-8, got '.*\\ud800'"):
+        PretrainedEmbedder({"a": [1.0], "b\ud800": [1.0]}).save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.bin", *ARRAY_FILES])
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path, animals, name):
+    with pytest.raises(FileNotFoundError, match=r"no folder '[^']*nowhere'"):
+        animals.save(tmp_path / "nowhere" / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(IsADirectoryError, match=f"{name}' is a folder"):
         animals.save(tmp_path / name)
 
 

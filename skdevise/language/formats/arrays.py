@@ -8,6 +8,7 @@ its n-grams: ``ngrams`` and ``ngram_lengths`` (`Subwords`).
 
 import numpy as np
 
+from skdevise.language.formats.rows import not_finite
 from skdevise.language.lookup import PackedTerms, TermIndex
 from skdevise.language.subwords import Subwords
 
@@ -30,7 +31,7 @@ def pack_table(terms, subwords=None):
     Raises
     ------
     ValueError
-        If a term holds a line feed.
+        If a term holds a line feed, or an n-gram's vector is not finite.
     """
     index = TermIndex.build(terms)
     arrays = {
@@ -40,6 +41,8 @@ def pack_table(terms, subwords=None):
         "lookup_rows": index.rows,
     }
     if subwords is not None:
+        for row in not_finite(subwords.vectors):
+            raise ValueError(f"Row {row} of the n-grams holds a number that is not finite.")
         arrays["ngrams"] = subwords.vectors
         arrays["ngram_lengths"] = np.array([subwords.min_n, subwords.max_n])
     return arrays
@@ -66,13 +69,9 @@ def unpack_table(arrays, limit=None):
     for name in ("terms", "vectors"):
         if name not in arrays:
             raise ValueError(f"it holds {sorted(arrays)}, but no array {name!r}")
-    terms, matrix = arrays["terms"], arrays["vectors"]
-    if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "fiu":
-        raise ValueError(
-            f"its vectors are no matrix of numbers, but {matrix.dtype} of shape {matrix.shape}"
-        )
+    terms, matrix = arrays["terms"], _matrix(arrays, "vectors")
     if terms.dtype == np.uint8 and terms.ndim == 1:
-        terms = PackedTerms(terms, _lookup(arrays))
+        terms = PackedTerms(terms, _lookup(arrays, len(matrix)))
     elif terms.dtype.kind == "U" and terms.ndim == 1:
         terms = terms.tolist()
     else:
@@ -83,16 +82,56 @@ def unpack_table(arrays, limit=None):
         terms = terms.first(limit) if isinstance(terms, PackedTerms) else terms[:limit]
         # The rest of an array in memory goes; a mapped one is a view, and stays in its file.
         matrix = matrix[:limit] if isinstance(matrix, np.memmap) else matrix[:limit].copy()
+    if isinstance(terms, PackedTerms):
+        _check_utf8(terms.text)
     if not isinstance(matrix, np.memmap):
-        for row in np.flatnonzero(~np.isfinite(matrix).all(axis=1)):
+        for row in not_finite(matrix):
             raise ValueError(f"row {row}, of {terms[row]!r}, holds a number that is not finite")
     if "ngrams" not in arrays:
         return terms, matrix
-    return terms, matrix, Subwords(arrays["ngrams"], *map(int, arrays["ngram_lengths"]))
+    return terms, matrix, _subwords(arrays, matrix.shape[1])
 
 
-def _lookup(arrays):
-    """The index of the terms, or None if there is none of today's kind."""
-    if arrays.get("lookup_version", [0])[0] != _LOOKUP_VERSION:
-        return None
-    return TermIndex(arrays["lookup_hashes"], arrays["lookup_rows"])
+def _matrix(arrays, name):
+    matrix = arrays[name]
+    if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "fiu":
+        raise ValueError(
+            f"its {name} are no matrix of numbers, but {matrix.dtype} of shape {matrix.shape}"
+        )
+    return matrix
+
+
+def _check_utf8(text):
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        row = np.count_nonzero(text[: error.start] == ord("\n"))
+        raise ValueError(f"the term of row {row} is not UTF-8 ({error})") from error
+
+
+def _subwords(arrays, vector_size):
+    ngrams, lengths = _matrix(arrays, "ngrams"), arrays.get("ngram_lengths")
+    if ngrams.shape[1] != vector_size:
+        raise ValueError(f"its ngrams are {ngrams.shape[1]}-d, but its vectors {vector_size}-d")
+    if lengths is None or lengths.shape != (2,) or lengths.dtype.kind not in "iu":
+        raise ValueError("its ngram_lengths, which its ngrams need, are no two whole numbers")
+    if not isinstance(ngrams, np.memmap):
+        for row in not_finite(ngrams):
+            raise ValueError(f"row {row} of its ngrams holds a number that is not finite")
+    return Subwords(ngrams, *lengths.tolist())
+
+
+def _lookup(arrays, n_terms):
+    """The index of the terms, or None if there is no whole one of today's kind."""
+    names = ("lookup_version", "lookup_hashes", "lookup_rows")
+    version, hashes, rows = (arrays.get(name, np.array(0)) for name in names)
+    is_whole = (
+        version.tolist() == [_LOOKUP_VERSION]
+        and hashes.dtype == np.uint64
+        and rows.dtype.kind in "iu"
+        and hashes.shape == rows.shape
+        and rows.ndim == 1
+        and len(rows) >= n_terms
+        and rows.min() >= 0
+    )
+    return TermIndex(hashes, rows) if is_whole else None

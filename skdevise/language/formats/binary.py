@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from skdevise.language.formats.rows import GrowingMatrix
+from skdevise.language.formats.rows import GrowingMatrix, not_finite
 from skdevise.language.formats.streams import BROKEN_STREAM
 
-# Bytes that are read at once, and how long a term may be.
+# Bytes that are read at once, and how long a term and a vector may be.
 _CHUNK = 2**23
 _LONGEST_TERM = 2**16
+_LONGEST_VECTOR = 2**20
 
 
 def read_binary(stream, limit=None):
@@ -43,14 +44,14 @@ def read_binary(stream, limit=None):
     if len(columns) != 2 or not all(column.isdigit() for column in columns):
         raise ValueError("its first line is not 'n_terms vector_size'")
     n_terms, size = map(int, columns)
-    if not size:
-        raise ValueError("its first line says that vectors have no numbers")
+    if not 0 < size <= _LONGEST_VECTOR:
+        raise ValueError(f"its first line says that a vector has {size} numbers")
     wanted = n_terms if limit is None else min(n_terms, limit)
     terms, matrix = [], GrowingMatrix(size)
     rest, at = b"", len(head)
     while len(terms) < wanted:
         try:
-            data = stream.read(max(_CHUNK, 4 * size))
+            data = stream.read(_CHUNK)
         except BROKEN_STREAM as error:
             raise ValueError(
                 f"it cannot be decompressed from byte {at} on, in record {len(terms) + 1} ({error})"
@@ -89,7 +90,7 @@ def _parse(data, records, size, number, at):
     """The terms and rows of records, of which the first has this number; `at`: data's place."""
     rows = np.array([np.frombuffer(data, "<f4", size, blank + 1) for _, blank in records])
     rows = rows.reshape(len(records), size)
-    for i in np.flatnonzero(~np.isfinite(rows).all(axis=1)):
+    for i in not_finite(rows):
         place = at + records[i][0]
         raise ValueError(f"record {number + i}, at byte {place}, holds a number that is not finite")
     terms = []

@@ -1,8 +1,9 @@
 """Which format a file is in, and what the formats have in common."""
 
 import warnings
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -11,14 +12,22 @@ from skdevise.language.formats.arrays import pack_table, unpack_table
 from skdevise.language.formats.binary import read_binary, write_binary
 from skdevise.language.formats.gensim_saves import is_fasttext, read_fasttext, read_gensim
 from skdevise.language.formats.npz import read_npz, write_npz
+from skdevise.language.formats.rows import not_finite
 from skdevise.language.formats.safetensors import read_safetensors, write_safetensors
 from skdevise.language.formats.streams import (
     BROKEN_STREAM,
+    name_in_zip,
     open_stream,
     open_to_write,
+    split_name,
+    unpacked,
 )
 from skdevise.language.formats.text import read_text, write_text
 
+_ARRAYS = {
+    ".npz": ("NumPy's format", read_npz),
+    ".safetensors": ("safetensors' format", read_safetensors),
+}
 # Pickles run code: a file of another name is never taken for one, whatever it holds.
 _GENSIM = (".kv", ".model", ".wv", ".wordvectors")
 
@@ -48,31 +57,49 @@ def read_vectors(path, limit=None, mmap=False):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of term vectors at {str(path)!r}.")
-    kind, read, can_map = _reader(path)
+    with _named(path):
+        kind, read, can_map = _reader(path)
     if mmap and not can_map:
         raise ValueError(
             f"{str(path)!r} cannot be memory-mapped, as it is in {kind}: load it without mmap, and "
             "save it as .npz, which can."
         )
-    try:
+    with _named(path, f" in {kind}"):
         return read(limit=limit, mmap=True) if mmap else read(limit=limit)
+
+
+@contextmanager
+def _named(path, kind=""):
+    """Have what is wrong with a file's content said in one sentence that names the file."""
+    try:
+        yield
     except (ValueError, *BROKEN_STREAM) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.filename is not None:
             raise  # No matter of its content: the system says which file it refuses.
         raise ValueError(
-            f"{str(path)!r} is not a file of term vectors in {kind}: {error}."
+            f"{str(path)!r} is not a file of term vectors{kind}: {error}."
         ) from error.with_traceback(None)
 
 
 def _reader(path):
     """The name of a file's format, what reads it, and whether it can be mapped."""
-    if path.suffix == ".npz":
-        return "NumPy's format", partial(_read_arrays, path, read_npz), True
-    if path.suffix == ".safetensors":
-        return "safetensors' format", partial(_read_arrays, path, read_safetensors), True
-    if path.suffix in _GENSIM:
+    name, packing = split_name(path)
+    if packing == ".zip":
+        name = name_in_zip(path)
+    suffix = PurePath(name).suffix
+    if suffix in _ARRAYS:
+        kind, read = _ARRAYS[suffix]
+        if packing:
+            kind += ", compressed"
+        return kind, partial(_read_arrays, path, read), not packing
+    if suffix in _GENSIM:
+        if packing:
+            raise ValueError(
+                "a save of gensim's, which may be several files, is not read compressed: unpack "
+                "it, or pass what gensim.models.KeyedVectors.load gives to PretrainedEmbedder"
+            )
         return "gensim's format", partial(read_gensim, path), True
-    if not _is_binary(path):
+    if not _is_binary(name):
         kind = "word2vec's text format or GloVe's"
         return kind, partial(_read_stream, path, read_text, "line"), False
     if is_fasttext(path):
@@ -81,7 +108,11 @@ def _reader(path):
 
 
 def _read_arrays(path, read, limit, mmap=False):
-    return unpack_table(read(path, mmap), limit)
+    with unpacked(path) as file:
+        terms, matrix, *subwords = unpack_table(read(file, mmap), limit)
+    if not mmap:
+        terms, matrix = _without_repeated(path, terms, matrix, "row", 0)
+    return terms, matrix, *subwords
 
 
 def _read_stream(path, read, place, limit):
@@ -132,22 +163,23 @@ def write_vectors(path, terms, blocks, shape, subwords=None):
     Raises
     ------
     ValueError
-        If the format cannot hold the terms, or is not written here.
+        If the format cannot hold the terms or the vectors, or is not written here.
     """
     path = Path(path)
-    if path.suffix in (".zip", *_GENSIM):
+    name, packing = split_name(path)
+    suffix = PurePath(name).suffix
+    if packing == ".zip" or suffix in _GENSIM or (packing and suffix in _ARRAYS):
         raise ValueError(
-            f"{path.suffix} files are read only, got {str(path)!r} to write: save as .npz, "
-            ".safetensors, .bin or .txt."
+            f"Files such as {str(path)!r} are read only: save as .npz, .safetensors, .bin or .txt."
         )
     with whole_or_not_at_all(path) as unfinished:
-        if path.suffix == ".safetensors":
-            arrays = pack_table(terms, subwords)
-            write_safetensors(unfinished, arrays | {"vectors": np.concatenate(list(blocks))})
-        elif path.suffix == ".npz":
-            arrays = pack_table(terms, subwords)
-            with open(unfinished, "wb") as stream:
-                write_npz(stream, arrays, blocks, shape)
+        if suffix in _ARRAYS:
+            arrays, blocks = pack_table(terms, subwords), _finite(terms, blocks)
+            if suffix == ".npz":
+                with open(unfinished, "wb") as stream:
+                    write_npz(stream, arrays, blocks, shape)
+            else:
+                write_safetensors(unfinished, arrays | {"vectors": np.concatenate(list(blocks))})
         else:
             if subwords is not None:
                 warnings.warn(
@@ -155,10 +187,28 @@ def write_vectors(path, terms, blocks, shape, subwords=None):
                     "keep them.",
                     stacklevel=3,
                 )
-            write = write_binary if _is_binary(path) else write_text
-            blocks = (block.astype(np.float32, copy=False) for block in blocks)
-            with open_to_write(unfinished, path.suffix) as stream:
+            write = write_binary if _is_binary(name) else write_text
+            blocks = _finite(terms, map(_as_float32, blocks))
+            with open_to_write(unfinished, packing) as stream:
                 write(stream, _one_line_each(terms), blocks)
+
+
+def _as_float32(block):
+    with np.errstate(over="ignore"):
+        return block.astype(np.float32, copy=False)
+
+
+def _finite(terms, blocks):
+    """The blocks, each checked as it passes: what `read_vectors` refuses is not written."""
+    start = 0
+    for block in blocks:
+        for row in not_finite(block):
+            raise ValueError(
+                f"The vector of {terms[start + row]!r} holds a number that is not finite as "
+                f"{block.dtype}: leave the term out, or give it zeros."
+            )
+        start += len(block)
+        yield block
 
 
 def _one_line_each(terms):
@@ -166,8 +216,12 @@ def _one_line_each(terms):
     for term in terms:
         if "\n" in term:
             raise ValueError(f"A term of a file holds no line feed, got {term!r}.")
+        try:
+            term.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"A term of a file is text in UTF-8, got {term!r}.") from error
     return [term.replace(" ", "_") for term in terms]
 
 
-def _is_binary(path):
-    return ".bin" in path.suffixes
+def _is_binary(name):
+    return ".bin" in PurePath(name).suffixes

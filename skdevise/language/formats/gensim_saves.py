@@ -3,6 +3,7 @@
 import struct
 from pickle import UnpicklingError
 
+from skdevise.language.formats.streams import open_stream, unpacked
 from skdevise.language.subwords import Subwords
 
 # What a file of fastText's begins with.
@@ -63,9 +64,9 @@ def read_gensim(path, limit=None, mmap=False):
 
 
 def is_fasttext(path):
-    """Tell whether a file is a model of fastText's, by its first bytes."""
-    with open(path, "rb") as file:
-        return file.read(4) == _FASTTEXT_MAGIC
+    """Tell whether a file, compressed or not, is a model of fastText's, by its first bytes."""
+    with open_stream(path) as stream:
+        return stream.read(4) == _FASTTEXT_MAGIC
 
 
 def read_fasttext(path, limit=None):
@@ -74,6 +75,7 @@ def read_fasttext(path, limit=None):
     Parameters
     ----------
     path : Path
+        Compressed or not.
     limit : int, default=None
         How many terms to take at the most.
 
@@ -89,6 +91,8 @@ def read_fasttext(path, limit=None):
     from gensim.models.fasttext import load_facebook_vectors
 
     try:
-        return table_of(load_facebook_vectors(str(path)), limit)
+        # gensim itself fails on compressed ones.
+        with unpacked(path) as file:
+            return table_of(load_facebook_vectors(str(file)), limit)
     except (struct.error, EOFError, AssertionError, NotImplementedError, OverflowError) as error:
         raise ValueError(f"gensim cannot read it ({error})") from error

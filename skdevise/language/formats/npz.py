@@ -3,6 +3,7 @@
 import struct
 import zipfile
 from itertools import chain
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
@@ -29,9 +30,13 @@ def read_npz(path, mmap=False):
     Raises
     ------
     ValueError
-        If arrays hold Python objects, or are compressed and are to be mapped.
+        If it is no such file, its arrays hold Python objects, or they are compressed and are to be
+        mapped.
     """
-    with np.load(path, allow_pickle=False) as archive:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is not the zip file that an .npz is")
+    # NumPy leaves a file open that it opened itself and then refused.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         mapped = {"vectors", "ngrams"}.intersection(archive.files) if mmap else set()
         arrays = {name: archive[name] for name in archive.files if name not in mapped}
     return arrays | {name: _map(path, name) for name in mapped}
@@ -50,7 +55,10 @@ def _map(path, name):
         file.seek(sum(struct.unpack("<HH", header[26:30])), 1)
         version = npy.read_magic(file)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, is_fortran, dtype = read_header(file)
+        try:
+            shape, is_fortran, dtype = read_header(file)
+        except TokenError as error:
+            raise ValueError(f"the header of its array {name!r} is damaged ({error})") from error
         if dtype.hasobject:
             raise ValueError(f"its array {name!r} holds Python objects")
         order = "F" if is_fortran else "C"

@@ -1,6 +1,31 @@
-"""A matrix that grows while its file is read."""
+"""Rows of vectors as they come from files and go into them."""
 
 import numpy as np
+from sklearn.utils import gen_batches
+
+# Rows that are looked at together: they stay in the processor's cache.
+_BLOCK = 1024
+
+
+def not_finite(matrix):
+    """Tell which rows hold a number that is not finite, without a mask of the whole matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, vector_size)
+
+    Yields
+    ------
+    int
+        The number of the row.
+
+    Examples
+    --------
+    >>> [int(row) for row in not_finite(np.array([[1, 2], [3, np.nan], [np.inf, 4]]))]
+    [1, 2]
+    """
+    for rows in gen_batches(len(matrix), _BLOCK):
+        yield from rows.start + np.flatnonzero(~np.isfinite(matrix[rows]).all(axis=1))
 
 
 class GrowingMatrix:

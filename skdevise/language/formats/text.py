@@ -1,6 +1,8 @@
 """Text files of word2vec, GloVe and fastText: a term and its numbers on each line."""
 
+from codecs import BOM_UTF8
 from io import BytesIO
+from itertools import chain
 
 import numpy as np
 
@@ -41,7 +43,7 @@ def read_text(stream, limit=None):
     >>> terms, matrix.shape, first
     (['cat', 'dog'], (2, 3), 2)
     """
-    head = stream.readline()
+    head = stream.readline().removeprefix(BOM_UTF8)
     columns = head.split()
     has_header = len(columns) == 2 and columns[0].isdigit() and columns[1].isdigit()
     n_terms, size = map(int, columns) if has_header else (None, len(columns) - 1)
@@ -62,17 +64,22 @@ def read_text(stream, limit=None):
             lines.pop()
         if not lines:
             break
-        if len(lines) > wanted - len(terms):
-            del lines[int(wanted) - len(terms) :]
-        new_terms, rows = _parse(lines, size, line)
+        n_lines = min(len(lines), wanted - len(terms))
+        new_terms, rows = _parse(lines[:n_lines], size, line)
         terms += new_terms
         matrix.extend(rows)
-        lines = []
+        lines = lines[n_lines:]
     if has_header and len(terms) < wanted:
         raise ValueError(
             f"it ends after line {first - 1 + len(terms)}, with {len(terms)} of the {n_terms} "
             "terms that its first line names"
         )
+    if wanted == n_terms:
+        for line, more in enumerate(chain(lines, stream), first + n_terms):
+            if more.strip():
+                raise ValueError(
+                    f"line {line} follows the {n_terms} terms that its first line names"
+                )
     return terms, matrix.finish(), first
 
 
