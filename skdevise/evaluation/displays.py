@@ -94,9 +94,7 @@ class TopKDisplay:
             ax.set_box_aspect(0.8)
             ax.set_aspect("equal", adjustable="datalim")
             if self.y_true is not None:
-                ax.set_title(
-                    str(self.y_true[i]), fontsize=10, fontweight="bold", parse_math=False
-                )
+                ax.set_title(str(self.y_true[i]), fontsize=10, fontweight="bold", parse_math=False)
             self._write_answers(ax, i)
         return self
 
