@@ -49,8 +49,8 @@ class OpenVINOEngine:
         tensor = photos.contiguous().numpy()
         with self._lock:
             for request in self._requests:
-                tensor = request.infer([tensor], share_inputs=True)[0]
-        return tensor
+                tensor = request.infer([tensor], share_inputs=True, share_outputs=True)[0]
+            return tensor.copy()  # the next call writes there
 
 
 def is_installed():
