@@ -130,7 +130,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("archive", help="photos: caltech101-40.tar")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     kind = "CPU" if args.threads == 1 else "wall"
@@ -143,7 +143,7 @@ def main():
     ]
     print_table(header, rows)
     print()
-    print_table(*compare_first_answers(args.threads, max(args.rounds // 2, 1)))
+    print_table(*compare_first_answers(args.threads, max(args.rounds // 5, 1)))
     print(f"\nThreads: {args.threads}. OpenVINO {version('openvino')}.")
     print_machine()
 

@@ -1,8 +1,8 @@
 """Quality of term vectors that SkipGramEmbedder trains, beside those of GloVe.
 
 python benchmarks/word_vectors.py books-24m-tokens.txt.xz enwiki-8m-tokens.txt.xz \
-    --glove glove-6b-100d-subset.bin --folder vectors \
-    --settings "window=10 negative=5 hierarchical_softmax=False epochs=2" --dimensions 100 300
+    --glove glove-6b-100d-subset.bin --folder vectors --curve curve.png --dimensions 100 300 \
+    --settings "window=20 negative=5 hierarchical_softmax=False epochs=2 sample=1e-4"
 
 Trains with each of the settings, in each of the dimensions, and prints one table: human ratings
 of similarity, coverage of the labels of ImageNet, and zero-shot classification of Caltech-101,
@@ -36,6 +36,8 @@ SEEDS = range(3)
 KS = (1, 5)
 # The column of a row that holds it.
 SIMILARITY = 4
+# Of the vectors, by `center`.
+MEANS = {False: "left in", True: "subtracted"}
 SPLIT = UnseenClassSplit(5, test_size=0.2, random_state=0)
 SYSTEMS = {
     "first_violation": {"lr": 0.02, "max_epochs": 60},
@@ -51,22 +53,22 @@ def main():
     parser.add_argument(
         "--settings",
         nargs="+",
-        default=["window=10 negative=5 hierarchical_softmax=False epochs=2"],
+        default=["window=20 negative=5 hierarchical_softmax=False epochs=5 sample=1e-4"],
         help="parameters of SkipGramEmbedder, each set of them one argument",
     )
-    parser.add_argument("--dimensions", type=int, nargs="+", default=[300])
+    parser.add_argument("--dimensions", type=int, nargs="+", default=[100])
     parser.add_argument("--workers", type=int, help="training threads")
     parser.add_argument("--curve", type=Path, help="where a picture over the dimensions goes")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
 
     rows, neighbours, missing = [], {}, {}
-    curves = {settings: [] for settings in args.settings}
+    curves = {(settings, mean): [] for settings in args.settings for mean in MEANS.values()}
 
     def measure(name, path, minutes=""):
-        for center in (False, True):
+        for center, mean in MEANS.items():
             embedder = PretrainedEmbedder.load(path, center=center)
-            row = [name, "subtracted" if center else "left in", minutes, len(embedder.terms_)]
+            row = [name, mean, minutes, len(embedder.terms_)]
             row += [similarity(embedder), *ilsvrc_coverage(embedder), *held_out(embedder)]
             hits, missing[name] = zero_shot(embedder)
             rows.append([*row, *hits])
@@ -83,7 +85,8 @@ def main():
     for settings in args.settings:
         for size in args.dimensions:
             measure(f"{size}-d {settings}", *trained(args, f"vector_size={size} {settings}"))
-            curves[settings].append(rows[-1])
+            for row in rows[-len(MEANS) :]:
+                curves[settings, row[1]].append(row)
     if args.curve is not None:
         draw(args.dimensions, curves, args.curve)
 
@@ -125,22 +128,23 @@ def trained(args, settings):
 
 
 def draw(sizes, curves, path):
-    """Draw the ratings and the hits, the mean subtracted, over the dimension of the vectors."""
+    """Draw the ratings and the hits over the dimension of the vectors."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for settings, rows in curves.items():
-        label = settings if len(curves) > 1 else None
-        correlations = [float(row[SIMILARITY].split()[0]) for row in rows]
-        axes[0].plot(sizes, correlations, "o-", label=label)
-        axes[1].plot(sizes, [float(row[-1]) for row in rows], "o-", label=label)
+    for (settings, mean), rows in curves.items():
+        label = f"mean {mean}" + (f", {settings}" if len(curves) > len(MEANS) else "")
+        style = {"label": label, "linestyle": "-" if mean == MEANS[True] else "--"}
+        axes[0].plot(sizes, [float(row[SIMILARITY].split()[0]) for row in rows], "o", **style)
+        axes[1].plot(sizes, [float(row[-1]) for row in rows], "o", **style)
     axes[0].set_ylabel("WordSim-353, Spearman correlation")
     axes[1].set_ylabel("62 unseen classes, hit@5 (%)")
     for axis in axes:
+        axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
+        axis.set_xticks(sizes)
         axis.set_xlabel("dimensions")
         axis.grid(alpha=0.3)
-    if len(curves) > 1:
-        axes[0].legend(frameon=False)
+    axes[0].legend(frameon=False, loc="lower right")
     figure.savefig(path, dpi=150)
 
 
