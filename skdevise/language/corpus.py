@@ -83,13 +83,13 @@ def _text_files(source):
     """The files that a source names, or None if it holds the documents themselves."""
     if isinstance(source, str | Path):
         return _files_of(source)
-    is_sequence = isinstance(source, list | tuple) or hasattr(source, "shape")
+    is_sequence = isinstance(source, list | tuple) or getattr(source, "shape", ())
     if not is_sequence or not len(source):
         return None
     if all(isinstance(path, Path) for path in source):
         return [file for path in source for file in _files_of(path)]
     if all(isinstance(path, str) and os.path.isfile(path) for path in source):
-        name = next(iter(source))
+        name = str(next(iter(source)))
         raise ValueError(
             f"Strings in a list are documents, but {name!r} is the name of a file: pass files as "
             "pathlib.Path objects."
@@ -133,13 +133,15 @@ def _lines(path):
 def _pieces(file):
     """The lines of a file, those longer than `_LONG` cut at a blank where they have one."""
     rest = ""
-    while text := rest + file.readline(_LONG):
-        rest = ""
-        if len(text) >= _LONG and not text.endswith("\n"):
-            head, blank, tail = text.rpartition(" ")
-            if blank:
-                text, rest = head, tail
-        yield text
+    while block := file.read(_LONG):
+        *lines, rest = (rest + block).split("\n")
+        yield from lines
+        if len(rest) >= _LONG:
+            head, blank, tail = rest.rpartition(" ")
+            piece, rest = (head, tail) if blank else (tail, "")
+            yield piece
+    if rest:
+        yield rest
 
 
 def _tokens(document):

@@ -1,7 +1,5 @@
 """Which tokens of a text get a vector."""
 
-from collections.abc import Set
-
 import numpy as np
 import pandas as pd
 
@@ -42,7 +40,7 @@ def terms_to_merge(terms):
         return [term for term in dict.fromkeys(own) if len(words_of(term)) > 1]
     if isinstance(getattr(terms, "terms", None), tuple):
         terms = [term for label in terms.terms for term in label]
-    elif isinstance(terms, Set):
+    elif isinstance(terms, set | frozenset):
         terms = sorted(terms)
     elif hasattr(terms, "__iter__") and iter(terms) is terms:
         raise TypeError("terms can be read only once, so that a second fit would lose them.")

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Set
 from numbers import Number
 
 import numpy as np
@@ -103,10 +102,12 @@ def check_terms(terms):
     >>> check_terms(["cat", 7])
     ['cat', '7']
     """
-    has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | Set)
+    has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | set | frozenset)
     if not has_order or getattr(terms, "shape", None) == ():
         raise TypeError(f"Expected a sequence of terms, got {terms!r}: pass a list, as in ['cat'].")
     terms = list(one_column(terms))
+    if all(isinstance(term, list | tuple) and len(term) == 1 for term in terms):
+        terms = [term for (term,) in terms]
     for term in terms:
         if not isinstance(term, str | Number | np.number | np.bool_) or term != term:
             raise TypeError(f"A term is text, got {term!r}.")

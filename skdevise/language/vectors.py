@@ -51,10 +51,10 @@ def unit_rows(rows):
     extreme = ~((lengths > 1e-15) & (lengths < 1e15))
     lengths[extreme] = 1
     units = rows / lengths[:, None]
+    extreme[extreme] = rows[extreme].any(axis=1)
     if extreme.any():
         own = rows[extreme].astype(np.float64)
-        lengths = np.linalg.norm(own, axis=1, keepdims=True)
-        units[extreme] = own / np.where(lengths == 0, 1, lengths)
+        units[extreme] = own / np.linalg.norm(own, axis=1, keepdims=True)
     return units
 
 

@@ -80,9 +80,9 @@ class VisualFeaturizer(
         installed, goes with the net, and photos are enough for it to pay. `engine_` tells.
     dtype : {"float32", "bfloat16", "auto"}, default="float32"
         What the net computes in; features are float32 in any case. "bfloat16" is one and a half
-        times to twice as fast where the processor or GPU has it, and moves features a little (a
-        cosine above 0.999 by "openvino", which leaves the first layers in float32, and 0.997 by
-        "torch"); it is also the precision of pre-training. "auto" takes it where there is such.
+        times to twice as fast where the processor or GPU has it, and moves features a little (with
+        EfficientNet-Lite0 to a cosine above 0.999 by "openvino", and 0.997 by "torch"); it is also
+        the precision of pre-training. "auto" takes it where there is such.
     cache : str, Path or FeatureCache, default=None
         A folder where the features of each photo are kept, so that it goes through the net once,
         whatever search, fold or session asks for it. Photos are told by their content, nets by

@@ -1,8 +1,10 @@
 """What is written is read again, and as other programs write and read it."""
 
 import bz2
+import errno
 import gzip
 import lzma
+import shutil
 import struct
 import zipfile
 
@@ -39,6 +41,25 @@ def test_what_is_saved_is_loaded(tmp_path, animals, name):
     asked = ["white shark", "great dane"]
     assert_allclose(again.transform(asked), animals.transform(asked), rtol=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_zip_tells_the_format_of_a_member_without_a_suffix(tmp_path, animals):
+    animals.save(tmp_path / "v.bin")
+    with zipfile.ZipFile(tmp_path / "v.bin.zip", "w") as archive:
+        archive.write(tmp_path / "v.bin", "v")
+    assert PretrainedEmbedder.load(tmp_path / "v.bin.zip").terms_ == animals.terms_
+
+
+def test_a_full_disk_is_no_damaged_file(tmp_path, animals, monkeypatch):
+    animals.save(tmp_path / "v.npz")
+    (tmp_path / "v.npz.gz").write_bytes(gzip.compress((tmp_path / "v.npz").read_bytes()))
+
+    def fill(stream, copy):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", fill)
+    with pytest.raises(OSError, match="No space left on device"):
+        PretrainedEmbedder.load(tmp_path / "v.npz.gz")
 
 
 @pytest.mark.parametrize("name", ["v.txt.gz", "v.bin", "v.npz", "v.safetensors"])

@@ -44,8 +44,8 @@ def test_a_number_of_neighbours_is_a_whole_one(animals, k):
 
 
 def test_neighbours_are_those_of_one_term(animals):
-    with pytest.raises(TypeError, match=r"A term is text, got \['shark'\]"):
-        animals.most_similar(["shark"])
+    with pytest.raises(TypeError, match=r"A term is text, got \['shark', 'white'\]"):
+        animals.most_similar(["shark", "white"])
 
 
 def test_most_similar_to_a_composed_term(animals):

@@ -41,9 +41,14 @@ def test_what_is_no_sequence_of_terms_is_refused(terms):
 
 
 def test_one_column_of_a_table_is_a_sequence_of_terms():
-    assert check_terms(np.array([["cat"], ["dog"]])) == ["cat", "dog"]
+    for column in (np.array([["cat"], ["dog"]]), [["cat"], ["dog"]], [("cat",), ("dog",)]):
+        assert check_terms(column) == ["cat", "dog"]
     with pytest.raises(TypeError, match=r"one column of text, got a table of shape \(1, 2\)"):
         check_terms(np.array([["cat", "dog"]]))
+
+
+def test_keys_of_a_dict_have_an_order():
+    assert check_terms({"cat": 1, "dog": 2}.keys()) == ["cat", "dog"]
 
 
 def test_lists_among_the_terms_are_refused():

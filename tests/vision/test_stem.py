@@ -11,11 +11,12 @@ SHAPE = (3, 16, 16)
 
 
 class Block(nn.Module):
-    """Two convolutions, with or without a path around them."""
+    """A depthwise convolution and another, with or without a path around them."""
 
-    def __init__(self, skips):
+    def __init__(self, skips, groups=4):
         super().__init__()
-        self.first, self.second = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.first = nn.Conv2d(4, 4, 3, padding=1, groups=groups)
+        self.second = nn.Conv2d(4, 4, 1)
         self.skips = skips
 
     def forward(self, x):
@@ -28,7 +29,7 @@ class Dense(nn.Module):
 
     def __init__(self, n_layers):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Conv2d(3 * (i + 1), 3, 1) for i in range(n_layers))
+        self.layers = nn.ModuleList(nn.Conv2d(3 * (i + 1), 3, 1, groups=3) for i in range(n_layers))
 
     def forward(self, x):
         for layer in self.layers:
@@ -48,7 +49,7 @@ def parts_of(net):
 
 
 def n_convolutions(model):
-    return sum(node.get_type_name() == "Convolution" for node in model.get_ordered_ops())
+    return sum(node.get_type_name().endswith("Convolution") for node in model.get_ordered_ops())
 
 
 def run(parts, photos):
@@ -70,9 +71,15 @@ def run(parts, photos):
         (net_of(nn.Conv2d(4, 4, 1), Block(True), Block(True)), [4, 2]),
         (Dense(6).eval(), [3, 3]),
         (net_of(*[Block(False) for _ in range(10)]), [3, 18]),
+        # Whoever pools gives the places of the largest, too, which nobody reads.
+        (net_of(nn.MaxPool2d(2), Block(True), Block(True)), [3, 2]),
+        (net_of(Block(True, groups=1), Block(True)), [5]),
     ],
-    ids=["one", "three", "sequential", "residual", "shifted", "dense", "deep"],
-)
+    ids=[
+        "one", "three", "sequential", "residual", "shifted", "dense", "deep", "pooled",
+        "depthwise too late",
+    ],
+)  # fmt: skip
 def test_a_net_is_cut_where_one_tensor_leads_on(net, of_each):
     photos = torch.randn(5, *SHAPE)
     parts = parts_of(net)
@@ -90,7 +97,7 @@ def test_a_net_that_opens_late_stays_whole():
         def forward(self, x):
             return self.inner(x).mean((2, 3)) + x.mean((2, 3))
 
-    inner = nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(12)])
+    inner = nn.Sequential(*[nn.Conv2d(3, 3, 1, groups=3) for _ in range(12)])
     (model,) = parts_of(Around(inner).eval())
     assert n_convolutions(model) == 12
 
@@ -102,8 +109,9 @@ def test_a_net_that_opens_late_stays_whole():
 def test_the_stem_alone_computes_in_float32(tmp_path, monkeypatch):
     monkeypatch.setenv("SKDEVISE_HOME", str(tmp_path))
     net = net_of(Block(True), Block(True))
-    for _ in range(2):  # compiled, then from the disk
+    for convert in (openvino_engine._convert, None):  # compiled, then from the disk
         openvino_engine._in_use.clear()
+        monkeypatch.setattr(openvino_engine, "_convert", convert)
         engine = openvino_engine.compile_net(net, SHAPE, "bfloat16")
         hints = [
             request.get_compiled_model().get_property("INFERENCE_PRECISION_HINT").to_string()

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from errno import EINVAL
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -74,8 +75,9 @@ def _named(path, kind=""):
     try:
         yield
     except (ValueError, *BROKEN_STREAM) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise  # No matter of its content: the system says which file it refuses.
+        # A damaged zip has zipfile seek to nowhere; what else the system refuses is not the content.
+        if isinstance(error, OSError) and error.errno not in (None, EINVAL):
+            raise
         raise ValueError(
             f"{str(path)!r} is not a file of term vectors{kind}: {error}."
         ) from error.with_traceback(None)
@@ -84,8 +86,8 @@ def _named(path, kind=""):
 def _reader(path):
     """The name of a file's format, what reads it, and whether it can be mapped."""
     name, packing = split_name(path)
-    if packing == ".zip":
-        name = name_in_zip(path)
+    if packing == ".zip" and "." in (member := name_in_zip(path)):
+        name = member
     suffix = PurePath(name).suffix
     if suffix in _ARRAYS:
         kind, read = _ARRAYS[suffix]

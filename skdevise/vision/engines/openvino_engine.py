@@ -1,6 +1,7 @@
 """Features by OpenVINO, the fastest engine on a CPU."""
 
 import copy
+import io
 import threading
 import warnings
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from skdevise.vision.engines.stem import split_stem
 # Engines in use by what they are made of: copies of a net share one.
 _in_use = WeakValueDictionary()
 _one_at_a_time = threading.Lock()
-_RECIPE = 2  # another number wherever what `_convert` makes of a net changes
+_RECIPE = 3  # another number wherever what `_convert` makes of a net changes
 
 
 class ConversionError(RuntimeError):
@@ -157,8 +158,14 @@ def _compile(core, configs, net, shape, dtype, key, is_right):
     if not right:
         raise ConversionError("OpenVINO makes other features of this net than torch does")
     with suppress(RuntimeError):  # not for every processor can it be kept
-        CompiledNets().write(key, [part.export_model().getvalue() for part in compiled])
+        CompiledNets().write(key, [_exported(part) for part in compiled])
     return engine
+
+
+def _exported(compiled):
+    stream = io.BytesIO()  # what comes without one has another type in each version
+    compiled.export_model(stream)
+    return stream.getvalue()
 
 
 def _reason(error):
