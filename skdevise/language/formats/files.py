@@ -75,7 +75,7 @@ def _named(path, kind=""):
     try:
         yield
     except (ValueError, *BROKEN_STREAM) as error:
-        # A damaged zip has zipfile seek to nowhere; what else the system refuses is not the content.
+        # A damaged zip has zipfile seek to nowhere; else the system does not refuse the content.
         if isinstance(error, OSError) and error.errno not in (None, EINVAL):
             raise
         raise ValueError(
