@@ -365,6 +365,19 @@ def test_compressed_models_of_fasttext_are_read(tmp_path, packing):
     assert embedder.has_vector(["sharkskin"])[0]
 
 
+def test_a_model_of_fasttext_that_is_cut_off_is_refused(tmp_path):
+    model = FastText(TEXT, vector_size=4, min_count=1, bucket=20, seed=0, workers=1)
+    path = tmp_path / "cc.en.300.bin"
+    save_facebook_model(model, str(path))
+    whole = path.read_bytes()
+    # The weights of the softmax come last, and are not read.
+    n_read = len(whole) - model.syn1neg.nbytes - 17
+    for size in range(8, n_read, 23):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"cc.en.300.bin' is not .*: gensim cannot read it"):
+            PretrainedEmbedder.load(path)
+
+
 def test_a_compressed_save_of_gensim_says_what_to_do(tmp_path):
     (tmp_path / "v.kv.gz").write_bytes(b"")
     with pytest.raises(ValueError, match=r"v\.kv\.gz' is not .*: a save of gensim's.*unpack it"):

@@ -1,6 +1,7 @@
 """What gensim has saved, and fastText's own binary files, which gensim reads."""
 
 import struct
+from mmap import ACCESS_READ, mmap
 from pickle import UnpicklingError
 
 from skdevise.language.formats.streams import open_stream, unpacked
@@ -8,6 +9,11 @@ from skdevise.language.subwords import Subwords
 
 # What a file of fastText's begins with.
 _FASTTEXT_MAGIC = struct.pack("<i", 793712314)
+# Then its version and parameters, how many words and other things follow, and after each word its
+# count and kind.
+_FASTTEXT_HEADER = "<2i12id"
+_COUNTS = "<3i2q"
+_OF_EACH_WORD = "<qb"
 
 
 def table_of(keyed, limit=None):
@@ -93,6 +99,19 @@ def read_fasttext(path, limit=None):
     try:
         # gensim itself fails on compressed ones.
         with unpacked(path) as file:
+            _check_words(file)
             return table_of(load_facebook_vectors(str(file)), limit)
     except (struct.error, EOFError, AssertionError, NotImplementedError, OverflowError) as error:
         raise ValueError(f"gensim cannot read it ({error})") from error
+
+
+def _check_words(path):
+    """Refuse a file that ends among its words: gensim would look for their ends for ever."""
+    with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        n_words, *_ = struct.unpack_from(_COUNTS, data, struct.calcsize(_FASTTEXT_HEADER))
+        end = struct.calcsize(_FASTTEXT_HEADER) + struct.calcsize(_COUNTS)
+        for _ in range(n_words):
+            zero = data.find(b"\0", end)
+            if zero < 0:
+                raise EOFError("it ends among its words")
+            end = zero + 1 + struct.calcsize(_OF_EACH_WORD)
