@@ -107,7 +107,10 @@ def main():
 
 
 def trained(args, settings):
-    """The file of a setting's vectors, and the minutes of processor time that they took."""
+    """The file of a setting's vectors, and their minutes of processor time.
+
+    Of a fit that was interrupted, those of the process that ended it.
+    """
     slug = settings.replace(" ", ",")
     path, told = args.folder / f"{slug}.npz", args.folder / f"{slug}.json"
     if not told.exists():

@@ -41,7 +41,7 @@ def terms_to_merge(terms):
     if isinstance(getattr(terms, "terms", None), tuple):
         terms = [term for label in terms.terms for term in label]
     elif isinstance(terms, set | frozenset):
-        terms = sorted(terms)
+        terms = sorted(terms, key=str)
     elif hasattr(terms, "__iter__") and iter(terms) is terms:
         raise TypeError("terms can be read only once, so that a second fit would lose them.")
     return list(dict.fromkeys(check_terms(terms)))

@@ -76,7 +76,9 @@ def one_column(values):
     if len(shape) < 2:
         return values
     if len(shape) > 2 or shape[1] != 1:
-        raise TypeError(f"Expected one column of text, got a table of shape {tuple(shape)}.")
+        raise TypeError(
+            f"Expected one column of text, got a table of shape {tuple(shape)}: pick one."
+        )
     return np.ravel(values)
 
 

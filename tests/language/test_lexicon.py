@@ -9,6 +9,7 @@ def test_terms_come_in_many_forms():
     vocabulary = LabelVocabulary(["n02084071", "cat"])
     assert terms_to_merge(None) == []
     assert terms_to_merge(np.array(["a b", "a b", "c"])) == ["a b", "c"]
+    assert terms_to_merge({"c", "a b", 1}) == ["1", "a b", "c"]
     assert terms_to_merge(vocabulary) == ["dog", "domestic dog", "Canis familiaris", "cat"]
     wordnet = terms_to_merge("wordnet")
     assert "great white shark" in wordnet and "shark" not in wordnet
