@@ -25,7 +25,7 @@ import torch
 from _common import least_cosine, print_machine, print_table, spread
 from PIL import Image
 
-from skdevise.vision.backbones import load_backbone
+from skdevise.vision._backbones import load_backbone
 
 BATCH_SIZE = 16
 N_COMPARED = 512

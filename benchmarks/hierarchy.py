@@ -20,7 +20,7 @@ from _common import print_machine, print_table, spread
 from threadpoolctl import threadpool_limits
 
 from skdevise import Hierarchy, datasets
-from skdevise.labels.hierarchy import _wordnet
+from skdevise.labels._hierarchy import _wordnet
 from skdevise.metrics import hierarchical_precision_at_k
 
 N_PREDICTIONS = 5_000

@@ -27,10 +27,10 @@ from _common import least_cosine, print_machine, print_table, spread
 from PIL import Image
 
 from skdevise import VisualFeaturizer
-from skdevise.vision.backbones import load_backbone
+from skdevise.vision._backbones import load_backbone
+from skdevise.vision._loading import load_batches
+from skdevise.vision._photos import Photos
 from skdevise.vision.engines import InferenceEngine
-from skdevise.vision.loading import load_batches
-from skdevise.vision.photos import Photos
 
 BACKBONE = "efficientnet_lite0"
 BATCH_SIZE = 16

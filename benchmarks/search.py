@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from skdevise import DeViSEClassifier, LabelVocabulary, PretrainedEmbedder, datasets
 from skdevise.labels import LabelSpace
-from skdevise.labels.search import ExactSearch, open_search
+from skdevise.labels._search import ExactSearch, open_search
 
 K = 20
 N_LABELS = 21_841

@@ -23,9 +23,9 @@ from gensim.models import Word2Vec
 from nltk.tokenize import MWETokenizer
 
 from skdevise import LabelVocabulary, SkipGramEmbedder, datasets
-from skdevise.language.lexicon import terms_to_merge
-from skdevise.language.merging import NamedTerms, PhraseMerger
-from skdevise.language.terms import words_of
+from skdevise.language._lexicon import terms_to_merge
+from skdevise.language._merging import NamedTerms, PhraseMerger
+from skdevise.language._terms import words_of
 
 N_TERMS = 13_000
 SETTINGS = {

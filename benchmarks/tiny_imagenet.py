@@ -24,8 +24,8 @@ from skdevise import (
     VisualFeaturizer,
     datasets,
 )
-from skdevise.evaluation import predict_top_k
 from skdevise.metrics import hierarchical_precision_at_k, hit_at_k
+from skdevise.models import predict_top_k
 
 SEEDS = range(3)
 

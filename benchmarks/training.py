@@ -133,15 +133,15 @@ class Ours:
         self.data = self._training_set(X, y)
 
     def _training_set(self, X, y):
-        from skdevise._training.batches import TrainingSet
-        from skdevise.models.features import ResidentFeatures
+        from skdevise.models._features import ResidentFeatures
+        from skdevise.training._batches import TrainingSet
 
         place = np.searchsorted(self.clf.classes_, y.astype(str))
         rows = torch.arange(len(X))
         return TrainingSet(ResidentFeatures(X), rows, torch.from_numpy(place))
 
     def epoch(self):
-        from skdevise._training.loop import train_epochs
+        from skdevise.training._loop import train_epochs
 
         train_epochs(self.clf.net_, self.data, 1)
 

@@ -19,7 +19,7 @@ from _common import percent, print_machine, print_table
 
 from skdevise import DeViSEClassifier, Hierarchy, LabelVocabulary, PretrainedEmbedder, datasets
 from skdevise.metrics import hierarchical_precision_at_k, hit_at_k
-from skdevise.vision.backbones import load_backbone
+from skdevise.vision._backbones import load_backbone
 
 SPLITS = ("2-hop", "3-hop", "all")
 KS = (1, 2, 5, 10, 20)

@@ -64,10 +64,10 @@ SECTIONS = (
         ("UnseenClassSplit", "tune_seen_penalty"),
     ),
     (
-        "Evaluation",
-        "skdevise.evaluation",
-        "Best answers of any classifier, and displays.",
-        ("predict_top_k", "TopKDisplay", "LabelMapDisplay"),
+        "Inspection",
+        "skdevise.inspection",
+        "Displays of answers and of the label space.",
+        ("TopKDisplay", "LabelMapDisplay"),
     ),
     (
         "Data sets",

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.metrics import silhouette_score
 
 from skdevise import Hierarchy, LabelVocabulary, datasets
-from skdevise.evaluation import LabelMapDisplay
+from skdevise.inspection import LabelMapDisplay
 
 GROUPS = {
     "n02084071": "dog",

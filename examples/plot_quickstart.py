@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 
 from skdevise import DeViSEClassifier, Hierarchy, VisualFeaturizer, datasets
-from skdevise.evaluation import TopKDisplay, predict_top_k
+from skdevise.inspection import TopKDisplay
 from skdevise.metrics import HitAtK, hierarchical_precision_at_k, hit_at_k
 from skdevise.model_selection import UnseenClassSplit
+from skdevise.models import predict_top_k
 
 
 def step(message):

@@ -22,8 +22,9 @@ from torch import nn
 
 from skdevise import DeViSEClassifier, SkipGramEmbedder, VisualFeaturizer
 from skdevise.datasets import make_shapes
-from skdevise.evaluation import TopKDisplay, predict_top_k
+from skdevise.inspection import TopKDisplay
 from skdevise.metrics import HitAtK
+from skdevise.models import predict_top_k
 
 shapes = make_shapes(1260, random_state=0)
 unseen = ["blue square", "blue star", "green ring", "green star", "red ring", "red square"]

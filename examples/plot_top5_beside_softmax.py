@@ -19,7 +19,8 @@ import numpy as np
 from skimage import data
 
 from skdevise import DeViSEClassifier, VisualFeaturizer, datasets
-from skdevise.evaluation import TopKDisplay, predict_top_k
+from skdevise.inspection import TopKDisplay
+from skdevise.models import predict_top_k
 
 photos = {
     "cat": data.chelsea(),
@@ -50,7 +51,7 @@ print(len(candidates), "candidates")
 # ----------------------
 #
 # The net gives features by ``transform``, and its own answers, from the softmax layer, by
-# ``predict``; :func:`~skdevise.evaluation.predict_top_k` ranks these. The map is trained on the
+# ``predict``; :func:`~skdevise.models.predict_top_k` ranks these. The map is trained on the
 # bundled features of one photo for each ImageNet label, made by the same net.
 
 featurizer = VisualFeaturizer("efficientnet_lite0").fit(images)

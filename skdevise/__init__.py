@@ -12,17 +12,20 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "SkipGramEmbedder": "language",
     "PretrainedEmbedder": "language",
+    "EncoderEmbedder": "language",
     "RandomEmbedder": "language",
     "VisualFeaturizer": "vision",
+    "FeatureCache": "vision",
     "LabelVocabulary": "labels",
+    "LabelSpace": "labels",
     "Hierarchy": "labels",
     "DeViSEClassifier": "models",
     "ConSEClassifier": "models",
 }
 _MODULES = (
     "datasets",
-    "evaluation",
     "exceptions",
+    "inspection",
     "labels",
     "language",
     "metrics",

@@ -10,8 +10,8 @@ from torch import nn
 
 from skdevise import DeViSEClassifier, Hierarchy, SkipGramEmbedder, VisualFeaturizer
 from skdevise.datasets import load_caltech101_features, load_term_vectors, make_shapes
-from skdevise.evaluation import predict_top_k
 from skdevise.metrics import hierarchical_precision_at_k, hit_at_k
+from skdevise.models import predict_top_k
 from skdevise.vision.engines.precision import has_bfloat16
 
 UNSEEN = ["blue square", "blue star", "green ring", "green star", "red ring", "red square"]

@@ -6,7 +6,7 @@ import pytest
 
 import skdevise
 from skdevise import exceptions
-from skdevise._optional import import_optional
+from skdevise._utils import import_optional
 from skdevise.exceptions import LabelWithoutVectorError, UnreadablePhotoError
 
 HEAVY = {"torch", "torchvision", "gensim", "nltk", "matplotlib"}
@@ -29,7 +29,7 @@ def test_every_public_name_is_there(name):
 
 
 @pytest.mark.parametrize(
-    "module", ["datasets", "evaluation", "exceptions", "labels", "language", "metrics",
+    "module", ["datasets", "exceptions", "inspection", "labels", "language", "metrics",
                "model_selection", "models", "vision"],
 )  # fmt: skip
 def test_every_module_has_what_it_promises(module):

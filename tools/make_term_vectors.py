@@ -14,8 +14,8 @@ import numpy as np
 
 from skdevise import LabelVocabulary, SkipGramEmbedder
 from skdevise.datasets import load_caltech101_features, load_imagenet_labels, load_wordnet_nouns
-from skdevise.language.corpus import Corpus
-from skdevise.language.terms import words_of
+from skdevise.language._corpus import Corpus
+from skdevise.language._terms import words_of
 
 DATA = Path(__file__).parents[1] / "skdevise" / "datasets" / "data"
 N_TERMS = 27_000

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 from sklearn.utils._param_validation import StrOptions
 from tqdm import tqdm
 
-from skdevise._home import home
+from skdevise._utils import home
 
 try:
     import fcntl

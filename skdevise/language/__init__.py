@@ -1,8 +1,8 @@
 """The language side: terms to unit vectors."""
 
-from skdevise.language.encoders import EncoderEmbedder
-from skdevise.language.pretrained import PretrainedEmbedder
-from skdevise.language.random import RandomEmbedder
-from skdevise.language.skip_gram import SkipGramEmbedder
+from skdevise.language._encoder import EncoderEmbedder
+from skdevise.language._pretrained import PretrainedEmbedder
+from skdevise.language._random import RandomEmbedder
+from skdevise.language._skip_gram import SkipGramEmbedder
 
 __all__ = ["EncoderEmbedder", "PretrainedEmbedder", "RandomEmbedder", "SkipGramEmbedder"]

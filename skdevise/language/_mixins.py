@@ -9,8 +9,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
 
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.language.terms import check_terms, normalise_term
-from skdevise.language.vectors import unit_rows
+from skdevise.language._terms import check_terms, normalise_term
+from skdevise.language._vectors import unit_rows
 
 # Points that are compared with a block of terms at once.
 _BATCH = 1024

@@ -16,12 +16,12 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise.labels.search import SEARCH_METHODS
-from skdevise.labels.space import LabelSpace
-from skdevise.labels.vocabulary import LabelVocabulary, as_vocabulary
+from skdevise.labels._search import SEARCH_METHODS
+from skdevise.labels._space import LabelSpace
+from skdevise.labels._vocabulary import LabelVocabulary, as_vocabulary
 from skdevise.language import RandomEmbedder
-from skdevise.models.hubness import hub_offsets
-from skdevise.models.inputs import known_dtype
+from skdevise.models._hubness import hub_offsets
+from skdevise.models._inputs import known_dtype
 
 # Label sets that stay embedded and indexed between calls.
 _N_SPACES_KEPT = 8

@@ -1,6 +1,6 @@
 """Photos to features."""
 
-from skdevise.vision.cache import CacheInfo, FeatureCache
-from skdevise.vision.featurizer import VisualFeaturizer
+from skdevise.vision._cache import CacheInfo, FeatureCache
+from skdevise.vision._featurizer import VisualFeaturizer
 
 __all__ = ["CacheInfo", "FeatureCache", "VisualFeaturizer"]

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from skdevise.datasets import load_image_folder
-from skdevise.datasets.archives import ArchivePhoto, list_archive
+from skdevise.datasets._archives import ArchivePhoto, list_archive
 
 SAMPLE = Path(__file__).parents[3] / "shared/data/tiny-imagenet-200-sample.tar"
 

@@ -17,7 +17,8 @@ import torchvision.datasets
 from PIL import Image
 
 from skdevise import datasets
-from skdevise.datasets import _torchvision_sets, load_imagenet_labels, tiny_imagenet
+from skdevise.datasets import _tiny_imagenet as tiny_imagenet
+from skdevise.datasets import _torchvision_sets, load_imagenet_labels
 
 FETCHERS = [name for name in datasets.__all__ if name.startswith("fetch_")]
 

@@ -4,7 +4,7 @@ from gensim.models import Word2Vec
 from numpy.testing import assert_array_equal
 
 from skdevise.datasets import make_shapes
-from skdevise.datasets.shapes import _COLOURS
+from skdevise.datasets._shapes import _COLOURS
 
 
 def test_shapes_and_types():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skdevise import LabelVocabulary, PretrainedEmbedder, RandomEmbedder
-from skdevise.labels.coverage import known_terms
+from skdevise.labels._coverage import known_terms
 
 
 @pytest.fixture

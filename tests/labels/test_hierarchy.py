@@ -152,7 +152,7 @@ def test_sets_of_all_labels_at_once_equal_those_of_one(dag, k, n_pairs):
     starts = np.repeat(everything[::-1], 2)
     answers = np.tile(everything, (len(starts), 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skdevise.labels.hierarchy._N_PAIRS", n_pairs)
+        patch.setattr("skdevise.labels._hierarchy._N_PAIRS", n_pairs)
         right = hierarchy.in_correct_sets(starts, answers, k, np.isin(hierarchy.labels, valid))
     for label, row in zip(hierarchy.labels[starts].tolist(), right, strict=True):
         correct = correct_set_naively(edges, label, k, valid)

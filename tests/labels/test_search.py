@@ -7,8 +7,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 from sklearn.preprocessing import normalize
 
-from skdevise.labels import search as search_module
-from skdevise.labels.search import SEARCH_METHODS, ExactSearch, best_columns, open_search
+from skdevise.labels import _search as search_module
+from skdevise.labels._search import SEARCH_METHODS, ExactSearch, best_columns, open_search
 
 
 def sort_whole_rows(scores, k):

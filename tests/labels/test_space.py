@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 
 from skdevise import LabelVocabulary, PretrainedEmbedder, RandomEmbedder
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.labels.space import LabelSpace
+from skdevise.labels._space import LabelSpace
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils.validation import _check_method_params
 
 from skdevise import Hierarchy, LabelVocabulary
-from skdevise.labels.vocabulary import as_vocabulary
+from skdevise.labels._vocabulary import as_vocabulary
 
 DOG, CAT = "n02084071", "n02121620"
 

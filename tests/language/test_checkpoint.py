@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from skdevise import SkipGramEmbedder
-from skdevise.language.checkpoint import TrainingFile
+from skdevise.language._checkpoint import TrainingFile
 
 
 def embedder(folder, **params):

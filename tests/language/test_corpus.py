@@ -5,8 +5,8 @@ import lzma
 import pandas as pd
 import pytest
 
-from skdevise.language import corpus
-from skdevise.language.corpus import Corpus
+from skdevise.language import _corpus as corpus
+from skdevise.language._corpus import Corpus
 
 DOCUMENTS = ["The great white shark swims.", "", "A great-white day", "große Übung"]
 TOKENS = [

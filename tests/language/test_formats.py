@@ -18,8 +18,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdevise import PretrainedEmbedder
+from skdevise.language._subwords import Subwords
 from skdevise.language.formats.npz import read_npz
-from skdevise.language.subwords import Subwords
 
 HALF = np.sqrt(0.5)
 ARRAY_FILES = ["v.npz", "v.safetensors"]

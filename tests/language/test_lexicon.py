@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skdevise import LabelVocabulary
-from skdevise.language.lexicon import choose_lexicon, terms_to_merge
+from skdevise.language._lexicon import choose_lexicon, terms_to_merge
 
 
 def test_terms_come_in_many_forms():

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from skdevise.language import lookup
-from skdevise.language.lookup import PackedTerms, TermIndex, find_terms
-from skdevise.language.terms import normalise_term, words_of
+from skdevise.language import _lookup as lookup
+from skdevise.language._lookup import PackedTerms, TermIndex, find_terms
+from skdevise.language._terms import normalise_term, words_of
 
 texts = st.text(string.ascii_letters[:3] + "AB_- é'" + "\u0301", max_size=5)
 

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skdevise.language.merging import NamedTerms, PhraseMerger
+from skdevise.language._merging import NamedTerms, PhraseMerger
 
 
 def merge_naively(tokens, phrases):

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from skdevise import PretrainedEmbedder, SkipGramEmbedder
 from skdevise.datasets import make_shapes
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.language import fitting
+from skdevise.language import _fitting as fitting
 from tests.language._small import TEXT, small, vectors_of
 
 # As a scikit-learn estimator: check_estimator runs nothing for transformers of one-dimensional

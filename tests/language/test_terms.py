@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skdevise.language.terms import check_terms, normalise_term, words_of
+from skdevise.language._terms import check_terms, normalise_term, words_of
 
 
 def test_words_are_lower_case_and_free_of_punctuation():

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skdevise.language import token_file
-from skdevise.language.token_file import TokenFile
+from skdevise.language import _token_file as token_file
+from skdevise.language._token_file import TokenFile
 
 texts = st.lists(st.lists(st.sampled_from(["a", "b", "c d"]), max_size=4), max_size=12)
 

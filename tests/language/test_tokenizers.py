@@ -1,7 +1,7 @@
 import pytest
 
-from skdevise.language.terms import words_of
-from skdevise.language.tokenizers import TOKENIZERS, as_tokenizer, lower_tokens
+from skdevise.language._terms import words_of
+from skdevise.language._tokenizers import TOKENIZERS, as_tokenizer, lower_tokens
 
 TEXT = "Don't miss the in-line skate, U.S. fans :-)"
 

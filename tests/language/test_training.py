@@ -7,10 +7,11 @@ import pytest
 from gensim.models import FastText, Word2Vec
 from numpy.testing import assert_array_equal
 
-from skdevise._random import draw_seed
+from skdevise._utils import draw_seed
 from skdevise.datasets import make_shapes
-from skdevise.language import checkpoint, training
-from skdevise.language.terms import words_of
+from skdevise.language import _checkpoint as checkpoint
+from skdevise.language import _training as training
+from skdevise.language._terms import words_of
 from tests.language._small import TEXT, small, vectors_of
 
 

@@ -10,7 +10,7 @@ from skdevise import ConSEClassifier, DeViSEClassifier, LabelVocabulary, Pretrai
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels import LabelSpace
 from skdevise.metrics import HitAtK
-from skdevise.models.hubness import hub_offsets
+from skdevise.models._hubness import hub_offsets
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_offsets_of_hubs_by_hand():
 def test_offsets_of_hubs_are_the_same_in_blocks(monkeypatch, fitted, method):
     clf, _, _ = fitted
     at_once = hub_offsets(clf.label_space_, clf.reference_points_, method, 0.1)
-    monkeypatch.setattr("skdevise.labels.search._BLOCK_ROWS", 7)
+    monkeypatch.setattr("skdevise.labels._search._BLOCK_ROWS", 7)
     blocked = hub_offsets(clf.label_space_, clf.reference_points_, method, 0.1)
     assert_allclose(blocked, at_once, rtol=1e-6)
 

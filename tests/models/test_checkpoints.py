@@ -7,7 +7,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skdevise import DeViSEClassifier
-from skdevise._fingerprint import fingerprint
+from skdevise._utils import fingerprint
 
 
 class Crash(Callback):

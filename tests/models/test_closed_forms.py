@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from skdevise import DeViSEClassifier
-from skdevise.models.closed_forms import Sums, eszsl, ridge
+from skdevise.models._closed_forms import Sums, eszsl, ridge
 
 
 @pytest.fixture

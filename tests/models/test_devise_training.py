@@ -365,7 +365,7 @@ def test_callbacks_see_the_validation(plane, pets_and_trucks):
 
 
 def test_a_user_who_interrupts_the_validation_means_it(plane, pets_and_trucks, monkeypatch):
-    from skdevise._training.early_stopping import EarlyStopping
+    from skdevise.training._early_stopping import EarlyStopping
 
     def interrupt(self, net):
         raise KeyboardInterrupt

@@ -225,7 +225,7 @@ def test_labels_at_the_mean_of_their_terms_train(pets_and_trucks):
 
 
 def test_a_pass_draws_other_numbers_than_a_stage():
-    from skdevise.models.nets import draw_seeds
+    from skdevise.models._nets import draw_seeds
 
     assert not set(draw_seeds(0, 1, "pass")) & set(draw_seeds(0, 1, "stage"))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from skdevise.models import negatives
+from skdevise.models import _negatives as negatives
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 
 # Three labels in the plane, and one example mapped to (1, 0.5), whose true label is the first.

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from skdevise.models import negatives
-from skdevise.models.negatives import first_violation, hardest, random_labels
+from skdevise.models import _negatives as negatives
+from skdevise.models._negatives import first_violation, hardest, random_labels
 
 MARGIN = 0.1
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from skdevise import DeViSEClassifier, VisualFeaturizer
 from skdevise.datasets import make_shapes
-from skdevise.models import stages
+from skdevise.models import _stages as stages
 
 
 def tiny_net():

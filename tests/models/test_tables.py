@@ -9,9 +9,9 @@ import torch
 from scipy.sparse import csr_array
 
 from skdevise import DeViSEClassifier
-from skdevise.models import tables
-from skdevise.models.features import StreamedFeatures
-from skdevise.models.tables import is_streamed, parts, read
+from skdevise.models import _tables as tables
+from skdevise.models._features import StreamedFeatures
+from skdevise.models._tables import is_streamed, parts, read
 
 
 @pytest.fixture

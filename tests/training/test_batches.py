@@ -1,6 +1,6 @@
 import torch
 
-from skdevise._training.batches import Batches, TrainingSet
+from skdevise.training._batches import Batches, TrainingSet
 
 
 class CountedRows:

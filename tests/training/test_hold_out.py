@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skdevise._training.hold_out import hold_out_classes, hold_out_samples
+from skdevise.training._hold_out import hold_out_classes, hold_out_samples
 
 labels = st.lists(st.integers(0, 6), min_size=1, max_size=60).map(np.array)
 

@@ -5,8 +5,8 @@ from PIL import Image, ImageOps
 from torchvision.transforms._presets import ImageClassification
 from torchvision.transforms.functional import center_crop, pil_to_tensor
 
-from skdevise.vision.augmentation import PhotoTensors, flip_crop
-from skdevise.vision.photos import Photos
+from skdevise.vision._augmentation import PhotoTensors, flip_crop
+from skdevise.vision._photos import Photos
 
 # Each pixel of this photo says where it is: red its row, green its column.
 ROW, COLUMN = np.mgrid[:64, :64]

@@ -9,12 +9,11 @@ import torchvision.models
 from torch import nn
 from torchvision.models import ResNet18_Weights, VGG16_Weights, WeightsEnum
 
-from skdevise._device import find_device
-from skdevise._random import seeded
-from skdevise.vision import efficientnet_lite
-from skdevise.vision.backbones import load_backbone, load_fitted
-from skdevise.vision.structure import without_draws, without_memory
-from skdevise.vision.torchvision_nets import TorchvisionNet
+from skdevise._utils import find_device, seeded
+from skdevise.vision import _efficientnet_lite as efficientnet_lite
+from skdevise.vision._backbones import load_backbone, load_fitted
+from skdevise.vision._structure import without_draws, without_memory
+from skdevise.vision._torchvision_nets import TorchvisionNet
 from tests.vision.conftest import headless_net, tiny_net
 
 

@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skdevise.vision import cache as cache_module
-from skdevise.vision.cache import CacheInfo, FeatureCache
-from skdevise.vision.feature_file import FILE_NAME
+from skdevise.vision import _cache as cache_module
+from skdevise.vision._cache import CacheInfo, FeatureCache
+from skdevise.vision._feature_file import FILE_NAME
 
 NET = b"net"
 N_FEATURES = 16_000  # 64 kB a row: a limit of 1 MB is soon reached

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from skdevise.vision import decoding
-from skdevise.vision.decoding import array_pixels, as_image, decode, image_pixels, tensor_pixels
+from skdevise.vision import _decoding as decoding
+from skdevise.vision._decoding import array_pixels, as_image, decode, image_pixels, tensor_pixels
 
 # Smooth and with edges, so that a JPEG of it uses what the format has.
 _ROWS, _COLUMNS = np.mgrid[:37, :51]

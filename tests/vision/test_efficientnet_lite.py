@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from skdevise.vision import efficientnet_lite
-from skdevise.vision.backbones import load_backbone
+from skdevise.vision import _efficientnet_lite as efficientnet_lite
+from skdevise.vision._backbones import load_backbone
 
 
 def test_missing_package_names_its_extra(monkeypatch):

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from skdevise.vision.backbones import load_backbone
-from skdevise.vision.efficientnet_lite import EfficientNetLite0
+from skdevise.vision._backbones import load_backbone
+from skdevise.vision._efficientnet_lite import EfficientNetLite0
 from skdevise.vision.engines import InferenceEngine, choice, disk, openvino_engine, precision
 from skdevise.vision.engines.digest import net_digest
 from skdevise.vision.engines.fusion import fold_batch_norms

@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision import VisualFeaturizer
-from skdevise.vision.loading import load_batch
-from skdevise.vision.photos import Photos
+from skdevise.vision._loading import load_batch
+from skdevise.vision._photos import Photos
 from tests.vision.conftest import headless_net, tiny_net
 from tests.vision.test_photos import PhotoDataset
 
@@ -164,7 +164,7 @@ def test_weights_are_named_by_their_enum(arrays, monkeypatch):
     from torchvision.models import ResNet18_Weights
 
     monkeypatch.setattr(
-        "skdevise.vision.torchvision_nets.fetch_published", lambda *args, **kwargs: "file"
+        "skdevise.vision._torchvision_nets.fetch_published", lambda *args, **kwargs: "file"
     )
     named = [ResNet18_Weights.IMAGENET1K_V1, "ResNet18_Weights.IMAGENET1K_V1", "IMAGENET1K_V1"]
     recipes = [VisualFeaturizer("resnet18", weights).fit(arrays)._recipe for weights in named]

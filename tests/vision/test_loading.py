@@ -10,8 +10,8 @@ from torchvision.transforms._presets import ImageClassification
 from torchvision.transforms.functional import pil_to_tensor
 
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision.loading import load_ahead, load_batch, load_batches
-from skdevise.vision.photos import Photos, chunks_of
+from skdevise.vision._loading import load_ahead, load_batch, load_batches
+from skdevise.vision._photos import Photos, chunks_of
 
 PRESET = ImageClassification(crop_size=8, resize_size=10)
 

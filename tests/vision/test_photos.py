@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision.photos import Photos, chunks_of
+from skdevise.vision._photos import Photos, chunks_of
 
 
 class PhotoDataset(Dataset):

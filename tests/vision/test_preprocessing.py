@@ -8,8 +8,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 from torchvision.transforms.functional import pil_to_tensor, to_tensor
 
-from skdevise.vision.photos import Photos
-from skdevise.vision.preprocessing import CallableBatch, PresetBatch, new_batch
+from skdevise.vision._photos import Photos
+from skdevise.vision._preprocessing import CallableBatch, PresetBatch, new_batch
 
 BICUBIC, BILINEAR = InterpolationMode.BICUBIC, InterpolationMode.BILINEAR
 

@@ -12,7 +12,7 @@ from torchvision import transforms
 from torchvision.transforms import v2
 from torchvision.transforms._presets import ImageClassification
 
-from skdevise.vision.presets import imagenet_preset, make_preprocess, preset_digest, to_preset
+from skdevise.vision._presets import imagenet_preset, make_preprocess, preset_digest, to_preset
 
 
 def test_preset_is_plain_and_comes_back():

@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision import VisualFeaturizer
-from skdevise.vision.cache import FeatureCache
+from skdevise.vision._cache import FeatureCache
+from skdevise.vision._photos import Photos
 from skdevise.vision.engines import InferenceEngine
-from skdevise.vision.photos import Photos
 from tests.vision.conftest import tiny_net
 from tests.vision.test_featurizer import tiny
 
@@ -53,7 +53,7 @@ def test_what_is_kept_is_not_decoded_and_loads_no_net(arrays, tmp_path, monkeypa
 
     monkeypatch.setattr(Photos, "pixels", refuse)
     monkeypatch.setattr(VisualFeaturizer, "_load", refuse)
-    monkeypatch.setattr("skdevise.vision.photos._pixels", refuse)
+    monkeypatch.setattr("skdevise.vision._photos._pixels", refuse)
     paths = []
     for index, array in enumerate(arrays):
         paths.append(tmp_path / f"{index}.npy")

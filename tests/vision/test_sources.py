@@ -12,9 +12,9 @@ from torchvision.models import (
     list_models,
 )
 
-from skdevise.vision.backbones import load_backbone
-from skdevise.vision.presets import make_preprocess
-from skdevise.vision.sources import find_source
+from skdevise.vision._backbones import load_backbone
+from skdevise.vision._presets import make_preprocess
+from skdevise.vision._sources import find_source
 from tests.vision.conftest import headless_net, tiny_net
 
 
@@ -136,7 +136,7 @@ def test_timm_without_timm(monkeypatch):
 def hub(tmp_path, monkeypatch):
     """The hub's folder on disk, where a file is a link to one that bears its hash."""
     timm = pytest.importorskip("timm")
-    from skdevise.vision import timm_nets
+    from skdevise.vision import _timm_nets as timm_nets
 
     net = timm.create_model("test_resnet")
     timm_nets._fetch_from_hub.cache_clear()

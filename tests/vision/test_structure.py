@@ -6,10 +6,10 @@ import torchvision.models
 from torch import nn
 from torchvision.models import list_models
 
-from skdevise.vision.backbones import Backbone
-from skdevise.vision.structure import examine, structure_of, without_draws, without_memory
-from skdevise.vision.timm_nets import TimmNet
-from skdevise.vision.torchvision_nets import TorchvisionNet
+from skdevise.vision._backbones import Backbone
+from skdevise.vision._structure import examine, structure_of, without_draws, without_memory
+from skdevise.vision._timm_nets import TimmNet
+from skdevise.vision._torchvision_nets import TorchvisionNet
 
 # Activations under the softmax layer by the longest beginning of a name, as in the tables of the
 # papers (or the widths of the last stage there).

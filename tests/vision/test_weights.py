@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from skdevise.vision.backbones import load_backbone
-from skdevise.vision.weights import is_path
+from skdevise.vision._backbones import load_backbone
+from skdevise.vision._weights import is_path
 from tests.vision.conftest import headless_net, tiny_net
 
 
@@ -47,7 +47,7 @@ def test_safe_tensors_without_their_package(tmp_path, monkeypatch):
     def without(name):
         raise ModuleNotFoundError(name="safetensors")
 
-    monkeypatch.setattr("skdevise._optional.import_module", without)
+    monkeypatch.setattr("skdevise._utils.import_module", without)
     with pytest.raises(ImportError, match=r"net.safetensors' needs .*'skdevise\[safetensors\]'"):
         load_backbone(tiny_net, tmp_path / "net.safetensors", image_size=16)
 

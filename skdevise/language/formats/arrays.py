@@ -8,9 +8,9 @@ its n-grams: ``ngrams`` and ``ngram_lengths`` (`Subwords`).
 
 import numpy as np
 
+from skdevise.language._lookup import PackedTerms, TermIndex
+from skdevise.language._subwords import Subwords
 from skdevise.language.formats.rows import not_finite
-from skdevise.language.lookup import PackedTerms, TermIndex
-from skdevise.language.subwords import Subwords
 
 # Raise it whenever the hash, or the form in which terms are looked up, changes.
 _LOOKUP_VERSION = 1

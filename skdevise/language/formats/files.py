@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from skdevise._files import whole_or_not_at_all
+from skdevise._utils import whole_or_not_at_all
 from skdevise.language.formats.arrays import pack_table, unpack_table
 from skdevise.language.formats.binary import read_binary, write_binary
 from skdevise.language.formats.gensim_saves import is_fasttext, read_fasttext, read_gensim

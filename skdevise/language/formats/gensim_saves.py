@@ -4,8 +4,8 @@ import struct
 from mmap import ACCESS_READ, mmap
 from pickle import UnpicklingError
 
+from skdevise.language._subwords import Subwords
 from skdevise.language.formats.streams import open_stream, unpacked
-from skdevise.language.subwords import Subwords
 
 # What a file of fastText's begins with.
 _FASTTEXT_MAGIC = struct.pack("<i", 793712314)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from skdevise._optional import import_optional
+from skdevise._utils import import_optional
 
 # Its names of the types that NumPy has as well; of bfloat16 NumPy knows nothing.
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "U8": "u1", "I32": "<i4", "I64": "<i8"}

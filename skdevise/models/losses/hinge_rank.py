@@ -2,8 +2,8 @@
 
 import torch
 
+from skdevise.models._negatives import first_violation, hardest, random_labels
 from skdevise.models.losses._label_loss import LabelLoss
-from skdevise.models.negatives import first_violation, hardest, random_labels
 
 
 class HingeRank(LabelLoss):

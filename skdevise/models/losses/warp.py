@@ -2,8 +2,8 @@
 
 import torch
 
+from skdevise.models._negatives import first_violation
 from skdevise.models.losses.hinge_rank import HingeRank
-from skdevise.models.negatives import first_violation
 
 
 class Warp(HingeRank):

@@ -5,7 +5,7 @@ import os
 import tempfile
 from contextlib import suppress
 
-from skdevise._home import home
+from skdevise._utils import home
 
 MAX_FILES = 16
 _LENGTH_SIZE = 8

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from skdevise._optional import import_optional
+from skdevise._utils import import_optional
 from skdevise.vision.engines.agreement import agrees, answers, probes
 from skdevise.vision.engines.digest import net_digest
 from skdevise.vision.engines.disk import CompiledNets

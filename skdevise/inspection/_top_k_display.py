@@ -1,0 +1,123 @@
+"""Pictures of answers."""
+
+from os import PathLike
+
+import numpy as np
+
+from skdevise._utils import import_optional
+
+# What fits below a photo.
+_LETTERS = 40
+
+
+class TopKDisplay:
+    """Photos, each above the best answers of one or several classifiers.
+
+    The display of figure 2 of the DeViSE paper [1]_, where DeViSE stands beside the softmax
+    baseline. Needs matplotlib, the extra `plot`.
+
+    Parameters
+    ----------
+    photos : sequence of n_photos paths, PIL images, or uint8 arrays
+    answers : dict of str to array-like of shape (n_photos, k)
+        Ranked answers, by the name of who gave them.
+    y_true : array-like of shape (n_photos,), default=None
+        True labels; they become the titles, and right answers are printed in green.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    axes_ : ndarray of matplotlib Axes, of shape (n_rows, n_columns)
+
+    Raises
+    ------
+    ValueError
+        If the numbers of photos, answers and true labels differ.
+
+    References
+    ----------
+    .. [1] Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdevise.inspection import TopKDisplay
+    >>> photos = np.zeros((2, 8, 8, 3), dtype=np.uint8)
+    >>> display = TopKDisplay(photos, {"DeViSE": [["night", "day"], ["coal", "snow"]]})
+    >>> display.plot().axes_.shape
+    (1, 2)
+    """
+
+    def __init__(self, photos, answers, y_true=None):
+        sizes = {name: len(ranked) for name, ranked in answers.items()}
+        if y_true is not None:
+            sizes["y_true"] = len(y_true)
+        if not len(photos) or set(sizes.values()) != {len(photos)}:
+            raise ValueError(f"{len(photos)} photos came with answers of these lengths: {sizes}.")
+        self.photos = photos
+        self.answers = answers
+        self.y_true = y_true
+
+    def plot(self, *, n_columns=4):
+        """Draw the photos in rows.
+
+        Parameters
+        ----------
+        n_columns : int, default=4
+            Photos in a row, at most.
+
+        Returns
+        -------
+        self : TopKDisplay
+        """
+        plt = import_optional("matplotlib.pyplot", extra="plot", purpose="TopKDisplay")
+        from PIL import Image, ImageOps
+
+        n_columns = min(n_columns, len(self.photos))
+        n_rows = -(-len(self.photos) // n_columns)
+        n_lines = 1 + max(np.shape(ranked)[1] for ranked in self.answers.values())
+        self.figure_, self.axes_ = plt.subplots(
+            n_rows,
+            n_columns,
+            figsize=(2.9 * n_columns, (2.6 + 0.2 * n_lines) * n_rows),
+            squeeze=False,
+            layout="constrained",
+        )
+        for ax in self.axes_.flat:
+            ax.axis("off")
+        for i, ax in zip(range(len(self.photos)), self.axes_.flat, strict=False):
+            photo = self.photos[i]
+            if isinstance(photo, str | PathLike):
+                photo = ImageOps.exif_transpose(Image.open(photo))
+            ax.imshow(photo, cmap="gray")
+            # One shape of axes for all photos, so that the answers below stand in line.
+            ax.set_box_aspect(0.8)
+            ax.set_aspect("equal", adjustable="datalim")
+            if self.y_true is not None:
+                ax.set_title(str(self.y_true[i]), fontsize=10, fontweight="bold", parse_math=False)
+            self._write_answers(ax, i)
+        return self
+
+    def _write_answers(self, ax, i):
+        width = _LETTERS // len(self.answers)
+        for column, (name, ranked) in enumerate(self.answers.items()):
+            lines = [(name, "black", "bold")]
+            for label in np.asarray(ranked)[i]:
+                right = self.y_true is not None and label == self.y_true[i]
+                lines.append((str(label), "tab:green" if right else "0.2", "normal"))
+            for row, (text, colour, weight) in enumerate(lines):
+                if len(text) > width:
+                    text = text[: width - 1] + "…"
+                # Offsets below the axes, that the layout leaves room for.
+                ax.annotate(
+                    text,
+                    (column / len(self.answers), 0),
+                    xycoords="axes fraction",
+                    xytext=(0, -4 - 11 * row),
+                    textcoords="offset points",
+                    fontsize=8,
+                    va="top",
+                    color=colour,
+                    fontweight=weight,
+                    parse_math=False,
+                )

@@ -1,0 +1,257 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skdevise import Hierarchy, LabelVocabulary, PretrainedEmbedder, RandomEmbedder
+from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.inspection import LabelMapDisplay
+from skdevise.inspection._hypernyms import hypernym_groups
+
+plt = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+def boxes_of(display):
+    display.figure_.draw_without_rendering()
+    return np.array([text.get_window_extent().extents for text in display.texts_])
+
+
+def n_overlaps(boxes):
+    low, high = boxes[:, :2], boxes[:, 2:]
+    touch = ((low[:, None] < high) & (high[:, None] > low)).all(axis=2)
+    return (touch.sum() - len(boxes)) // 2
+
+
+@pytest.mark.parametrize("n_labels", [50, 1000])
+def test_texts_neither_touch_each_other_nor_hide_a_point_nor_leave_the_frame(n_labels):
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((n_labels, 2))
+    names = [f"label {i} " + "x" * (i % 9) for i in range(n_labels)]
+    display = LabelMapDisplay(points, names, np.arange(n_labels) % 5).plot()
+    boxes = boxes_of(display)
+    assert n_overlaps(boxes) == 0
+    pixels = display.ax_.transData.transform(points)
+    inside = (pixels[:, None] > boxes[:, :2]) & (pixels[:, None] < boxes[:, 2:])
+    assert not inside.all(axis=2).any()
+    frame = display.ax_.get_window_extent()
+    assert (boxes[:, :2] >= frame.min).all()
+    assert (boxes[:, 2:] <= frame.max).all()
+    # Of random points some lie so close that there is no room, but not many.
+    assert len(display.texts_) >= {50: 40, 1000: 60}[n_labels]
+
+
+def test_a_text_stands_at_its_point_in_a_dark_shade_of_its_colour():
+    display = LabelMapDisplay([[0, 0], [1, 0], [0, 5]], ["cat", "dog", "car"]).plot()
+    text = display.texts_[1]
+    assert text.get_text() == "dog"
+    assert text.xy == pytest.approx((1, 0))
+    drawn = display.ax_.collections[0].get_facecolor()[0, :3]
+    assert_allclose(text.get_color(), drawn * 0.6)
+
+
+def test_points_in_one_place_share_it_and_one_is_written():
+    display = LabelMapDisplay([[0, 0]] * 3 + [[1, 1]], ["a", "b", "c", "d"]).plot()
+    assert len(display.texts_) >= 2
+    assert n_overlaps(boxes_of(display)) == 0
+
+
+def legend_of(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"cat": "pet", "dog": "pet", "car": "vehicle"},
+        ["pet", "pet", "vehicle", "other"],
+        lambda label: {"car": "vehicle", "sky": "other"}.get(label, "pet"),
+    ],
+    ids=["dict", "list", "callable"],
+)
+def test_the_legend_counts_each_group_the_largest_first_and_the_rest_last(groups):
+    display = LabelMapDisplay(np.eye(4)[:, :2], ["cat", "dog", "car", "sky"], groups).plot()
+    assert legend_of(display) == ["pet (2)", "vehicle (1)", "other (1)"]
+
+
+def test_without_groups_there_is_no_legend():
+    assert LabelMapDisplay([[0, 0]], ["cat"]).plot().ax_.get_legend() is None
+
+
+def test_numbers_and_text_are_told_apart_among_labels():
+    display = LabelMapDisplay([[0, 0], [1, 1]], [1, "1"], {1: "number", "1": "text"})
+    assert display.labels == ["1", "1"]
+    assert display.groups == ["number", "text"]
+
+
+def test_labels_and_groups_may_come_one_by_one():
+    display = LabelMapDisplay(np.eye(2), (c for c in "ab"), (c for c in "xy"))
+    assert (display.labels, display.groups) == (["a", "b"], ["x", "y"])
+
+
+def test_labels_and_groups_are_no_formulas():
+    # The first is none that matplotlib could set, the second one that it would.
+    names = [r"$\x$", "$x^2$"]
+    display = LabelMapDisplay(np.eye(2), names, names).plot()
+    display.figure_.draw_without_rendering()
+    assert [text.get_text() for text in display.texts_] == names
+    assert legend_of(display) == [r"$\x$ (1)", "$x^2$ (1)"]
+    texts = [*display.texts_, *display.ax_.get_legend().get_texts()]
+    assert not any(text.get_parse_math() for text in texts)
+
+
+def test_a_group_may_begin_with_an_underscore():
+    display = LabelMapDisplay(np.eye(2), ["a", "b"], ["_a", "b"]).plot()
+    assert legend_of(display) == ["_a (1)", "b (1)"]
+
+
+def test_more_groups_than_colours_differ_in_their_markers():
+    groups = [f"group {i:02}" for i in range(12)]
+    display = LabelMapDisplay(np.random.default_rng(0).random((12, 2)), groups, groups).plot()
+    looks = {
+        (tuple(drawn.get_facecolor()[0]), drawn.get_paths()[0].vertices.tobytes())
+        for drawn in display.ax_.collections
+    }
+    assert len(looks) == 12
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "groups", "message"),
+    [
+        ([[0, 0]], ["cat", "dog"], None, r"2 labels need points .* shape \(1, 2\)"),
+        ([[0, 0, 0]], ["cat"], None, r"shape \(1, 3\)"),
+        ([[0, 0], [np.nan, 1]], ["cat", "dog"], None, r"finite.* \[nan, 1.0\] for the label 'dog'"),
+        ([[0, 0]], ["cat"], ["pet", "pet"], "1 labels came with the groups of 2"),
+        ([[0, 0]], ["cat"], [np.nan], "the label 'cat' has the group nan"),
+        ([[0, 0]], ["cat"], {}.get, "the label 'cat' has the group None"),
+        ([[0, 0]], ["cat"], [["pet"]], r"the label 'cat' has the group \['pet'\]"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(points, labels, groups, message):
+    with pytest.raises(ValueError, match=message):
+        LabelMapDisplay(points, labels, groups)
+
+
+@pytest.mark.parametrize("groups", [3, "pet"])
+def test_groups_that_are_none_are_refused(groups):
+    with pytest.raises(TypeError, match=f"a list with an entry a label, got {groups!r}"):
+        LabelMapDisplay([[0, 0]], ["cat"], groups)
+
+
+# From an embedder
+
+
+@pytest.fixture
+def two_heaps():
+    """Ten vectors near each of two axes."""
+    rng = np.random.default_rng(0)
+    axes = np.repeat(np.eye(8)[:2], 10, axis=0)
+    names = [f"{kind}{i}" for kind in "ab" for i in range(10)]
+    return names, PretrainedEmbedder((names, axes + rng.normal(scale=0.05, size=axes.shape)))
+
+
+def test_near_vectors_lie_near_each_other(two_heaps):
+    names, embedder = two_heaps
+    display = LabelMapDisplay.from_embedder(embedder, names, lambda label: label[0])
+    first, second = display.points[:10], display.points[10:]
+    apart = np.linalg.norm(first.mean(axis=0) - second.mean(axis=0))
+    assert apart > 2 * max(np.ptp(first, axis=0).max(), np.ptp(second, axis=0).max())
+    assert legend_of(display) == ["a (10)", "b (10)"]
+
+
+def test_the_same_seed_gives_the_same_map(two_heaps):
+    names, embedder = two_heaps
+    fig, axes = plt.subplots(1, 2)
+    maps = [LabelMapDisplay.from_embedder(embedder, names, ax=ax) for ax in axes]
+    assert_array_equal(maps[0].points, maps[1].points)
+    assert maps[1].ax_ is axes[1]
+    assert maps[1].figure_ is fig
+
+
+def test_the_first_term_is_written_and_dropped_labels_are_left_out():
+    terms = {1: ["house_cat", "puss"], 2: "dog", 3: "car", 4: "bus", 5: "gerenuk"}
+    embedder = PretrainedEmbedder(
+        dict(zip(["house cat", "dog", "car", "bus"], np.eye(4), strict=True))
+    )
+    vocabulary = LabelVocabulary(list(terms), terms, on_missing="drop")
+    with pytest.warns(UserWarning, match="5"):
+        display = LabelMapDisplay.from_embedder(embedder, vocabulary, {1: "pet", 2: "pet"})
+    assert display.labels == ["house cat", "dog", "car", "bus"]
+    assert display.groups == ["pet", "pet", "other", "other"]
+
+
+@pytest.mark.parametrize("templates", [None, ["a {}"]])
+def test_the_term_is_written_where_whose_vector_a_label_lies(templates):
+    words = dict(zip(["a", "b", "c", "d"], np.eye(4), strict=True))
+    vocabulary = LabelVocabulary(
+        ["w", "x", "y", "z"], [["q", "a"], "b", "c", ["d", "a"]], templates=templates
+    )
+    display = LabelMapDisplay.from_embedder(PretrainedEmbedder(words), vocabulary)
+    assert display.labels == ["a", "b", "c", "d"]
+
+
+def test_labels_without_a_vector_are_named(two_heaps):
+    with pytest.raises(LabelWithoutVectorError, match="gerenuk"):
+        LabelMapDisplay.from_embedder(two_heaps[1], ["a1", "a2", "a3", "gerenuk"])
+
+
+def test_a_map_of_three_is_refused(two_heaps):
+    with pytest.raises(ValueError, match="at least four labels, got 3"):
+        LabelMapDisplay.from_embedder(two_heaps[1], ["a1", "a2", "a3"])
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [([1, 2], "All 5 labels share one vector"), ([1], "at least two dimensions, got 1-d ones")],
+)
+def test_vectors_that_no_map_can_lay_out_are_refused(vector, message):
+    # Unit vectors that are the same but for rounding: with these t-SNE may kill the interpreter.
+    embedder = PretrainedEmbedder((list("abcde"), np.outer(np.arange(1, 6) / 7, vector)))
+    with pytest.raises(ValueError, match=message):
+        LabelMapDisplay.from_embedder(embedder, list("abcde"))
+
+
+@pytest.mark.parametrize("make", ["init", "from_embedder"])
+def test_a_hierarchy_gives_the_groups(make):
+    tree = Hierarchy.from_edges(
+        [("thing", "pet"), ("thing", "tool"), *(("pet", f"p{i}") for i in range(3))]
+        + [("tool", f"t{i}") for i in range(21)]
+    )
+    labels = [*(f"p{i}" for i in range(3)), *(f"t{i}" for i in range(21))]
+    if make == "init":
+        display = LabelMapDisplay(np.random.default_rng(0).random((24, 2)), labels, tree).plot()
+    else:
+        display = LabelMapDisplay.from_embedder(RandomEmbedder(8), labels, tree)
+    # "tool" holds 21 of 24, and "thing" all: too many to tell anything.
+    assert legend_of(display) == ["pet (3)", "other (21)"]
+
+
+# Hypernyms
+
+
+def test_the_largest_hypernym_of_those_small_enough_is_taken_first():
+    # c holds 3 of 8 labels, a 5 and thus too many; what c left of a, the two of b, come next.
+    tree = Hierarchy.from_edges(
+        [("root", "a"), ("a", "b"), ("a", "c"), ("root", "d")]
+        + [("b", "b1"), ("b", "b2"), ("c", "c1"), ("c", "c2"), ("c", "c3")]
+        + [("d", "d1"), ("root", "e1"), ("root", "e2")]
+    )
+    labels = ["b1", "b2", "c1", "c2", "c3", "d1", "e1", "e2"]
+    groups = hypernym_groups(labels, tree, largest=0.5)
+    assert groups == dict(
+        zip(labels, ["b", "b", "c", "c", "c", "other", "other", "other"], strict=True)
+    )
+    assert set(hypernym_groups(labels, tree, n_groups=1, largest=0.5).values()) == {"c", "other"}
+
+
+def test_of_hypernyms_with_the_same_labels_the_most_special_one_gives_the_name():
+    tree = Hierarchy.from_edges(
+        [("top", "upper"), ("upper", "lower"), ("lower", "x"), ("lower", "y"), ("top", "z")]
+    )
+    groups = hypernym_groups(["x", "y", "z"], tree, largest=0.7)
+    assert groups == {"x": "lower", "y": "lower", "z": "other"}

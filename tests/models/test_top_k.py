@@ -1,0 +1,144 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skdevise import LabelVocabulary
+from skdevise.models import predict_top_k
+from skdevise.models._top_k import reach_classifier
+
+UNSEEN = ["purple ring", "red ring", "red star"]
+
+
+@pytest.fixture
+def with_purple(devise, shapes):
+    """A classifier whose embedder knows purple, and that was never shown it."""
+    return devise.set_params(labels=LabelVocabulary(UNSEEN, {"purple ring": "ring"})).fit(*shapes)
+
+
+def doubled(X):
+    return 2 * X
+
+
+@pytest.mark.parametrize("k", [1, 3, 9])
+def test_a_classifier_is_asked_for_its_own_answers(devise, shapes, k):
+    X, y = shapes
+    assert_array_equal(predict_top_k(devise.fit(X, y), X, k), devise.predict_top_k(X, k))
+
+
+def test_candidates_are_passed_on(devise, shapes):
+    X, y = shapes
+    labels = ["red star", "blue star"]
+    top = predict_top_k(devise.fit(X, y), X, 2, labels=labels)
+    assert_array_equal(top, devise.predict_top_k(X, 2, labels=labels))
+    assert set(top[y == "red ring", 0]) == {"red star"}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda clf: make_pipeline(clf),
+        lambda clf: make_pipeline(FunctionTransformer(doubled), clf),
+        lambda clf: make_pipeline("passthrough", make_pipeline(FunctionTransformer(doubled), clf)),
+        lambda clf: GridSearchCV(clf, {"margin": [0.1]}, cv=2),
+        lambda clf: GridSearchCV(make_pipeline(FunctionTransformer(doubled), clf), {}, cv=2),
+        lambda clf: make_pipeline(FunctionTransformer(doubled), GridSearchCV(clf, {}, cv=2)),
+    ],
+    ids=["pipeline", "steps", "nested", "search", "search of pipeline", "pipeline of search"],
+)
+@pytest.mark.parametrize("routing", [False, True])
+def test_the_classifier_is_found_in_pipelines_and_searches(devise, shapes, wrap, routing):
+    # The classifier scales its features to unit length, so that doubling them changes nothing.
+    X, y = shapes
+    labels = LabelVocabulary(["red star", "blue star"])
+    expected = devise.fit(X, y).predict_top_k(X, 2, labels)
+    with config_context(enable_metadata_routing=routing):
+        assert_array_equal(predict_top_k(wrap(devise).fit(X, y), X, 2, labels), expected)
+
+
+def test_steps_before_the_classifier_are_applied():
+    pipe = make_pipeline(StandardScaler(), LogisticRegression()).fit([[0], [4], [8]], [0, 0, 1])
+    classifier, X = reach_classifier(pipe, [[4]])
+    assert classifier is pipe[-1]
+    # The mean is 4.
+    assert_array_equal(X, [[0]])
+
+
+def test_tables_pass_through_a_pipeline(devise, shapes):
+    X, y = shapes
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    pipe = make_pipeline(StandardScaler().set_output(transform="pandas"), devise).fit(frame, y)
+    assert_array_equal(predict_top_k(pipe, frame, 1)[:, 0], pipe.predict(frame))
+
+
+def test_the_labels_of_the_constructor_are_the_default(with_purple, shapes):
+    top = predict_top_k(with_purple, shapes[0], 3)
+    assert_array_equal(np.sort(top, axis=1), np.tile(sorted(UNSEEN), (len(top), 1)))
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), RandomForestClassifier(5, random_state=0)])
+@pytest.mark.parametrize("n_classes", [2, 3, 9])
+def test_a_plain_classifier_is_ranked_by_its_probabilities(shapes, model, n_classes):
+    X, y = shapes
+    shown = np.isin(y, np.unique(y)[:n_classes])
+    X, y = X[shown], y[shown]
+    model.fit(X, y)
+    top = predict_top_k(model, X, n_classes)
+    assert_array_equal(top[:, 0], model.predict(X))
+    ranked = np.take_along_axis(
+        model.predict_proba(X), np.searchsorted(model.classes_, top), axis=1
+    )
+    assert (np.diff(ranked, axis=1) <= 1e-12).all()
+    assert_array_equal(np.sort(top, axis=1), np.tile(model.classes_, (len(X), 1)))
+
+
+class OneSided(ClassifierMixin, BaseEstimator):
+    """Two classes, and the feature itself as the score of the second."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def decision_function(self, X):
+        return np.ravel(X).astype(float)
+
+
+def test_of_two_classes_the_sign_decides():
+    clf = OneSided().fit([[0], [1]], ["no", "yes"])
+    assert predict_top_k(clf, [[-0.1], [0.1]], k=2).tolist() == [["no", "yes"], ["yes", "no"]]
+
+
+def test_a_frozen_classifier_is_as_good(devise, shapes):
+    X, y = shapes
+    frozen = FrozenEstimator(devise.fit(X, y))
+    assert_array_equal(predict_top_k(frozen, X, 2), devise.predict_top_k(X, 2))
+
+
+def test_labels_for_a_classifier_that_cannot_swap_them_are_refused(shapes):
+    X, y = shapes
+    pipe = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    with pytest.raises(TypeError, match="LogisticRegression answers with the labels of its train"):
+        predict_top_k(pipe, X, 1, labels=["red ring"])
+
+
+@pytest.mark.parametrize("k", [0, 10])
+def test_more_answers_than_classes_are_refused(devise, shapes, k):
+    X, y = shapes
+    for clf in (LogisticRegression(), devise):
+        with pytest.raises(ValueError, match=rf"k={k} is out of range: there are 9"):
+            predict_top_k(clf.fit(X, y), X, k)
+
+
+def test_an_unfitted_classifier_is_refused(devise, shapes):
+    for clf in (LogisticRegression(), devise):
+        with pytest.raises(NotFittedError):
+            predict_top_k(clf, shapes[0], 1)
