@@ -1,9 +1,9 @@
 """Features of the photos of Caltech-101."""
 
 import numpy as np
-from sklearn.utils._param_validation import validate_params
 
 from skdevise._bundled import read_descr, read_table
+from skdevise._compat import validate_params
 from skdevise.datasets._features import features_bunch, unpack_features
 
 

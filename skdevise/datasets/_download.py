@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from sklearn.utils._param_validation import StrOptions
 from tqdm import tqdm
 
-from skdevise._utils import home
+from skdevise._compat import StrOptions
+from skdevise._utils import user_folder
 
 try:
     import fcntl
@@ -85,7 +85,7 @@ def data_home_path(data_home):
     >>> data_home_path("photos").name
     'photos'
     """
-    return Path(home("data") if data_home is None else data_home).expanduser()
+    return Path(user_folder("data") if data_home is None else data_home).expanduser()
 
 
 def fetch_files(files, data_home, download_if_missing):

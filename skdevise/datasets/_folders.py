@@ -4,8 +4,7 @@ import os
 import warnings
 from pathlib import Path, PurePosixPath
 
-from sklearn.utils._param_validation import validate_params
-
+from skdevise._compat import validate_params
 from skdevise.datasets._archives import list_archive
 from skdevise.datasets._photo_list import SUFFIXES, count, first, keep_readable, photos_bunch
 from skdevise.datasets._tables import load_image_table

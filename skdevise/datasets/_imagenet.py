@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skdevise._bundled import (
     load_imagenet_labels,
@@ -11,6 +10,7 @@ from skdevise._bundled import (
     read_table,
     synset_ids,
 )
+from skdevise._compat import StrOptions, validate_params
 from skdevise.datasets._features import features_bunch, unpack_features
 
 # Edges from the nearest of the thousand; names count the nodes on the way.

@@ -1,7 +1,6 @@
 """Published photo sets: fetched once, and given as paths or pixels with label names."""
 
-from sklearn.utils._param_validation import validate_params
-
+from skdevise._compat import validate_params
 from skdevise.datasets._download import fetch_options
 from skdevise.datasets._torchvision_sets import fetch_set
 

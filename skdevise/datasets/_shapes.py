@@ -4,7 +4,8 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+
+from skdevise._compat import Interval, validate_params
 
 # RGB, and words that go with the colour in the text.
 _COLOURS = {

@@ -4,8 +4,7 @@ import csv
 import os
 from pathlib import PurePosixPath
 
-from sklearn.utils._param_validation import validate_params
-
+from skdevise._compat import validate_params
 from skdevise.datasets._archives import ArchivePhoto, list_archive
 from skdevise.datasets._photo_list import count, first, keep_readable, photos_bunch
 

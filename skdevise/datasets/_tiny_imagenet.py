@@ -1,9 +1,9 @@
 """Tiny-ImageNet, read out of its archive."""
 
 import numpy as np
-from sklearn.utils._param_validation import validate_params
 
 from skdevise._bundled import load_wordnet_nouns
+from skdevise._compat import validate_params
 from skdevise.datasets._archives import list_archive
 from skdevise.datasets._download import RemoteFile, data_home_path, fetch_files, fetch_options
 from skdevise.datasets._photo_list import count, photos_bunch

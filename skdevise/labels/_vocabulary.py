@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdevise._utils import whole_or_not_at_all
+from skdevise._utils import atomic_write
 from skdevise.labels._array import label_array
 from skdevise.labels._coverage import label_coverage
 from skdevise.labels._hierarchy import Hierarchy
@@ -227,7 +227,7 @@ class LabelVocabulary:
             "templates": self.templates,
             "on_missing": self.on_missing,
         }
-        with whole_or_not_at_all(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
     @classmethod

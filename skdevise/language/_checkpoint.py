@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdevise._utils import whole_or_not_at_all
+from skdevise._utils import atomic_write
 
 
 class TrainingFile:
@@ -67,5 +67,5 @@ class TrainingFile:
         arrays : dict of str to ndarray
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_or_not_at_all(self.path) as unfinished, open(unfinished, "wb") as file:
+        with atomic_write(self.path) as unfinished, open(unfinished, "wb") as file:
             np.savez(file, **arrays)

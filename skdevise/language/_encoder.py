@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
+from skdevise._compat import Interval
 from skdevise.language._mixins import SharedMixin, TermTransformerMixin, refuse_missing
 from skdevise.language._terms import check_terms
 from skdevise.language._vectors import unit_rows

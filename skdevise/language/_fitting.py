@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 from joblib import cpu_count
 
-from skdevise._utils import draw_seed, fingerprint
+from skdevise._utils import content_hash, draw_seed
 from skdevise.language._checkpoint import TrainingFile
 from skdevise.language._corpus import Corpus
 from skdevise.language._gensim_models import extend_model, make_model
@@ -116,7 +116,7 @@ def train(params, file, kept, before):
     if params.checkpoint is not None and before is None:
         # Before a seed is drawn, which changes a generator.
         own = {name: getattr(params, name) for name in _TRAINING}
-        checkpoint = TrainingFile(params.checkpoint, fingerprint(own, [file.digest, kept], []))
+        checkpoint = TrainingFile(params.checkpoint, content_hash(own, [file.digest, kept]))
     model = _model(params, file, kept, before)
     n_tokens = int(file.counts[kept].sum()) * params.epochs
     with progress_bar(params, desc="training vectors", total=n_tokens) as bar:

@@ -7,8 +7,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdevise._compat import Interval, StrOptions
 from skdevise.language._lookup import PackedTerms, TermIndex, find_terms
 from skdevise.language._mixins import (
     SharedMixin,

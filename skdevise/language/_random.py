@@ -6,8 +6,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
-from sklearn.utils._param_validation import Interval
 
+from skdevise._compat import Interval
 from skdevise.language._mixins import TermTransformerMixin
 from skdevise.language._terms import check_terms
 

@@ -3,11 +3,11 @@
 from numbers import Integral, Real
 from pathlib import Path
 
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._utils import check_folder
+from skdevise._compat import Interval, StrOptions, fit_context
+from skdevise._utils import check_checkpoint_folder
 from skdevise.language._fitting import SHAPE, kept_tokens, read_text, train
 from skdevise.language._gensim_models import table_of_model
 from skdevise.language._lexicon import coverage
@@ -188,7 +188,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Train the vectors on text.
 
@@ -216,7 +216,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         """
         return self._fit(X, None)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
         """Train the vectors further, on more text and its new words.
 
@@ -291,7 +291,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
                 "the latter must not be larger."
             )
         if self.checkpoint is not None:
-            check_folder(self.checkpoint)
+            check_checkpoint_folder(self.checkpoint)
 
     def has_vector(self, terms):
         """Tell which terms `transform` has a vector for.

@@ -5,8 +5,9 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, column_or_1d, indexable
+from sklearn.utils import column_or_1d, indexable
 
+from skdevise._compat import safe_indexing
 from skdevise._utils import draw_seed
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
 from skdevise.model_selection._splits import UnseenClassSplit
@@ -83,9 +84,9 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
                 "UnseenClassSplit."
             )
         kept, held_out = (train[part] for part in hold_out_samples(y[train], test_size, seed))
-        fitted = clone(classifier).fit(_safe_indexing(X, kept), y[kept])
+        fitted = clone(classifier).fit(safe_indexing(X, kept), y[kept])
         tested = np.concatenate([held_out, unseen])
-        model, points = reach_classifier(fitted, _safe_indexing(X, tested))
+        model, points = reach_classifier(fitted, safe_indexing(X, tested))
         model.seen_penalty = 0.0
         scores = model.decision_function(points, labels=labels)
         curves.append(generalized_scores(y[tested], scores, labels=labels, seen=model.classes_))

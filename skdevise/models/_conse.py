@@ -8,16 +8,15 @@ from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
-from sklearn.utils import _safe_indexing, assert_all_finite, column_or_1d, get_tags, indexable
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils import assert_all_finite, column_or_1d, get_tags, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._compat import HasMethods, Interval, fit_context, safe_indexing
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
 
 
@@ -114,7 +113,7 @@ class ConSEClassifier(
         self.seen_penalty = seen_penalty
         self.hubness = hubness
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
         """Train the classifier of the seen labels.
 
@@ -151,7 +150,7 @@ class ConSEClassifier(
         targets = np.array([position.get(label, -1) for label in y.tolist()])
         rows = calibration_rows(len(y))
         self.temperature_ = 1.0  # Fitted from here on: `transform` can be asked.
-        points = self._points(_safe_indexing(indexable(X)[0], rows))
+        points = self._points(safe_indexing(indexable(X)[0], rows))
         self._calibrate(points, targets[rows])
         return self
 

@@ -11,14 +11,13 @@ from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise.labels import LabelSpace, LabelVocabulary
 from skdevise.models._closed_forms import CLOSED_FORMS
 from skdevise.models._inputs import (
@@ -342,7 +341,7 @@ class DeViSEClassifier(
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Train the map on samples of the seen labels.
 
@@ -386,7 +385,7 @@ class DeViSEClassifier(
             self._finish(samples)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train the map on, for one pass over some samples.
 
@@ -421,7 +420,7 @@ class DeViSEClassifier(
         with a fresh one. A closed form that stage 2 has trained on is a linear map like others. A
         call that breaks off leaves map and optimizer as they were.
         """
-        self._validate_params()  # Of a fitted estimator `_fit_context` takes them for valid.
+        self._validate_params()  # Of a fitted estimator `fit_context` takes them for valid.
         check_options(self)
         with self._all_or_nothing():
             self._fit_pass(X, y, classes, sample_weight, first=not hasattr(self, "temperature_"))

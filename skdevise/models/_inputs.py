@@ -6,8 +6,9 @@ from os import PathLike
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
+from skdevise._compat import check_sample_weight
 from skdevise._utils import draw_seed
 from skdevise.labels._array import label_array
 from skdevise.labels._vocabulary import LabelVocabulary
@@ -62,7 +63,7 @@ def check_training_set(clf, X, y, sample_weight, reset):
         check_classification_targets(y)
     rows, weight = np.arange(len(y)), None
     if sample_weight is not None:
-        weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+        weight = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
         rows = np.flatnonzero(weight)
         if not len(rows):
             raise ValueError("All sample weights are zero: there is nothing to train on.")

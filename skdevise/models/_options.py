@@ -1,6 +1,6 @@
 """Parameters that do not go together."""
 
-from skdevise._utils import check_folder, find_device
+from skdevise._utils import check_checkpoint_folder, find_device
 from skdevise.models._closed_forms import CLOSED_FORMS
 
 
@@ -38,7 +38,7 @@ def check_options(clf):
     if callable(clf.lr_schedule):
         check_share(clf.lr_schedule, 0.0)
     if clf.checkpoint is not None:
-        check_folder(clf.checkpoint)
+        check_checkpoint_folder(clf.checkpoint)
 
 
 def check_lasting(clf):

@@ -13,9 +13,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._compat import Interval, StrOptions
 from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary, as_vocabulary

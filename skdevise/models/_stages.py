@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import _safe_indexing
 from torch.utils.data import Dataset, Subset
 
-from skdevise._utils import find_device, fingerprint, seeded
+from skdevise._compat import safe_indexing
+from skdevise._utils import content_hash, find_device, seeded
 from skdevise.labels._coverage import known_terms
 from skdevise.language._tuned import TunedEmbedder
 from skdevise.models._closed_forms import CLOSED_FORMS
@@ -237,7 +237,7 @@ def take_photos(X, rows):
     """Give the photos at some rows, in the form that X has."""
     if isinstance(X, Dataset):
         return Subset(X, rows.tolist())
-    return _safe_indexing(X, rows)
+    return safe_indexing(X, rows)
 
 
 def _training_set(samples, source, targets, weight):
@@ -259,4 +259,4 @@ def _fingerprint(clf, samples, stage, start):
         params["random_state"] = int(clf.random_state)
     vectors = label_vectors(clf, np.arange(len(clf.classes_)))
     arrays = [vectors, samples.rows, samples.targets, samples.weight, start]
-    return fingerprint(params, arrays, (block for _, block, _ in samples.blocks()))
+    return content_hash(params, arrays, [content_hash(block) for _, block, _ in samples.blocks()])

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from skorch.history import History
 
-from skdevise._utils import whole_or_not_at_all
+from skdevise._utils import atomic_write
 from skdevise.training._history import plain_rows
 
 
@@ -73,7 +73,7 @@ class Checkpoint:
         if net.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(net.device)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_or_not_at_all(self.path) as unfinished:
+        with atomic_write(self.path) as unfinished:
             torch.save(state, unfinished)
 
     def resume(self, net, generators, early_stopping):

@@ -13,12 +13,11 @@ from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    _fit_context,
 )
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise._utils import draw_seed, find_device, seeded
 from skdevise.training._history import epoch_table
 
@@ -244,7 +243,7 @@ class VisualFeaturizer(
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Prepare the net, or pre-train it where `weights` is None.
 

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
-from skdevise._utils import check_folder, find_device, fingerprint
+from skdevise._utils import check_checkpoint_folder, content_hash, find_device
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.training._batches import TrainingSet
 from skdevise.training._checkpoint import Checkpoint
@@ -230,7 +230,7 @@ def open_checkpoint(featurizer, labelled, seed):
     ValueError
         If the folder cannot be used, its file cannot be read, or a parameter cannot be pickled.
     """
-    check_folder(featurizer.checkpoint)
+    check_checkpoint_folder(featurizer.checkpoint)
     params = featurizer.get_params(deep=False)
     backbone = params["backbone"]
     if isinstance(params["random_state"], int | np.integer):
@@ -242,7 +242,7 @@ def open_checkpoint(featurizer, labelled, seed):
         backbone = repr(backbone)
     params["backbone"] = backbone
     digests = (labelled.photos.digest(row) for row in labelled.rows.tolist())
-    key = fingerprint(params, [labelled.targets, start], digests)
+    key = content_hash(params, [labelled.targets, start], list(digests))
     return Checkpoint(featurizer.checkpoint, key, seed)
 
 

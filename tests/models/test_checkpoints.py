@@ -7,7 +7,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skdevise import DeViSEClassifier
-from skdevise._utils import fingerprint
+from skdevise._utils import content_hash
 
 
 class Crash(Callback):
@@ -177,7 +177,7 @@ def test_a_broken_checkpoint_is_named(tmp_path, plane, pets_and_trucks):
 
 def test_fingerprints_tell_dtypes_and_lengths_apart():
     X = np.ones((5, 2))
-    own = fingerprint({}, [], [X])
-    assert own == fingerprint({}, [], [X.copy()])
-    assert own != fingerprint({}, [], [X[:4]])
-    assert own != fingerprint({}, [], [X.astype(np.float32)])
+    own = content_hash({}, [], [X])
+    assert own == content_hash({}, [], [X.copy()])
+    assert own != content_hash({}, [], [X[:4]])
+    assert own != content_hash({}, [], [X.astype(np.float32)])

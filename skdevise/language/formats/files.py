@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from skdevise._utils import whole_or_not_at_all
+from skdevise._utils import atomic_write
 from skdevise.language.formats.arrays import pack_table, unpack_table
 from skdevise.language.formats.binary import read_binary, write_binary
 from skdevise.language.formats.gensim_saves import is_fasttext, read_fasttext, read_gensim
@@ -174,7 +174,7 @@ def write_vectors(path, terms, blocks, shape, subwords=None):
         raise ValueError(
             f"Files such as {str(path)!r} are read only: save as .npz, .safetensors, .bin or .txt."
         )
-    with whole_or_not_at_all(path) as unfinished:
+    with atomic_write(path) as unfinished:
         if suffix in _ARRAYS:
             arrays, blocks = pack_table(terms, subwords), _finite(terms, blocks)
             if suffix == ".npz":

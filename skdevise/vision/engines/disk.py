@@ -5,7 +5,7 @@ import os
 import tempfile
 from contextlib import suppress
 
-from skdevise._utils import home
+from skdevise._utils import user_folder
 
 MAX_FILES = 16
 _LENGTH_SIZE = 8
@@ -20,7 +20,7 @@ class CompiledNets:
     """
 
     def __init__(self):
-        self._folder = home("engines")
+        self._folder = user_folder("engines")
 
     def __contains__(self, key):
         return self._path(key).is_file()

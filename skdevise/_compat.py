@@ -1,0 +1,28 @@
+"""Private names of other projects, in one place.
+
+Each entry names the version in which it was seen. The rest of the package imports them from here.
+"""
+
+# scikit-learn 1.7 to 1.9. Its developer documentation tells third parties to use these names, but
+# their modules are private.
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    Options,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "check_sample_weight",
+    "fit_context",
+    "safe_indexing",
+    "validate_params",
+]
