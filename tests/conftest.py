@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.preprocessing import normalize
 
 from skdevise import DeViSEClassifier, Hierarchy, PretrainedEmbedder
@@ -57,3 +58,17 @@ def by_form():
 @pytest.fixture
 def devise(embedder):
     return DeViSEClassifier(embedder, max_epochs=20, random_state=0)
+
+
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no GPU."),
+        ),
+    ]
+)
+def device(request):
+    """Name of a torch device. Tests that take it also run on a GPU if the machine has one."""
+    return request.param
