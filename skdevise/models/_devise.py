@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise.labels import LabelSpace, LabelVocabulary
-from skdevise.models._closed_forms import CLOSED_FORMS
 from skdevise.models._inputs import (
     check_features,
     check_training_set,
@@ -60,15 +59,14 @@ class DeViSEClassifier(
     visual : VisualFeaturizer, default=None
         The net that turns images into features; a clone of it is fitted, and one that is fitted
         stays as it is inside `sklearn.frozen.FrozenEstimator`. None means that X holds features.
-    projection : {"linear", "mlp", "ridge", "eszsl"} or callable, default="linear"
+    projection : {"linear", "mlp"} or callable, default="linear"
         "linear" is the paper's map, without a bias; "mlp" the head of the Keras recipe (dropout,
         1,024 rectified units, batch norm, a linear layer); a callable makes an `nn.Module` of
-        (n_features, vector_size). "ridge" [3]_ and "eszsl" [4]_ are linear maps in closed form:
-        they solve for `alpha` and need no training, nor its parameters.
+        (n_features, vector_size).
     loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"}, default="hinge_rank"
         "mse" is the squared distance to the true label's vector (the paper's L2 baseline),
         "cosine" one less the cosine with it, "warp" the hinge weighted by the rank of the true
-        label (WSABIE), "contrastive" the cross-entropy over cosines / `temperature`.
+        label (WSABIE), "contrastive" the cross-entropy over cosines / `loss_temperature`.
     margin : float, default=0.1
         Margin of the hinge rank and the WARP loss, in units of scores; above zero.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
@@ -77,12 +75,8 @@ class DeViSEClassifier(
         random.
     negative_labels : "training", LabelVocabulary or array-like of labels, default="training"
         Where false labels are taken from: the training labels, or these too.
-    temperature : float or "learned", default="learned"
+    loss_temperature : float or "learned", default="learned"
         Of the contrastive loss; one that is learned is kept in `loss_temperature_`.
-    alpha : float, default=1.0
-        Regularization of the closed forms, in units of sums of squared features.
-    label_alpha : float, default=1.0
-        Of "eszsl" on the side of the labels, in units of sums of squared components of vectors.
     train_label_vectors : bool, default=False
         Let the gradient reach the vectors of the training labels (footnote 5 of the paper).
         Their terms have the vectors so found from then on.
@@ -124,7 +118,7 @@ class DeViSEClassifier(
     early_stopping : bool, default=False
         Hold out some of the training samples, record the hit@1 on them after each epoch, end a
         stage when it no longer grows, and keep the best weights. Neither the scaler nor the
-        pre-training of `visual` sees them. A closed form alone has no epochs, and holds out none.
+        pre-training of `visual` sees them.
     validation_fraction : float, default=0.1
         Share of the samples of each class, or of the classes, that is held out.
     validation_split : {"samples", "classes"}, default="samples"
@@ -160,7 +154,7 @@ class DeViSEClassifier(
     classes_ : ndarray of shape (n_classes,)
         The labels seen in training.
     coef_ : ndarray of shape (vector_size, n_features)
-        The map M, if it is linear: float32 if trained, float64 of closed forms.
+        The map M, if it is linear: float32.
     projection_weights_ : dict of str to ndarray
         State of the module, if the map is another.
     scaler_ : StandardScaler
@@ -181,13 +175,13 @@ class DeViSEClassifier(
     visual_ : VisualFeaturizer
         The fitted net, if `visual` is given.
     net_ : skorch.NeuralNet
-        The training loop, if the map is no closed form. A pickle leaves it out, and stage 2 ends
+        The training loop. A pickle leaves it out, and stage 2 ends
         with another one, of photos: it is made again around the map when it is asked for, with a
         fresh optimizer. Answers do not need it.
     history_ : pandas.DataFrame
         A row an epoch: "train_loss", "dur" (in seconds), with `early_stopping` "valid_hit@1", and
         numbers and texts that callbacks have added. Its index is "epoch", or with `finetune_epochs`
-        ("stage", "epoch"). Empty for a closed form.
+        ("stage", "epoch").
     n_features_in_ : int
         Number of features, if `visual` is None.
     feature_names_in_ : ndarray of str, of shape (`n_features_in_`,)
@@ -204,9 +198,6 @@ class DeViSEClassifier(
     .. [1] Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013.
     .. [2] Chao et al., "An empirical study and analysis of generalized zero-shot learning for
        object recognition in the wild", ECCV 2016 (eq. 3).
-    .. [3] Palatucci et al., "Zero-shot learning with semantic output codes", NeurIPS 2009.
-    .. [4] Romera-Paredes and Torr, "An embarrassingly simple approach to zero-shot learning",
-       ICML 2015.
 
     Examples
     --------
@@ -223,7 +214,7 @@ class DeViSEClassifier(
     _parameter_constraints = {
         "embedder": [HasMethods("transform"), None],
         "visual": [HasMethods(["fit", "transform"]), None],
-        "projection": [StrOptions({"linear", "mlp", "ridge", "eszsl"}), callable],
+        "projection": [StrOptions({"linear", "mlp"}), callable],
         "loss": [StrOptions({"hinge_rank", "mse", "cosine", "warp", "contrastive"})],
         "margin": [Interval(Real, 0, None, closed="neither")],
         "negatives": [
@@ -231,9 +222,7 @@ class DeViSEClassifier(
             Interval(Integral, 1, None, closed="left"),
         ],
         "negative_labels": [StrOptions({"training"}), "array-like", LabelVocabulary],
-        "temperature": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
-        "alpha": [Interval(Real, 0, None, closed="neither")],
-        "label_alpha": [Interval(Real, 0, None, closed="neither")],
+        "loss_temperature": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
         "train_label_vectors": ["boolean"],
         "feature_scaling": [StrOptions({"l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
@@ -270,9 +259,7 @@ class DeViSEClassifier(
         margin=0.1,
         negatives="first_violation",
         negative_labels="training",
-        temperature="learned",
-        alpha=1.0,
-        label_alpha=1.0,
+        loss_temperature="learned",
         train_label_vectors=False,
         feature_scaling="l2",
         labels=None,
@@ -309,9 +296,7 @@ class DeViSEClassifier(
         self.margin = margin
         self.negatives = negatives
         self.negative_labels = negative_labels
-        self.temperature = temperature
-        self.alpha = alpha
-        self.label_alpha = label_alpha
+        self.loss_temperature = loss_temperature
         self.train_label_vectors = train_label_vectors
         self.feature_scaling = feature_scaling
         self.labels = labels
@@ -369,7 +354,7 @@ class DeViSEClassifier(
         check_options(self)
         with self._all_or_nothing():
             start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
-            fitted = (name for name in vars(self) if name.endswith("_") or name == "_sums")
+            fitted = (name for name in vars(self) if name.endswith("_"))
             for name in list(fitted):
                 delattr(self, name)
             samples, y = check_training_set(self, X, y, sample_weight, reset=True)
@@ -377,10 +362,10 @@ class DeViSEClassifier(
             self._begin(classes, first=True)
             hold_out(self, samples)
             self._fit_features(samples, y)
-            self._trainer().train_map(self, samples, start)
-            if self.finetune_epochs:
-                from skdevise.models._stages import finetune
+            from skdevise.models._stages import finetune, train_map
 
+            train_map(self, samples, start)
+            if self.finetune_epochs:
                 samples = finetune(self, samples)
             self._finish(samples)
         return self
@@ -417,7 +402,7 @@ class DeViSEClassifier(
         Early stopping, schedules, checkpoints and stage 2 belong to `fit`. Weights count as they
         are, so that calls can weigh more or less. A pickle leaves out the state of the optimizer:
         after it, and after a change of parameters other than `lr`, training goes on from the map
-        with a fresh one. A closed form that stage 2 has trained on is a linear map like others. A
+        with a fresh one. A
         call that breaks off leaves map and optimizer as they were.
         """
         self._validate_params()  # Of a fitted estimator `fit_context` takes them for valid.
@@ -448,7 +433,9 @@ class DeViSEClassifier(
             self._fit_features(samples, y)
         else:
             samples.table = self._training_table(samples.X)
-        self._trainer().train_pass(self, samples, earlier)
+        from skdevise.models._stages import train_pass
+
+        train_pass(self, samples, earlier)
         self._n_passes += 1
         self._finish(samples)
 
@@ -482,7 +469,6 @@ class DeViSEClassifier(
             )
         if first:
             self._given = {name: getattr(self, name) for name in _LASTING}
-            self._projection = self.projection
             self._open_label_space(classes)
             self._given_embedder = self.embedder_
         else:
@@ -495,14 +481,6 @@ class DeViSEClassifier(
         # By identity: to compare thousands of labels at each call would cost more than it saves.
         labels, negative_labels = self._bound
         return self.labels is not labels or self.negative_labels is not negative_labels
-
-    def _trainer(self):
-        """What trains the map, as it was made in `fit`; torch is loaded where it is needed."""
-        if self._projection in CLOSED_FORMS:
-            from skdevise.models import _closed_forms as trainer
-        else:
-            from skdevise.models import _stages as trainer
-        return trainer
 
     def _embed_negatives(self, classes):
         """Vectors of the false labels that are no training labels: (n, vector_size)."""
@@ -574,7 +552,7 @@ class DeViSEClassifier(
 
     def _set_map(self, state, temperature):
         """Keep a trained map, and the temperature that its loss has learned, if it has."""
-        if self._projection == "linear":
+        if self._given["projection"] == "linear":
             self.coef_ = state["weight"]
         else:
             self.projection_weights_ = state
@@ -625,7 +603,7 @@ class DeViSEClassifier(
     def __getattr__(self, name):
         # Only what is missing comes here: a net that a pickle left out is made around its map.
         has_map = "coef_" in vars(self) or "projection_weights_" in vars(self)
-        if name != "net_" or not has_map or self._projection in CLOSED_FORMS:
+        if name != "net_" or not has_map:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         from skdevise.models._nets import restored_net
 

@@ -12,7 +12,6 @@ from skdevise._compat import check_sample_weight
 from skdevise._utils import draw_seed
 from skdevise.labels._array import label_array
 from skdevise.labels._vocabulary import LabelVocabulary
-from skdevise.models._closed_forms import CLOSED_FORMS
 from skdevise.models._tables import Samples, is_streamed, parts, read
 from skdevise.training._hold_out import hold_out_classes, hold_out_samples
 
@@ -84,7 +83,7 @@ def hold_out(clf, samples):
     ValueError
         If they cannot be split.
     """
-    if not clf.early_stopping or (clf.projection in CLOSED_FORMS and not clf.finetune_epochs):
+    if not clf.early_stopping:
         return
     split = hold_out_classes if clf.validation_split == "classes" else hold_out_samples
     seed = samples.seed

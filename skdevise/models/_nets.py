@@ -13,7 +13,7 @@ from skdevise.training._loop import make_net
 _LOSS_PARAMS = {
     "hinge_rank": ("margin", "negatives"),
     "warp": ("margin",),
-    "contrastive": ("temperature",),
+    "contrastive": ("loss_temperature",),
 }
 _DRAWING_LOSSES = ("hinge_rank", "warp")
 
@@ -22,8 +22,8 @@ _N_ROWS_MAPPED = 8_192
 
 # Parameters that a net is made with.
 _NET_PARAMS = (
-    "projection", "loss", "margin", "negatives", "temperature", "train_label_vectors", "optimizer",
-    "batch_size", "callbacks", "precision", "compile", "device", "verbose",
+    "projection", "loss", "margin", "negatives", "loss_temperature", "train_label_vectors",
+    "optimizer", "batch_size", "callbacks", "precision", "compile", "device", "verbose",
 )  # fmt: skip
 
 
@@ -66,13 +66,15 @@ def make_map(clf, n_features, state=None):
     -------
     nn.Module
     """
-    module = make_projection(clf._projection, n_features, clf.label_space_.vector_size, clf.loss)
+    module = make_projection(
+        clf._given["projection"], n_features, clf.label_space_.vector_size, clf.loss
+    )
     if state is not None:
         try:
             module.load_state_dict({key: torch.tensor(own) for key, own in state.items()})
         except RuntimeError as error:
             raise ValueError(
-                f"The map of the fit before does not go with projection={clf._projection!r}, "
+                f"The map of the fit before does not go with projection={clf._given['projection']!r}, "
                 f"{n_features} features and {clf.label_space_.vector_size}-d vectors: set "
                 "warm_start=False."
             ) from error
@@ -102,6 +104,7 @@ def new_net(clf, module, trained, seeds, stage=1, temperature=None):
     if clf.loss in _DRAWING_LOSSES:
         options["seed"] = seeds[2]
     if clf.loss == "contrastive":
+        options["temperature"] = options.pop("loss_temperature")
         options["start"] = temperature or FIRST_TEMPERATURE
     n_trained = len(trained) if clf.train_label_vectors else 0
     if clf.compile and not isinstance(module, LinearProjection):

@@ -1,7 +1,6 @@
 """Parameters that do not go together."""
 
 from skdevise._utils import check_checkpoint_folder, find_device
-from skdevise.models._closed_forms import CLOSED_FORMS
 
 
 def check_options(clf):
@@ -16,19 +15,11 @@ def check_options(clf):
     TypeError
     ValueError
     """
-    closed = clf.projection in CLOSED_FORMS
     if clf.finetune_epochs and not hasattr(clf.visual, "backbone"):
         raise ValueError(
             f"finetune_epochs={clf.finetune_epochs} trains the visual net: give "
             "visual=VisualFeaturizer(...)."
         )
-    if closed and clf.train_label_vectors and not clf.finetune_epochs:
-        raise ValueError(
-            f"projection={clf.projection!r} is a closed form of given vectors: "
-            "train_label_vectors needs one that is trained."
-        )
-    if closed and not clf.finetune_epochs:
-        return
     from skdevise.training._options import check_callbacks, check_optimizer, check_share
 
     find_device(clf.device)

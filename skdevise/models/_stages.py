@@ -9,7 +9,6 @@ from skdevise._compat import safe_indexing
 from skdevise._utils import content_hash, find_device, seeded
 from skdevise.labels._coverage import known_terms
 from skdevise.language._tuned import TunedEmbedder
-from skdevise.models._closed_forms import CLOSED_FORMS
 from skdevise.models._features import ResidentFeatures, StreamedFeatures
 from skdevise.models._inputs import MOST
 from skdevise.models._nets import (
@@ -31,7 +30,7 @@ from skdevise.training._loop import train_epochs, uncompiled
 
 # What the result of a fit does not depend on.
 _NOT_COMPARED = {
-    "embedder", "visual", "labels", "negative_labels", "alpha", "label_alpha", "search", "expand",
+    "embedder", "visual", "labels", "negative_labels", "search", "expand",
     "seen_penalty", "hubness", "callbacks", "checkpoint", "compile", "warm_start", "device",
     "random_state", "verbose",
 }  # fmt: skip
@@ -68,10 +67,6 @@ def finetune(clf, samples):
     Samples
         Those that the temperature is fitted on, with features of the net as it is now.
     """
-    if clf._projection in CLOSED_FORMS:
-        # From here on it is trained, and no sums tell what it is.
-        clf._projection = "linear"
-        del clf._sums
     net, trained = _run_stage(clf, samples, 2, clf._map_state())
     clf.visual_._keep_weights()
     _keep(clf, uncompiled(net.module_).projection, net, trained, "finetune_lr")

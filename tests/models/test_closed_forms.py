@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from skdevise import DeViSEClassifier
 from skdevise.models._closed_forms import Sums, eszsl, ridge
 
 
@@ -46,15 +45,3 @@ def test_sums_can_be_added_to_and_classes_can_join(problem):
     at_once = sums_of(X, place[targets], weight)
     np.testing.assert_allclose(sums.gram, at_once.gram)
     np.testing.assert_allclose(sums.of_classes, at_once.of_classes)
-
-
-@pytest.mark.parametrize("projection", ["ridge", "eszsl"])
-def test_closed_forms_fit_batch_by_batch_as_at_once(plane, pets_and_trucks, projection):
-    X, y = pets_and_trucks
-    at_once = DeViSEClassifier(plane, projection=projection).fit(X, y)
-    clf = DeViSEClassifier(plane, projection=projection)
-    for label in ("truck", "cat", "dog"):  # "dog" joins later
-        clf.partial_fit(X[y == label], y[y == label], classes=["cat", "truck"])
-    np.testing.assert_allclose(clf.coef_, at_once.coef_)
-    assert clf.score(X, y) == 1.0
-    assert clf.history_.empty

@@ -51,7 +51,7 @@ def test_rows_of_a_table_come_in_the_order_asked_for(on_disk, pets_and_trucks, k
 @pytest.mark.parametrize("kind", ["memory map", "HDF5"])
 @pytest.mark.parametrize(
     "params",
-    [{}, {"feature_scaling": "standard"}, {"projection": "ridge"}, {"early_stopping": True}],
+    [{}, {"feature_scaling": "standard"}, {"early_stopping": True}],
     ids=str,
 )
 def test_a_table_on_disk_trains_as_in_memory(on_disk, pets_and_trucks, kind, params):
