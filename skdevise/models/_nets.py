@@ -66,15 +66,14 @@ def make_map(clf, n_features, state=None):
     -------
     nn.Module
     """
-    module = make_projection(
-        clf._given["projection"], n_features, clf.label_space_.vector_size, clf.loss
-    )
+    projection = clf._given["projection"]
+    module = make_projection(projection, n_features, clf.label_space_.vector_size, clf.loss)
     if state is not None:
         try:
             module.load_state_dict({key: torch.tensor(own) for key, own in state.items()})
         except RuntimeError as error:
             raise ValueError(
-                f"The map of the fit before does not go with projection={clf._given['projection']!r}, "
+                f"The map of the fit before does not go with {projection=}, "
                 f"{n_features} features and {clf.label_space_.vector_size}-d vectors: set "
                 "warm_start=False."
             ) from error
