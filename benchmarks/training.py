@@ -22,6 +22,7 @@ from skorch import NeuralNet
 from threadpoolctl import threadpool_limits
 
 from skdevise import DeViSEClassifier, PretrainedEmbedder
+from skdevise.training._net import TrainingSet
 
 MARGIN, LR = 0.1, 0.02
 
@@ -133,17 +134,11 @@ class Ours:
         self.data = self._training_set(X, y)
 
     def _training_set(self, X, y):
-        from skdevise.models._features import ResidentFeatures
-        from skdevise.training._batches import TrainingSet
-
-        place = np.searchsorted(self.clf.classes_, y.astype(str))
-        rows = torch.arange(len(X))
-        return TrainingSet(ResidentFeatures(X), rows, torch.from_numpy(place))
+        targets = np.searchsorted(self.clf.classes_, y.astype(str))
+        return TrainingSet(torch.from_numpy(X), np.arange(len(X)), targets)
 
     def epoch(self):
-        from skdevise.training._loop import train_epochs
-
-        train_epochs(self.clf.net_, self.data, 1)
+        self.clf.net_.train_epochs(self.data, 1)
 
 
 def cpu_time(run):

@@ -12,7 +12,7 @@ from skdevise._utils import draw_seed
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
 from skdevise.model_selection._splits import UnseenClassSplit
 from skdevise.models._top_k import reach_classifier
-from skdevise.training._hold_out import hold_out_samples
+from skdevise.training._early_stopping import hold_out_samples
 
 
 def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=None):

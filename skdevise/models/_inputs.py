@@ -1,6 +1,6 @@
 """What a fit is given, checked."""
 
-from numbers import Integral, Number
+from numbers import Number
 from os import PathLike
 
 import numpy as np
@@ -13,7 +13,7 @@ from skdevise._utils import draw_seed
 from skdevise.labels._array import label_array
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._tables import Samples, is_streamed, parts, read
-from skdevise.training._hold_out import hold_out_classes, hold_out_samples
+from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
 # Features beyond this are refused: sums of their squares, as Adagrad keeps, overflow in float32.
 MOST = 1e15
@@ -67,7 +67,10 @@ def check_training_set(clf, X, y, sample_weight, reset):
         if not len(rows):
             raise ValueError("All sample weights are zero: there is nothing to train on.")
         weight = weight[rows]
-    return Samples(X, rows, weight, seed=draw_seed(clf.random_state)), y
+    seed = draw_seed(
+        0 if clf.random_state is None and clf.checkpoint is not None else clf.random_state
+    )
+    return Samples(X, rows, weight, seed=seed), y
 
 
 def hold_out(clf, samples):
@@ -86,10 +89,7 @@ def hold_out(clf, samples):
     if not clf.early_stopping:
         return
     split = hold_out_classes if clf.validation_split == "classes" else hold_out_samples
-    seed = samples.seed
-    if clf.checkpoint is not None and not isinstance(clf.random_state, Integral):
-        seed = 0  # The checkpoint that knows the seed is found by features, fitted without these.
-    samples.kept, samples.held_out = split(samples.targets, clf.validation_fraction, seed)
+    samples.kept, samples.held_out = split(samples.targets, clf.validation_fraction, samples.seed)
 
 
 def check_features(clf, X, *y, reset):

@@ -7,7 +7,6 @@ from skdevise._utils import draw_seed, find_device, seeded
 from skdevise.models._projections import LinearProjection, make_projection
 from skdevise.models._training import LOSSES, MapNet
 from skdevise.models.losses.contrastive import FIRST_TEMPERATURE
-from skdevise.training._loop import make_net
 
 # Parameters of the classifier that each loss takes, besides the seed of its draws.
 _LOSS_PARAMS = {
@@ -107,9 +106,8 @@ def new_net(clf, module, trained, seeds, stage=1, temperature=None):
         options["start"] = temperature or FIRST_TEMPERATURE
     n_trained = len(trained) if clf.train_label_vectors else 0
     if clf.compile and not isinstance(module, LinearProjection):
-        module = torch.compile(module)
-    net = make_net(
-        MapNet,
+        module.compile()
+    net = MapNet.build(
         module,
         LOSSES[clf.loss](label_vectors(clf, trained), n_trained, **options),
         optimizer=clf.optimizer if stage == 1 else clf.finetune_optimizer,

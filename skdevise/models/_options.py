@@ -20,14 +20,7 @@ def check_options(clf):
             f"finetune_epochs={clf.finetune_epochs} trains the visual net: give "
             "visual=VisualFeaturizer(...)."
         )
-    from skdevise.training._options import check_callbacks, check_optimizer, check_share
-
     find_device(clf.device)
-    check_callbacks(clf.callbacks)
-    check_optimizer("optimizer", clf.optimizer)
-    check_optimizer("finetune_optimizer", clf.finetune_optimizer)
-    if callable(clf.lr_schedule):
-        check_share(clf.lr_schedule, 0.0)
     if clf.checkpoint is not None:
         check_checkpoint_folder(clf.checkpoint)
 

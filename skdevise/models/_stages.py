@@ -22,11 +22,9 @@ from skdevise.models._nets import (
 from skdevise.models._photo_map import AugmentedFeatures, PhotoMap
 from skdevise.models._prediction import calibration_rows
 from skdevise.models._tables import is_streamed
-from skdevise.training._batches import TrainingSet
-from skdevise.training._checkpoint import Checkpoint
+from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping
-from skdevise.training._history import epoch_table
-from skdevise.training._loop import train_epochs, uncompiled
+from skdevise.training._net import TrainingSet, epoch_table
 
 # What the result of a fit does not depend on.
 _NOT_COMPARED = {
@@ -69,7 +67,7 @@ def finetune(clf, samples):
     """
     net, trained = _run_stage(clf, samples, 2, clf._map_state())
     clf.visual_._keep_weights()
-    _keep(clf, uncompiled(net.module_).projection, net, trained, "finetune_lr")
+    _keep(clf, net.module_.projection, net, trained, "finetune_lr")
     vars(clf).pop("net_", None)  # Made again around the new map when it is asked for.
     tables = {1: clf.history_, 2: epoch_table(net.history)}
     clf.history_ = pd.concat(tables, names=["stage"])
@@ -105,7 +103,7 @@ def train_pass(clf, samples, earlier):
             net.criterion_.replace_vectors(label_vectors(clf, every))
         net.lr = clf.lr
         source, _ = _sources(clf, samples, 1, seeds[3])
-        train_epochs(net, _training_set(samples, source, samples.targets, samples.weight), 1)
+        net.train_epochs(_training_set(samples, source, samples.targets, samples.weight), 1)
     _keep(clf, net.module_, net, every)
     clf.net_, clf.history_ = net, epoch_table(net.history)
 
@@ -141,8 +139,7 @@ def _run_stage(clf, samples, stage, start):
         net = new_net(clf, module, trained, seeds, stage, temperature)
         # Weights are one on average, so that learning rates mean what they do without.
         weight = None if kept.weight is None else kept.weight / kept.weight.mean()
-        train_epochs(
-            net,
+        net.train_epochs(
             _training_set(kept, source, targets, weight),
             clf.max_epochs if stage == 1 else clf.finetune_epochs,
             schedule=clf.lr_schedule,
@@ -155,9 +152,7 @@ def _run_stage(clf, samples, stage, start):
 def _open_checkpoint(clf, samples, stage, start):
     if clf.checkpoint is None:
         return None
-    checkpoint = Checkpoint(clf.checkpoint, _fingerprint(clf, samples, stage, start), samples.seed)
-    samples.seed = checkpoint.seed  # Stage 2 goes on with that of stage 1.
-    return checkpoint
+    return Checkpoint(clf.checkpoint, _fingerprint(clf, samples, stage, start))
 
 
 def _early_stopping(clf, samples, source, n_trained):
@@ -170,9 +165,9 @@ def _early_stopping(clf, samples, source, n_trained):
         # which may be trained.
         own, targets = np.unique(targets, return_inverse=True)
         vectors = clf.label_space_.targets[own]
-    rows, targets = torch.from_numpy(held_out.rows), torch.from_numpy(targets)
     nearest = _Nearest(vectors, n_trained)
-    return EarlyStopping(source, rows, targets, nearest, clf.n_iter_no_change)
+    data = TrainingSet(source, held_out.rows, targets)
+    return EarlyStopping(data, nearest, clf.n_iter_no_change)
 
 
 class _Nearest:
@@ -189,7 +184,7 @@ class _Nearest:
 
 def _keep(clf, projection, net, trained, rate="lr"):
     """Keep the state of a trained map, and what its loss has learned, as arrays."""
-    state = state_arrays(uncompiled(projection))
+    state = state_arrays(projection)
     if not all(np.isfinite(own).all() for own in state.values()):
         raise ValueError(f"Training diverged: lower {rate}={getattr(clf, rate)}.")
     temperature = getattr(net.criterion_, "temperature", None)
@@ -250,8 +245,7 @@ def _fingerprint(clf, samples, stage, start):
     params = {name: own for name, own in params.items() if name not in left_out}
     # The visual net itself is known by its features.
     params |= {"stage": stage, "augment": getattr(clf.visual, "augment", None)}
-    if isinstance(clf.random_state, int | np.integer):
-        params["random_state"] = int(clf.random_state)
+    params["seed"] = samples.seed
     vectors = label_vectors(clf, np.arange(len(clf.classes_)))
     arrays = [vectors, samples.rows, samples.targets, samples.weight, start]
-    return content_hash(params, arrays, [content_hash(block) for _, block, _ in samples.blocks()])
+    return fit_key(params, arrays, [content_hash(block) for _, block, _ in samples.blocks()])

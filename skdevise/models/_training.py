@@ -4,7 +4,7 @@ import torch
 
 from skdevise.models._projections import LinearProjection
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
-from skdevise.training._loop import OPTIMIZERS, TrainingNet
+from skdevise.training._net import OPTIMIZERS, TrainingNet
 
 LOSSES = {
     "hinge_rank": HingeRank,
@@ -18,10 +18,10 @@ LOSSES = {
 class MapNet(TrainingNet):
     """A training loop that knows the gradient of a linear map by the hinge rank loss."""
 
-    def on_epoch_begin(self, net, **kwargs):
-        """See whether the closed form holds, once an epoch rather than at each step."""
-        super().on_epoch_begin(net, **kwargs)
-        self.in_closed_form = (
+    @property
+    def in_closed_form(self):
+        """Whether the closed form holds."""
+        return (
             isinstance(self.module_, LinearProjection)
             and isinstance(self.criterion_, HingeRank)
             and not self.criterion_.n_trained

@@ -1,1 +1,1 @@
-"""How nets are trained here, whatever they learn: skorch's loop around batches of our own."""
+"""Training loop shared by projections and visual networks."""

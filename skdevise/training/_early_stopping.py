@@ -1,52 +1,87 @@
-"""The end of training, as held-out examples tell it."""
+"""Early stopping, and the samples or classes held out for it."""
 
-import torch
+import numpy as np
 
 
 class EarlyStopping:
-    """hit@1 on held-out examples after each epoch, and the best weights.
+    """Measure hit@1 on held-out examples after each epoch, and keep the best weights.
 
-    Parameters
-    ----------
-    source : as of `TrainingSet`
-    rows, targets : Tensor of int64, of shape (n,)
-        The held-out examples, and the positions of their labels among the answers.
-    answer : callable
-        Gives the positions (n,) that are answered of (net, what its module makes of a batch).
-    n_iter_no_change : int
-        Epochs without a better one after which training has come to its end.
+    `answer` maps (net, outputs of the module) to predicted positions (n,), compared with
+    `data.targets`. Training ends after `n_iter_no_change` epochs without a new best.
     """
 
-    def __init__(self, source, rows, targets, answer, n_iter_no_change):
-        self.source = source
-        self.rows = rows
-        self.targets = targets
+    def __init__(self, data, answer, n_iter_no_change):
+        self.data = data
         self.answer = answer
         self.n_iter_no_change = n_iter_no_change
-        self.state = {"best": -1.0, "n_misses": 0, "weights": None}
+        self.best, self.n_misses, self.weights = -1.0, 0, None
 
-    def look(self, net):
-        """Record the hit@1 of an epoch, and keep the weights if it is the best."""
+    def evaluate(self, net):
+        """Record the hit@1 of an epoch, and copy the weights if it is the best so far."""
         hit_rate = self._hit_rate(net)
-        is_best = hit_rate > self.state["best"]
+        is_best = hit_rate > self.best
         net.history.record("valid_hit@1", hit_rate)
         net.history.record("valid_hit@1_best", is_best)
         if is_best:
-            self.state = {"best": hit_rate, "n_misses": 0, "weights": net.weights()}
+            self.best, self.n_misses, self.weights = hit_rate, 0, net.weights()
         else:
-            self.state["n_misses"] += 1
+            self.n_misses += 1
 
-    @torch.no_grad()
     def _hit_rate(self, net):
+        """Compute the fraction of held-out examples that are answered correctly."""
+        import torch
+
         net.module_.eval()
-        size = max(self.source.n_rows_at_once, net.batch_size)
+        size = max(self.data.n_rows_at_once, net.batch_size)
+        batches = zip(self.data.rows.split(size), self.data.targets.split(size), strict=True)
         n_hits = 0
-        for rows, targets in zip(self.rows.split(size), self.targets.split(size), strict=True):
-            outputs = net.module_(self.source[rows].to(net.device)).float()
-            n_hits += self.answer(net, outputs).eq(targets.to(net.device)).sum().item()
-        return n_hits / len(self.rows)
+        with torch.no_grad():
+            for rows, targets in batches:
+                outputs = net.module_(self.data.source[rows].to(net.device)).float()
+                n_hits += self.answer(net, outputs).eq(targets.to(net.device)).sum().item()
+        return n_hits / len(self.data)
 
     @property
     def has_ended(self):
-        """Whether too many epochs have brought nothing."""
-        return self.state["n_misses"] >= self.n_iter_no_change
+        """Whether too many epochs have passed without a new best."""
+        return self.n_misses >= self.n_iter_no_change
+
+    def state(self):
+        """Return the progress, for a checkpoint."""
+        return {"best": self.best, "n_misses": self.n_misses, "weights": self.weights}
+
+    def load_state(self, state):
+        """Restore the progress."""
+        self.best, self.n_misses, self.weights = (
+            state[name] for name in ("best", "n_misses", "weights")
+        )
+
+
+def hold_out_samples(y, fraction, seed):
+    """Split positions into kept and held out, by class; classes of one sample are kept whole."""
+    _, group, size = np.unique(y, return_inverse=True, return_counts=True)
+    if size.max() < 2:
+        raise ValueError(
+            "No sample can be held out, because each class has one sample. Give more samples of "
+            "some classes."
+        )
+    order = np.random.default_rng(seed).permutation(len(y))
+    by_class = order[np.argsort(group[order], kind="stable")]
+    rank = np.arange(len(y)) - np.repeat(np.cumsum(size) - size, size)
+    n_held_out = np.clip(np.round(fraction * size), 1, size - 1)
+    is_held_out = rank < np.repeat(n_held_out, size)
+    return np.sort(by_class[~is_held_out]), np.sort(by_class[is_held_out])
+
+
+def hold_out_classes(y, fraction, seed):
+    """Split positions so that at least two whole classes are held out, and at least two kept."""
+    classes, group = np.unique(y, return_inverse=True)
+    if len(classes) < 4:
+        raise ValueError(
+            f"Holding out classes needs at least 4 classes, but there are {len(classes)}. Use "
+            "validation_split='samples'."
+        )
+    n_held_out = int(np.clip(round(fraction * len(classes)), 2, len(classes) - 2))
+    chosen = np.random.default_rng(seed).permutation(len(classes))[:n_held_out]
+    is_held_out = np.isin(group, chosen)
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)

@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise._utils import draw_seed, find_device, seeded
-from skdevise.training._history import epoch_table
 
 # The other modules of this folder import torch: they are imported where a net is needed.
 
@@ -272,6 +271,7 @@ class VisualFeaturizer(
         ValueError
             If X is empty, a parameter does not fit the backbone, or y is missing in pre-training.
         """
+        from skdevise.training._net import epoch_table
         from skdevise.vision._backbones import load_backbone
         from skdevise.vision._photos import Photos
         from skdevise.vision.engines.precision import find_dtype
@@ -285,22 +285,22 @@ class VisualFeaturizer(
         if self.weights is None:
             from skdevise.vision._pretraining import (
                 LabelledPhotos,
-                check_options,
                 open_checkpoint,
                 pretrain,
             )
 
-            check_options(self)
             labelled = LabelledPhotos(photos, y, self.on_error, self.n_jobs)
         device = find_device(self.device)
         find_dtype(self.dtype, device)
         if self.cache is not None:
             self._open_cache()
         history, checkpoint = [], None
-        seed = draw_seed(self.random_state)
+        # With a checkpoint, None counts as 0, so that a later fit finds the file.
+        seed = draw_seed(
+            0 if self.random_state is None and self.checkpoint is not None else self.random_state
+        )
         if self.weights is None and self.checkpoint is not None:
             checkpoint = open_checkpoint(self, labelled, seed)
-            seed = checkpoint.seed
         with seeded(seed, device):
             loaded = load_backbone(
                 self.backbone, self.weights, self.preprocess, self.image_size, self.verbose

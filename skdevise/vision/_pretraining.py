@@ -1,7 +1,6 @@
 """Training a net with its softmax layer on labelled photos (section 3.2 of the paper)."""
 
 import warnings
-from functools import partial
 
 import numpy as np
 import torch
@@ -10,42 +9,18 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
-from skdevise._utils import check_checkpoint_folder, content_hash, find_device
+from skdevise._utils import check_checkpoint_folder, find_device
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.training._batches import TrainingSet
-from skdevise.training._checkpoint import Checkpoint
-from skdevise.training._early_stopping import EarlyStopping
-from skdevise.training._hold_out import hold_out_samples
-from skdevise.training._loop import OPTIMIZERS, TrainingNet, make_net, train_epochs
-from skdevise.training._options import check_callbacks, check_optimizer, check_share
+from skdevise.training._checkpoint import Checkpoint, fit_key
+from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
+from skdevise.training._net import TrainingNet, TrainingSet
 from skdevise.vision.engines.precision import find_dtype
-
-# Momentum and weight decay of Krizhevsky's net, the one that DeViSE starts from.
-_OPTIMIZERS = OPTIMIZERS | {"sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4)}
 
 # What the result of pre-training does not depend on.
 _NOT_COMPARED = {
     "backbone", "weights", "n_jobs", "device", "engine", "cache", "on_error", "callbacks",
     "checkpoint", "random_state", "verbose",
 }  # fmt: skip
-
-
-def check_options(featurizer):
-    """Refuse parameters of pre-training that would fail in the midst of it.
-
-    Parameters
-    ----------
-    featurizer : VisualFeaturizer
-
-    Raises
-    ------
-    TypeError
-    ValueError
-    """
-    check_optimizer("optimizer", _OPTIMIZERS.get(featurizer.optimizer, featurizer.optimizer))
-    check_callbacks(featurizer.callbacks)
-    if callable(featurizer.lr_schedule):
-        check_share(featurizer.lr_schedule, 0.0)
 
 
 class LabelledPhotos:
@@ -172,17 +147,14 @@ def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
     if featurizer.early_stopping:
         kept, held_out = hold_out_samples(targets, featurizer.validation_fraction, hold_out_seed)
         look = EarlyStopping(
-            plain,
-            torch.from_numpy(rows[held_out]),
-            torch.from_numpy(targets[held_out]),
+            TrainingSet(plain, rows[held_out], targets[held_out]),
             _most_probable,
             featurizer.n_iter_no_change,
         )
-    trainer = make_net(
-        TrainingNet,
+    trainer = TrainingNet.build(
         net.to(memory_format=torch.channels_last),
         nn.CrossEntropyLoss(reduction="none"),
-        optimizer=_OPTIMIZERS.get(featurizer.optimizer, featurizer.optimizer),
+        optimizer=featurizer.optimizer,
         lr=featurizer.lr,
         batch_size=featurizer.batch_size,
         callbacks=featurizer.callbacks,
@@ -194,11 +166,9 @@ def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
     if weight is not None:
         weight = weight[kept]
         # One on average, so that the learning rate means what it does without.
-        weight = torch.from_numpy(weight / weight.mean()).float()
-    own = torch.from_numpy(rows[kept]), torch.from_numpy(targets[kept])
-    train_epochs(
-        trainer,
-        TrainingSet(augmented, *own, weight),
+        weight = weight / weight.mean()
+    trainer.train_epochs(
+        TrainingSet(augmented, rows[kept], targets[kept], weight),
         featurizer.max_epochs,
         schedule=featurizer.lr_schedule,
         early_stopping=look,
@@ -233,8 +203,7 @@ def open_checkpoint(featurizer, labelled, seed):
     check_checkpoint_folder(featurizer.checkpoint)
     params = featurizer.get_params(deep=False)
     backbone = params["backbone"]
-    if isinstance(params["random_state"], int | np.integer):
-        params["seed"] = seed
+    params["seed"] = seed
     params = {name: own for name, own in params.items() if name not in _NOT_COMPARED}
     start = None
     if isinstance(backbone, nn.Module):
@@ -242,8 +211,8 @@ def open_checkpoint(featurizer, labelled, seed):
         backbone = repr(backbone)
     params["backbone"] = backbone
     digests = (labelled.photos.digest(row) for row in labelled.rows.tolist())
-    key = content_hash(params, [labelled.targets, start], list(digests))
-    return Checkpoint(featurizer.checkpoint, key, seed)
+    key = fit_key(params, labelled.targets, start, list(digests))
+    return Checkpoint(featurizer.checkpoint, key)
 
 
 def _reading_error(photos, row):

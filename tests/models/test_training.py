@@ -3,14 +3,14 @@ import copy
 import numpy as np
 import pytest
 import torch
+from skdevise.training._batches import TrainingSet
+from skdevise.training._loop import make_net, train_epochs
 from torch import nn
 
 from skdevise.models._features import ResidentFeatures
 from skdevise.models._projections import LinearProjection, make_projection
 from skdevise.models._training import MapNet
 from skdevise.models.losses import HingeRank
-from skdevise.training._batches import TrainingSet
-from skdevise.training._loop import make_net, train_epochs
 
 
 def test_the_map_has_no_bias_and_starts_from_zero():

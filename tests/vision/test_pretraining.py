@@ -217,22 +217,6 @@ def test_a_checkpoint_that_is_no_folder_is_refused(two_colours, tmp_path):
         pretrained(two_colours, checkpoint=tmp_path / "file")
 
 
-@pytest.mark.parametrize(
-    "params, message",
-    [
-        ({"optimizer": len}, "optimizer"),
-        ({"callbacks": [1]}, "callback"),
-        ({"lr_schedule": lambda done: -1}, "lr_schedule gives -1"),
-    ],
-)
-def test_what_would_fail_in_training_is_refused_before_it(two_colours, params, message):
-    def never(image):
-        raise AssertionError("decoded")
-
-    with pytest.raises((TypeError, ValueError), match=message):
-        pretrained(two_colours, preprocess=never, image_size=None, **params)
-
-
 def test_photos_that_all_cannot_be_read_are_no_training_set():
     with (
         pytest.warns(UserWarning, match="2 of 2 photos"),

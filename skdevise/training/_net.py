@@ -1,0 +1,251 @@
+"""The training loop: skorch, with whole batches, schedules and weighted examples."""
+
+import math
+from copy import deepcopy
+from functools import partial
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import ProgressBar
+from skorch.history import History
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import Dataset
+
+from skdevise._utils import find_device
+
+# "sgd" has the momentum and weight decay of AlexNet (Krizhevsky 2012), the visual model of DeViSE.
+OPTIMIZERS = {
+    "adagrad": torch.optim.Adagrad,
+    "adam": torch.optim.Adam,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4),
+}
+
+# Fraction of the learning rate that remains after a fraction of the epochs.
+SCHEDULES = {
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
+
+# Several small batches are gathered at once, as long as they fit into the processor's cache.
+_N_CACHED = 2**18
+
+
+class TrainingSet(Dataset):
+    """Examples of a source (a Tensor, or an object indexed by a Tensor of rows)."""
+
+    def __init__(self, source, rows, targets, weights=None):
+        self.source = source
+        self.rows = torch.as_tensor(rows)
+        self.targets = torch.as_tensor(targets)
+        self.weights = weights if weights is None else torch.as_tensor(weights).float()
+        if isinstance(source, torch.Tensor):
+            self.n_rows_at_once = _N_CACHED // source.shape[1]
+        else:
+            self.n_rows_at_once = getattr(source, "n_rows_at_once", 1)
+
+    def __len__(self):
+        return len(self.rows)
+
+
+class Batches:
+    """Iterate over (X, (target, weight)) in a fresh order each time.
+
+    A `DataLoader` fetches and stacks single examples. Here one index operation gathers a batch.
+    """
+
+    def __init__(self, dataset, batch_size, generator, skip_single=False):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = generator
+        self.skip_single = skip_single
+
+    def __iter__(self):
+        data, size = self.dataset, self.batch_size
+        order = torch.randperm(len(data), generator=self.generator)
+        if self.skip_single and len(order) % size == 1 and len(order) > 1:
+            order = order[:-1]
+        n_batches = max(1, data.n_rows_at_once // size)
+        for chunk in order.split(n_batches * size):
+            X, target = data.source[data.rows[chunk]], data.targets[chunk]
+            weight = None if data.weights is None else data.weights[chunk]
+            for start in range(0, len(chunk), size):
+                batch = slice(start, start + size)
+                yield X[batch], (target[batch], None if weight is None else weight[batch])
+
+
+class TrainingNet(NeuralNet):
+    """A skorch net whose criterion returns one loss per example: (n,)."""
+
+    def __init__(self, *args, precision="float32", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.precision = precision
+
+    @classmethod
+    def build(
+        cls, module, criterion, *, optimizer, lr, batch_size, callbacks, precision, device,
+        order_seed, verbose,
+    ):  # fmt: skip
+        """Create an initialised net from the parameters that the estimators share."""
+        device = find_device(device)
+        module.train()  # Frozen batch norms stay in evaluation mode.
+        options = {}
+        if optimizer in OPTIMIZERS and device.type == "cpu":
+            options["optimizer__fused"] = True
+        return cls(
+            module,
+            criterion=criterion,
+            optimizer=OPTIMIZERS.get(optimizer, optimizer),
+            lr=lr,
+            batch_size=batch_size,
+            iterator_train=Batches,
+            iterator_train__generator=torch.Generator().manual_seed(order_seed),
+            # Batch norm cannot train on a last batch of one example.
+            iterator_train__skip_single=batch_size > 1
+            and any(isinstance(part, _BatchNorm) and part.training for part in module.modules()),
+            train_split=None,
+            callbacks=[*(callbacks or []), *([ProgressBar()] if verbose > 1 else [])],
+            precision=precision,
+            device=device,
+            verbose=verbose,
+            **options,
+        ).initialize()
+
+    def train_epochs(self, data, n_epochs, *, schedule=None, early_stopping=None, checkpoint=None):
+        """Train on a `TrainingSet`, then load the best weights if `early_stopping` is given."""
+        schedule = SCHEDULES.get(schedule, schedule)
+        n_done = 0
+        if checkpoint is not None:
+            n_done = min(checkpoint.resume(self, data, early_stopping), n_epochs)
+        self._set_lr(self.lr)
+        self.notify("on_train_begin", X=data, y=None)
+        for epoch in range(n_done, n_epochs):
+            if schedule is not None:  # Otherwise a callback may have changed the learning rate.
+                self._set_lr(self.lr * schedule(epoch / n_epochs))
+            has_ended = self._train_epoch(data, early_stopping)
+            if checkpoint is not None:
+                checkpoint.save(self, data, early_stopping, has_ended)
+            if has_ended:
+                break
+        if early_stopping is not None and early_stopping.weights is not None:
+            self.load_weights(early_stopping.weights)
+        self.notify("on_train_end", X=data, y=None)
+
+    def _set_lr(self, lr):
+        """Set the learning rate of the optimizer."""
+        for group in self.optimizer_.param_groups:
+            group["lr"] = lr
+
+    def _train_epoch(self, data, early_stopping):
+        """Train for one epoch, and return whether training must end: bool."""
+        self.notify("on_epoch_begin", dataset_train=data, dataset_valid=None)
+        self.module_.train()
+        self.criterion_.train()
+        self.run_single_epoch(
+            self.get_iterator(data, training=True),
+            training=True,
+            prefix="train",
+            step_fn=self.train_step,
+        )
+        if early_stopping is not None:
+            early_stopping.evaluate(self)
+        has_ended = early_stopping is not None and early_stopping.has_ended
+        try:
+            self.notify("on_epoch_end", dataset_train=data, dataset_valid=None)
+        except KeyboardInterrupt:
+            has_ended = True  # Callbacks of skorch end training in this way.
+        # The figures of single batches need memory. Callbacks may read the last one.
+        del self.history_[-1]["batches"][:-1]
+        return has_ended
+
+    def train_step(self, batch, **params):
+        """Train on one batch, and return its loss for the history."""
+        X, (target, weight) = batch
+        X, target = (tensor.to(self.device, non_blocking=True) for tensor in (X, target))
+        weight = None if weight is None else weight.to(self.device)
+        return {"loss": self.step(X, target, weight, batch), "y_pred": None}
+
+    def step(self, X, target, weight, batch):
+        """Update the weights by automatic differentiation, and return the loss: a scalar."""
+        losses = []
+
+        def closure():
+            self.optimizer_.zero_grad()
+            with torch.autocast(X.device.type, torch.bfloat16, self.precision == "bfloat16"):
+                outputs = self.module_(X)
+            values = self.criterion_(outputs.float(), target)
+            loss = (values if weight is None else values * weight).mean()
+            loss.backward()
+            self.notify_gradient(batch)
+            losses.append(loss.detach())
+            return losses[-1]
+
+        self.optimizer_.step(closure)
+        return losses[0]
+
+    def notify_gradient(self, batch):
+        """Notify the callbacks of the user, because those of skorch ignore gradients."""
+        if self.callbacks:
+            self.notify(
+                "on_grad_computed", named_parameters=self.get_all_learnable_params(), batch=batch
+            )
+
+    def generators(self, data=None):
+        """List the random generators in use, besides the global one of torch."""
+        owners = [self.criterion_, data and data.source]
+        generators = [getattr(owner, "generator", None) for owner in owners]
+        return [self.iterator_train__generator, *(g for g in generators if g is not None)]
+
+    def state(self, data=None):
+        """Copy everything that training changes: dict for `load_state`."""
+        return {
+            "weights": self.weights(),
+            "optimizer": deepcopy(self.optimizer_.state_dict()),
+            "generators": [generator.get_state() for generator in self.generators(data)],
+            "history": plain_rows(self.history),
+        }
+
+    def load_state(self, state, data=None):
+        """Restore a copy made by `state`."""
+        self.load_weights(state["weights"])
+        self.optimizer_.load_state_dict(state["optimizer"])
+        for generator, saved in zip(self.generators(data), state["generators"], strict=True):
+            generator.set_state(saved)
+        self.history_ = History({**row, "batches": [{}]} for row in state["history"])
+
+    def weights(self):
+        """Copy the parameters and running statistics of module and criterion: list of dict."""
+        return [
+            {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}
+            for module in (self.module_, self.criterion_)
+        ]
+
+    def load_weights(self, weights):
+        """Restore a copy made by `weights`."""
+        for module, state in zip((self.module_, self.criterion_), weights, strict=True):
+            module.load_state_dict(state)
+
+
+def plain_rows(history):
+    """Extract the numbers and strings of a skorch history, without its batches: list of dict."""
+    return [
+        {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in row.items()
+            if key != "batches"
+            and "event_" not in key
+            and isinstance(value, int | float | str | np.number | np.bool_)
+        }
+        for row in history
+    ]
+
+
+def epoch_table(history):
+    """Convert a skorch history into a DataFrame with one row per epoch, indexed from 1."""
+    import pandas as pd
+
+    rows = [
+        {key: value for key, value in row.items() if not key.endswith(("_best", "_batch_count"))}
+        for row in plain_rows(history)
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
