@@ -6,7 +6,6 @@ import numpy as np
 from scipy.linalg import LinAlgError, solve
 from scipy.sparse import csr_array
 
-from skdevise.training._history import epoch_table
 
 CLOSED_FORMS = ("ridge", "eszsl")
 
@@ -47,7 +46,7 @@ def train_pass(clf, samples, earlier):
         clf.coef_ = ridge(sums, vectors, clf.alpha)
     else:
         clf.coef_ = eszsl(sums, vectors, clf.alpha, clf.label_alpha)
-    clf._sums, clf.history_ = sums, epoch_table([])
+    clf._sums = sums
 
 
 class Sums:
