@@ -6,7 +6,6 @@ import numpy as np
 from scipy.linalg import LinAlgError, solve
 from scipy.sparse import csr_array
 
-
 CLOSED_FORMS = ("ridge", "eszsl")
 
 
