@@ -1,16 +1,15 @@
-"""Table 1 of the paper on 200 classes of Tiny-ImageNet: softmax, DeViSE, random vectors.
+"""Table 1 of the paper on 200 classes of Tiny-ImageNet, for softmax, DeViSE and random vectors.
 
 python benchmarks/tiny_imagenet.py tiny-imagenet-200-sample.tar glove-6b-100d-subset.bin
 
-Trained on `train/`, tested on `val/`. The net has seen the 200 classes (and these photos, larger)
-in its own training: the table compares what stands on the same features. Features are computed
-once, which took half an hour on one thread of a busy machine, and kept in --features.
+Each system is trained on `train/` and tested on `val/`. The network was trained on the 200 classes,
+and on larger versions of these photos, so the table compares systems on the same features. The
+features are computed once and kept in the file --features. This takes about half an hour on one
+thread.
 """
 
 import argparse
-import tarfile
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from _common import percent, print_machine, print_table
@@ -31,17 +30,12 @@ SEEDS = range(3)
 
 
 def compute_features(photos, path):
-    """Featurize the photos of the tar file, and keep the features in a file."""
+    """Compute the features of the photos in the tar file, and save them."""
     tables = {}
-    with TemporaryDirectory() as folder:
-        with tarfile.open(photos) as tar:
-            tar.extractall(folder, filter="data")
-        for part in ("train", "val"):
-            X, y = datasets.load_image_folder(
-                Path(folder) / "tiny-imagenet-200-sample" / part, return_X_y=True
-            )
-            featurizer = VisualFeaturizer("efficientnet_lite0", batch_size=64, verbose=1)
-            tables[f"X_{part}"], tables[f"y_{part}"] = featurizer.fit(X).transform(X), y
+    for subset in ("train", "val"):
+        X, y = datasets.load_image_folder(photos, folder=subset, return_X_y=True)
+        featurizer = VisualFeaturizer("efficientnet_lite0", batch_size=64, verbose=1)
+        tables[f"X_{subset}"], tables[f"y_{subset}"] = featurizer.fit(X).transform(X), y
     np.savez(path, **tables)
 
 
@@ -81,11 +75,13 @@ def main():
         [
             ["softmax", *percent([softmax])],
             ["DeViSE", *percent(by_first)],
-            ["DeViSE, a synset as near as any of its terms", *percent(by_any)],
+            ["DeViSE, nearest term of each synset", *percent(by_any)],
             ["random vectors", *percent(random)],
         ],
     )
-    print(f"\n{len(X_train)} and {len(X_test)} photos; means of {len(SEEDS)} seeds, in percent.")
+    print(
+        f"\n{len(X_train)} training and {len(X_test)} test photos. Means of {len(SEEDS)} seeds in percent."
+    )
     print_machine()
 
 

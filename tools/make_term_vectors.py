@@ -1,10 +1,10 @@
-"""Make term_vectors.npz in skdevise/datasets/data, and print what its description quotes.
+"""Make term_vectors.npz in skdevise/datasets/data, and print the figures of its description.
 
 python tools/make_term_vectors.py books-24m-tokens.txt.xz enwiki-8m-tokens.txt.xz
 
-The vectors are trained on these texts alone; WordNet gives the names of the multi-word terms and
-tells which terms are nouns, but none of its glosses, which would leak its hierarchy. Takes about
-20 minutes on one core, as training is reproducible with one thread only.
+The vectors are trained on these texts only. WordNet supplies the multi-word terms and the list of
+nouns. Its glosses are not used, because they would leak its hierarchy. The script takes about 20
+minutes on one core, because training is reproducible with one thread only.
 """
 
 import argparse
@@ -22,7 +22,7 @@ N_TERMS = 27_000
 
 
 class Texts:
-    """The token lists of several files, one after the other."""
+    """Iterate over the documents of several files."""
 
     def __init__(self, paths):
         self.paths = paths
@@ -50,7 +50,7 @@ def main():
         verbose=1,
     ).fit(texts)
 
-    # Labels and the words that they are composed of, then the most frequent nouns.
+    # Keep the labels and their words first, then the most frequent nouns.
     labels = [*caltech, *(term for terms in ilsvrc for term in terms)]
     wanted = dict.fromkeys(
         key for label in labels for key in (" ".join(words_of(label)), *words_of(label))
@@ -67,18 +67,20 @@ def main():
     )
 
     print(f"{embedder.counts_.sum()} tokens of {len(embedder.counts_)} terms; {len(terms)} kept")
-    alone = {" ".join(words_of(label)) for label in labels} & row_of.keys()
-    for name, asked in {"Caltech-101": caltech, "ILSVRC-2012": [own[0] for own in ilsvrc]}.items():
-        known = embedder.has_vector(asked)
+    trained = {" ".join(words_of(label)) for label in labels} & row_of.keys()
+    first_terms = [terms[0] for terms in ilsvrc]
+    for name, terms in {"Caltech-101": caltech, "ILSVRC-2012": first_terms}.items():
+        has_vector = dict(zip(terms, embedder.has_vector(terms), strict=True))
+        missing = [term for term in terms if not has_vector[term]]
         composed = [
-            label
-            for label, has in zip(asked, known, strict=True)
-            if has and " ".join(words_of(label)) not in alone
+            term for term in terms if has_vector[term] and " ".join(words_of(term)) not in trained
         ]
-        print(f"{name}: {len(asked)} labels, {known.sum()} with a vector, composed {len(composed)}")
+        print(
+            f"{name}: {len(terms)} terms, {len(missing)} without a vector, {len(composed)} composed"
+        )
         if name == "Caltech-101":
             print("composed:", composed)
-            print("none:", [label for label, has in zip(asked, known, strict=True) if not has])
+            print("without a vector:", missing)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ DATA = Path(__file__).parents[1] / "skdevise" / "datasets" / "data"
 
 
 def read_synset(line):
-    """Offset, terms, and the offsets that ``@`` and ``@i`` point to, of a line of data.noun.
+    """Read the offset, the terms, and the targets of ``@`` and ``@i`` from a line of data.noun.
 
-    The format is in WordNet's wndb(5): offset, file, type, number of terms (hexadecimal), each
-    term with a sense number, number of pointers, each of four fields, gloss.
+    WordNet's wndb(5) documents the fields of a line: offset, file, type, number of terms in
+    hexadecimal, each term with a sense number, number of pointers, four fields per pointer, gloss.
     """
     fields = line.partition(" | ")[0].split()
     n_terms = int(fields[3], 16)
@@ -30,13 +30,13 @@ def read_synset(line):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="WordNet 3.0's folder, with data.noun")
+    parser.add_argument("folder", type=Path, help="folder of WordNet 3.0 with data.noun")
     lines = (parser.parse_args().folder / "data.noun").read_text(encoding="ascii").splitlines()
 
-    # The licence stands at the head, each line of it indented and numbered.
+    # The file begins with the licence, whose lines are indented and numbered.
     licence = [line for line in lines if line.startswith("  ")]
     if not any("WordNet 3.0 Copyright" in line for line in licence):
-        raise SystemExit("data.noun is not of WordNet 3.0: ImageNet's ids mean nothing else.")
+        raise SystemExit("data.noun is not from WordNet 3.0, which the ids of ImageNet need.")
     synsets = [read_synset(line) for line in lines[len(licence) :]]
     offsets, terms, hypernyms, instance_of = zip(*synsets, strict=True)
     offsets = np.array(offsets)
@@ -50,7 +50,7 @@ def main():
     text = "\n".join("\t".join(names) for names in terms)
     np.savez_compressed(
         DATA / "wordnet_nouns.npz",
-        # Steps compress to half of what the offsets do.
+        # Differences compress to half the size of the offsets.
         offset_steps=np.diff(offsets, prepend=0).astype(np.int32),
         terms=np.frombuffer(text.encode(), dtype=np.uint8),
         parents=parents(hypernyms),

@@ -1,21 +1,23 @@
-"""Bundled tables, synthetic photos, photos of one's own, and published photo sets."""
+"""Bundled tables, synthetic photos, loaders of photo folders, and published photo sets."""
 
 from skdevise._bundled import load_imagenet_labels, load_wordnet_nouns
-from skdevise.datasets._caltech101 import load_caltech101_features
-from skdevise.datasets._folders import load_image_folder
-from skdevise.datasets._imagenet import load_imagenet_features, load_zero_shot_split
-from skdevise.datasets._photo_sets import (
+from skdevise.datasets._bundled import (
+    load_caltech101_features,
+    load_imagenet_features,
+    load_term_vectors,
+    load_zero_shot_split,
+)
+from skdevise.datasets._folders import load_image_folder, load_image_table
+from skdevise.datasets._published import (
     fetch_caltech101,
     fetch_cifar10,
     fetch_cifar100,
     fetch_flowers102,
     fetch_food101,
     fetch_pets,
+    fetch_tiny_imagenet,
 )
 from skdevise.datasets._shapes import make_shapes
-from skdevise.datasets._tables import load_image_table
-from skdevise.datasets._term_vectors import load_term_vectors
-from skdevise.datasets._tiny_imagenet import fetch_tiny_imagenet
 
 __all__ = [
     "fetch_caltech101",

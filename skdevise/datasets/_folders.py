@@ -1,86 +1,105 @@
-"""Photos in folders, one folder a class, on disk or in an archive."""
+"""Photos and labels from a folder, an archive or a table."""
 
 import os
 import warnings
 from pathlib import Path, PurePosixPath
 
-from skdevise._compat import validate_params
-from skdevise.datasets._archives import list_archive
-from skdevise.datasets._photo_list import SUFFIXES, count, first, keep_readable, photos_bunch
-from skdevise.datasets._tables import load_image_table
+import numpy as np
+from PIL import Image
+from sklearn.utils import Bunch
 
-# Folders of these names hold the parts of a set, not its classes.
+from skdevise._compat import StrOptions, validate_params
+from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
+
+SUFFIXES = tuple(".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+# Folders with these names usually hold the subsets of a data set, not its classes.
 _SUBSETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_CHECK = [StrOptions({"header", "pixels"}), None]
 
 
 @validate_params(
     {
         "root": [str, os.PathLike],
         "folder": [str, os.PathLike, None],
+        "check": _CHECK,
         "return_X_y": ["boolean"],
         "as_frame": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
-def load_image_folder(root, *, folder=None, return_X_y=False, as_frame=False):
-    """List the photos of a folder or an archive that has one folder for each class.
+def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as_frame=False):
+    """List the photos of a folder or archive that has one folder for each class.
 
-    The folder's name is the label; folders within it belong to the same class. The class folders
-    are the first ones that differ: a single folder above them is looked through. Names that begin
-    with a dot and ``__MACOSX`` are skipped. No photo is decoded and no archive unpacked: `data`
-    holds paths, or small objects that stand for a photo in the archive, which
-    :class:`~skdevise.vision.VisualFeaturizer` reads when it needs them.
+    The name of the class folder is the label. Folders inside a class folder belong to the same
+    class. The class folders are the first level with more than one folder, so a single folder above
+    them does not matter. Hidden files and ``__MACOSX`` are ignored.
+
+    The photos stay where they are. `data` holds paths, or small objects that stand for photos in an
+    archive. :class:`~skdevise.vision.VisualFeaturizer` accepts both.
 
     Parameters
     ----------
     root : str or path
-        A folder; a .zip or a plain .tar, in which links are passed over; or a .csv with columns
-        "path" and "label" (see :func:`load_image_table`).
+        Folder, archive or URL to read. It can be:
+
+        - a folder;
+        - a ``.zip``, ``.tar``, ``.tar.gz``, ``.tar.bz2`` or ``.tar.xz`` archive. A compressed tar
+          file is decompressed into a temporary file, which exists until Python exits;
+        - a URL that fsspec can open, such as "s3://bucket/photos" or
+          "zip://train::/data/photos.zip". Some protocols need another package, such as s3fs;
+        - a ``.csv`` table with the columns "path" and "label" (see :func:`load_image_table`).
     folder : str or path, default=None
-        A folder in `root` that holds the class folders, such as "train".
+        Folder inside `root` that holds the class folders, such as "train". The default searches
+        the whole of `root`.
+    check : {"header", "pixels"} or None, default="header"
+        Test for unreadable files. Files that fail it are left out of `data` and listed in
+        `unreadable`.
+
+        - "header" reads the beginning of each file. It finds empty files and other file formats.
+        - "pixels" decodes each photo. It also finds truncated photos, but takes as long as loading
+          all photos once. Use it before a long job that must not stop at a bad photo.
+        - None reads nothing. Use it for remote photos, where each check is a request.
     return_X_y : bool, default=False
-        Return ``(data, target)`` in place of the Bunch.
+        If True, return ``(data, target)`` instead of the Bunch.
     as_frame : bool, default=False
-        Give `data` and `target` as pandas Series.
+        If True, `data` and `target` are pandas Series.
 
     Returns
     -------
     photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+        Dictionary-like object with the following attributes.
 
         data : ndarray of shape (n_photos,)
-            Paths of the photos, as str, class after class. Of an archive, objects that can be
-            hashed and pickled; ``photo.open("rb")`` gives the bytes.
+            Paths of the photos as str, sorted by class. For archives and URLs, objects with an
+            `open` method that can be hashed and pickled.
         target : ndarray of str of shape (n_photos,)
             Label of each photo.
         target_names : ndarray of str of shape (n_classes,)
-            The labels, sorted.
+            Sorted labels.
         counts : dict of str to int
-            How many photos each label has.
+            Number of photos of each label.
         unreadable : list
-            What ends as an image does but holds none; it is not in `data`. Photos that break off
-            after the file's header are not found out here.
+            Files with the suffix of an image that failed the check. They are not in `data`.
         frame : DataFrame of shape (n_photos, 2) or None
-            `data` and `target` together, if `as_frame`.
+            Columns "path" and "target", if `as_frame` is True.
         DESCR : str
-            What was found where.
+            Summary of the photos.
 
-    (data, target) : tuple, if `return_X_y`
-        The first two of these.
+    (data, target) : tuple, if `return_X_y` is True
+        The first two of these attributes.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If `root` does not exist, or is a file of another kind.
+        If `root` does not exist, or is a file in another format.
     ValueError
-        If no class or no photo is found, `root` has no such `folder`, or an archive is damaged or
-        gives no access to single files, such as a .tar.gz.
+        If `root` has no class folders, no readable photos, or no such `folder`.
 
     Warns
     -----
     UserWarning
-        If files are unreadable, a class is left out because it has no photo, or the class folders
-        look like the parts of a set.
+        If files are unreadable, if a class has no photos, or if the class folders look like the
+        subsets of a data set.
 
     Examples
     --------
@@ -97,142 +116,308 @@ def load_image_folder(root, *, folder=None, return_X_y=False, as_frame=False):
     ...     archived = load_image_folder(make_archive(f"{root}/photos", "zip", f"{root}/photos"))
     >>> photos.target.tolist()
     ['okapi', 'zebra']
-    >>> archived.data[0].member
-    'okapi/1.png'
+    >>> archived.data[0].url
+    'zip://okapi/1.png::...photos.zip'
     """
     root = os.fspath(root)
-    if not os.path.exists(root):
-        raise FileNotFoundError(f"There is no folder {root!r}.")
-    is_folder = os.path.isdir(root)
-    if not is_folder and root.lower().endswith(".csv"):
+    if root.lower().endswith(".csv"):
         if folder is not None:
-            raise ValueError(f"folder={folder!r} does not go with a table, {root!r}: leave it out.")
-        return load_image_table(root, return_X_y=return_X_y, as_frame=as_frame)
-    files, folders = _list_folder(root) if is_folder else list_archive(root)
-    photos, folders = _photos_among(files, folders)
-    where = root
+            raise ValueError(f"folder={folder!r} is not supported for a table. Remove it.")
+        return load_image_table(root, check=check, return_X_y=return_X_y, as_frame=as_frame)
+    files = list_files(root)
     if folder is not None:
-        photos, folders = _within(photos, folders, folder, root)
-        where = os.path.join(root, folder)
-    depth = _class_depth(folders, where)
-    labels = sorted({parts[depth] for parts in folders if len(parts) > depth})
+        files = _files_in_folder(files, folder, root)
+    depth = _class_depth(files)
+    # Drop the files above and beside the class folders.
+    files = {parts: file for parts, file in files.items() if len(parts) > depth + 1}
+    if not files:
+        raise ValueError(f"{root!r} has no class folders. Put each class in its own folder.")
 
-    # Class after class; in each, a folder's photos before those of the folders within it.
-    names = sorted(
-        (parts for parts in photos if len(parts) > depth + 1),
+    # Sort by class, and list the photos of a folder before those of the folders inside it.
+    photos = sorted(
+        (parts for parts in files if parts[-1].lower().endswith(SUFFIXES)),
         key=lambda parts: (parts[:-1], parts[-1]),
     )
-    data, target, unreadable = keep_readable(
-        [photos[parts] for parts in names], [parts[depth] for parts in names], where, stacklevel=3
+    data, target, unreadable = _drop_unreadable(
+        [files[parts] for parts in photos], [parts[depth] for parts in photos], check
     )
     if not data:
         raise ValueError(
-            f"No readable image in the {count(labels, 'class folder')} of {where!r}; "
-            f"files that end in {', '.join(SUFFIXES)} are looked for."
+            f"{root!r} has no readable photos. Supported suffixes are {', '.join(SUFFIXES)}."
         )
-    _warn_of_labels(labels, set(target), where)
+    _warn_about_labels({parts[depth] for parts in files}, set(target))
     return photos_bunch(
         data,
         target,
         return_X_y=return_X_y,
         as_frame=as_frame,
         unreadable=unreadable,
-        DESCR=f"{count(data, 'photo')} of {count(set(target), 'label')} in {where!r}; "
-        f"{count(unreadable, 'unreadable file')} left out.",
+        DESCR=_describe(data, target, unreadable, root),
     )
 
 
-def _list_folder(root):
-    """List files and folders under `root` as `list_archive` does; links are followed."""
-    files, folders = {}, set()
+@validate_params(
+    {
+        "table": "no_validation",
+        "path_column": [str],
+        "label_column": [str],
+        "root": [str, os.PathLike, None],
+        "check": _CHECK,
+        "return_X_y": ["boolean"],
+        "as_frame": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_image_table(
+    table,
+    *,
+    path_column="path",
+    label_column="label",
+    root=None,
+    check="header",
+    return_X_y=False,
+    as_frame=False,
+):
+    r"""List the photos of a table of paths and labels, in the order of the table.
 
-    def walk(path, parts, above):
-        real = os.path.realpath(path)
-        if real in above:  # A link to a folder above it would be followed without end.
-            return
-        with os.scandir(path) as entries:
-            for entry in entries:
-                name = (*parts, entry.name)
-                if not _is_folder(entry):
-                    files[name] = entry.path
-                elif not _is_hidden(entry.name):
-                    folders.add(name)
-                    walk(entry.path, name, above | {real})
+    Parameters
+    ----------
+    table : str, path or DataFrame
+        Table with one row for each photo. A file must be a CSV in UTF-8 with a header. The labels
+        of a CSV are always text, including "007" and "NA".
+    path_column : str, default="path"
+        Name of the column that holds the paths.
+    label_column : str, default="label"
+        Name of the column that holds the labels.
+    root : str or path, default=None
+        Folder, archive or URL that relative paths start from (see :func:`load_image_folder`). The
+        default is the folder of the CSV file, or the current folder for a DataFrame.
+    check : {"header", "pixels"} or None, default="header"
+        Test for unreadable files (see :func:`load_image_folder`).
+    return_X_y : bool, default=False
+        If True, return ``(data, target)`` instead of the Bunch.
+    as_frame : bool, default=False
+        If True, `data` and `target` are pandas Series.
 
-    walk(root, (), frozenset())
-    return files, folders
+    Returns
+    -------
+    photos : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the same attributes as in :func:`load_image_folder`: `data`,
+        `target`, `target_names`, `counts`, `unreadable`, `frame` and `DESCR`.
 
+    (data, target) : tuple, if `return_X_y` is True
+        The first two of these attributes.
 
-def _is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+    Raises
+    ------
+    FileNotFoundError
+        If the table or one of its photos does not exist.
+    ValueError
+        If the table lacks a column, has no rows, or has rows without a path or a label.
 
+    Warns
+    -----
+    UserWarning
+        If files are unreadable. They are left out of `data`.
 
-def _is_hidden(name):
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _photos_among(files, folders):
-    """What ends as images do, and all folders, those of archives that have no entry of theirs too.
-
-    Nothing hidden is among them.
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from skdevise.datasets import load_image_table
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (8, 8)).save(Path(folder, "7.png"))
+    ...     table = Path(folder, "photos.csv")
+    ...     _ = table.write_text("path,animal\n7.png,okapi\n")
+    ...     photos = load_image_table(table, label_column="animal")
+    >>> photos.target.tolist()
+    ['okapi']
     """
-    folders = folders | {parts[:n] for parts in files for n in range(1, len(parts))}
-    photos = {
-        parts: file
-        for parts, file in files.items()
-        if parts[-1].lower().endswith(SUFFIXES) and not any(map(_is_hidden, parts))
-    }
-    return photos, {parts for parts in folders if not any(map(_is_hidden, parts))}
+    if isinstance(table, (str, os.PathLike)):
+        import pandas as pd
 
+        name = os.fspath(table)
+        root = os.path.dirname(name) if root is None else os.fspath(root)
+        table = pd.read_csv(
+            name, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
+        )
+    elif hasattr(table, "columns"):
+        name, root = "the DataFrame", os.fspath(root or "")
+    else:
+        raise TypeError(f"table is a {type(table).__name__}. Pass a DataFrame or a CSV path.")
 
-def _within(photos, folders, folder, root):
-    """Keep what is in `folder`, which may stand below a single top folder."""
-    wanted = PurePosixPath(Path(folder).as_posix()).parts
-    above = ()
-    while above + wanted not in folders:
-        inside = {parts for parts in folders if parts[:-1] == above}
-        if len(inside) != 1:
-            found = first(sorted("/".join(parts) for parts in inside)) if inside else "none"
-            raise ValueError(f"{root!r} has no folder {str(folder)!r}; the folders in it: {found}.")
-        [above] = inside
-    start = above + wanted
-
-    def below(parts):
-        return len(parts) > len(start) and parts[: len(start)] == start
-
-    return (
-        {parts[len(start) :]: photo for parts, photo in photos.items() if below(parts)},
-        {parts[len(start) :] for parts in folders if below(parts)},
+    for column in (path_column, label_column):
+        if column not in table.columns:
+            raise ValueError(
+                f"{name} has no column {column!r}. Set path_column and label_column to two of "
+                f"{list(table.columns)}."
+            )
+    table = table[[path_column, label_column]]
+    n_missing = int((table.isna() | (table == "")).any(axis=1).sum())
+    if n_missing or table.empty:
+        raise ValueError(
+            f"{name} has {len(table)} rows, and {n_missing} of them lack a path or a label. Pass a "
+            "table with a path and a label in each row."
+        )
+    paths, labels = table[path_column].tolist(), table[label_column].tolist()
+    data, target, unreadable = _drop_unreadable(_find_photos(paths, root), labels, check)
+    if not data:
+        raise ValueError(f"No photo of {name} is readable. Check the paths, such as {paths[0]!r}.")
+    return photos_bunch(
+        data,
+        target,
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+        unreadable=unreadable,
+        DESCR=_describe(data, target, unreadable, name),
     )
 
 
-def _class_depth(folders, where):
-    """How far down the class folders are: the first level whose names differ."""
-    if not folders:
-        raise ValueError(
-            f"{where!r} has no sub-folder; put the photos of each class into a sub-folder "
-            "named after the class."
-        )
-    for depth in range(max(map(len, folders))):
+def _files_in_folder(files, folder, root):
+    """Select the files in `folder`, which may be below single top folders."""
+    wanted, top = PurePosixPath(Path(folder).as_posix()).parts, ()
+    while True:
+        start = top + wanted
+        found = {
+            parts[len(start) :]: file
+            for parts, file in files.items()
+            if parts[: len(start)] == start and len(parts) > len(start)
+        }
+        if found:
+            return found
+        subfolders = {parts[: len(top) + 1] for parts in files if len(parts) > len(top) + 1}
+        if len(subfolders) != 1:
+            names = _first(sorted("/".join(parts) for parts in subfolders))
+            raise ValueError(
+                f"{root!r} has no folder {str(folder)!r} with files. Use one of {names}."
+            )
+        [top] = subfolders
+
+
+def _class_depth(files):
+    """Find the first level at which the folder names differ."""
+    folders = [parts[:-1] for parts in files]
+    for depth in range(max(map(len, folders), default=0)):
         if len({parts[depth] for parts in folders if len(parts) > depth}) > 1:
             return depth
     return 0
 
 
-def _warn_of_labels(labels, kept, where):
-    empty = [label for label in labels if label not in kept]
+def _find_photos(paths, root):
+    """Return the photos at `paths` below `root`. All of them must exist."""
+    files = None if is_local_folder(root) else list_files(root)
+    photos, missing = [], []
+    for path in paths:
+        if isinstance(path, StoredPhoto):  # from the frame of load_image_folder
+            photo = path
+        elif files is None:
+            photo = os.path.join(root, path)
+            photo = photo if os.path.exists(photo) else None
+        else:
+            photo = files.get(PurePosixPath(path).parts)
+        photos.append(photo)
+        if photo is None:
+            missing.append(path)
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(paths)} photos are missing in {root or os.getcwd()!r}: "
+            f"{_first(missing)}. Set root to the folder or archive that holds them."
+        )
+    return photos
+
+
+def _drop_unreadable(photos, labels, check):
+    """Split photos into readable ones, their labels, and unreadable ones."""
+    if check is None:
+        return photos, labels, []
+    readable = [_is_readable(photo, check) for photo in photos]
+    unreadable = [photo for photo, good in zip(photos, readable, strict=True) if not good]
+    if unreadable:
+        warnings.warn(
+            f"{len(unreadable)} of {len(photos)} files are not readable images and are left out: "
+            f"{_first(unreadable)}.",
+            stacklevel=4,
+        )
+    return (
+        [photo for photo, good in zip(photos, readable, strict=True) if good],
+        [label for label, good in zip(labels, readable, strict=True) if good],
+        unreadable,
+    )
+
+
+def _is_readable(photo, check):
+    """Return True if Pillow can read the header of a photo, or all of its pixels."""
+    try:
+        with (
+            open(photo, "rb") if isinstance(photo, str) else photo.open() as file,
+            Image.open(file) as image,
+        ):
+            if check == "pixels":
+                image.load()
+            return True
+    except Exception:  # Pillow and the archive formats have many errors for a damaged file.
+        return False
+
+
+def _warn_about_labels(labels, labels_with_photos):
+    """Warn about classes without photos, and about subsets that are taken for classes."""
+    empty = sorted(labels - labels_with_photos)
     if empty:
         warnings.warn(
-            f"{count(empty, 'class folder')} of {where!r} without a readable image will be "
-            f"left out: {first(empty)}.",
+            f"{len(empty)} of {len(labels)} class folders have no readable photo and are left out: "
+            f"{_first(empty)}.",
             stacklevel=4,
         )
-    if len(kept) > 1 and kept <= _SUBSETS:
+    if len(labels_with_photos) > 1 and labels_with_photos <= _SUBSETS:
         warnings.warn(
-            f"The class folders of {where!r} look like the parts of a set: {first(sorted(kept))}. "
-            f"Pass folder={min(kept)!r} to read one of them.",
+            f"The class folders look like subsets: {_first(sorted(labels_with_photos))}. To read "
+            f"one of them, pass folder={min(labels_with_photos)!r}.",
             stacklevel=4,
         )
+
+
+def _describe(data, target, unreadable, source):
+    """Summarise the photos in one sentence."""
+    return (
+        f"{len(data)} photos of {len(set(target))} labels from {source}, without "
+        f"{len(unreadable)} unreadable files."
+    )
+
+
+def _first(items, n=3):
+    """Name the first items for a message."""
+    rest = f" and {len(items) - n} more" if len(items) > n else ""
+    return ", ".join(repr(str(item)) for item in items[:n]) + rest
+
+
+def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):
+    """Return photos and labels as a Bunch or a tuple, in arrays or in a DataFrame."""
+    data, target = _to_array(photos), np.asarray(target)
+    names, counts = np.unique(target, return_counts=True)
+    frame = None
+    if as_frame:
+        import pandas as pd
+
+        column = "image" if data.ndim > 1 else "path"
+        frame = pd.DataFrame({column: list(data) if data.ndim > 1 else data, "target": target})
+        data, target = frame[column], frame["target"]
+    if return_X_y:
+        return data, target
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=names,
+        counts=dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        frame=frame,
+        **attributes,
+    )
+
+
+def _to_array(photos):
+    """Return an array of paths, an object array of stored photos, or the given array."""
+    if isinstance(photos, np.ndarray) or all(isinstance(photo, str) for photo in photos):
+        return np.asarray(photos)
+    array = np.empty(len(photos), dtype=object)
+    array[:] = photos
+    return array

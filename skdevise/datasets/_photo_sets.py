@@ -1,278 +1,171 @@
-"""Published photo sets: fetched once, and given as paths or pixels with label names."""
+"""Download and read the photo sets that torchvision supports."""
 
-from skdevise._compat import validate_params
-from skdevise.datasets._download import fetch_options
-from skdevise.datasets._torchvision_sets import fetch_set
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 
+import numpy as np
 
-@validate_params(fetch_options(), prefer_skip_nested_validation=True)
-def fetch_caltech101(*, data_home=None, download_if_missing=True, return_X_y=False, as_frame=False):
-    """Fetch Caltech-101: 8,677 photos of 101 classes of objects, about 300 x 200 pixels.
-
-    The class of background clutter is left out, as torchvision does. 137 MB. Features of some of
-    the photos come without a download: :func:`load_caltech101_features`.
-
-    Parameters
-    ----------
-    data_home : str or path, default=None
-        Folder of fetched sets, laid out as torchvision does; None is ``data`` in the folder that
-        the environment's `SKDEVISE_HOME` names, or in ``~/.cache/skdevise``.
-    download_if_missing : bool, default=True
-        If False, raise an error in place of using the network.
-    return_X_y : bool, default=False
-        Return ``(data, target)`` in place of the Bunch.
-    as_frame : bool, default=False
-        Give `data` and `target` as pandas Series.
-
-    Returns
-    -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
-
-        data : ndarray of str of shape (n_photos,)
-            Paths of JPEG files.
-        target : ndarray of str of shape (n_photos,)
-            Name of each photo's class, such as "grand_piano".
-        target_names : ndarray of str of shape (101,)
-            The labels, sorted.
-        counts : dict of str to int
-            How many photos each label has.
-        frame : DataFrame of shape (n_photos, 2) or None
-            `data` and `target` together, if `as_frame`.
-        DESCR : str
-            Source and citation.
-
-    (data, target) : tuple, if `return_X_y`
-        The first two of these.
-
-    Raises
-    ------
-    OSError
-        If a file is missing and cannot be downloaded; says what may be put where by hand.
-    ValueError
-        If a file is damaged, or is not the published one.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_caltech101
-    >>> photos = fetch_caltech101()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    8677
-    """
-    return fetch_set("caltech101", "all", data_home, download_if_missing, return_X_y, as_frame)
+from skdevise._utils import user_folder
+from skdevise.datasets._folders import photos_bunch
 
 
-@validate_params(fetch_options("train", "test"), prefer_skip_nested_validation=True)
-def fetch_cifar100(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
-    """Fetch CIFAR-100: 60,000 photos of 100 classes, of 32 x 32 pixels.
-
-    169 MB.
-
-    Parameters
-    ----------
-    subset : {"train", "test", "all"}, default="train"
-        50,000 or 10,000 photos, or both together.
-    data_home : str or path, default=None
-        Folder of fetched sets, laid out as torchvision does; None is ``data`` in the folder that
-        the environment's `SKDEVISE_HOME` names, or in ``~/.cache/skdevise``.
-    download_if_missing : bool, default=True
-        If False, raise an error in place of using the network.
-    return_X_y : bool, default=False
-        Return ``(data, target)`` in place of the Bunch.
-    as_frame : bool, default=False
-        Give `data` and `target` as pandas Series.
-
-    Returns
-    -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
-
-        data : ndarray of uint8 of shape (n_photos, 32, 32, 3)
-            RGB photos.
-        target : ndarray of str of shape (n_photos,)
-            Fine label of each photo, such as "aquarium_fish".
-        target_names : ndarray of str of shape (100,)
-            The labels, sorted.
-        counts : dict of str to int
-            How many photos each label has.
-        frame : DataFrame of shape (n_photos, 2) or None
-            `data` and `target` together, if `as_frame`.
-        DESCR : str
-            Source and citation.
-
-    (data, target) : tuple, if `return_X_y`
-        The first two of these.
-
-    Raises
-    ------
-    OSError
-        If a file is missing and cannot be downloaded; says what may be put where by hand.
-    ValueError
-        If a file is damaged, or is not the published one.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_cifar100
-    >>> photos = fetch_cifar100()  # doctest: +SKIP
-    >>> photos.data.shape  # doctest: +SKIP
-    (50000, 32, 32, 3)
-    """
-    return fetch_set("cifar100", subset, data_home, download_if_missing, return_X_y, as_frame)
+def data_folder(data_home):
+    """Return the folder of the downloaded sets."""
+    return Path(user_folder("data") if data_home is None else data_home).expanduser()
 
 
-@validate_params(fetch_options("train", "test"), prefer_skip_nested_validation=True)
-def fetch_cifar10(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
-    """Fetch CIFAR-10: 60,000 photos of 10 classes, of 32 x 32 pixels.
-
-    170 MB.
-
-    Parameters
-    ----------
-    subset : {"train", "test", "all"}, default="train"
-        50,000 or 10,000 photos, or both together.
-    data_home, download_if_missing, return_X_y, as_frame
-        As for :func:`fetch_cifar100`.
-
-    Returns
-    -------
-    photos : :class:`~sklearn.utils.Bunch`
-        As :func:`fetch_cifar100` gives it: `data` are RGB pixels, uint8 of shape
-        (n_photos, 32, 32, 3), `target` is the name of each photo's class, such as "airplane".
-
-    (data, target) : tuple, if `return_X_y`
-        The first two of these.
-
-    Raises
-    ------
-    OSError, ValueError
-        As :func:`fetch_cifar100` does.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_cifar10
-    >>> photos = fetch_cifar10()  # doctest: +SKIP
-    >>> photos.data.shape  # doctest: +SKIP
-    (50000, 32, 32, 3)
-    """
-    return fetch_set("cifar10", subset, data_home, download_if_missing, return_X_y, as_frame)
+def missing_error(title, path):
+    """Return the error for a set that is missing and must not be downloaded."""
+    return FileNotFoundError(
+        f"{title} is not in {str(path)!r}. Set download_if_missing=True, or copy the set there."
+    )
 
 
-@validate_params(fetch_options("train", "val", "test"), prefer_skip_nested_validation=True)
-def fetch_flowers102(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
-    """Fetch Oxford 102 Flower: 8,189 photos of 102 kinds of flowers.
-
-    345 MB.
-
-    Parameters
-    ----------
-    subset : {"train", "val", "test", "all"}, default="train"
-        1,020, 1,020 or 6,149 photos, or all of them.
-    data_home, download_if_missing, return_X_y, as_frame
-        As for :func:`fetch_cifar100`.
-
-    Returns
-    -------
-    photos : :class:`~sklearn.utils.Bunch`
-        As :func:`fetch_cifar100` gives it, but `data` are paths of JPEG files. `target` is the
-        name of each photo's flower, such as "pink primrose".
-
-    (data, target) : tuple, if `return_X_y`
-        The first two of these.
-
-    Raises
-    ------
-    OSError, ValueError
-        As :func:`fetch_cifar100` does.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_flowers102
-    >>> photos = fetch_flowers102()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    1020
-    """
-    return fetch_set("flowers102", subset, data_home, download_if_missing, return_X_y, as_frame)
+def fetch_set(name, subset, data_home, download_if_missing, return_X_y, as_frame):
+    """Download a photo set with torchvision if it is missing, and return its photos and labels."""
+    photo_set, data_home = _SETS[name], data_folder(data_home)
+    if not (data_home / photo_set.folder).is_dir() and not download_if_missing:
+        raise missing_error(photo_set.title, data_home / photo_set.folder)
+    arguments = photo_set.subsets.values() if subset == "all" else [photo_set.subsets[subset]]
+    photos, labels = [], []
+    for subset_arguments in arguments:
+        if photo_set.read is None or download_if_missing:
+            # Import late, because torchvision takes seconds to load.
+            dataset_class = getattr(import_module("torchvision.datasets"), photo_set.dataset)
+            dataset = dataset_class(data_home, download=download_if_missing, **subset_arguments)
+        if photo_set.read is None:
+            photos.append(dataset.data)
+            labels.extend(dataset.classes[index] for index in dataset.targets)
+        else:
+            paths, names = photo_set.read(data_home / photo_set.folder, **subset_arguments)
+            photos.append([str(path) for path in paths])
+            labels.extend(names)
+    photos = np.concatenate(photos)
+    return photos_bunch(
+        photos,
+        labels,
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+        DESCR=f"{photo_set.title}, subset {subset!r}: {len(photos)} photos of {len(set(labels))} "
+        f"labels.\n\n:Source: {photo_set.source}\n\n{photo_set.citation}",
+    )
 
 
-@validate_params(fetch_options("train", "test"), prefer_skip_nested_validation=True)
-def fetch_food101(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
-    """Fetch Food-101: 101,000 photos of 101 dishes, at most 512 pixels wide and high.
-
-    5 GB. Some labels of the training photos are wrong, as its authors say.
-
-    Parameters
-    ----------
-    subset : {"train", "test", "all"}, default="train"
-        75,750 or 25,250 photos, or both together.
-    data_home, download_if_missing, return_X_y, as_frame
-        As for :func:`fetch_cifar100`.
-
-    Returns
-    -------
-    photos : :class:`~sklearn.utils.Bunch`
-        As :func:`fetch_cifar100` gives it, but `data` are paths of JPEG files. `target` is the
-        name of each photo's dish, such as "apple_pie".
-
-    (data, target) : tuple, if `return_X_y`
-        The first two of these.
-
-    Raises
-    ------
-    OSError, ValueError
-        As :func:`fetch_cifar100` does.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_food101
-    >>> photos = fetch_food101()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    75750
-    """
-    return fetch_set("food101", subset, data_home, download_if_missing, return_X_y, as_frame)
+# torchvision has no public list of the paths of its photos, so we read the published layouts.
 
 
-@validate_params(fetch_options("train", "test"), prefer_skip_nested_validation=True)
-def fetch_pets(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
-    """Fetch Oxford-IIIT Pet: 7,349 photos of 37 breeds of cats and dogs.
+def _read_caltech101(folder):
+    paths = sorted(folder.glob("*/image_*.jpg"))
+    paths = [path for path in paths if path.parent.name != "BACKGROUND_Google"]
+    return paths, [path.parent.name for path in paths]
 
-    811 MB.
 
-    Parameters
-    ----------
-    subset : {"train", "test", "all"}, default="train"
-        3,680 or 3,669 photos, or both together.
-    data_home, download_if_missing, return_X_y, as_frame
-        As for :func:`fetch_cifar100`.
+def _read_flowers102(folder, split):
+    from scipy.io import loadmat
+    from torchvision.datasets import Flowers102
 
-    Returns
-    -------
-    photos : :class:`~sklearn.utils.Bunch`
-        As :func:`fetch_cifar100` gives it, but `data` are paths of JPEG files. `target` is the
-        name of each photo's breed, such as "Abyssinian".
+    key = {"train": "trnid", "val": "valid", "test": "tstid"}[split]
+    numbers = loadmat(folder / "setid.mat")[key].ravel()
+    classes = loadmat(folder / "imagelabels.mat")["labels"].ravel()[numbers - 1] - 1
+    paths = [folder / "jpg" / f"image_{number:05d}.jpg" for number in numbers]
+    return paths, [Flowers102.classes[index] for index in classes]
 
-    (data, target) : tuple, if `return_X_y`
-        The first two of these.
 
-    Raises
-    ------
-    OSError, ValueError
-        As :func:`fetch_cifar100` does.
+def _read_food101(folder, split):
+    names = json.loads((folder / "meta" / f"{split}.json").read_text())
+    names = [name for names_of_dish in names.values() for name in names_of_dish]
+    paths = [folder / "images" / f"{name}.jpg" for name in names]
+    return paths, [path.parent.name for path in paths]
 
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_pets
-    >>> photos = fetch_pets()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    3680
-    """
-    return fetch_set("pets", subset, data_home, download_if_missing, return_X_y, as_frame)
+
+def _read_pets(folder, split):
+    lines = (folder / "annotations" / f"{split}.txt").read_text().splitlines()
+    names = [line.split()[0] for line in lines]
+    labels = [name.rpartition("_")[0].replace("_", " ").title() for name in names]
+    return [folder / "images" / f"{name}.jpg" for name in names], labels
+
+
+@dataclass(frozen=True)
+class _PhotoSet:
+    """A photo set that torchvision downloads."""
+
+    title: str
+    source: str
+    citation: str
+    dataset: str
+    """Name of torchvision's class."""
+    folder: str
+    """Folder below the data home."""
+    subsets: dict[str, dict]
+    """Arguments of torchvision's class for each subset."""
+    read: Callable | None = None
+    """Reader of the paths and labels of a subset. None means that torchvision holds the pixels."""
+
+
+_CIFAR_CITATION = (
+    'Alex Krizhevsky, "Learning multiple layers of features from tiny images", technical report, '
+    "University of Toronto, 2009."
+)
+_CIFAR_SUBSETS = {"train": {"train": True}, "test": {"train": False}}
+
+_SETS = {
+    "caltech101": _PhotoSet(
+        "Caltech-101",
+        "https://data.caltech.edu/records/mzrjq-6wc02, CC BY 4.0",
+        'Li Fei-Fei, Rob Fergus and Pietro Perona, "Learning generative visual models from few '
+        'training examples", CVPR workshop on generative-model based vision, 2004.',
+        "Caltech101",
+        "caltech101/101_ObjectCategories",
+        {"all": {}},
+        _read_caltech101,
+    ),
+    "cifar10": _PhotoSet(
+        "CIFAR-10",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        _CIFAR_CITATION,
+        "CIFAR10",
+        "cifar-10-batches-py",
+        _CIFAR_SUBSETS,
+    ),
+    "cifar100": _PhotoSet(
+        "CIFAR-100",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        _CIFAR_CITATION,
+        "CIFAR100",
+        "cifar-100-python",
+        _CIFAR_SUBSETS,
+    ),
+    "flowers102": _PhotoSet(
+        "Oxford 102 Flower",
+        "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+        'Maria-Elena Nilsback and Andrew Zisserman, "Automated flower classification over a large '
+        'number of classes", ICVGIP 2008.',
+        "Flowers102",
+        "flowers-102",
+        {name: {"split": name} for name in ("train", "val", "test")},
+        _read_flowers102,
+    ),
+    "food101": _PhotoSet(
+        "Food-101",
+        "https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
+        'Lukas Bossard, Matthieu Guillaumin and Luc Van Gool, "Food-101 - mining discriminative '
+        'components with random forests", ECCV 2014.',
+        "Food101",
+        "food-101",
+        {name: {"split": name} for name in ("train", "test")},
+        _read_food101,
+    ),
+    "pets": _PhotoSet(
+        "Oxford-IIIT Pet",
+        "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+        "Omkar M. Parkhi, Andrea Vedaldi, Andrew Zisserman and C. V. Jawahar, "
+        '"Cats and dogs", CVPR 2012.',
+        "OxfordIIITPet",
+        "oxford-iiit-pet",
+        {"train": {"split": "trainval"}, "test": {"split": "test"}},
+        _read_pets,
+    ),
+}

@@ -1,4 +1,4 @@
-"""Synthetic photos of coloured shapes, with a text that speaks of them."""
+"""Synthetic photos of coloured shapes, with a text and a hierarchy of their labels."""
 
 from numbers import Integral
 
@@ -7,7 +7,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdevise._compat import Interval, validate_params
 
-# RGB, and words that go with the colour in the text.
+# RGB value of each colour, and the words that occur with it in the text.
 _COLOURS = {
     "red": ((210, 35, 35), "warm", ("blood", "tomato", "rose", "ruby")),
     "orange": ((235, 130, 20), "warm", ("carrot", "amber", "pumpkin", "rust")),
@@ -20,15 +20,15 @@ _TIP = np.cos(np.pi / 5), np.sin(np.pi / 5)
 
 
 def _star(x, y, inner=0.45):
-    """Five points: each tenth of the turn, folded onto one, is cut by the line to a tip."""
-    turn = 2 * np.pi / 5
+    """Return True for points inside a five-pointed star. `inner` is the radius between the tips."""
+    turn = 2 * np.pi / 5  # By symmetry, it is enough to test one half of one tip.
     angle = np.abs(np.arctan2(x, -y) % turn - turn / 2)
     radius = np.hypot(x, y)
     along, across = radius * np.cos(angle) - inner, radius * np.sin(angle)
     return (_TIP[0] - inner) * across >= _TIP[1] * along
 
 
-# Where a shape of radius 1 around (0, 0) is filled, y downwards; words that go with it.
+# Test for the inside of a shape of radius 1 (y points down), and the words that occur with it.
 _SHAPES = {
     "circle": (
         lambda x, y: np.hypot(x, y) <= 0.9,
@@ -77,43 +77,43 @@ _ROOT = "thing"
     prefer_skip_nested_validation=True,
 )
 def make_shapes(n_samples=420, *, image_size=32, n_sentences=4000, random_state=None):
-    """Draw photos of coloured shapes, and write a text and a hierarchy that speak of them.
+    """Generate photos of coloured shapes, with a text and a hierarchy of their labels.
 
-    The smallest world that has all a visual-semantic embedding needs. There are 42 labels, such
-    as "red circle": 6 colours times 7 shapes. In the text a label keeps company with the words
-    that its colour and its shape keep company with, so that a skip-gram model places "red circle"
-    near "red square", "blue circle", "red" and "circle", and a photo of a label left out of
-    training can be recognised.
+    This is the smallest data set with all that a visual-semantic embedding needs. It has 42 labels,
+    such as "red circle", from 6 colours and 7 shapes. In the text, a label occurs with the same
+    words as its colour and its shape. A skip-gram model therefore places "red circle" near
+    "red square", "blue circle", "red" and "circle". A classifier can then recognise labels that
+    were held out of training.
 
     Parameters
     ----------
     n_samples : int, default=420
-        Number of photos; the labels take turns, in random order.
+        Number of photos. Each label has the same number of photos, or one more.
     image_size : int, default=32
-        Height and width of a photo in pixels.
+        Height and width of each photo in pixels.
     n_sentences : int, default=4000
         Number of sentences in the text.
     random_state : int, RandomState instance or None, default=None
-        Makes photos and text reproducible.
+        Seed of the photos and the text. Pass an int for reproducible results.
 
     Returns
     -------
     shapes : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+        Dictionary-like object with the following attributes.
 
         images : ndarray of uint8 of shape (n_samples, image_size, image_size, 3)
             RGB photos.
         target : ndarray of str of shape (n_samples,)
             Label of each photo.
         target_names : ndarray of str of shape (42,)
-            All labels, sorted.
+            Sorted labels.
         corpus : list of str of length n_sentences
-            The text, lower case, without punctuation.
+            Sentences in lower case, without punctuation.
         edges : list of tuple of str
-            The hierarchy as pairs (parent, child): "thing" above "round thing" above "circle"
-            above "red circle".
+            Hierarchy as pairs (parent, child). A path in it is "thing", "round thing", "circle",
+            "red circle".
         DESCR : str
-            What was made.
+            Summary of the data set.
 
     Examples
     --------
@@ -137,14 +137,14 @@ def make_shapes(n_samples=420, *, image_size=32, n_sentences=4000, random_state=
         target_names=np.sort(names),
         corpus=[_sentence(rng) for _ in range(n_sentences)],
         edges=_edges(),
-        DESCR=f"{n_samples} synthetic RGB photos of {image_size} x {image_size} pixels, of "
-        f"{len(labels)} labels ({len(_COLOURS)} colours times {len(_SHAPES)} shapes), with a text "
-        f"of {n_sentences} sentences and a hierarchy of the labels.",
+        DESCR=f"{n_samples} synthetic RGB photos of {image_size} x {image_size} pixels, with "
+        f"{len(labels)} labels ({len(_COLOURS)} colours, {len(_SHAPES)} shapes), a text of "
+        f"{n_sentences} sentences and a hierarchy of the labels.",
     )
 
 
 def _edges():
-    """Root, then forms, shapes and labels: each pair's parent is named before its child."""
+    """List the edges from the root down to the labels."""
     forms = {shape: f"{form} {_ROOT}" for shape, (_, form, _) in _SHAPES.items()}
     return [
         *((_ROOT, form) for form in dict.fromkeys(forms.values())),
@@ -154,9 +154,9 @@ def _edges():
 
 
 def _draw(colour, shape, size, rng):
-    """Draw one shape, turned a little, anywhere on a grey and noisy ground."""
+    """Draw a slightly rotated shape at a random place on a noisy grey background."""
     radius = rng.uniform(0.25, 0.45)
-    left, top = rng.uniform(radius, 1 - radius, 2)  # The whole shape lies within the photo.
+    left, top = rng.uniform(radius, 1 - radius, 2)  # Keep the whole shape inside the photo.
     angle = rng.uniform(-0.2, 0.2)
     pixels = (np.arange(size) + 0.5) / size
     x, y = (pixels - left) / radius, (pixels[:, np.newaxis] - top) / radius
@@ -170,7 +170,7 @@ def _draw(colour, shape, size, rng):
 
 
 def _sentence(rng):
-    """Write a sentence of a label, of two labels that share a half, of a colour, or of a shape."""
+    """Write a sentence about a label, two labels with one word in common, a colour, or a shape."""
 
     def two(words):
         return [list(words)[i] for i in rng.permutation(len(words))[:2]]

@@ -1,0 +1,184 @@
+"""Photo files in folders, archives and remote file systems."""
+
+import atexit
+import io
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+import fsspec
+
+_COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """A photo in an archive or on a remote file system.
+
+    The object is small: it can be hashed, compared and pickled, and holds no open file. Threads and
+    processes can open photos of the same archive at the same time.
+
+    Parameters
+    ----------
+    url : str
+        Address of the photo in fsspec's notation, such as "zip://cat/1.jpg::/data/photos.zip".
+    tar : str, default=None
+        Path or URL of the uncompressed tar file that holds the photo, if one does.
+    start, stop : int, default=0
+        Position of the first byte of the photo in the tar file, and the position after the last.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from zipfile import ZipFile
+    >>> with TemporaryDirectory() as folder:
+    ...     with ZipFile(f"{folder}/photos.zip", "w") as archive:
+    ...         archive.writestr("cat/1.jpg", b"pixels")
+    ...     with StoredPhoto(f"zip://cat/1.jpg::{folder}/photos.zip").open() as file:
+    ...         file.read()
+    b'pixels'
+    """
+
+    url: str
+    tar: str | None = field(default=None, repr=False)
+    start: int = field(default=0, repr=False)
+    stop: int = field(default=0, repr=False)
+
+    def __str__(self):
+        return self.url
+
+    def open(self, mode="rb"):
+        """Open the photo as a binary file.
+
+        Parameters
+        ----------
+        mode : {"rb"}, default="rb"
+            Photos can only be read.
+
+        Returns
+        -------
+        binary file
+            File with `read` and `seek`. Close it after use.
+        """
+        if mode != "rb":
+            raise ValueError(f"mode={mode!r} is not supported for a stored photo. Use mode='rb'.")
+        if self.tar is not None:
+            return io.BytesIO(self._read_from_tar())
+        if self.url.startswith("zip://"):
+            name, _, archive = self.url.partition("::")
+            return _open_zip(archive, os.getpid()).open(name)
+        file_system, path = fsspec.url_to_fs(self.url)
+        return file_system.open(path)
+
+    def _read_from_tar(self):
+        # fsspec's tar file system is not thread-safe, and it searches a list at each opening. The
+        # builtin `open` is four times faster than fsspec's for a local file.
+        if _is_url(self.tar):
+            file_system, path = fsspec.url_to_fs(self.tar)
+            return file_system.cat_file(path, self.start, self.stop)
+        with open(self.tar, "rb", buffering=0) as file:
+            file.seek(self.start)
+            return file.read(self.stop - self.start)
+
+
+@lru_cache(maxsize=4)
+def _open_zip(archive, process):
+    """Open a zip file once in each process, because processes must not share a file position."""
+    file_system = fsspec.filesystem("zip", fo=archive)
+    # fsspec lists the members at the first opening, which two threads must not do together.
+    file_system.find("")
+    return file_system
+
+
+def is_local_folder(root):
+    """Return True if `root` is a path on this machine that is not an archive."""
+    return not _is_url(root) and _archive_protocol(root) is None
+
+
+def list_files(root):
+    """List the files below a folder, archive or URL, as a dict of name parts to path or photo.
+
+    Hidden files, and files in hidden folders, are left out.
+    """
+    if is_local_folder(root):
+        files = _list_folder(root)
+    else:
+        protocol = _archive_protocol(root)
+        url = f"{protocol}://::{root}" if protocol else root
+        files = _list_tar(url) if url.startswith("tar://") else _list_file_system(url)
+    named = ((PurePosixPath(name.lstrip("/")).parts, file) for name, file in files)
+    return {
+        parts: file
+        for parts, file in named
+        if not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    }
+
+
+def _is_url(root):
+    return "://" in root or "::" in root
+
+
+def _archive_protocol(root):
+    """Return "zip" or "tar" for the path or URL of an archive, and None for other paths."""
+    name = root.lower()
+    if name.startswith(("zip://", "tar://")):
+        return None  # The URL already names its protocol.
+    if name.endswith(".zip"):
+        return "zip"
+    return "tar" if name.endswith((".tar", *_COMPRESSED_TARS)) else None
+
+
+def _list_folder(root):
+    """Yield the name and path of each file below a local folder. Links are followed."""
+    if not os.path.exists(root):
+        raise FileNotFoundError(f"The folder {root!r} does not exist. Check its path.")
+    if not os.path.isdir(root):
+        raise NotADirectoryError(
+            f"{root!r} is a file. Pass a folder, a .zip or .tar archive, or a .csv table."
+        )
+    for folder, _, names in os.walk(root, followlinks=True):
+        for name in names:
+            path = os.path.join(folder, name)
+            yield Path(path).relative_to(root).as_posix(), path
+
+
+def _list_tar(url):
+    """Yield the name and `StoredPhoto` of each file in "tar://folder::archive"."""
+    head, _, archive = url.partition("::")
+    top = PurePosixPath(head.removeprefix("tar://"))
+    tar = _decompress(archive) if archive.lower().endswith(_COMPRESSED_TARS) else archive
+    with fsspec.open(tar) as file, tarfile.open(fileobj=file, mode="r:") as members:
+        for member in members:
+            name = PurePosixPath(member.name)
+            if member.isreg() and name.is_relative_to(top):
+                start, stop = member.offset_data, member.offset_data + member.size
+                photo = StoredPhoto(f"tar://{name}::{archive}", tar, start, stop)
+                yield str(name.relative_to(top)), photo
+
+
+def _decompress(archive):
+    """Decompress a tar file into a temporary one, which gives fast access to single photos."""
+    folder = TemporaryDirectory(prefix="skdevise-")
+    atexit.register(folder.cleanup)
+    path = os.path.join(folder.name, "photos.tar")
+    compression = "gzip" if archive.lower().endswith(".tgz") else "infer"
+    with fsspec.open(archive, compression=compression) as source, open(path, "wb") as target:
+        shutil.copyfileobj(source, target)
+    return path
+
+
+def _list_file_system(url):
+    """Yield the name and `StoredPhoto` of each file below any other URL."""
+    _open_zip.cache_clear()  # The archive may have changed since it was last opened.
+    file_system, top = fsspec.url_to_fs(url)
+    head, chain, rest = url.partition("::")
+    if "://" not in head:  # a cache in front of another file system, "simplecache::s3://photos"
+        head, chain, rest = url, "", ""
+    slash = "" if head.endswith("/") else "/"
+    for path in file_system.find(top):
+        name = path[len(top) :].lstrip("/")
+        yield name, StoredPhoto(f"{head}{slash}{name}{chain}{rest}")

@@ -1,0 +1,163 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from numpy.testing import assert_array_equal
+
+from skdevise.datasets import load_image_folder
+
+from ._photos import image_bytes, write_folder
+
+# Two classes. One of the three photos is in a folder inside its class folder.
+PHOTOS = {
+    "okapi/b.png": image_bytes("red"),
+    "okapi/more/a.webp": image_bytes("lime", image_format="webp"),
+    "zebra/1.JPG": image_bytes("blue", image_format="jpeg"),
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_folder(tmp_path / "photos", PHOTOS)
+
+
+def names(paths, root):
+    return [Path(path).relative_to(root).as_posix() for path in paths]
+
+
+def test_the_folder_name_is_the_label(root):
+    photos = load_image_folder(root)
+    assert names(photos.data, root) == ["okapi/b.png", "okapi/more/a.webp", "zebra/1.JPG"]
+    assert photos.target.tolist() == ["okapi", "okapi", "zebra"]
+    assert photos.target_names.tolist() == ["okapi", "zebra"]
+    assert photos.counts == {"okapi": 2, "zebra": 1}
+    assert photos.unreadable == []
+    assert photos.frame is None
+    assert "3 photos of 2 labels" in photos.DESCR
+
+
+def test_root_can_be_a_string(root):
+    assert_array_equal(load_image_folder(str(root)).data, load_image_folder(root).data)
+
+
+def test_hidden_files_and_other_files_are_ignored(root):
+    hidden = (".cache/1.png", "okapi/.thumbnails/1.png", "okapi/._b.png", "__MACOSX/okapi/b.png")
+    write_folder(root, dict.fromkeys((*hidden, "cover.png"), image_bytes()))
+    write_folder(root, {"okapi/notes.txt": b"seen at dawn"})
+    assert load_image_folder(root).counts == {"okapi": 2, "zebra": 1}
+
+
+def test_links_are_followed(root, tmp_path):
+    elsewhere = write_folder(tmp_path / "elsewhere", {"1.png": image_bytes()})
+    (root / "emu").symlink_to(elsewhere, target_is_directory=True)
+    (root / "zebra/2.jpg").symlink_to(root / "zebra/1.JPG")
+    assert load_image_folder(root).counts == {"emu": 1, "okapi": 2, "zebra": 2}
+
+
+def test_unreadable_files_are_left_out_and_listed(root):
+    write_folder(root, {"okapi/page.jpg": b"<html>404</html>", "zebra/empty.png": b""})
+    (root / "zebra/gone.png").symlink_to(root / "nowhere.png")
+    with pytest.warns(UserWarning, match=r"page\.jpg.*empty\.png") as caught:
+        photos = load_image_folder(root)
+    assert caught[0].filename == __file__
+    assert names(photos.unreadable, root) == ["okapi/page.jpg", "zebra/empty.png", "zebra/gone.png"]
+    assert photos.counts == {"okapi": 2, "zebra": 1}
+
+
+def test_a_check_of_the_pixels_finds_truncated_photos(root):
+    whole = image_bytes(size=64, image_format="jpeg")
+    write_folder(root, {"zebra/2.jpg": whole[:-20]})
+    assert load_image_folder(root).counts == {"okapi": 2, "zebra": 2}
+    with pytest.warns(UserWarning, match=r"2\.jpg"):
+        photos = load_image_folder(root, check="pixels")
+    assert names(photos.unreadable, root) == ["zebra/2.jpg"]
+    assert photos.counts == {"okapi": 2, "zebra": 1}
+
+
+def test_no_check_keeps_every_file(root):
+    write_folder(root, {"okapi/page.jpg": b"<html>404</html>"})
+    photos = load_image_folder(root, check=None)
+    assert photos.counts == {"okapi": 3, "zebra": 1}
+    assert photos.unreadable == []
+
+
+def test_a_class_without_photos_is_left_out_with_a_warning(root):
+    write_folder(root, {"quagga/1.heic": b"a format without support"})
+    with pytest.warns(UserWarning, match="'quagga'") as caught:
+        photos = load_image_folder(root)
+    assert caught[0].filename == __file__
+    assert photos.target_names.tolist() == ["okapi", "zebra"]
+
+
+def test_single_folders_above_the_classes_are_skipped(root, tmp_path):
+    shutil.copytree(root, tmp_path / "top/photos/animals")
+    write_folder(tmp_path / "top", {"photos/cover.png": image_bytes()})
+    assert load_image_folder(tmp_path / "top").counts == {"okapi": 2, "zebra": 1}
+
+
+def test_a_single_class_keeps_its_name(tmp_path):
+    write_folder(tmp_path, {"okapi/photos/1.png": image_bytes()})
+    assert load_image_folder(tmp_path).counts == {"okapi": 1}
+
+
+SUBSETS = ("set/train/okapi/1.png", "set/train/zebra/images/1.png", "set/val/okapi/2.png")
+
+
+@pytest.mark.parametrize("folder", ["train", "set/train", Path("train/")])
+def test_folder_selects_the_folder_of_the_classes(tmp_path, folder):
+    write_folder(tmp_path, dict.fromkeys(SUBSETS, image_bytes()))
+    photos = load_image_folder(tmp_path, folder=folder)
+    assert names(photos.data, tmp_path) == list(SUBSETS[:2])
+    assert photos.target.tolist() == ["okapi", "zebra"]
+
+
+@pytest.mark.parametrize("folder", ["test", "../set"])
+def test_a_missing_folder_names_the_folders_that_exist(tmp_path, folder):
+    write_folder(tmp_path, dict.fromkeys(SUBSETS, image_bytes()))
+    with pytest.raises(ValueError, match=r"'set/train', 'set/val'"):
+        load_image_folder(tmp_path, folder=folder)
+
+
+def test_subsets_that_are_taken_for_classes_give_a_warning(tmp_path):
+    write_folder(tmp_path, dict.fromkeys(SUBSETS, image_bytes()))
+    with pytest.warns(UserWarning, match="folder='train'") as caught:
+        assert load_image_folder(tmp_path).counts == {"train": 2, "val": 1}
+    assert caught[0].filename == __file__
+    write_folder(tmp_path, {"set/ship/1.png": image_bytes()})
+    assert load_image_folder(tmp_path).counts == {"train": 2, "val": 1, "ship": 1}
+
+
+def test_a_csv_is_read_as_a_table(root):
+    (root / "photos.csv").write_text("path,label\nzebra/1.JPG,horse\n")
+    assert load_image_folder(root / "photos.csv").target.tolist() == ["horse"]
+    with pytest.raises(ValueError, match="folder='zebra'"):
+        load_image_folder(root / "photos.csv", folder="zebra")
+
+
+def test_a_path_that_is_not_a_folder_is_refused(root):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_image_folder(root / "nowhere")
+    with pytest.raises(NotADirectoryError, match="b.png"):
+        load_image_folder(root / "okapi/b.png")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{"1.png": image_bytes()}, {"okapi/notes.txt": b"seen at dawn"}, {"train/1.png": b""}],
+    ids=["no class folder", "no photo", "no readable photo"],
+)
+@pytest.mark.filterwarnings("ignore:1 of 1 files")
+def test_a_folder_without_classes_or_photos_is_refused(tmp_path, files):
+    with pytest.raises(ValueError, match=tmp_path.name):
+        load_image_folder(write_folder(tmp_path, files))
+
+
+def test_photos_as_a_tuple_and_as_a_frame(root):
+    photos = load_image_folder(root)
+    X, y = load_image_folder(root, return_X_y=True)
+    assert_array_equal(X, photos.data)
+    assert_array_equal(y, photos.target)
+    framed = load_image_folder(root, as_frame=True)
+    assert framed.frame.columns.tolist() == ["path", "target"]
+    assert_array_equal(framed.data, X)
+    assert_array_equal(framed.target, y)
