@@ -80,7 +80,8 @@ def main():
         ],
     )
     print(
-        f"\n{len(X_train)} training and {len(X_test)} test photos. Means of {len(SEEDS)} seeds in percent."
+        f"\n{len(X_train)} training and {len(X_test)} test photos. "
+        f"The figures are means of {len(SEEDS)} seeds, in percent."
     )
     print_machine()
 

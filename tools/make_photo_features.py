@@ -57,7 +57,7 @@ def caltech101_features(photos, classes):
 
 
 def imagenet_features(photos):
-    """Make the table of the photos in class order. The name of a photo begins with its synset id."""
+    """Make the table of the photos in class order. Its name begins with the synset id."""
     paths = sorted(photos.iterdir())
     synsets = [path.name.partition("_")[0] for path in paths]
     if synsets != load_imagenet_labels().ilsvrc2012.tolist():

@@ -14,8 +14,8 @@ DATA = Path(__file__).parents[1] / "skdevise" / "datasets" / "data"
 def read_synset(line):
     """Read the offset, the terms, and the targets of ``@`` and ``@i`` from a line of data.noun.
 
-    WordNet's wndb(5) documents the fields of a line: offset, file, type, number of terms in
-    hexadecimal, each term with a sense number, number of pointers, four fields per pointer, gloss.
+    WordNet's wndb(5) documents the fields. They are offset, file, type, number of terms
+    (hexadecimal), terms with sense numbers, number of pointers, four fields per pointer, and gloss.
     """
     fields = line.partition(" | ")[0].split()
     n_terms = int(fields[3], 16)
