@@ -112,7 +112,7 @@ def main():
     others = datasets.make_shapes(420, n_sentences=0, random_state=1)
     shapes = [drawn.images, drawn.target, others.images, others.target]
     text = SkipGramEmbedder(
-        vector_size=32, window=5, epochs=5, terms=list(drawn.target_names), random_state=0
+        vector_size=32, window=5, max_epochs=5, terms=list(drawn.target_names), random_state=0
     ).fit(drawn.corpus)
     classes = load_twenty_classes(args.photos)
     glove = PretrainedEmbedder.load(args.vectors)

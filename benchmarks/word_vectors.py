@@ -2,7 +2,7 @@
 
 python benchmarks/word_vectors.py books-24m-tokens.txt.xz enwiki-8m-tokens.txt.xz \
     --glove glove-6b-100d-subset.bin --folder vectors --curve curve.png --dimensions 100 300 \
-    --settings "window=20 negative=5 hierarchical_softmax=False epochs=2 sample=1e-4"
+    --settings "window=20 negative=5 hierarchical_softmax=False max_epochs=2 sample=1e-4"
 
 Trains with each of the settings, in each of the dimensions, and prints one table: human ratings
 of similarity, coverage of the labels of ImageNet, and zero-shot classification of Caltech-101,
@@ -53,7 +53,7 @@ def main():
     parser.add_argument(
         "--settings",
         nargs="+",
-        default=["window=20 negative=5 hierarchical_softmax=False epochs=5 sample=1e-4"],
+        default=["window=20 negative=5 hierarchical_softmax=False max_epochs=5 sample=1e-4"],
         help="parameters of SkipGramEmbedder, each set of them one argument",
     )
     parser.add_argument("--dimensions", type=int, nargs="+", default=[100])
@@ -121,7 +121,7 @@ def trained(args, settings):
         }
         start = time.process_time()
         embedder = SkipGramEmbedder(
-            terms="wordnet", workers=args.workers, checkpoint=checkpoint, verbose=1, **params
+            terms="wordnet", n_jobs=args.workers, checkpoint=checkpoint, verbose=1, **params
         ).fit(args.texts)
         minutes = (time.process_time() - start) / 60
         embedder.vectors_.save(path)

@@ -42,7 +42,7 @@ print(shapes.corpus[0])
 # others: unseen means that no *photo* of them is trained on.
 
 embedder = SkipGramEmbedder(
-    vector_size=32, window=5, epochs=5, terms=list(shapes.target_names), random_state=0
+    vector_size=32, window=5, max_epochs=5, terms=list(shapes.target_names), random_state=0
 )
 embedder.fit(shapes.corpus)
 print([term for term, _ in embedder.most_similar("red star", k=6)])

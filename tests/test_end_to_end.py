@@ -30,7 +30,7 @@ def small_net():
 def world():
     shapes = make_shapes(840, random_state=0)
     embedder = SkipGramEmbedder(
-        vector_size=32, window=5, epochs=5, terms=shapes.target_names, random_state=0
+        vector_size=32, window=5, max_epochs=5, terms=shapes.target_names, random_state=0
     ).fit(shapes.corpus)
     featurizer = VisualFeaturizer(
         small_net,

@@ -14,28 +14,16 @@ import numpy as np
 
 from skdevise import LabelVocabulary, SkipGramEmbedder
 from skdevise.datasets import load_caltech101_features, load_imagenet_labels, load_wordnet_nouns
-from skdevise.language._corpus import Corpus
 from skdevise.language._terms import words_of
 
 DATA = Path(__file__).parents[1] / "skdevise" / "datasets" / "data"
 N_TERMS = 27_000
 
 
-class Texts:
-    """Iterate over the documents of several files."""
-
-    def __init__(self, paths):
-        self.paths = paths
-
-    def __iter__(self):
-        for path in self.paths:
-            yield from Corpus(path)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("texts", type=Path, nargs="+")
-    texts = Texts(parser.parse_args().texts)
+    texts = parser.parse_args().texts
 
     nouns = {term for terms in load_wordnet_nouns().terms for term in terms}
     caltech = load_caltech101_features().target_names.tolist()
@@ -44,7 +32,7 @@ def main():
         vector_size=100,
         window=10,
         sample=1e-4,
-        epochs=5,
+        max_epochs=5,
         terms=[*caltech, *sorted(term for term in nouns if len(words_of(term)) > 1)],
         random_state=0,
         verbose=1,

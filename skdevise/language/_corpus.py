@@ -1,153 +1,273 @@
-"""Text as a stream of token lists."""
+"""Text for training: documents, tokens, multi-word terms, and shards on disk."""
 
-import bz2
 import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
-from skdevise.language._terms import one_column, words_of
-from skdevise.language._tokenizers import lower_tokens
+import pandas as pd
 
-# Characters; a text that is one line goes through memory in pieces, too.
-_LONG = 1 << 20
+from skdevise.language._terms import check_terms, normalise_term, one_column, words_of
 
-_OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+# gensim splits a line at blanks, so this character joins the words of a multi-word term.
+JOINER = "\N{LOWER ONE EIGHTH BLOCK}"
 
+# The model is saved after each shard: often enough to lose little, rarely enough to cost little.
+SHARD_TOKENS = 5_000_000
 
-class Corpus:
-    """A stream of token lists that can be read again and again.
+# gensim trains on at most 10,000 words at once and skips the end of a line that exceeds them.
+LINE_TOKENS = 1_000
 
-    Parameters
-    ----------
-    source : str, Path, sequence of Path, or iterable of documents
-        A text file, one document a line (.txt, .gz, .bz2, .xz, or any other name), several of
-        them, or a folder of them, which are never held in memory; or documents, each a string or
-        a list of tokens, whose case does not count. A line of more than a million characters is
-        several documents.
-    tokenizer : callable, default=words_of
-        Splits text into lower-cased tokens.
-    once : bool, default=False
-        Take what can be read only once, too.
+# Longer lines of a file are read in parts, because some corpora are a single line.
+LINE_CHARACTERS = 1_000_000
 
-    Raises
-    ------
-    FileNotFoundError
-        If `source` is a path to nothing, or to a folder without a file.
-    TypeError
-        If `source` can be read only once, or is no text, such as a table of several columns.
-    ValueError
-        If it is a list of names of files, or later, if a file is not text in UTF-8 or broken.
-
-    Examples
-    --------
-    >>> list(Corpus(["A great white shark!"]))
-    [['a', 'great', 'white', 'shark']]
-    """
-
-    def __init__(self, source, tokenizer=words_of, once=False):
-        self.source = source = one_column(source)
-        self.tokenizer = tokenizer
-        self._paths = _text_files(source)
-        if self._paths is not None:
-            return
-        if isinstance(source, bytes | Mapping) or not hasattr(source, "__iter__"):
-            raise TypeError(
-                f"Expected documents or the path of a text file, got {str(source)[:40]}."
-            )
-        if not once and iter(source) is source:
-            raise TypeError(
-                f"This {type(source).__name__} can be read only once, so that a second fit, or "
-                "one that goes on from a checkpoint, would find no text: pass a list, the path of "
-                "a file, or an object with an __iter__ of its own; or accept it with spool=True."
-            )
-
-    def __iter__(self):
-        for document in self._documents():
-            if isinstance(document, str):
-                yield self.tokenizer(document)
-            else:
-                yield _tokens(document)
-
-    def _documents(self):
-        if self._paths is None:
-            yield from self.source
-            return
-        for path in self._paths:
-            yield from _lines(path)
+# The tokenizers of nltk that need no downloaded data.
+_NLTK = {
+    "casual": "TweetTokenizer",
+    "toktok": "ToktokTokenizer",
+    "treebank": "TreebankWordTokenizer",
+    "wordpunct": "WordPunctTokenizer",
+}
+TOKENIZERS = frozenset({"words", *_NLTK})
 
 
-def _text_files(source):
-    """The files that a source names, or None if it holds the documents themselves."""
-    if isinstance(source, str | Path):
-        return _files_of(source)
-    is_sequence = isinstance(source, list | tuple) or getattr(source, "shape", ())
-    if not is_sequence or not len(source):
+# Documents and tokens
+
+
+def read_documents(X, tokenize=words_of):
+    """Yield each document of `X` as a list of lower-case tokens."""
+    X = one_column(X)
+    paths = _text_files(X)
+    for document in X if paths is None else chain.from_iterable(map(_read_lines, paths)):
+        yield tokenize(document) if isinstance(document, str) else lower_tokens(document)
+
+
+def _text_files(X):
+    """Return the files that `X` names, or None if `X` holds the documents themselves."""
+    if isinstance(X, str | Path):
+        return _files_below(X)
+    if not isinstance(X, list | tuple) or not X:
         return None
-    if all(isinstance(path, Path) for path in source):
-        return [file for path in source for file in _files_of(path)]
-    if all(isinstance(path, str) and os.path.isfile(path) for path in source):
-        name = str(next(iter(source)))
+    if all(isinstance(path, Path) for path in X):
+        return [file for path in X for file in _files_below(path)]
+    if all(isinstance(path, str) and os.path.isfile(path) for path in X):
         raise ValueError(
-            f"Strings in a list are documents, but {name!r} is the name of a file: pass files as "
+            f"Strings in a list are documents, but {X[0]!r} is the name of a file. Pass files as "
             "pathlib.Path objects."
         )
     return None
 
 
-def _files_of(path):
-    """The file, or the files below a folder but for hidden ones, in the order of their names."""
-    if os.path.isfile(path):
-        return [Path(path)]
-    if not os.path.isdir(path):
-        raise FileNotFoundError(
-            f"There is no text file at {str(path)[:200]!r}; documents go in as a list."
-        )
+def _files_below(path):
+    """Return the file or URL itself, or the sorted files of a folder without hidden ones."""
+    if os.path.isfile(path) or "://" in str(path):
+        return [path]
     files = sorted(
         file
         for file in Path(path).rglob("*")
         if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
     )
     if not files:
-        raise FileNotFoundError(f"There is no text file in the folder {str(path)!r}.")
+        raise FileNotFoundError(
+            f"There is no text file at {str(path)[:200]!r}. Pass documents as a list of strings."
+        )
     return files
 
 
-def _lines(path):
-    open_text = _OPEN.get(path.suffix, open)
+def _read_lines(path):
+    """Yield the lines of a text file, which may be compressed."""
+    from smart_open import open as smart_open
+
     try:
-        with open_text(path, "rt", encoding="utf-8-sig") as file:
-            yield from _pieces(file)
-    except UnicodeDecodeError as error:
+        with smart_open(path, "rt", encoding="utf-8-sig") as file:
+            rest = ""
+            while part := file.readline(LINE_CHARACTERS):
+                line, rest = rest + part, ""
+                if len(part) == LINE_CHARACTERS and " " in line:
+                    line, _, rest = line.rpartition(" ")
+                yield line.rstrip("\n")
+            if rest:
+                yield rest
+    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise ValueError(
-            f"{str(path)!r} is not text in UTF-8 ({error}): convert it first."
+            f"{str(path)!r} cannot be read as text in UTF-8: {error}. Convert the file, or "
+            "download it again."
         ) from error
-    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-        if getattr(error, "errno", None) is not None:
-            raise  # The system's own errors name the file.
-        raise ValueError(f"{str(path)!r} cannot be decompressed: {error}.") from error
 
 
-def _pieces(file):
-    """The lines of a file, those longer than `_LONG` cut at a blank where they have one."""
-    rest = ""
-    while block := file.read(_LONG):
-        *lines, rest = (rest + block).split("\n")
-        yield from lines
-        if len(rest) >= _LONG:
-            head, blank, tail = rest.rpartition(" ")
-            piece, rest = (head, tail) if blank else (tail, "")
-            yield piece
-    if rest:
-        yield rest
+def as_tokenizer(tokenizer):
+    """Return a function that splits text into lower-case tokens."""
+    if tokenizer == "words":
+        return words_of
+    split = tokenizer if callable(tokenizer) else _nltk_tokenizer(tokenizer)
+    return lambda text: lower_tokens(split(text))
 
 
-def _tokens(document):
-    try:
-        return lower_tokens(document)
-    except TypeError as error:
-        raise TypeError(
-            f"A document is text or a list of tokens, got {str(document)[:40]}."
-        ) from error
+@cache
+def _nltk_tokenizer(name):
+    """Return the function of nltk that splits text."""
+    import nltk.tokenize
+
+    return getattr(nltk.tokenize, _NLTK[name])().tokenize
+
+
+def lower_tokens(tokens):
+    """Return a list of tokens in lower case."""
+    if not isinstance(tokens, str | bytes):
+        try:
+            return [str.lower(token) for token in tokens]
+        except TypeError:
+            pass  # `tokens` is no iterable, or a token is no string.
+    raise TypeError(
+        f"A document is text or a list of tokens, got {str(tokens)[:40]!r}. Convert it to str."
+    )
+
+
+# Multi-word terms and phrases
+
+
+def terms_to_train(terms):
+    """Return the distinct terms of a list, of a `LabelVocabulary`, or of "wordnet"."""
+    if terms is None:
+        return []
+    if isinstance(terms, str) and terms == "wordnet":
+        from skdevise._bundled import load_wordnet_nouns
+
+        nouns = dict.fromkeys(term for synset in load_wordnet_nouns().terms for term in synset)
+        return [noun for noun in nouns if len(words_of(noun)) > 1]
+    if isinstance(getattr(terms, "terms", None), tuple):  # a LabelVocabulary
+        terms = [term for label_terms in terms.terms for term in label_terms]
+    elif isinstance(terms, set | frozenset):
+        terms = sorted(terms, key=str)
+    return list(dict.fromkeys(check_terms(terms)))
+
+
+def as_key(token):
+    """Write a token without blanks, as it stands in the shards and in gensim's model."""
+    return JOINER.join(token.split())
+
+
+def as_term(key):
+    """Write a key of gensim's model as a term."""
+    return key.replace(JOINER, " ")
+
+
+def find_spellings(terms, tokenize=words_of):
+    """Return the keys {term: set of keys}, and the phrases to merge {tuple of tokens: key}."""
+    keys_of, phrases = {}, {}
+    for term in terms:
+        words = words_of(term)
+        # Token lists may keep punctuation that `words_of` drops, as in "in-line".
+        spellings = {tuple(words), tuple(tokenize(term)), tuple(normalise_term(term).split())}
+        keys = keys_of.setdefault(term, set())
+        for spelling in spellings - {()}:
+            key = as_key(spelling[0])
+            if len(spelling) > 1:
+                key = phrases[spelling] = as_key(" ".join(words or spelling))
+            keys.add(key)
+    return keys_of, phrases
+
+
+class PhraseMerger:
+    """Replace phrases {tuple of tokens: key} by their keys, from left to right, longest first."""
+
+    def __init__(self, phrases):
+        # Two look-ups settle most positions, which makes this twice as fast as nltk's
+        # MWETokenizer.
+        self._by_first = {}
+        for phrase, key in sorted(phrases.items(), key=lambda item: -len(item[0])):
+            by_second = self._by_first.setdefault(phrase[0], {})
+            by_second.setdefault(phrase[1], []).append((list(phrase), key))
+
+    def __call__(self, tokens):
+        """Return the tokens with their phrases merged."""
+        by_first = self._by_first
+        starts = [
+            i
+            for i, token in enumerate(tokens[:-1])
+            if token in by_first and tokens[i + 1] in by_first[token]
+        ]
+        merged, end = [], 0
+        for i in starts:
+            if i < end:
+                continue
+            for phrase, key in by_first[tokens[i]][tokens[i + 1]]:
+                if tokens[i : i + len(phrase)] == phrase:
+                    merged += tokens[end:i]
+                    merged.append(key)
+                    end = i + len(phrase)
+                    break
+        return merged + tokens[end:] if end else tokens
+
+
+def learn_phrases(documents, min_count):
+    """Return the pairs of tokens that gensim finds to be phrases: {(first, second): score}."""
+    from gensim.models.phrases import Phrases
+
+    learned = Phrases(documents, min_count=min_count, max_vocab_size=4_000_000, delimiter="\x1f")
+    return {tuple(pair.split("\x1f")): score for pair, score in learned.export_phrases().items()}
+
+
+# Shards and the vocabulary
+
+
+def write_shards(documents, folder, shard_tokens=SHARD_TOKENS, progress=None):
+    """Write documents to text files; return {path: number of tokens} and a Counter of the keys."""
+    folder.mkdir()
+    shards, counts = {}, Counter()
+    documents = iter(documents)
+    document = next(documents, None)
+    while document is not None:
+        path, n_tokens = folder / f"{len(shards):06d}.txt", 0
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            while document is not None and n_tokens < shard_tokens:
+                text = " ".join(document)
+                keys = text.split()
+                if keys != document:  # Some tokens hold blanks, or are empty.
+                    keys = [key for key in map(as_key, document) if key]
+                    text = " ".join(keys)
+                counts.update(keys)
+                n_tokens += len(keys)
+                if len(keys) <= LINE_TOKENS:
+                    file.write(text + "\n")
+                else:
+                    for start in range(0, len(keys), LINE_TOKENS):
+                        file.write(" ".join(keys[start : start + LINE_TOKENS]) + "\n")
+                if progress is not None:
+                    progress(len(keys))
+                document = next(documents, None)
+        shards[path] = n_tokens
+    return shards, counts
+
+
+def read_shards(shards):
+    """Yield the lines of some shards as lists of keys."""
+    for path in shards:
+        with open(path, encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield line.split()
+
+
+def choose_vocabulary(counts, wanted, min_count, max_vocab):
+    """Return {key: count}, the most frequent first: all `wanted` keys, then the most frequent."""
+    ranked = dict(counts.most_common())
+    room = max_vocab - sum(key in wanted for key in ranked)
+    frequent = [key for key, n in ranked.items() if n >= min_count and key not in wanted]
+    chosen = {*wanted, *frequent[: max(room, 0)]}
+    return {key: n for key, n in ranked.items() if key in chosen}
+
+
+def coverage(keys_of, counts, vocabulary):
+    """Return a DataFrame with the count of each term, and whether it is in the vocabulary."""
+    table = pd.DataFrame(
+        {
+            "count": [sum(counts[key] for key in keys) for keys in keys_of.values()],
+            "in_lexicon": [not keys.isdisjoint(vocabulary) for keys in keys_of.values()],
+        },
+        index=list(keys_of),
+    )
+    return table.astype({"count": int, "in_lexicon": bool})

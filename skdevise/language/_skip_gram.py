@@ -1,101 +1,131 @@
 """Term vectors trained on text: the skip-gram language model."""
 
+import warnings
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from joblib import cpu_count, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions, fit_context
-from skdevise._utils import check_checkpoint_folder
-from skdevise.language._fitting import SHAPE, kept_tokens, read_text, train
-from skdevise.language._gensim_models import table_of_model
-from skdevise.language._lexicon import coverage
+from skdevise._utils import check_checkpoint_folder, content_hash, draw_seed
+from skdevise.language._corpus import (
+    TOKENIZERS,
+    PhraseMerger,
+    as_key,
+    as_term,
+    as_tokenizer,
+    choose_vocabulary,
+    coverage,
+    find_spellings,
+    learn_phrases,
+    read_documents,
+    read_shards,
+    terms_to_train,
+    write_shards,
+)
+from skdevise.language._gensim import extend_model, make_model, read_model, train_model
 from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
-from skdevise.language._tokenizers import TOKENIZERS
+
+# Parameters that change the trained vectors; the name of a checkpoint depends on them.
+_TRAINING_PARAMETERS = (
+    *("vector_size", "window", "hierarchical_softmax", "negative", "model", "n_buckets"),
+    *("sample", "max_epochs", "lr", "min_lr", "random_state"),
+)
 
 
 class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     """Skip-gram term vectors, the language model of DeViSE.
 
-    A term's vector is trained to predict the terms around it [1]_, by default with the settings
-    of the DeViSE paper [2]_ (section 3.1): a window of 20, hierarchical softmax, one pass over
-    the text, 155,000 terms, multi-word terms as units. gensim does the training.
+    The vector of a term is trained to predict the terms around it [1]_. The defaults are the
+    settings of the DeViSE paper [2]_ (section 3.1): 500 dimensions, a window of 20, hierarchical
+    softmax, one pass over the text, and 155,000 terms. gensim does the training.
 
     Parameters
     ----------
     vector_size : int, default=500
-        Dimension of the vectors; the paper found 500 to 1,000 best on 5.4 billion words.
+        Dimension of the vectors. The paper found 500 to 1,000 best on 5.4 billion words; use
+        fewer dimensions for less text.
     window : int, default=20
-        How many terms to each side are predicted, at the most.
+        Largest distance between a term and the terms that it predicts.
     hierarchical_softmax : bool, default=True
-        Train through a Huffman tree of the terms.
+        Train with a hierarchical softmax, a Huffman tree of the terms. Set it to False, and
+        `negative` to 5 or more, to train with negative sampling.
     negative : int, default=0
-        Negative samples for each pair; 0 for none.
+        Number of negative samples for each pair of terms. 0 turns negative sampling off.
     model : {"skip_gram", "cbow", "fasttext"}, default="skip_gram"
-        "cbow" predicts a term from those around it; "fasttext" is skip-gram over a term and its
-        character n-grams [3]_, so that a label that was never seen has a vector, too.
+        Model to train. "cbow" predicts a term from the terms around it, which is faster.
+        "fasttext" is a skip-gram model with character n-grams [3]_, which gives vectors to terms
+        that are not in the text.
     n_buckets : int, default=500_000
-        With "fasttext", how many vectors the n-grams share, each `vector_size` long.
+        Number of n-gram vectors of "fasttext". Fewer buckets take less memory, but more n-grams
+        share a vector.
     sample : float, default=1e-3
-        Frequency above which a term is sub-sampled.
+        Frequency above which occurrences of a term are dropped at random. Lower it for large
+        texts; 0 keeps all occurrences.
     min_count : int, default=5
-        Terms that occur less often are left out.
+        Number of occurrences below which a term gets no vector.
     max_vocab : int, default=155_000
-        How many terms to keep, the most frequent ones.
+        Maximum number of terms. The most frequent ones are kept.
     terms : iterable of str, LabelVocabulary or "wordnet", default=None
-        Names that become one unit where they have several words, such as "great white shark", the
-        longest first, whatever their case: those given, those of all labels, or the nouns of
-        several words that WordNet has.
+        Multi-word terms to treat as one token, such as "great white shark". Matching ignores case
+        and prefers the longest term. "wordnet" means all multi-word nouns of WordNet.
     always_keep : bool, default=True
-        Keep those of `terms` that occur at all, however rare, and however many they are.
+        Whether `terms` that occur in the text get a vector regardless of `min_count` and
+        `max_vocab`.
     phrases : bool, default=False
-        Learn more units of two words from the text: those that stand together often.
+        Whether to learn more two-word terms from the text: pairs that occur together often.
     tokenizer : {"words", "casual", "toktok", "treebank", "wordpunct"} or callable, \
             default="words"
-        How text is split: "words" keeps letters and digits alone, the others are nltk's; or what
-        takes a str and gives a list of str. Tokens become lower case.
-    epochs : int, default=1
-        Passes over the text.
-    alpha, min_alpha : float, default=0.025 and 1e-4
-        Learning rate at the start and at the end; it falls linearly.
-    spool : bool, default=False
-        Accept text that can be read only once, such as a generator.
+        Function that splits a string into tokens. "words" keeps letters and digits only; the
+        other names are tokenizers of nltk. Tokens become lower case.
+    max_epochs : int, default=1
+        Number of passes over the text. Raise it for small texts.
+    lr : float, default=0.025
+        Learning rate at the start. It falls linearly to `min_lr`.
+    min_lr : float, default=1e-4
+        Learning rate at the end.
     checkpoint : str or Path, default=None
-        A folder in which the state of training is kept after each epoch and every ten minutes: a
-        fit of the same text with the same parameters, `workers` aside, goes on from there, and
-        is not repeated once it has ended. With one worker the vectors are those of a fit that was
-        never interrupted.
-    workers : int, default=None
-        Training threads; None means all cores, or one if `random_state` is set.
+        Folder in which the model is saved after each shard of 5 million tokens. If a fit is
+        killed, fit again with the same text and parameters: training continues after the last
+        finished shard. A finished fit is not repeated.
+    n_jobs : int, default=None
+        Number of training threads; -1 means all cores. None means one thread if `random_state` is
+        set, and all cores otherwise.
     random_state : int, RandomState instance or None, default=None
-        Set it for vectors that can be reproduced. More than one training thread cannot reproduce
-        them, so that `workers` must then be None or 1.
+        Seed for reproducible vectors. gensim is reproducible with one thread only, so `n_jobs`
+        must be None or 1.
     verbose : int, default=0
-        Show the progress: words a second, the loss, and the time left.
+        Whether to show a progress bar, updated after each shard.
 
     Attributes
     ----------
     vectors_ : PretrainedEmbedder
-        The trained vectors, the most frequent term first.
-    counts_ : ndarray of int, of shape (n_terms,)
-        How often each of them stands in the text.
+        Trained vectors, the most frequent term first.
+    counts_ : ndarray of int of shape (n_terms,)
+        Number of occurrences of each term of `vectors_`.
     coverage_ : DataFrame
-        How often each of `terms` stands in the text ("count"), by itself and not in a longer one,
-        and whether it has a vector of its own ("in_lexicon").
+        One row for each of `terms`. "count" is its number of occurrences, outside of longer
+        terms. "in_lexicon" says whether the term has its own vector.
     phrases_ : dict of (str, str) to float
-        The units that were learned, and their scores; empty without `phrases`.
+        Learned phrases and their scores; empty unless `phrases=True`.
     loss_curve_ : list of float
-        Mean loss of a word in each epoch; NaN for "fasttext", of which gensim tells none.
+        Mean loss of a token after each epoch, on the first 10,000 tokens of the text. It is NaN
+        for "fasttext", because gensim does not compute that loss.
     model_ : gensim Word2Vec or FastText
-        What `partial_fit` goes on from.
+        Trained model, from which `partial_fit` continues. Its keys have
+        "\u2581" in place of blanks.
     n_features_out_ : int
-        Equal to `vector_size`.
+        Dimension of the vectors.
 
     Notes
     -----
-    The tokens are kept in a temporary file, four bytes for each (`TMPDIR` tells where), so that
-    memory grows with the distinct words, not with the text.
+    `fit` writes the tokens to a temporary folder, about six bytes for each token. Set the
+    environment variable `TMPDIR` to choose the disk. Memory grows with the number of distinct
+    tokens, not with the length of the text.
 
     References
     ----------
@@ -108,7 +138,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     >>> from skdevise import SkipGramEmbedder
     >>> text = ["the great white shark swims", "the whale swims", "the mouse runs"] * 20
     >>> embedder = SkipGramEmbedder(
-    ...     vector_size=8, epochs=5, terms=["great white shark"], random_state=0
+    ...     vector_size=8, max_epochs=5, terms=["great white shark"], random_state=0
     ... ).fit(text)
     >>> embedder.transform(["Great_white_shark", "whale"]).shape
     (2, 8)
@@ -131,12 +161,11 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         "always_keep": ["boolean"],
         "phrases": ["boolean"],
         "tokenizer": [StrOptions(set(TOKENIZERS)), callable],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="neither")],
-        "min_alpha": [Interval(Real, 0, None, closed="left")],
-        "spool": ["boolean"],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "min_lr": [Interval(Real, 0, None, closed="neither")],
         "checkpoint": [str, Path, None],
-        "workers": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -157,12 +186,11 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         always_keep=True,
         phrases=False,
         tokenizer="words",
-        epochs=1,
-        alpha=0.025,
-        min_alpha=1e-4,
-        spool=False,
+        max_epochs=1,
+        lr=0.025,
+        min_lr=1e-4,
         checkpoint=None,
-        workers=None,
+        n_jobs=None,
         random_state=None,
         verbose=0,
     ):
@@ -179,12 +207,11 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         self.always_keep = always_keep
         self.phrases = phrases
         self.tokenizer = tokenizer
-        self.epochs = epochs
-        self.alpha = alpha
-        self.min_alpha = min_alpha
-        self.spool = spool
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.min_lr = min_lr
         self.checkpoint = checkpoint
-        self.workers = workers
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
@@ -195,149 +222,239 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : str, Path, list of Path, or iterable of documents
-            A text file, one document a line (.gz, .bz2 and .xz are decompressed), several of them,
-            or a folder of them, all streamed; or documents that can be read more than once, each a
-            string or a list of tokens.
-        y : ignored
+            Text files, or documents. A file has one document on each line and may be compressed
+            (.gz, .bz2, .xz, .zst); a folder means all files below it. A string is the name of a
+            file, a folder or a URL. A document is a string or a list of tokens. Each document is
+            read once, so a generator is accepted.
+        y : Ignored
+            Not used; present for API consistency.
 
         Returns
         -------
         self : SkipGramEmbedder
+            Fitted embedder.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file.
+            If a file does not exist.
         TypeError
-            If X is no text, or can be read only once.
+            If a document is neither a string nor a list of strings.
         ValueError
-            If no term is left to train, parameters exclude each other, a file cannot be read as
-            text, or there is a checkpoint that cannot be read.
+            If fewer than two terms remain, a file cannot be read as text, or parameters
+            contradict each other.
         """
         return self._fit(X, None)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
-        """Train the vectors further, on more text and its new words.
+        """Continue training on more text.
 
-        New terms that occur at least `min_count` times in X, or are among `terms`, get vectors
-        while there are fewer than `max_vocab`. Training begins again at `alpha`; a lower one
-        disturbs less of what was learned. With hierarchical softmax, the tree of the new terms is
-        put beside the one of the old terms, whose inner nodes stay as they are. Phrases are those
-        that `fit` learned, and `checkpoint` is not used. If it is interrupted, the embedder is as
-        it was before.
+        With negative sampling, new terms get vectors while there are fewer than `max_vocab`. With
+        a hierarchical softmax the terms are fixed, so `partial_fit` trains the known terms and
+        warns about new ones. The learning rate starts at `lr` again; lower it to preserve more of
+        what was learned. Parameters that shape the model keep their values from `fit`, and
+        `checkpoint` is ignored. If training is interrupted, the embedder does not change.
 
         Parameters
         ----------
-        X, y
-            As in `fit`.
+        X : str, Path, list of Path, or iterable of documents
+            Text, as in `fit`.
+        y : Ignored
+            Not used; present for API consistency.
 
         Returns
         -------
         self : SkipGramEmbedder
+            Embedder trained further.
 
         Raises
         ------
         FileNotFoundError, TypeError, ValueError
-            As in `fit`; and if a parameter that shapes the model was changed since.
+            As in `fit`, or if the text has no known and no new term.
         """
-        if not hasattr(self, "model_"):
-            return self._fit(X, None)
-        self._validate_params()  # scikit-learn takes those of a fitted one to be the ones of `fit`
-        changed = [name for name in SHAPE if getattr(self, name) != self._shape[name]]
-        if changed:
-            raise ValueError(
-                f"{', '.join(changed)} cannot change between fit and partial_fit: set "
-                f"{', '.join(f'{name}={self._shape[name]!r}' for name in changed)} again, or fit."
-            )
-        return self._fit(X, self.model_)
+        # scikit-learn does not validate the parameters of a fitted estimator again.
+        self._validate_params()
+        return self._fit(X, getattr(self, "model_", None))
 
-    def _fit(self, X, before):
-        """Train a model: a new one, or one that goes on from one of before."""
-        self._check_settings()
-        learned = None if before is None else self.phrases_
-        with read_text(self, X, learned) as (file, named, phrases):
-            kept = kept_tokens(self, file, named, before)
-            training = train(self, file, kept, before)
-        count_of = dict(zip(file.tokens, file.counts.tolist(), strict=True))
-        covered = coverage(named.tokens_of, count_of, training.model.wv.key_to_index)
-        if before is not None:
-            # Of a term that was not asked for, what its tokens in the lexicon tell.
-            known = dict(zip(self.vectors_.terms_, self.counts_.tolist(), strict=True))
-            counts = coverage(named.tokens_of, known, known)["count"]
-            covered["count"] += self.coverage_["count"].reindex(counts.index).fillna(counts)
-            covered = covered.astype({"count": int})
-        self.coverage_, self.phrases_ = covered, phrases
-        self.loss_curve_ = training.loss_curve
-        self.model_ = training.model
-        self.counts_, self.vectors_ = table_of_model(self.model_)
-        self.n_features_out_ = self._n_features_out = self.vector_size
-        self._shape = {name: getattr(self, name) for name in SHAPE}
+    def _fit(self, X, model):
+        """Train a new model, or continue with a copy of `model`."""
+        self._check_parameters()
+        phrases = None if model is None else self.phrases_
+        with TemporaryDirectory(prefix="skdevise-") as folder:
+            shards, counts, keys_of, phrases = self._read_text(X, Path(folder), phrases)
+            vocabulary = self._choose_vocabulary(counts, keys_of, model)
+            checkpoint = None
+            if model is not None:
+                model = extend_model(model, vocabulary, self.window, self.sample)
+            else:
+                if self.checkpoint is not None:
+                    checkpoint = self._checkpoint_file(vocabulary, shards)
+                model = self._new_model(vocabulary)
+            model, losses = train_model(
+                model,
+                shards,
+                max_epochs=self.max_epochs,
+                lr=self.lr,
+                min_lr=self.min_lr,
+                n_threads=self._n_threads(),
+                checkpoint=checkpoint,
+                progress_bar=partial(self._progress_bar, "training vectors"),
+            )
+        self.model_, self.loss_curve_, self.phrases_ = model, losses, phrases
+        self.counts_, self.vectors_ = read_model(model)
+        for key in model.wv.key_to_index:  # These counts include the texts of earlier calls.
+            counts[key] = model.wv.get_vecattr(key, "count")
+        self.coverage_ = coverage(keys_of, counts, model.wv.key_to_index)
+        self.n_features_out_ = self._n_features_out = model.vector_size
         return self
 
-    def _check_settings(self):
+    def _check_parameters(self):
+        """Raise ValueError if parameters contradict each other."""
         if not self.hierarchical_softmax and not self.negative:
             raise ValueError(
-                "hierarchical_softmax=False and negative=0 leave nothing to train with: set one."
+                "hierarchical_softmax=False and negative=0 leave no loss to train with. Set one "
+                "of them."
             )
-        if self.random_state is not None and self.workers not in (None, 1):
+        if self.random_state is not None and self.n_jobs not in (None, 1):
             raise ValueError(
-                f"random_state cannot be honoured with workers={self.workers}, as threads race "
-                "for the vectors: set workers=1 or random_state=None."
+                f"Training with n_jobs={self.n_jobs} is not reproducible, so random_state has no "
+                "effect. Set n_jobs=1 or random_state=None."
             )
-        if self.min_alpha > self.alpha:
+        if self.min_lr > self.lr:
             raise ValueError(
-                f"The learning rate falls from alpha={self.alpha} to min_alpha={self.min_alpha}: "
-                "the latter must not be larger."
+                f"min_lr={self.min_lr} is larger than lr={self.lr}. The learning rate must fall."
             )
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
 
+    def _read_text(self, X, folder, phrases):
+        """Write the merged tokens to shards, and count them; `phrases=None` learns phrases."""
+        tokenize = as_tokenizer(self.tokenizer)
+        keys_of, term_phrases = find_spellings(terms_to_train(self.terms), tokenize)
+        documents = map(PhraseMerger(term_phrases), read_documents(X, tokenize))
+        if phrases:
+            documents = map(_pair_merger(phrases), documents)
+        with self._progress_bar("counting terms") as bar:
+            shards, counts = write_shards(documents, folder / "text", progress=bar.update)
+        if phrases is None and self.phrases:
+            learned = learn_phrases(read_shards(shards), self.min_count)
+            phrases = {(as_term(a), as_term(b)): score for (a, b), score in learned.items()}
+            documents = map(_pair_merger(phrases), read_shards(shards))
+            with self._progress_bar("merging phrases") as bar:
+                shards, counts = write_shards(documents, folder / "phrases", progress=bar.update)
+        return shards, counts, keys_of, phrases or {}
+
+    def _choose_vocabulary(self, counts, keys_of, model):
+        """Return {key: count} of the terms to train, the most frequent first."""
+        wanted = set().union(*keys_of.values()) if self.always_keep else set()
+        room = self.max_vocab
+        if model is not None:
+            known = set(model.wv.key_to_index)
+            wanted |= known
+            room -= len(known - set(counts))
+        vocabulary = choose_vocabulary(counts, wanted, self.min_count, room)
+        if model is not None and model.hs:
+            new = [as_term(key) for key in vocabulary if key not in known]
+            vocabulary = {key: n for key, n in vocabulary.items() if key in known}
+            if new:
+                warnings.warn(
+                    f"The hierarchical softmax cannot learn the {len(new)} new terms of the text, "
+                    f"such as {', '.join(map(repr, new[:5]))}. To add terms, fit with "
+                    "hierarchical_softmax=False and negative=5.",
+                    stacklevel=5,
+                )
+        if len(vocabulary) < (2 if model is None else 1):
+            raise ValueError(
+                f"The text has {counts.total()} tokens, and min_count={self.min_count} leaves "
+                f"{len(vocabulary)} terms to train. Give more text, or lower min_count."
+            )
+        return vocabulary
+
+    def _checkpoint_file(self, vocabulary, shards):
+        """Return the path of the checkpoint of this text and these parameters."""
+        parameters = [getattr(self, name) for name in _TRAINING_PARAMETERS]
+        texts = [content_hash(path.read_bytes()) for path in shards]
+        key = content_hash(parameters, list(vocabulary.items()), texts)
+        return Path(self.checkpoint, f"{key}.joblib")
+
+    def _new_model(self, vocabulary):
+        """Return an untrained gensim model with the parameters of this embedder."""
+        return make_model(
+            self.model,
+            vocabulary,
+            self.n_buckets,
+            vector_size=self.vector_size,
+            window=self.window,
+            hs=int(self.hierarchical_softmax),
+            negative=self.negative,
+            sample=self.sample,
+            alpha=self.lr,
+            min_alpha=self.min_lr,
+            seed=draw_seed(self.random_state),
+        )
+
+    def _n_threads(self):
+        """Return the number of training threads."""
+        if self.n_jobs is None:
+            return cpu_count() if self.random_state is None else 1
+        return effective_n_jobs(self.n_jobs)
+
+    def _progress_bar(self, name, **options):
+        """Return a bar of words per second, which is shown if `verbose`."""
+        from tqdm import tqdm
+
+        return tqdm(desc=name, unit=" words", unit_scale=True, disable=not self.verbose, **options)
+
     def has_vector(self, terms):
-        """Tell which terms `transform` has a vector for.
+        """Say for which terms `transform` has a vector.
 
         Parameters
         ----------
-        terms : array-like of str
+        terms : array-like of str of shape (n_terms,)
+            Terms to look up.
 
         Returns
         -------
-        ndarray of bool, of shape (n_terms,)
+        ndarray of bool of shape (n_terms,)
+            True for a term that was trained, or that is composed of trained words.
         """
         check_is_fitted(self)
         return self.vectors_.has_vector(terms)
 
     def has_term(self, terms):
-        """Tell which terms are in the lexicon, not composed of words.
+        """Say which terms have their own vector.
 
         Parameters
         ----------
-        terms : array-like of str
+        terms : array-like of str of shape (n_terms,)
+            Terms to look up.
 
         Returns
         -------
-        ndarray of bool, of shape (n_terms,)
+        ndarray of bool of shape (n_terms,)
+            True for a term that was trained as one token.
         """
         check_is_fitted(self)
         return self.vectors_.has_term(terms)
 
     def transform(self, X):
-        """Give each term its unit vector.
+        """Return the unit vector of each term.
 
         Parameters
         ----------
-        X : array-like of str, of shape (n_terms,)
-            Terms; one that is not in the lexicon is composed of its words if all of them are.
+        X : array-like of str of shape (n_terms,)
+            Terms. A term without its own vector gets the mean vector of its words.
 
         Returns
         -------
-        ndarray of float32, of shape (n_terms, vector_size)
+        ndarray of float32 of shape (n_terms, vector_size)
             Unit rows.
 
         Raises
         ------
         LabelWithoutVectorError
-            If terms have no vector; it names them all.
+            If terms have no vector. The message names all of them.
         """
         check_is_fitted(self)
         return self.vectors_.transform(X)
@@ -348,3 +465,9 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
 
     def _rows(self, terms):
         return self.vectors_._rows(terms)
+
+
+def _pair_merger(phrases):
+    """Return the merger of learned phrases {(first, second): score}."""
+    pairs = [tuple(map(as_key, pair)) for pair in phrases]
+    return PhraseMerger({pair: as_key(" ".join(pair)) for pair in pairs})

@@ -1,12 +1,28 @@
 import bz2
 import gzip
 import lzma
+from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from skdevise.language import _corpus as corpus
-from skdevise.language._corpus import Corpus
+from skdevise import LabelVocabulary
+from skdevise.language._corpus import (
+    TOKENIZERS,
+    PhraseMerger,
+    as_tokenizer,
+    choose_vocabulary,
+    coverage,
+    find_spellings,
+    read_documents,
+    read_shards,
+    terms_to_train,
+    write_shards,
+)
+from skdevise.language._terms import words_of
 
 DOCUMENTS = ["The great white shark swims.", "", "A great-white day", "große Übung"]
 TOKENS = [
@@ -16,89 +32,45 @@ TOKENS = [
     ["große", "übung"],
 ]
 
+# Documents
+
 
 @pytest.mark.parametrize(
-    ("name", "opened"),
+    ("name", "open_text"),
     [("text.txt", open), ("text.gz", gzip.open), ("text.bz2", bz2.open), ("text.xz", lzma.open)],
 )
-def test_a_file_reads_like_the_list_of_its_lines(tmp_path, name, opened):
+def test_each_line_of_a_file_is_a_document(tmp_path, name, open_text):
     path = tmp_path / name
-    with opened(path, "wt", encoding="utf-8") as file:
+    with open_text(path, "wt", encoding="utf-8") as file:
         file.write("\n".join(DOCUMENTS))
-    for source in (path, str(path), DOCUMENTS):
-        assert list(Corpus(source)) == TOKENS
+    for X in (path, str(path), [path]):
+        assert list(read_documents(X)) == TOKENS
 
 
-def test_a_corpus_can_be_read_again():
-    corpus = Corpus(["one", "two words"])
-    assert list(corpus) == list(corpus) == [["one"], ["two", "words"]]
+def test_documents_come_as_any_iterable_or_as_one_column():
+    table = pd.DataFrame({"text": DOCUMENTS})
+    one_shot = (text for text in DOCUMENTS)
+    for X in (DOCUMENTS, one_shot, np.array(DOCUMENTS), table, table["text"], table.to_numpy()):
+        assert list(read_documents(X)) == TOKENS
+    with pytest.raises(TypeError):
+        list(read_documents(table.assign(rating=1)))
 
 
-def test_token_lists_are_taken_as_they_are_but_for_case():
+def test_token_lists_become_lower_case_and_keep_their_punctuation():
     documents = [["Great", "white", "U.S."], ("great", "white", "shark")]
-    assert list(Corpus(documents)) == [["great", "white", "u.s."], ["great", "white", "shark"]]
+    assert list(read_documents(documents)) == [
+        ["great", "white", "u.s."],
+        ["great", "white", "shark"],
+    ]
 
 
-def test_bytes_are_refused():
-    with pytest.raises(TypeError, match="got b'a cat'"):
-        list(Corpus([b"a cat"]))
+@pytest.mark.parametrize("document", [5, [1, 2], None, b"a cat"])
+def test_a_document_that_is_no_text_is_an_error(document):
+    with pytest.raises(TypeError):
+        list(read_documents([document]))
 
 
-def test_text_in_another_encoding_is_named(tmp_path):
-    path = tmp_path / "latin.txt"
-    path.write_bytes("café".encode("latin-1"))
-    with pytest.raises(ValueError, match="latin.txt' is not text in UTF-8"):
-        list(Corpus(path))
-
-
-@pytest.mark.parametrize(
-    "source",
-    [(line for line in DOCUMENTS), iter(DOCUMENTS), map(str, DOCUMENTS)],
-    ids=["generator", "iterator", "map"],
-)
-def test_what_can_be_read_only_once_is_refused(source):
-    with pytest.raises(
-        TypeError, match=r"can be read only once.*pass a list, the path of a file.*spool=True"
-    ):
-        Corpus(source)
-
-
-def test_an_open_file_is_refused(tmp_path):
-    (tmp_path / "text.txt").write_text("a line")
-    with (
-        open(tmp_path / "text.txt") as file,
-        pytest.raises(TypeError, match="TextIOWrapper can be read only once"),
-    ):
-        Corpus(file)
-
-
-@pytest.mark.parametrize("source", ["nowhere.txt", "the cat sat", "a cat " * 1000])
-def test_a_string_that_is_no_file_is_refused(source):
-    with pytest.raises(
-        FileNotFoundError, match=rf"no text file at '{source[:99]}.*; documents go in as"
-    ):
-        Corpus(source)
-
-
-@pytest.mark.parametrize("source", [None, 7, b"a cat", {"a": "cat"}])
-def test_what_is_no_text_is_refused(source):
-    with pytest.raises(TypeError, match="Expected documents or the path of a text file"):
-        Corpus(source)
-
-
-@pytest.mark.parametrize("document", [5, [1, 2], None])
-def test_documents_that_are_no_text_are_refused(document):
-    with pytest.raises(TypeError, match="A document is text or a list of tokens, got"):
-        list(Corpus([document]))
-
-
-def test_what_can_be_read_only_once_is_taken_where_it_may_be():
-    assert list(Corpus((line for line in DOCUMENTS), once=True)) == TOKENS
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Files in folders, as corpora are shipped, and what does not belong to the text."""
+def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path):
     (tmp_path / "AB").mkdir()
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text("hidden")
@@ -106,66 +78,190 @@ def folder(tmp_path):
     (tmp_path / "AB" / "wiki_01").write_text("third")
     with lzma.open(tmp_path / "AA.xz", "wt") as file:
         file.write("first\nsecond")
-    return tmp_path
+    files = (tmp_path / "AA.xz", tmp_path / "AB" / "wiki_01")
+    for X in (tmp_path, str(tmp_path), [tmp_path], files):
+        assert list(read_documents(X)) == [["first"], ["second"], ["third"]]
+    with pytest.raises(ValueError, match=r"AA\.xz"):  # Strings in a list are documents.
+        list(read_documents([str(file) for file in files]))
 
 
-def test_a_folder_is_read_in_the_order_of_its_names(folder):
-    expected = [["first"], ["second"], ["third"]]
-    for source in (folder, str(folder), [folder], (folder / "AA.xz", folder / "AB" / "wiki_01")):
-        assert list(Corpus(source)) == expected
+@pytest.mark.parametrize("X", ["nowhere.txt", "the cat sat"])
+def test_a_missing_file_is_an_error_that_names_it(X):
+    with pytest.raises(FileNotFoundError, match=X):
+        list(read_documents(X))
 
 
-def test_a_folder_without_text_is_refused(tmp_path):
+def test_a_folder_without_text_is_an_error(tmp_path):
     (tmp_path / ".hidden").write_text("text")
-    with pytest.raises(FileNotFoundError, match="no text file in the folder"):
-        Corpus(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no text file at .*gone.txt"):
-        Corpus([tmp_path / ".hidden", tmp_path / "gone.txt"])
+    with pytest.raises(FileNotFoundError, match=tmp_path.name):
+        list(read_documents(tmp_path))
 
 
-def test_names_of_files_are_not_taken_for_text(folder):
-    with pytest.raises(ValueError, match=r"AA.xz' is the name of a file: pass files as pathlib"):
-        Corpus([str(folder / "AA.xz"), str(folder / "AB" / "wiki_01")])
-    with pytest.raises(ValueError, match=r"AA.xz' is the name of a file"):
-        Corpus(pd.Series([str(folder / "AA.xz")], index=[7]))
-
-
-def test_a_column_of_a_table_is_documents():
-    table = pd.DataFrame({"text": DOCUMENTS})
-    for column in (table, table["text"], table.to_numpy()):
-        assert list(Corpus(column)) == TOKENS
-    with pytest.raises(TypeError, match=r"one column of text, got a table of shape \(\d, 2\)"):
-        Corpus(table.assign(rating=1))
-
-
-def test_a_byte_order_mark_is_no_text(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path):
     file = tmp_path / "text.txt"
     file.write_text("cat sat", encoding="utf-8-sig")
-    assert list(Corpus(file, str.split)) == [["cat", "sat"]]
+    assert list(read_documents(file, str.split)) == [["cat", "sat"]]
 
 
-@pytest.mark.parametrize("blank", [" ", "-"])
-def test_a_text_of_one_line_is_read_in_pieces(tmp_path, monkeypatch, blank):
-    monkeypatch.setattr(corpus, "_LONG", 10)
-    lines = ["one", *("fish" * n for n in range(1, 3)), "two fish red fish blue fish", ""]
+def test_a_long_line_is_read_in_parts_between_words(tmp_path):
     file = tmp_path / "text.txt"
-    file.write_text("\n".join(lines).replace(" ", blank))
-    pieces = [piece for (piece,) in Corpus(file, lambda text: [text])]
-    assert max(map(len, pieces)) < 2 * 10
-    if blank == " ":
-        assert " ".join(pieces).split() == file.read_text().split()
-    else:
-        assert "".join(pieces) == file.read_text().replace("\n", "")
+    words = ["fish"] * 450_000  # With blanks, 200,000 words are a million characters.
+    file.write_text(" ".join(words) + "\none more")
+    *parts, last = read_documents(file, str.split)
+    assert [len(part) for part in parts] == [200_000, 200_000, 50_000]
+    assert last == ["one", "more"]
+
+    file.write_text(" ".join(words)[2:])  # Now the millionth character is within a word.
+    assert sum(read_documents(file, str.split), []) == ["sh", *words[1:]]
 
 
+def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path):
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("café".encode("latin-1"))
+    truncated = tmp_path / "truncated.gz"
+    truncated.write_bytes(gzip.compress(b"a great white shark")[:-9])
+    for path in (latin, truncated):
+        with pytest.raises(ValueError, match=path.name):
+            list(read_documents(path))
+
+
+# Tokenizers
+
+SENTENCE = "Don't miss the in-line skate, U.S. fans :-)"
+
+
+# The tokens follow from nltk's documentation of each tokenizer.
 @pytest.mark.parametrize(
-    ("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+    ("name", "tokens"),
+    [
+        ("words", "don t miss the in line skate u s fans"),
+        ("wordpunct", "don ' t miss the in - line skate , u . s . fans :-)"),
+        ("treebank", "do n't miss the in-line skate , u.s. fans : - )"),
+        ("toktok", "don ' t miss the in-line skate , u.s. fans : - )"),
+        ("casual", "don't miss the in-line skate , u . s . fans :-)"),
+    ],
 )
-def test_a_file_that_breaks_off_is_named(tmp_path, suffix, compress):
-    path = tmp_path / f"text{suffix}"
-    path.write_bytes(compress(b"a great white shark")[:-9])
-    with pytest.raises(ValueError, match=rf"text{suffix}' cannot be decompressed"):
-        list(Corpus(path))
-    path.write_bytes(b"plain text, and no other")
-    with pytest.raises(ValueError, match=rf"text{suffix}' cannot be decompressed"):
-        list(Corpus(path))
+def test_each_tokenizer_splits_by_its_own_rules(name, tokens):
+    assert name in TOKENIZERS
+    assert as_tokenizer(name)(SENTENCE) == tokens.split()
+
+
+def test_tokens_of_a_callable_become_lower_case():
+    assert as_tokenizer(str.split)("The CAT") == ["the", "cat"]
+
+
+@pytest.mark.parametrize("tokens", ["the cat", b"the", 7, None, [1], [None]])
+def test_a_tokenizer_must_return_a_list_of_strings(tokens):
+    with pytest.raises(TypeError):
+        as_tokenizer(lambda text: tokens)("the cat")
+
+
+# Multi-word terms
+
+
+def test_terms_come_in_many_forms():
+    vocabulary = LabelVocabulary(["n02084071", "cat"])
+    assert terms_to_train(None) == []
+    assert terms_to_train(np.array(["a b", "a b", "c"])) == ["a b", "c"]
+    assert terms_to_train({"c", "a b", 1}) == ["1", "a b", "c"]
+    assert terms_to_train({"a b": 0}.keys()) == ["a b"]
+    assert terms_to_train(vocabulary) == ["dog", "domestic dog", "Canis familiaris", "cat"]
+    wordnet = terms_to_train("wordnet")
+    assert "great white shark" in wordnet and "shark" not in wordnet
+
+
+@pytest.mark.parametrize("terms", ["imagenet", 7, [None]])
+def test_other_terms_are_an_error(terms):
+    with pytest.raises(TypeError):
+        terms_to_train(terms)
+
+
+def test_a_term_has_the_spellings_that_text_may_have():
+    keys_of, phrases = find_spellings(["In-line_Skate"], str.split)
+    assert phrases == {
+        ("in", "line", "skate"): "in▁line▁skate",
+        ("in-line", "skate"): "in▁line▁skate",
+    }
+    assert keys_of == {"In-line_Skate": {"in▁line▁skate", "In-line_Skate"}}
+
+
+def test_a_single_token_with_punctuation_stands_for_its_term():
+    keys_of, _ = find_spellings(["jack-o'-lantern"])
+    assert keys_of == {"jack-o'-lantern": {"jack▁o▁lantern", "jack-o'-lantern"}}
+    assert find_spellings(["!!"])[1] == {}
+
+
+def merge_naively(tokens, phrases):
+    """At each position take the longest phrase that starts there, or else the token alone."""
+    merged = []
+    while tokens:
+        longest = max((p for p in phrases if tokens[: len(p)] == p), key=len, default=tokens[:1])
+        merged.append(" ".join(longest))
+        tokens = tokens[len(longest) :]
+    return merged
+
+
+letters = st.sampled_from("abc")
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(letters, max_size=20), st.lists(st.lists(letters, min_size=2, max_size=4)))
+def test_the_longest_phrase_is_merged_first(tokens, phrases):
+    merge = PhraseMerger({tuple(phrase): " ".join(phrase) for phrase in phrases})
+    assert merge(tokens) == merge_naively(tokens, phrases)
+
+
+def test_the_shorter_phrase_is_merged_if_the_longer_one_does_not_end():
+    merge = PhraseMerger({("new", "york"): "N", ("new", "york", "city", "hall"): "H"})
+    assert merge("in new york city halls".split()) == ["in", "N", "city", "halls"]
+
+
+# Shards and the vocabulary
+
+texts = st.lists(st.lists(st.sampled_from(["a", "b", "c d"]), max_size=4), max_size=12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(texts, st.integers(1, 9))
+def test_shards_hold_all_tokens_in_order(tmp_path_factory, documents, shard_tokens):
+    folder = tmp_path_factory.mktemp("text") / "shards"
+    shards, counts = write_shards(documents, folder, shard_tokens)
+    keys = [[token.replace(" ", "▁") for token in document] for document in documents]
+    assert list(read_shards(shards)) == keys
+    assert counts == Counter(sum(keys, []))
+    # A shard ends with the document that fills it, which has four tokens at the most.
+    assert all(shard_tokens <= n < shard_tokens + 4 for n in list(shards.values())[:-1])
+    assert sum(shards.values()) == counts.total()
+    assert [path.name for path in shards] == sorted(path.name for path in folder.iterdir())
+
+
+def test_a_long_document_becomes_several_lines_of_a_shard(tmp_path):
+    shards, counts = write_shards([["a"] * 2_500, ["b"]], tmp_path / "shards")
+    assert [len(line) for line in read_shards(shards)] == [1_000, 1_000, 500, 1]
+    assert counts == {"a": 2_500, "b": 1}
+
+
+def test_empty_tokens_are_dropped_from_shards(tmp_path):
+    shards, counts = write_shards([["a", "", "new  york "]], tmp_path / "shards")
+    assert list(read_shards(shards)) == [["a", "new▁york"]]
+    assert counts == {"a": 1, "new▁york": 1}
+
+
+def test_the_vocabulary_holds_wanted_keys_and_then_the_most_frequent_ones():
+    counts = Counter(a=2, b=5, c=1, d=4, e=2)
+    assert choose_vocabulary(counts, {"c", "x"}, 2, max_vocab=3) == {"b": 5, "d": 4, "c": 1}
+    # "a" comes before "e", which has the same count, because it occurs first.
+    assert list(choose_vocabulary(counts, set(), 1, max_vocab=3)) == ["b", "d", "a"]
+    # Wanted keys are kept even if there are more than max_vocab.
+    assert list(choose_vocabulary(counts, {"a", "c"}, 5, max_vocab=1)) == ["a", "c"]
+
+
+def test_coverage_adds_the_counts_of_all_spellings():
+    keys_of = {"In-line": {"in-line", "in▁line"}, "okapi": {"okapi"}}
+    table = coverage(keys_of, Counter({"in-line": 2, "in▁line": 5}), {"in▁line": 5})
+    assert table["count"].to_dict() == {"In-line": 7, "okapi": 0}
+    assert table["in_lexicon"].to_dict() == {"In-line": True, "okapi": False}
+
+
+def test_words_of_is_the_default_tokenizer():
+    assert as_tokenizer("words") is words_of

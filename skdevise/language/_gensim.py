@@ -1,0 +1,117 @@
+"""gensim models: how they are made, extended, trained on shards, and read."""
+
+import copy
+import math
+from itertools import accumulate
+
+import joblib
+import numpy as np
+
+from skdevise._utils import atomic_write
+from skdevise.language._corpus import LINE_TOKENS, as_term, read_shards
+from skdevise.language._pretrained import PretrainedEmbedder
+from skdevise.language._subwords import Subwords
+
+# A thread of gensim may train up to 10,000 tokens too many, so its part must be far larger.
+_TOKENS_PER_THREAD = 100_000
+
+# gensim adds up the loss in single precision, which is exact enough for this many tokens.
+_LOSS_TOKENS = 10_000
+
+
+def make_model(name, vocabulary, n_buckets, **params):
+    """Return an untrained gensim model of the vocabulary {key: count}."""
+    from gensim.models import FastText, Word2Vec
+
+    # The caller has sorted and cut the vocabulary.
+    params |= {"sg": int(name != "cbow"), "min_count": 1, "sorted_vocab": 0}
+    model = FastText(bucket=n_buckets, **params) if name == "fasttext" else Word2Vec(**params)
+    model.build_vocab_from_freq(vocabulary)
+    return model
+
+
+def extend_model(model, vocabulary, window, sample):
+    """Return a copy of the model with more counts, and new terms unless its softmax is a tree."""
+    model = copy.deepcopy(model)
+    model.window, model.sample = window, sample
+    if model.hs:
+        # gensim would make a new Huffman tree, but the nodes were trained for the old one.
+        for key, n in vocabulary.items():
+            model.wv.set_vecattr(key, "count", model.wv.get_vecattr(key, "count") + n)
+    else:
+        model.build_vocab_from_freq(vocabulary, update=True)
+    return model
+
+
+def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=None, progress_bar):
+    """Train on the shards {path: number of tokens}; return the model and its loss curve.
+
+    If the file `checkpoint` exists, training continues from there, and with its model.
+    """
+    losses, n_finished = [], 0
+    if checkpoint is not None and checkpoint.exists():
+        model, losses, n_finished = joblib.load(checkpoint)
+    sample = _write_sample(shards)
+    steps = list(shards.items()) * max_epochs
+    n_before = list(accumulate((n_tokens for _, n_tokens in steps), initial=0))
+    rates = lr - (lr - min_lr) * np.array(n_before) / n_before[-1]
+    with progress_bar(total=n_before[-1], initial=n_before[n_finished]) as bar:
+        for step in range(n_finished, len(steps)):
+            path, n_tokens = steps[step]
+            model.workers = min(n_threads, 1 + n_tokens // _TOKENS_PER_THREAD)
+            model.train(
+                corpus_file=str(path),
+                total_words=n_tokens,
+                epochs=1,
+                start_alpha=rates[step],
+                end_alpha=rates[step + 1],
+            )
+            if (step + 1) % len(shards) == 0:
+                losses.append(_mean_loss(model, *sample))
+                bar.set_postfix(loss=f"{losses[-1]:.3g}", refresh=False)
+            if checkpoint is not None:
+                with atomic_write(checkpoint) as unfinished:
+                    joblib.dump((model, losses, step + 1), unfinished)
+            bar.update(n_tokens)
+    return model, losses
+
+
+def _write_sample(shards):
+    """Copy the first lines of the text to a file; return its path and its number of tokens."""
+    path, n_tokens = next(iter(shards)).with_name("sample.txt"), 0
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        for keys in read_shards(shards):
+            file.write(" ".join(keys) + "\n")
+            n_tokens += len(keys)
+            if n_tokens >= _LOSS_TOKENS - LINE_TOKENS:
+                break
+    return path, n_tokens
+
+
+def _mean_loss(model, path, n_tokens):
+    """Return the mean loss of a token in a file; NaN if gensim does not compute the loss."""
+    model.workers = 1
+    # gensim computes the loss only while it trains. This learning rate changes no vector.
+    n_trained, _ = model.train(
+        corpus_file=str(path),
+        total_words=n_tokens,
+        epochs=1,
+        start_alpha=1e-30,
+        end_alpha=1e-30,
+        compute_loss=True,
+    )
+    return float(model.get_latest_training_loss() / max(n_trained, 1)) or math.nan
+
+
+def read_model(model):
+    """Return the counts (n_terms,) and a PretrainedEmbedder, the most frequent term first."""
+    wv = model.wv
+    counts = np.array([wv.get_vecattr(key, "count") for key in wv.index_to_key])
+    terms, vectors = list(map(as_term, wv.index_to_key)), wv.vectors
+    if (np.diff(counts) > 0).any():  # Otherwise the model and the embedder share the vectors.
+        order = np.argsort(-counts, kind="stable")
+        counts, terms, vectors = counts[order], [terms[row] for row in order], vectors[order]
+    subwords = Subwords.of(wv)
+    return counts, PretrainedEmbedder(
+        (terms, vectors) if subwords is None else (terms, vectors, subwords)
+    )
