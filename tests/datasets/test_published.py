@@ -163,6 +163,14 @@ def test_labels_agree_with_torchvision(local, tmp_path, name, dataset, options):
     assert [reference.classes[label] for _, label in reference] == photos.target.tolist()
 
 
+def test_a_set_that_exists_is_not_downloaded_again(tmp_path):
+    names = ("BACKGROUND_Google", "emu")
+    folder = tmp_path / "caltech101/101_ObjectCategories"
+    write_folder(folder, jpegs(*(f"{name}/image_0001.jpg" for name in names)))
+    photos = datasets.fetch_caltech101(data_home=tmp_path)
+    assert relative(photos.data, folder) == ["emu/image_0001.jpg"]
+
+
 @pytest.fixture
 def tiny(local, tmp_path):
     """Tiny-ImageNet with two photos of each of two classes, goldfish and tailed frog."""
