@@ -10,9 +10,8 @@ from skdevise._utils import import_optional
 from skdevise.inspection._hypernyms import OTHER, hypernym_groups
 from skdevise.inspection._text_placement import write_texts
 from skdevise.labels import Hierarchy, LabelSpace
-from skdevise.labels._array import label_array
-from skdevise.labels._coverage import known_terms
-from skdevise.labels._vocabulary import as_vocabulary
+from skdevise.labels._label_index import label_array
+from skdevise.labels._vocabulary import as_vocabulary, known_terms
 
 # Paul Tol's "muted" scheme, told apart by colour-blind readers too, and grey for the rest.
 _PALETTE = (

@@ -1,4 +1,4 @@
-"""What is a kind of what: a directed acyclic graph of labels."""
+"""Hierarchies: directed acyclic graphs of labels, such as WordNet."""
 
 import math
 from functools import cache, cached_property
@@ -8,50 +8,39 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array, eye_array
 from scipy.sparse.csgraph import connected_components
 
-from skdevise._bundled import load_imagenet_labels, load_wordnet_nouns
-from skdevise.labels._array import label_array
+from skdevise.labels._label_index import LabelIndex, label_array
+from skdevise.labels._wordnet import bundled_graph, nltk_graph
 from skdevise.language._terms import normalise_term
 
-# Neighbourhoods grow together while the next step cannot reach more pairs (start, label) than this,
-# else in two halves. A pair takes 5 bytes; with the halves that wait, 200 MB at the very most.
-_N_PAIRS = 2**22
-
-# The tops of ImageNet's graph of fall 2011: plant, geological formation, natural object, sport,
-# artifact, fungus, person and animal. Labels elsewhere count as animals there, "Misc" in its words.
-_FALL11_TOPS = (
-    "n00017222",
-    "n09287968",
-    "n00019128",
-    "n00523513",
-    "n00021939",
-    "n12992868",
-    "n00007846",
-    "n00015388",
-)
+# Most (start, label) pairs that one step of the search for correct sets may visit. Larger searches
+# are split. A pair takes 5 bytes, so the searches need less than 200 MB.
+_MAX_PAIRS = 2**22
 
 
 class Hierarchy:
-    """A directed acyclic graph of labels, parents above their kinds.
+    """A directed acyclic graph of labels, in which parents are more general than children.
 
-    It is immutable. Make one by `from_edges`, `wordnet` or `from_nltk`.
+    It gives the correct sets of hierarchical precision (hp@k), and WordNet's terms and relations.
+    Build one with `from_edges`, `wordnet` or `from_nltk`. It is immutable.
 
     Parameters
     ----------
     labels : array-like of shape (n_labels,)
-        The labels, each once.
-    edges : array-like of int, of shape (n_edges, 2)
-        Positions of (parent, child) among the labels.
+        Unique labels: text or numbers.
+    edges : array-like of int of shape (n_edges, 2)
+        Positions of (parent, child) in `labels`.
     terms : sequence of n_labels sequences of str, default=None
-        The terms of each label; None means that a label is its own term.
+        Terms (synonyms) of each label. None means that each label is its own term.
 
     Attributes
     ----------
     labels : ndarray of shape (n_labels,)
+        The labels.
 
     Raises
     ------
     ValueError
-        If the edges run in a circle, or labels, edges and terms do not fit together.
+        If the edges form a cycle, or `labels`, `edges` and `terms` do not match.
 
     Examples
     --------
@@ -66,50 +55,47 @@ class Hierarchy:
     """
 
     def __init__(self, labels, edges, terms=None):
+        # An array of text is copied as it is: checking WordNet's labels one by one is slow.
         is_text = isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
-        # Text cannot lose its type: WordNet's labels need not be looked at one by one.
         self.labels = labels.copy() if is_text else label_array(labels)
         self.labels.flags.writeable = False
-        self._edges = _check_edges(edges, len(self.labels))
-        if terms is not None and len(terms) != len(self.labels):
-            raise ValueError(f"{len(self.labels)} labels came with the terms of {len(terms)}.")
-        self._terms = terms
+        self._index = LabelIndex(self.labels)
+        self._terms = [(str(label),) for label in self.labels] if terms is None else terms
+        if len(self._terms) != len(self.labels):
+            raise ValueError(
+                f"There are {len(self.labels)} labels but terms for {len(terms)}. Pass one entry "
+                "per label."
+            )
         self._variant = None
-        self._position = {label: i for i, label in enumerate(self.labels.tolist())}
-        if len(self._position) != len(self.labels):
-            raise ValueError("A hierarchy holds each label once; some are given several times.")
+        self._edges = _check_edges(edges, len(self.labels))
         parents, children = self._edges.T
-        self._refuse_loops(parents, children)
         self._parents = self._adjacency(children, parents)
         self._children = self._adjacency(parents, children)
         self._neighbours = self._parents + self._children
-        self._refuse_circles()
+        self._check_acyclic()
 
     def _adjacency(self, source, target):
+        """Build the sparse matrix of edges from source to target: (n_labels, n_labels)."""
         n = len(self.labels)
         return coo_array((np.ones(len(source), dtype=bool), (source, target)), shape=(n, n)).tocsr()
 
-    def _refuse_loops(self, parents, children):
-        loops = np.flatnonzero(parents == children)
-        if len(loops):
-            label = self.labels[parents[loops[0]]]
-            raise ValueError(f"{str(label)!r} is given as its own parent: leave that edge out.")
-
-    def _refuse_circles(self):
-        n_components, component = connected_components(self._parents, connection="strong")
-        if n_components == len(self.labels):
-            return
-        circling = np.bincount(component)[component] > 1
-        names = [str(label) for label in self.labels[circling][:5]]
-        raise ValueError(f"A hierarchy has no circles, but edges run around through {names}.")
+    def _check_acyclic(self):
+        """Raise ValueError if the edges form a cycle."""
+        component = connected_components(self._parents, connection="strong")[1]
+        on_cycle = np.bincount(component)[component] > 1
+        on_cycle |= self._parents.diagonal()
+        if on_cycle.any():
+            names = [str(label) for label in self.labels[on_cycle][:5]]
+            raise ValueError(f"The edges form a cycle through {names}. Remove one of its edges.")
 
     @classmethod
     def from_edges(cls, pairs):
-        """Make a hierarchy of (parent, child) pairs of labels.
+        """Build a hierarchy from pairs of labels.
 
         Parameters
         ----------
-        pairs : iterable of (label, label)
+        pairs : iterable of (parent, child)
+            Edges of the graph.
 
         Returns
         -------
@@ -118,76 +104,71 @@ class Hierarchy:
         Raises
         ------
         ValueError
-            If there is no pair, what is given are no pairs, or they run in a circle.
+            If there are no pairs, an entry is not a pair, or the pairs form a cycle.
         """
-        pairs = list(pairs)
-        if not pairs:
-            raise ValueError("A hierarchy needs at least one (parent, child) pair.")
+        position, edges = {}, []
         for pair in pairs:
             if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
-                raise ValueError(f"An edge is a (parent, child) pair, got {pair!r}.")
-        position = {}
-        edges = [[position.setdefault(label, len(position)) for label in pair] for pair in pairs]
+                raise ValueError(f"{pair!r} is not an edge. Pass (parent, child) pairs.")
+            edges.append([position.setdefault(label, len(position)) for label in pair])
+        if not edges:
+            raise ValueError("There are no edges. Pass at least one (parent, child) pair.")
         for label in position:
             if label is None or label != label:
-                raise ValueError(f"A label is text or a number, got {label!r}.")
+                raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
         return cls(list(position), edges)
 
     @classmethod
     def wordnet(cls, variant="wordnet"):
-        """Give the nouns of WordNet 3.0, bundled: 82,115 synsets by id, as "n02084071".
+        """Return the bundled nouns of WordNet 3.0; labels are ids such as "n02084071".
 
         Parameters
         ----------
         variant : {"wordnet", "imagenet-fall11"}, default="wordnet"
-            "imagenet-fall11" is near to the graph of ImageNet's release of fall 2011: what is
-            under its eight tops, below a root "fall11"; its labels that are elsewhere in WordNet
-            hang under "animal".
+            "wordnet" holds all 82,115 noun synsets. "imagenet-fall11" approximates the graph of
+            ImageNet's release of fall 2011: the part below its eight top nodes, with a root
+            "fall11". ImageNet's labels elsewhere in WordNet hang below "animal" there.
 
         Returns
         -------
         Hierarchy
-            Edges are the hypernym pointers, without those of instances ("Paris" is no kind of
-            capital).
+            The edges are WordNet's hypernym pointers. Instances have none: "Paris" is an instance
+            of a capital, not a kind of capital.
 
         Notes
         -----
-        The mean sizes of the correct sets of the 1,000 ILSVRC-2012 labels at k = 2, 5, 10, 20 are
-        4.54, 9.48, 17.99, 33.82 in WordNet and 6.29, 11.70, 21.46, 38.63 in the other. The DeViSE
-        paper prints 6.5, 12.5, 22.5, 41.7; no published graph gives these exactly.
+        For the 1,000 labels of ILSVRC-2012, the mean sizes of the correct sets at k = 2, 5, 10, 20
+        are 4.54, 9.48, 17.99, 33.82 in WordNet. In the other variant they are 6.29, 11.70, 21.46,
+        38.63. The DeViSE paper prints 6.5, 12.5, 22.5, 41.7; no known graph gives exactly these.
+
+        Examples
+        --------
+        >>> from skdevise import Hierarchy
+        >>> Hierarchy.wordnet().terms("n02084071")
+        ('dog', 'domestic dog', 'Canis familiaris')
         """
         if variant not in ("wordnet", "imagenet-fall11"):
-            raise ValueError(f"variant is 'wordnet' or 'imagenet-fall11', got {variant!r}.")
-        return _wordnet(variant)
+            raise ValueError(f"variant={variant!r} is unknown. Use 'wordnet' or 'imagenet-fall11'.")
+        return _bundled_hierarchy(variant)
 
     @classmethod
     def from_nltk(cls, reader):
-        """Make the hierarchy of the nouns that nltk's WordNet reader has.
+        """Build the hierarchy of nouns from nltk's WordNet reader.
 
         Parameters
         ----------
         reader : nltk.corpus.reader.WordNetCorpusReader
-            Of any version of WordNet; ids of ImageNet are of 3.0.
+            Reader of any WordNet version. ImageNet's ids need version 3.0.
 
         Returns
         -------
         Hierarchy
-            Labels are "n" and the eight digits of the synset's offset.
+            Labels are "n" followed by the eight digits of the synset's offset.
         """
-        synsets = sorted(reader.all_synsets("n"), key=lambda synset: synset.offset())
-        position = {synset.offset(): i for i, synset in enumerate(synsets)}
-        edges = [
-            (position[parent.offset()], child)
-            for child, synset in enumerate(synsets)
-            for parent in synset.hypernyms()
-        ]
-        terms = [
-            tuple(name.replace("_", " ") for name in synset.lemma_names()) for synset in synsets
-        ]
-        return cls([f"n{synset.offset():08d}" for synset in synsets], edges, terms)
+        return cls(*nltk_graph(reader))
 
     def __contains__(self, label):
-        return label in self._position
+        return label in self._index
 
     def __repr__(self):
         return f"Hierarchy(n_labels={len(self.labels)}, n_edges={len(self._edges)})"
@@ -196,117 +177,118 @@ class Hierarchy:
         return self
 
     def __reduce__(self):
+        # A bundled graph is pickled by name, so that scorers that hold it stay small.
         if self._variant is not None:
-            # Bundled: a scorer that holds it travels light to other processes.
-            return _wordnet, (self._variant,)
+            return _bundled_hierarchy, (self._variant,)
         return Hierarchy, (self.labels, self._edges, self._terms)
 
     def rename(self, names):
-        """Let labels go by other names, such as a synset id by the word that users see.
+        """Give labels other names, for example a word in place of a synset id.
 
         Parameters
         ----------
         names : dict
-            The new names, by the old.
+            New name of each label to rename.
 
         Returns
         -------
         Hierarchy
-            The same graph; labels that are not renamed keep their names.
+            The same graph and terms. Labels not in `names` keep their names.
 
         Raises
         ------
         ValueError
-            If an old name is unknown, or a new one is taken.
+            If an old name is unknown, or two labels would get the same name.
         """
         self.positions(list(names))
         labels = [names.get(label, label) for label in self.labels.tolist()]
-        terms = [(str(label),) for label in self.labels] if self._terms is None else self._terms
-        return Hierarchy(labels, self._edges, terms)
+        return Hierarchy(labels, self._edges, self._terms)
 
     def terms(self, label):
-        """Name the terms of a label, the leading one first.
+        """Return the terms of a label, the preferred one first.
 
         Parameters
         ----------
         label : label
+            Label in the hierarchy.
 
         Returns
         -------
         tuple of str
         """
-        (i,) = self.positions([label])
-        return (str(label),) if self._terms is None else tuple(self._terms[i])
+        (row,) = self.positions([label])
+        return tuple(self._terms[row])
 
     def synsets(self, term):
-        """Name the labels that go by a term.
+        """Return the labels that have a term.
 
         Parameters
         ----------
         term : str
-            In any case, with "_" and " " the same.
+            Term to look up. Case does not matter, and "_" equals " ".
 
         Returns
         -------
         list of labels
-            In their order; empty if there is none.
+            Labels in order. It is empty if no label has the term.
         """
-        return self.labels[self._rows_of_terms.get(normalise_term(term), [])].tolist()
+        return self.labels[self._rows_by_term.get(normalise_term(term), [])].tolist()
 
     @cached_property
-    def _rows_of_terms(self):
-        rows = {}
-        own_terms = (
-            self.labels.astype(str)[:, None].tolist() if self._terms is None else self._terms
-        )
-        for row, terms in enumerate(own_terms):
+    def _rows_by_term(self):
+        rows_by_term = {}
+        for row, terms in enumerate(self._terms):
             for term in dict.fromkeys(map(normalise_term, terms)):
-                rows.setdefault(term, []).append(row)
-        return rows
+                rows_by_term.setdefault(term, []).append(row)
+        return rows_by_term
 
     def ancestors(self, label):
-        """Collect all that a label is a kind of.
+        """Return everything above a label.
 
         Parameters
         ----------
         label : label
+            Label in the hierarchy.
 
         Returns
         -------
         set of labels
-            Without the label itself.
+            All ancestors, without the label.
         """
         distance = self._distances(self._parents, self.positions([label]))
         return set(self.labels[distance > 0].tolist())
 
     def distance(self, a, b):
-        """Count the edges on the shortest way between two labels, up and down.
+        """Count the edges of the shortest path between two labels, in any direction.
 
         Parameters
         ----------
         a, b : label
+            Labels in the hierarchy.
 
         Returns
         -------
         int or float
-            ``math.inf`` if no way leads from one to the other.
+            Number of edges. It is ``math.inf`` if no path exists.
         """
         start, end = self.positions([a, b])
         distance = int(self._distances(self._neighbours, [start])[end])
         return math.inf if distance < 0 else distance
 
     def lowest_common_ancestor(self, a, b):
-        """Find the most special label that two labels are kinds of, or are.
+        """Return the most specific label that is above or equal to both labels.
 
         Parameters
         ----------
         a, b : label
+            Labels in the hierarchy.
 
         Returns
         -------
         label or None
-            Of several, none above the other, that with the shortest way from `a` over it to `b`;
-            then the first. None if they have nothing in common.
+            With several parents there can be several lowest ancestors. The one on the shortest
+            path from `a` to `b` is returned, and of equals the first. None means there is no
+            common ancestor.
 
         Examples
         --------
@@ -316,37 +298,36 @@ class Hierarchy:
         >>> wordnet.terms(wordnet.lowest_common_ancestor(dog, cat))
         ('carnivore',)
         """
-        from_a, from_b = (self._distances(self._parents, [i]) for i in self.positions([a, b]))
+        from_a, from_b = (self._distances(self._parents, [row]) for row in self.positions([a, b]))
         common = np.flatnonzero((from_a >= 0) & (from_b >= 0))
-        # What is above a common ancestor is one too: the lowest are nobody's parents among them.
+        # Parents of common ancestors are common ancestors too, but not the lowest.
         lowest = np.setdiff1d(common, self._parents[common].indices)
         if not len(lowest):
             return None
-        ways = from_a[lowest] + from_b[lowest]
-        return self.labels[lowest[ways.argmin()]].item()
+        return self.labels[lowest[(from_a[lowest] + from_b[lowest]).argmin()]].item()
 
     def within_hops(self, seeds, edges, direction="up_down"):
-        """Collect the labels that few edges part from some labels.
+        """Return the labels within a number of edges of the seeds.
 
         Parameters
         ----------
-        seeds : array-like of labels, or LabelVocabulary
+        seeds : sequence of labels, or LabelVocabulary
+            Labels to start from. They belong to the result.
         edges : int
-            At most so many from the nearest seed.
+            Largest number of edges from the nearest seed.
         direction : {"up_down", "any", "up", "down"}, default="up_down"
-            "up_down" leads up to a common ancestor and from there down, which is how the zero-shot
-            sets of ImageNet are counted; "any" leads up and down in any order.
+            "up_down" climbs to a common ancestor and then descends, as ImageNet's zero-shot sets
+            are counted: its "2-hop" set is 1 edge away, its "3-hop" set 2 edges. "any" mixes both
+            directions freely.
 
         Returns
         -------
         set of labels
-            With the seeds.
 
         Raises
         ------
         ValueError
-            If the hierarchy lacks a seed, `edges` is no whole number of at least 0, or there is no
-            such direction.
+            If a seed is unknown, or `edges` or `direction` is invalid.
 
         Examples
         --------
@@ -356,7 +337,7 @@ class Hierarchy:
         (['cat', 'dog', 'pet'], ['cat', 'dog', 'guard', 'pet'])
         """
         if not isinstance(edges, Integral) or edges < 0:
-            raise ValueError(f"edges is a whole number of at least 0, got {edges!r}.")
+            raise ValueError(f"edges={edges!r} is invalid. Use a whole number from 0.")
         graphs = {
             "up_down": self._parents,
             "any": self._neighbours,
@@ -364,154 +345,125 @@ class Hierarchy:
             "down": self._children,
         }
         if direction not in graphs:
-            raise ValueError(f"direction is one of {list(graphs)}, got {direction!r}.")
+            raise ValueError(f"direction={direction!r} is unknown. Use one of {list(graphs)}.")
         distance = self._distances(graphs[direction], self.positions(seeds), edges)
-        reached = distance >= 0
         if direction == "up_down":
-            # Down from each ancestor, by as many edges as the way up to it has left over.
+            # Descend from each ancestor with the edges that the climb has left.
             for used in range(edges):
-                begun = np.flatnonzero(distance == used)
-                if not begun.size:
+                ring = np.flatnonzero(distance == used)
+                if not ring.size:
                     break
-                below = np.unique(self._children[begun].indices)
+                below = np.unique(self._children[ring].indices)
                 farther = below[(distance[below] < 0) | (distance[below] > used + 1)]
                 distance[farther] = used + 1
-            reached = distance >= 0
-        return set(self.labels[reached].tolist())
+        return set(self.labels[distance >= 0].tolist())
 
     def correct_set(self, label, k, valid):
-        """Give the labels that count as right at k (DeViSE, appendix A.3).
+        """Return the labels that count as correct answers at k (DeViSE, appendix A.3).
 
-        All valid labels within a graph distance of R from the label, for the least R that gives
-        at least k of them, or all that can be reached. Distances are counted in edges, up and
-        down, through valid labels and others alike.
+        For the radius R = 0, 1, 2, ... the set takes all valid labels within R edges of the label.
+        It stops at the first R that gives at least k of them, or when nothing more is reachable.
+        Distances run up and down, through all labels, valid or not.
 
         Parameters
         ----------
         label : label
+            The true label.
         k : int
-        valid : array-like of labels, or LabelVocabulary
-            The labels that can be answered.
+            Smallest size of the set.
+        valid : sequence of labels, or LabelVocabulary
+            Labels that can be answered.
 
         Returns
         -------
         set of labels
         """
         if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
+            raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
         start, valid = self.positions([label]), np.unique(self.positions(valid))
         is_valid = np.zeros(len(self.labels), dtype=bool)
         is_valid[valid] = True
-        (right,) = self.in_correct_sets(start, valid[None], k, is_valid)
-        return set(self.labels[valid[right]].tolist())
+        (is_correct,) = self.in_correct_sets(start, valid[None], k, is_valid)
+        return set(self.labels[valid[is_correct]].tolist())
 
-    def in_correct_sets(self, starts, answers, k, is_valid):
-        """Tell which answers are in the correct sets of labels; all are positions of labels.
+    def in_correct_sets(self, starts, answers, k, is_valid, max_pairs=_MAX_PAIRS):
+        """Tell which answers are in the correct sets of many labels, all given by position.
 
         Parameters
         ----------
-        starts : ndarray of int, of shape (n,)
-            The labels whose sets are asked for.
-        answers : ndarray of int, of shape (n, n_answers)
+        starts : ndarray of int of shape (n,)
+            Positions of the true labels.
+        answers : ndarray of int of shape (n, n_answers)
+            Positions of the answers.
         k : int
-        is_valid : ndarray of bool, of shape (n_labels,)
+            Smallest size of the sets.
+        is_valid : ndarray of bool of shape (n_labels,)
+            Labels that can be answered.
+        max_pairs : int
+            Limit of memory: most (start, label) pairs in one step.
 
         Returns
         -------
-        ndarray of bool, of shape (n, n_answers)
+        ndarray of bool of shape (n, n_answers)
         """
         starts, group = np.unique(starts, return_inverse=True)
         n_reachable = np.bincount(self._component, weights=is_valid)[self._component[starts]]
         n_wanted = np.minimum(k, n_reachable)
-        right = np.zeros(answers.shape, dtype=bool)
+        is_correct = np.zeros(answers.shape, dtype=bool)
         n_steps = np.diff(self._steps.indptr)
+        # Row i of `near` holds the labels within the current radius of the i-th start.
         near = csr_array(
             (np.ones(len(starts), dtype=bool), starts, np.arange(len(starts) + 1)),
             shape=(len(starts), len(self.labels)),
         )
-        to_grow = [(np.arange(len(starts)), near)]
-        while to_grow:
-            rows, near = to_grow.pop()
-            if len(rows) > 1 and n_steps[near.indices].sum() > _N_PAIRS:
+        growing = [(np.arange(len(starts)), near)]
+        while growing:
+            rows, near = growing.pop()
+            if len(rows) > 1 and n_steps[near.indices].sum() > max_pairs:
                 half = len(rows) // 2
-                to_grow += [(rows[:half], near[:half]), (rows[half:], near[half:])]
+                growing += [(rows[:half], near[:half]), (rows[half:], near[half:])]
                 continue
             n_valid = np.add.reduceat(is_valid[near.indices], near.indptr[:-1], dtype=int)
             done = n_valid >= n_wanted[rows]
-            place = np.full(len(starts), -1)
-            place[rows[done]] = np.flatnonzero(done)
-            asked = np.flatnonzero(place[group] >= 0)
-            right[asked] = near[place[group[asked], None], answers[asked]].toarray()
+            row_of_start = np.full(len(starts), -1)
+            row_of_start[rows[done]] = np.flatnonzero(done)
+            asked = np.flatnonzero(row_of_start[group] >= 0)
+            is_correct[asked] = near[row_of_start[group[asked], None], answers[asked]].toarray()
             if not done.all():
-                to_grow.append((rows[~done], near[~done] @ self._steps))
-        return right & is_valid[answers]
+                growing.append((rows[~done], near[~done] @ self._steps))
+        return is_correct & is_valid[answers]
 
     @cached_property
     def _steps(self):
+        """Adjacency in both directions, with each label as its own neighbour."""
         return (self._neighbours + eye_array(len(self.labels), dtype=bool, format="csr")).tocsr()
 
     @cached_property
     def _component(self):
+        """Number of the connected component of each label: (n_labels,)."""
         return connected_components(self._neighbours, directed=False)[1]
 
     def positions(self, labels):
-        """Find labels among `self.labels`.
+        """Return the positions of labels in `self.labels`.
 
         Parameters
         ----------
-        labels : array-like of labels, or LabelVocabulary
+        labels : sequence of labels, or LabelVocabulary
+            Labels to look up.
 
         Returns
         -------
-        ndarray of int, of shape (n_labels,)
+        ndarray of int of shape (n_labels,)
 
         Raises
         ------
         ValueError
-            If the hierarchy lacks some; it names them.
+            If labels are unknown. The message names them.
         """
-        labels = getattr(labels, "labels", labels)
-        if isinstance(labels, str):
-            raise TypeError(f"Expected a sequence of labels, got {labels!r}: pass a list.")
-        if not isinstance(labels, np.ndarray):
-            return self._look_up(list(labels))
-        if not labels.ndim == 1 or not labels.dtype.kind == self.labels.dtype.kind == "U":
-            return self._look_up(labels.tolist())
-        # In a dict, one by one, finding thousands of texts would take most of hp@k's time.
-        found = self._row_of_hash[self._hash(labels)]
-        missed = self.labels[found] != labels
-        found[missed] = self._look_up(labels[missed].tolist())
-        return found
-
-    def _look_up(self, labels):
-        try:
-            return np.fromiter(map(self._position.__getitem__, labels), np.intp, len(labels))
-        except KeyError:
-            unknown = sorted({str(label) for label in labels if label not in self._position})
-            raise ValueError(
-                f"The hierarchy does not know {unknown}: add edges to them, or give its labels "
-                "the names that you use by Hierarchy.rename."
-            ) from None
-
-    def _hash(self, labels):
-        """A number below 8 to 16 times the number of labels, for each text in an array."""
-        letters = np.ascontiguousarray(labels).view(np.uint32)
-        letters = letters.reshape(len(labels), labels.itemsize // 4)
-        factors = np.cumprod(np.full(letters.shape[1], 0x9E3779B97F4A7C15, dtype=np.uint64))
-        total = np.zeros(len(labels), dtype=np.uint64)
-        for column, factor in zip(letters.T, factors, strict=True):
-            total += column * factor
-        return total >> (61 - len(self.labels).bit_length())
-
-    @cached_property
-    def _row_of_hash(self):
-        """Where the last label with each hash is; others with the same are looked up."""
-        rows = np.zeros(8 << len(self.labels).bit_length(), dtype=np.intp)
-        rows[self._hash(self.labels)] = np.arange(len(self.labels))
-        return rows
+        return self._index.positions(getattr(labels, "labels", labels))
 
     def _distances(self, adjacency, starts, most=math.inf):
-        """Edges from the nearest start to each label, or -1 where none leads to it."""
+        """Count the edges from the nearest start to each label; -1 if there are more than most."""
         distance = np.full(len(self.labels), -1)
         ring = np.unique(starts)
         distance[ring] = 0
@@ -523,46 +475,21 @@ class Hierarchy:
 
 
 def _check_edges(edges, n_labels):
+    """Validate positions of (parent, child): int (n_edges, 2)."""
     edges = np.asarray(edges)
     if not edges.size:
         return np.empty((0, 2), dtype=np.intp)
     if edges.dtype.kind not in "iu":
-        raise ValueError(f"An edge is a pair of positions, whole numbers, got {edges.dtype}.")
+        raise ValueError(f"edges has dtype {edges.dtype}. Pass positions as whole numbers.")
     for position in (edges.min(), edges.max()):
         if not 0 <= position < n_labels:
-            raise ValueError(f"An edge joins positions from 0 to {n_labels - 1}, got {position}.")
+            raise ValueError(f"edges holds {position}. Positions run from 0 to {n_labels - 1}.")
     return edges.astype(np.intp).reshape(-1, 2)
 
 
 @cache
-def _wordnet(variant):
-    nouns = load_wordnet_nouns()
-    labels, edges, terms = nouns.synsets, nouns.edges, nouns.terms
-    if variant == "imagenet-fall11":
-        labels, edges, terms = _fall11(_wordnet("wordnet"), edges, terms)
-    graph = Hierarchy(labels, edges, terms)
+def _bundled_hierarchy(variant):
+    """Build a bundled hierarchy once per process."""
+    graph = Hierarchy(*bundled_graph(variant))
     graph._variant = variant
     return graph
-
-
-def _fall11(wordnet, edges, terms):
-    """Labels, edges and terms of ImageNet's graph, cut out of WordNet's nouns."""
-    tops = wordnet.positions(_FALL11_TOPS)
-    is_kept = wordnet._distances(wordnet._children, tops) >= 0
-    elsewhere = wordnet.positions(load_imagenet_labels().fall11)
-    elsewhere = elsewhere[~is_kept[elsewhere]]
-    is_kept[elsewhere] = True
-    # What is above a top is left, or hangs under "animal" itself: no edge leads to a top.
-    edges = edges[is_kept[edges].all(axis=1) & ~np.isin(edges[:, 1], tops)]
-    root, animal = len(wordnet.labels), wordnet.positions(["n00015388"])[0]
-    edges = np.vstack(
-        [
-            edges,
-            np.column_stack([np.full(len(tops), root), tops]),
-            np.column_stack([np.full(len(elsewhere), animal), elsewhere]),
-        ]
-    )
-    kept = np.append(np.flatnonzero(is_kept), root)
-    labels = np.append(wordnet.labels, "fall11")[kept]
-    edges = np.searchsorted(kept, edges)
-    return labels, edges, [terms[i] for i in kept[:-1]] + [("fall11",)]

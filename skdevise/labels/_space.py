@@ -1,60 +1,59 @@
-"""A vocabulary bound to an embedder: where labels lie, and which are nearest."""
+"""A vocabulary bound to an embedder: label vectors, and the nearest labels of points."""
 
 import warnings
-from itertools import chain
+from itertools import chain, compress
 from numbers import Integral
 from pickle import UnpicklingError
 
 import joblib
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.labels._coverage import known_terms
 from skdevise.labels._search import SEARCH_METHODS, best_columns, open_search, score_batches
-from skdevise.labels._vocabulary import as_vocabulary
-
-# Dropped labels that a warning names.
-_N_NAMED = 20
+from skdevise.labels._vocabulary import as_vocabulary, known_terms, name_some
 
 
 class LabelSpace:
-    """The unit vectors of a vocabulary's terms, and the search over its labels.
+    """Unit vectors of a vocabulary's terms, and the search for its nearest labels.
 
-    Which of a label's terms count is its vocabulary's `pool`. Terms without a vector do not; a
-    label all of whose terms are without one is refused, or dropped with a warning, as its
-    vocabulary's `on_missing` says.
+    A classifier builds the spaces that it needs. Build one yourself to embed and index many
+    labels once: every classifier accepts it as `labels`, and `save` keeps it for another process.
 
-    Classifiers make spaces as they need them, and take one in place of `labels` as well: one that
-    was loaded is neither embedded nor indexed again.
+    By default a label's score is the cosine of its nearest term (DeViSE [1]_, appendix A.2). The
+    vocabulary's `pool` can change that. Terms without a vector are ignored. If no term of a label
+    has a vector, the vocabulary's `on_missing` decides between an error and a warning.
 
     Parameters
     ----------
-    vocabulary : LabelVocabulary or array-like of labels
+    vocabulary : LabelVocabulary, sequence of labels, or dict of label to terms
+        Candidate labels.
     embedder : term embedder
-        Its `transform` gives unit rows; its `has_vector`, if there is one, tells what it knows.
+        Source of the vectors: `transform` returns unit rows. If it has a method `has_vector`, that
+        method decides which terms have a vector.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
-        How the nearest terms are found: by a matrix product, by faiss's approximate indexes (extra
-        ``ann``), or by scikit-learn's k-d tree. "auto" takes "hnsw" from 200,000 terms on where
-        faiss is installed.
-    expand : int, default=4
-        The k nearest labels are looked for among the `expand` * k nearest terms, and among more of
-        them where these name fewer than k labels (DeViSE [1]_, appendix A.2).
+        Method that finds the nearest terms. "exact" compares all vectors. "hnsw" and "lsh" are
+        approximate indexes of faiss (extra ``ann``); "hnsw" is the better one for many labels.
+        "tree" is scikit-learn's k-d tree, which is fast only for vectors of a few dimensions.
+        "auto" uses "hnsw" for 200,000 terms or more if faiss is installed, and otherwise "exact".
 
     Attributes
     ----------
     labels : ndarray of shape (n_labels,)
+        Labels in the order of the vocabulary, without dropped ones.
     n_labels, n_terms, vector_size : int
+        Number of labels, number of different vectors, and their length.
     search : {"exact", "hnsw", "lsh", "tree"}
-        The search in use.
-    targets : ndarray of float32, of shape (n_labels, vector_size)
-        The vector that a photo of the label is trained to meet: that of its first term with a
-        vector (DeViSE, appendix A.2), or with `pool="mean"` their mean.
+        Method in use.
+    targets : ndarray of float32 of shape (n_labels, vector_size)
+        Training target of each label: the vector of its first term that has one (appendix A.2).
+        With `pool="mean"` it is the normalised mean of the label's vectors.
 
     Raises
     ------
     LabelWithoutVectorError
-        If labels have no term with a vector; it names them all.
+        If labels have no term with a vector. The message names them.
 
     References
     ----------
@@ -62,9 +61,7 @@ class LabelSpace:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skdevise import LabelVocabulary, PretrainedEmbedder
-    >>> from skdevise.labels import LabelSpace
+    >>> from skdevise import LabelSpace, LabelVocabulary, PretrainedEmbedder
     >>> embedder = PretrainedEmbedder({"cat": [1, 0], "car": [0, 1], "auto": [0.6, 0.8]})
     >>> vocabulary = LabelVocabulary(["cat", "car"], {"car": ["car", "auto"]})
     >>> space = LabelSpace(vocabulary, embedder)
@@ -74,61 +71,63 @@ class LabelSpace:
     array([[1. , 0.6]])
     """
 
-    def __init__(self, vocabulary, embedder, search="auto", expand=4):
+    def __init__(self, vocabulary, embedder, search="auto"):
         if search not in ("auto", *SEARCH_METHODS):
-            raise ValueError(f"search is one of {['auto', *SEARCH_METHODS]}, got {search!r}.")
-        if not isinstance(expand, Integral) or expand < 1:
-            raise ValueError(f"expand is a whole number of at least 1, got {expand!r}.")
-        self.expand = expand
+            raise ValueError(
+                f"search={search!r} is unknown. Use one of {['auto', *SEARCH_METHODS]}."
+            )
         vocabulary = as_vocabulary(vocabulary)
         terms = list(dict.fromkeys(chain.from_iterable(vocabulary.terms)))
-        known = known_terms(embedder, terms, vocabulary.templates)
-        row_of = {terms[i]: row for row, i in enumerate(np.flatnonzero(known))}
+        terms = list(compress(terms, known_terms(embedder, terms, vocabulary.templates)))
+        row_of = {term: row for row, term in enumerate(terms)}
         rows = [[row_of[term] for term in own if term in row_of] for own in vocabulary.terms]
-        self.labels, rows = _with_vectors(vocabulary, rows)
-        vectors = _embed(embedder, list(row_of), vocabulary.templates)
+        self.labels, rows = _labels_with_vectors(vocabulary, rows)
+        vectors = np.asarray(_embed(embedder, terms, vocabulary.templates))
         if vocabulary.pool == "mean":
-            # Labels of the same terms share one mean, so that none is nearer by a rounding error.
-            place = {own: row for row, own in enumerate(dict.fromkeys(map(tuple, rows)))}
-            vectors = normalize([vectors[list(own)].mean(axis=0) for own in place])
-            rows = [[place[tuple(own)]] for own in rows]
+            vectors = normalize([vectors[own].mean(axis=0) for own in rows])
+            rows = [[row] for row in range(len(rows))]
         elif vocabulary.pool == "first":
-            used, first = np.unique([own[0] for own in rows], return_inverse=True)
-            vectors, rows = vectors[used], first[:, None].tolist()
-        vectors = np.asarray(vectors, dtype=np.float32)
-        self._first = np.array([own[0] for own in rows])
-        # The (label, term) pairs, by labels; and the labels of each term, in their order.
-        n_terms = [len(own) for own in rows]
-        self._label_of_pair = np.repeat(np.arange(len(rows)), n_terms)
-        self._term_of_pair = np.fromiter(chain.from_iterable(rows), np.intp, sum(n_terms))
-        by_term = np.argsort(self._term_of_pair, kind="stable")
-        self._labels_of_terms = self._label_of_pair[by_term]
-        self._ends = np.cumsum(np.bincount(self._term_of_pair, minlength=len(vectors)))
+            rows = [own[:1] for own in rows]
+        vectors = vectors.astype(np.float32, copy=False)
+        # Terms with equal vectors share one row of the index. Matrix products can round equal rows
+        # differently, and labels with equal scores must keep their order.
+        sizes = [len(own) for own in rows]
+        rows = _first_equal_rows(vectors)[np.fromiter(chain.from_iterable(rows), np.intp)]
+        used, self._rows = np.unique(rows, return_inverse=True)
+        vectors = vectors[used]
+        self._starts = np.cumsum(sizes) - sizes  # Position of each label's first term in _rows.
+        self._is_one_to_one = np.array_equal(self._rows, np.arange(len(sizes)))
+        # One more row than vectors: approximate indexes return -1 where they find nothing.
+        label_of_row = np.repeat(np.arange(len(sizes)), sizes)
+        self._labels_of_row = csr_array(
+            (np.ones(len(rows), dtype=bool), (self._rows, label_of_row)),
+            shape=(len(vectors) + 1, len(sizes)),
+        )
         self._index = open_search(vectors, search)
 
     @property
     def search(self):
-        """The search in use: "exact", "hnsw", "lsh" or "tree"."""
+        """Search method in use: "exact", "hnsw", "lsh" or "tree"."""
         return self._index.method
 
     @property
     def targets(self):
-        """The vectors that labels are trained to meet: (n_labels, vector_size)."""
-        return self._index.vectors[self._first]
+        """Training target of each label: (n_labels, vector_size)."""
+        return self._index.vectors[self._rows[self._starts]]
 
     @property
     def n_labels(self):
-        """How many labels there are: int."""
+        """Number of labels: int."""
         return len(self.labels)
 
     @property
     def n_terms(self):
-        """How many different terms they have, or with pool="mean" means of terms: int."""
+        """Number of different vectors: int."""
         return len(self._index.vectors)
 
     @property
     def vector_size(self):
-        """Dimension of the space: int."""
+        """Length of the vectors: int."""
         return self._index.vectors.shape[1]
 
     def __repr__(self):
@@ -138,165 +137,158 @@ class LabelSpace:
         )
 
     def scores(self, points):
-        """Cosine of each point with each label.
+        """Compute the score of each label at each point.
 
         Parameters
         ----------
-        points : array-like of shape (n, vector_size)
+        points : array-like of shape (n_points, vector_size)
             Unit rows.
 
         Returns
         -------
-        ndarray of shape (n, n_labels)
+        ndarray of shape (n_points, n_labels)
+            Cosine of the point with the nearest term of the label.
         """
         points = self._check_points(points)
         vectors = self._index.vectors
         scores = np.empty((len(points), self.n_labels), dtype=np.result_type(points, vectors))
-        for rows in score_batches(len(points), len(vectors), scores.itemsize):
-            scores[rows] = self._of_labels(points[rows] @ vectors.T)
+        for batch in score_batches(len(points), len(self._rows), scores.itemsize):
+            products = points[batch] @ vectors.T
+            if not self._is_one_to_one:
+                products = np.maximum.reduceat(products[:, self._rows], self._starts, axis=1)
+            scores[batch] = products
         return scores
 
-    def _of_labels(self, scores):
-        """Scores of labels from those of terms: each has that of its nearest term."""
-        if len(self._label_of_pair) == self.n_labels:
-            one_each = np.array_equal(self._first, np.arange(scores.shape[1]))
-            return scores if one_each else scores[:, self._first]
-        starts = np.searchsorted(self._label_of_pair, np.arange(self.n_labels))
-        return np.maximum.reduceat(scores[:, self._term_of_pair], starts, axis=1)
-
     def top_k(self, points, k, offsets=None):
-        """Find the k labels nearest to each point; of equally near ones the first comes first.
+        """Find the k labels with the highest scores at each point.
+
+        Labels with equal scores keep the order of the vocabulary.
 
         Parameters
         ----------
-        points : ndarray of shape (n, vector_size)
+        points : array-like of shape (n_points, vector_size)
             Unit rows.
         k : int
+            Number of labels per point, at most `n_labels`.
         offsets : ndarray of shape (n_labels,), default=None
-            What is taken off the score of each label. All labels are scored then: an index knows
-            of no offsets.
+            Amount subtracted from the scores of each label. An index cannot use offsets, so they
+            make the search compare all labels.
 
         Returns
         -------
-        labels : ndarray of shape (n, k)
-        scores : ndarray of shape (n, k)
-            Their cosines, less the offsets.
+        labels : ndarray of shape (n_points, k)
+            Best labels first.
+        scores : ndarray of shape (n_points, k)
+            Their scores minus the offsets.
 
         Raises
         ------
         ValueError
-            If k is below 1 or above the number of labels, points are of another dimension or hold
-            NaN, or there is not an offset a label.
+            If `k` is out of range, or `points` or `offsets` have the wrong shape or are not
+            finite.
         """
         self.check_k(k)
         points = self._check_points(points)
-        if offsets is not None and np.shape(offsets) != (self.n_labels,):
+        if offsets is None:
+            top, scores = self._nearest_labels(points, k)
+        elif np.shape(offsets) == (self.n_labels,):
+            top, scores = self._rank_all(points, k, offsets.astype(points.dtype))
+        else:
             raise ValueError(
-                f"Offsets are of shape ({self.n_labels},), got shape {np.shape(offsets)}."
+                f"offsets has shape {np.shape(offsets)}. Pass one number per label: "
+                f"({self.n_labels},)."
             )
-        top, scores = (
-            self._top_k(points, k) if offsets is None else self._top_of_all(points, k, offsets)
-        )
         return self.labels[top], scores
 
-    def _top_of_all(self, points, k, offsets):
+    def _nearest_labels(self, points, k):
+        """Rank labels by their nearest terms (DeViSE, appendix A.2): two arrays (n_points, k)."""
         top = np.empty((len(points), k), dtype=np.intp)
         scores = np.empty((len(points), k), dtype=points.dtype)
-        for rows in score_batches(len(points), self.n_terms, points.itemsize):
-            block = self.scores(points[rows]) - offsets.astype(points.dtype)
-            top[rows] = best_columns(block, k)
-            scores[rows] = np.take_along_axis(block, top[rows], axis=1)
+        rest = np.arange(len(points))
+        n_terms = k + 1 if self._is_one_to_one else 4 * k
+        while len(rest) and n_terms < self.n_terms:
+            terms, cosines = self._index.nearest(points[rest], n_terms)
+            best, best_scores, is_final = self._labels_of_terms(terms, cosines, k)
+            top[rest[is_final]] = best[is_final]
+            scores[rest[is_final]] = best_scores[is_final]
+            rest = rest[~is_final]
+            n_terms *= 2
+        if len(rest):
+            top[rest], scores[rest] = self._rank_all(points[rest], k, points.dtype.type(0))
         return top, scores
 
-    def _top_k(self, points, k):
-        """Appendix A.2: the nearest terms, expanded to labels, and more terms where these lack."""
+    def _labels_of_terms(self, terms, cosines, k):
+        """Map ranked terms to the first k different labels, and say which rankings are final."""
+        n_points, n_terms = terms.shape
+        owners = self._labels_of_row[terms.ravel()]
+        counts = np.diff(owners.indptr)
+        point = np.repeat(np.arange(n_points).repeat(n_terms), counts)
+        score, label = np.repeat(cosines.ravel(), counts), owners.indices
+        # Best scores first, ties in the order of the labels; then each label's first occurrence.
+        order = np.lexsort((label, -score, point))
+        first = np.unique((point * self.n_labels + label)[order], return_index=True)[1]
+        order = order[np.sort(first)]
+        n_found = np.bincount(point[order], minlength=n_points)
+        ends = np.cumsum(n_found)
+        kept = order[np.minimum((ends - n_found)[:, None] + np.arange(k), len(order) - 1)]
+        best, best_scores = label[kept], score[kept]
+        # A term beyond the last one found may be as near as it, but not nearer.
+        is_final = (n_found >= k) & (best_scores[:, -1] > cosines[:, -1])
+        return best, best_scores, is_final
+
+    def _rank_all(self, points, k, offsets):
+        """Rank labels by all their scores minus the offsets: two arrays (n_points, k)."""
         top = np.empty((len(points), k), dtype=np.intp)
         scores = np.empty((len(points), k), dtype=points.dtype)
-        open_rows = np.arange(len(points))
-        # One more than needed where labels have a term each, to see that no other is as near.
-        n = k + 1 if len(self._label_of_pair) == self.n_labels else max(k * self.expand, k + 1)
-        while len(open_rows):
-            n = min(n, self.n_terms)
-            terms, cosines = self._index.nearest(points[open_rows], n)
-            found, found_scores, complete = self._expand(terms, cosines, k)
-            top[open_rows[complete]] = found[complete]
-            scores[open_rows[complete]] = found_scores[complete]
-            open_rows = open_rows[~complete]
-            if n == self.n_terms and len(open_rows):
-                # An approximate index may not reach all terms.
-                top[open_rows], scores[open_rows] = self._top_of_all(
-                    points[open_rows], k, np.zeros(self.n_labels)
-                )
-                break
-            n *= 2
+        for batch in score_batches(len(points), len(self._rows), points.itemsize):
+            block = self.scores(points[batch]) - offsets
+            top[batch] = best_columns(block, k)
+            scores[batch] = np.take_along_axis(block, top[batch], axis=1)
         return top, scores
-
-    def _expand(self, terms, cosines, k):
-        """The first k labels of ranked terms, their scores, and whether the terms suffice."""
-        n_rows, n = terms.shape
-        reached = terms >= 0
-        counts = np.where(reached, np.diff(self._ends, prepend=0)[terms], 0).ravel()
-        stops = np.cumsum(counts)
-        # All (row, label) pairs, by row and rank of the term; each pair's first place counts.
-        places = np.arange(stops[-1]) - np.repeat(stops - self._ends[terms].ravel(), counts)
-        rows = np.repeat(np.arange(n_rows).repeat(n), counts)
-        keys = rows * self.n_labels + self._labels_of_terms[places]
-        keys, first = np.unique(keys, return_index=True)
-        rows, labels = np.divmod(keys, self.n_labels)
-        scores = np.repeat(cosines.ravel(), counts)[first]
-        # Stable: of equally near labels the first stays first.
-        order = np.lexsort((-scores, rows))
-        n_found = np.bincount(rows, minlength=n_rows)
-        starts = np.cumsum(n_found) - n_found
-        kept = order[np.minimum(starts[:, None] + np.arange(k), len(order) - 1)]
-        top, top_scores = labels[kept], scores[kept]
-        # A term that was not looked at may be as near as the last one that was.
-        complete = n_found >= k
-        if n < self.n_terms:
-            complete &= top_scores[:, -1] > cosines[:, -1]
-        return top, top_scores, complete
 
     def recall(self, points, k):
-        """Share of the exactly nearest k terms that the index finds.
+        """Compute the share of the k nearest terms that the index finds.
 
         Parameters
         ----------
-        points : array-like of shape (n, vector_size)
+        points : array-like of shape (n_points, vector_size)
             Unit rows.
         k : int
+            Number of terms per point, at most `n_terms`.
 
         Returns
         -------
         float
-            1 for exact search.
+            Mean over the points. It is 1 for exact search.
         """
         points = self._check_points(points)
         _check_k(k, self.n_terms, "terms")
         if not len(points):
-            raise ValueError("There is no point whose nearest terms could be found.")
+            raise ValueError("There are no points. Pass at least one to measure the recall.")
         exact, _ = open_search(self._index.vectors, "exact").nearest(points, k)
         found, _ = self._index.nearest(points, k)
         return float(np.mean([np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)]))
 
     def save(self, path):
-        """Write the vectors, the labels and the index, for `load`.
+        """Write the space to a file, with its vectors and its index.
 
         Parameters
         ----------
         path : str or Path
+            File to write. `load` reads it.
         """
         joblib.dump(self, path)
 
     @staticmethod
     def load(path, mmap=True):
-        """Read what `save` has written.
+        """Read a space that `save` wrote.
 
         Parameters
         ----------
         path : str or Path
-            Of a trusted file: it is a pickle.
+            File to read. It is a pickle, so load only files that you trust.
         mmap : bool, default=True
-            Leave vectors and index in the file and map it into memory: processes that load it
+            Map the file into memory instead of reading it. Processes that load the same file then
             share one copy.
 
         Returns
@@ -306,74 +298,75 @@ class LabelSpace:
         Raises
         ------
         ValueError
-            If the file holds no label space.
+            If the file does not hold a label space.
         """
         try:
             space = joblib.load(path, mmap_mode="r" if mmap else None)
         except (EOFError, IndexError, KeyError, UnpicklingError):
             space = None
         if not isinstance(space, LabelSpace):
-            raise ValueError(f"{str(path)!r} holds no LabelSpace.")
+            raise ValueError(f"{str(path)!r} does not hold a LabelSpace. Give another file.")
         return space
 
     def check_k(self, k):
-        """Refuse a number of answers that there are not.
-
-        Parameters
-        ----------
-        k : int
-
-        Raises
-        ------
-        ValueError
-            If k is no whole number from 1 to the number of labels.
-        """
+        """Raise ValueError unless k is a whole number from 1 to `n_labels`."""
         _check_k(k, self.n_labels, "candidate labels")
 
     def _check_points(self, points):
+        """Validate points: a finite float array (n_points, vector_size)."""
         points = np.asarray(points)
         if points.ndim != 2 or points.shape[1] != self.vector_size:
             raise ValueError(
-                f"Points are of shape (n, {self.vector_size}), got shape {points.shape}."
+                f"points has shape {points.shape}. Pass an array of shape (n, {self.vector_size})."
             )
         if points.dtype not in (np.float32, np.float64):
-            points = points.astype(np.float64)  # Scores of whole numbers are not whole.
+            points = points.astype(np.float64)
         if not np.isfinite(points).all():
-            raise ValueError("Points hold NaN or infinity: there is nothing near to them.")
+            raise ValueError("points holds NaN or infinity. Remove such rows.")
         return points
 
 
-def _check_k(k, most, what):
-    if not isinstance(k, Integral) or not 1 <= k <= most:
+def _check_k(k, n_candidates, noun):
+    """Raise ValueError unless k is a whole number from 1 to n_candidates."""
+    if not isinstance(k, Integral) or not 1 <= k <= n_candidates:
         raise ValueError(
-            f"k={k!r} is out of range: there are {most} {what}, so k must be a whole number "
-            f"between 1 and {most}."
+            f"k={k!r} is out of range. There are {n_candidates} {noun}: use a whole number from 1 "
+            f"to {n_candidates}."
         )
 
 
-def _with_vectors(vocabulary, rows):
-    """The labels that have a vector, and the rows of each; the others are refused or dropped."""
-    found = np.array([bool(own) for own in rows])
-    if found.all():
+def _labels_with_vectors(vocabulary, rows):
+    """Return the labels that have rows, and these rows; refuse or drop the other labels."""
+    has_vector = np.array([len(own) > 0 for own in rows])
+    if has_vector.all():
         return vocabulary.labels, rows
-    missing = vocabulary.labels[~found].tolist()
-    if vocabulary.on_missing == "error" or not found.any():
+    missing = vocabulary.labels[~has_vector].tolist()
+    if vocabulary.on_missing == "error" or not has_vector.any():
         raise LabelWithoutVectorError(missing, n_asked=len(rows))
-    names = ", ".join(map(repr, missing[:_N_NAMED]))
-    if len(missing) > _N_NAMED:
-        names += f" and {len(missing) - _N_NAMED} more, which LabelVocabulary.coverage names"
     warnings.warn(
-        f"{len(missing)} of {len(rows)} labels have no vector and are dropped: {names}.",
+        f"{len(missing)} of {len(rows)} labels have no vector and are dropped: "
+        f"{name_some(missing)}. LabelVocabulary.coverage names all of them.",
         stacklevel=3,
     )
-    return vocabulary.labels[found], [own for own in rows if own]
+    return vocabulary.labels[has_vector], [own for own in rows if own]
+
+
+def _first_equal_rows(vectors):
+    """Return the position of the first row that equals each row: (n_rows,)."""
+    first = np.arange(len(vectors))
+    _, group, sizes = np.unique(vectors[:, 0], return_inverse=True, return_counts=True)
+    seen = {}
+    # Rows whose first number occurs once have no equal.
+    for row in np.flatnonzero(sizes[group] > 1):
+        first[row] = seen.setdefault(vectors[row].tobytes(), row)
+    return first
 
 
 def _embed(embedder, terms, templates):
-    """Unit vectors of terms, each the mean over the templates that it fills."""
-    # set_output turns what `transform` returns into a table.
+    """Embed terms as unit vectors, each the mean over the templates: (n_terms, vector_size)."""
+    # With set_output, `transform` returns a table.
     if not templates:
         return np.asarray(embedder.transform(terms))
-    filled = [template.format(term) for term in terms for template in templates]
-    vectors = np.asarray(embedder.transform(filled)).reshape(len(terms), len(templates), -1)
+    sentences = [template.format(term) for term in terms for template in templates]
+    vectors = np.asarray(embedder.transform(sentences)).reshape(len(terms), len(templates), -1)
     return normalize(vectors.mean(axis=1))

@@ -1,63 +1,72 @@
-"""The candidate labels of a prediction, and the terms of each."""
+"""The candidate labels of a prediction, and their terms."""
 
 import json
 import re
 from collections import Counter
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain
 from numbers import Number
 from pathlib import Path
 
 import numpy as np
 
 from skdevise._utils import atomic_write
-from skdevise.labels._array import label_array
-from skdevise.labels._coverage import label_coverage
 from skdevise.labels._hierarchy import Hierarchy
+from skdevise.labels._label_index import label_array
 from skdevise.language._terms import check_terms, normalise_term
 
 _SYNSET_ID = re.compile(r"n\d{8}")
 
 
 class LabelVocabulary:
-    """The candidates of a prediction: labels, and the terms (synonyms) of each.
+    """Candidate labels, and the terms (synonyms) of each label.
 
-    It is immutable, compares by content, and has no length on purpose: scikit-learn slices what
-    is as long as the samples in cross-validation, so that 20 labels would become 10 in a fold of
-    half the photos. A vocabulary goes through metadata routing whole.
+    A vocabulary is immutable and compares by content. The operators ``|`` (union), ``&``
+    (intersection) and ``-`` (difference) combine it with another vocabulary or a list. They keep
+    the order, the terms and the options of the left operand.
+
+    A vocabulary has no length on purpose. scikit-learn slices metadata that is as long as the
+    samples, so a list of 20 labels can become 10 in a fold. It passes a vocabulary on whole.
 
     Parameters
     ----------
-    labels : array-like of shape (n_labels,)
-        The labels, each once.
+    labels : sequence of shape (n_labels,), or dict of label to terms
+        Unique labels: text or numbers. A dict gives the terms too. A set is refused, because it
+        has no order.
     terms : dict, or sequence of n_labels entries, default=None
-        The terms of the labels: a string or several, the leading one first. A dict may leave out
-        labels. A label without an entry that is the id of a WordNet 3.0 noun synset ("n02084071")
-        has the terms of that synset; any other label is its own term.
+        Terms of the labels: each entry is one string, or several with the preferred one first. A
+        dict may omit labels. A label without an entry gets the terms of its synset if it is a
+        WordNet 3.0 noun id ("n02084071"). Any other label is its own term.
     pool : {"terms", "first", "mean"}, default="terms"
-        Where a label of several terms lies. With "terms" it is as near as the nearest of them,
-        which ranks labels as the DeViSE paper does (appendix A.2); "first" lets only its first
-        term with a vector count, on which it is trained; "mean" is the direction of their mean.
+        How a label with several terms is scored. "terms" uses its nearest term, as the DeViSE
+        paper does (appendix A.2). "first" uses only its first term with a vector, which is also
+        the training target. "mean" uses the normalised mean of its vectors.
     templates : sequence of str, default=None
-        Texts such as "a photo of a {}" that each term is put into; its vector is the direction of
-        the mean over them. For embedders of sentences; None means the term alone.
+        Sentences that each term is put into, such as "a photo of a {}". The vector of a term is
+        then the normalised mean over the sentences. Use them with sentence encoders. None embeds
+        the term alone.
     on_missing : {"error", "drop"}, default="error"
-        What becomes of candidates without a vector: an error names them, or they are left out
-        with a warning that does. Labels of training photos are never left out.
+        What happens to candidates without a vector. "error" raises an error that names them.
+        "drop" removes them with a warning. Training labels are never dropped.
 
     Attributes
     ----------
     labels : ndarray of shape (n_labels,)
+        The labels.
     terms : tuple of n_labels tuples of str
-    pool : str
-    templates : tuple of str
-    on_missing : str
+        Terms of each label.
     n_labels : int
+        Number of labels.
+    pool, templates, on_missing
+        The parameters. `templates` is a tuple of str.
 
     Raises
     ------
+    TypeError
+        If `labels` is a set, one string, or no sequence.
     ValueError
-        If there is no label, a label twice, a label that has no term, a template without "{}", or
-        no such pool.
+        If there are no labels, labels repeat, or another parameter is invalid.
 
     Examples
     --------
@@ -65,51 +74,44 @@ class LabelVocabulary:
     >>> seen = LabelVocabulary(["cat", "n02084071"])
     >>> seen.terms
     (('cat',), ('dog', 'domestic dog', 'Canis familiaris'))
-    >>> (seen | LabelVocabulary(["okapi"])).labels.tolist()
+    >>> (seen | ["okapi"]).labels.tolist()
     ['cat', 'n02084071', 'okapi']
+    >>> LabelVocabulary({"sofa": ["sofa", "couch"]}).terms
+    (('sofa', 'couch'),)
     """
 
-    # An array or a Series on the left of an operator leaves it to the vocabulary.
+    # NumPy arrays and pandas Series then leave operators to the vocabulary.
     __array_ufunc__ = None
     __pandas_priority__ = 10_000
 
     def __init__(self, labels, terms=None, pool="terms", *, templates=None, on_missing="error"):
         if pool not in ("terms", "first", "mean"):
-            raise ValueError(f"pool is 'terms', 'first' or 'mean', got {pool!r}.")
+            raise ValueError(f"pool={pool!r} is unknown. Use 'terms', 'first' or 'mean'.")
         if on_missing not in ("error", "drop"):
-            raise ValueError(f"on_missing is 'error' or 'drop', got {on_missing!r}.")
+            raise ValueError(f"on_missing={on_missing!r} is unknown. Use 'error' or 'drop'.")
+        if terms is None and isinstance(labels, dict):
+            terms = labels
+        self.pool = pool
         self.templates = _check_templates(templates)
         self.on_missing = on_missing
-        labels = _check_labels(labels)
-        if terms is None or isinstance(terms, dict):
-            given = terms or {}
-            known = set(labels.tolist())
-            unknown = [label for label in given if label not in known]
-            if unknown:
-                raise ValueError(f"Terms are given for {unknown}, which are not among the labels.")
-        elif isinstance(terms, str | bytes) or not hasattr(terms, "__iter__"):
-            raise TypeError(f"terms is a dict or a list with an entry a label, got {terms!r}.")
-        else:
-            terms = list(terms)
-            if len(terms) != len(labels):
-                raise ValueError(f"{len(labels)} labels came with the terms of {len(terms)}.")
-            given = dict(zip(labels.tolist(), terms, strict=True))
-        labels.flags.writeable = False
-        self.pool = pool
-        self.labels = labels
+        self.labels = _check_labels(labels)
+        self.labels.flags.writeable = False
+        given = _terms_by_label(self.labels, terms)
         self.terms = tuple(
-            _check_label_terms(label, given[label]) if label in given else _own_terms(label)
-            for label in labels.tolist()
+            _check_label_terms(label, given[label]) if label in given else _default_terms(label)
+            for label in self.labels.tolist()
         )
 
     @classmethod
     def from_synsets(cls, synsets, hierarchy, pool="terms", **options):
-        """Make a vocabulary of synsets, with the terms that the hierarchy has for them.
+        """Build a vocabulary of labels in a hierarchy, with the terms that it has for them.
 
         Parameters
         ----------
-        synsets : array-like of str, of shape (n_labels,)
+        synsets : sequence of labels of shape (n_labels,)
+            Labels in the hierarchy, for example WordNet ids.
         hierarchy : Hierarchy
+            Source of the terms.
         pool : {"terms", "first", "mean"}, default="terms"
             As in the constructor.
         **options
@@ -122,7 +124,13 @@ class LabelVocabulary:
         Raises
         ------
         ValueError
-            If the hierarchy lacks one of them.
+            If the hierarchy lacks a label.
+
+        Examples
+        --------
+        >>> from skdevise import Hierarchy, LabelVocabulary
+        >>> LabelVocabulary.from_synsets(["n02121620"], Hierarchy.wordnet()).terms
+        (('cat', 'true cat'),)
         """
         labels = _check_labels(synsets)
         terms = [hierarchy.terms(synset) for synset in labels.tolist()]
@@ -130,13 +138,15 @@ class LabelVocabulary:
 
     @classmethod
     def from_terms(cls, terms, hierarchy, pool="terms", **options):
-        """Make a vocabulary of all the labels in a hierarchy that go by some terms.
+        """Build a vocabulary of all labels in a hierarchy that have one of the given terms.
 
         Parameters
         ----------
-        terms : array-like of str
-            "crane" stands for the bird, the machine, and whatever else is called so.
+        terms : sequence of str
+            Terms to look up. An ambiguous term adds all its labels: "crane" adds the bird and the
+            machine.
         hierarchy : Hierarchy
+            Source of the labels and of all their terms.
         pool : {"terms", "first", "mean"}, default="terms"
             As in the constructor.
         **options
@@ -145,12 +155,12 @@ class LabelVocabulary:
         Returns
         -------
         LabelVocabulary
-            Labels in the order of the terms, each with all the terms that the hierarchy has.
+            Labels in the order of the terms.
 
         Raises
         ------
         ValueError
-            If the hierarchy has no label for a term; all such terms are named.
+            If the hierarchy has no label for a term. The message names all such terms.
 
         Examples
         --------
@@ -159,84 +169,99 @@ class LabelVocabulary:
         >>> cranes.terms[0], cranes.terms[2]
         (('crane',), ('Grus', 'Crane'))
         """
-        terms = check_terms(terms)
-        found = {term: hierarchy.synsets(term) for term in terms}
+        found = {term: hierarchy.synsets(term) for term in check_terms(terms)}
         unknown = [term for term, labels in found.items() if not labels]
         if unknown:
             raise ValueError(
-                f"The hierarchy has no label for {unknown}: leave them out, or write them as it "
-                "does."
+                f"The hierarchy has no label for {unknown}. Remove these terms or use its spelling."
             )
-        labels = dict.fromkeys(label for own in found.values() for label in own)
+        labels = dict.fromkeys(chain.from_iterable(found.values()))
         return cls.from_synsets(list(labels), hierarchy, pool, **options)
 
     @property
     def n_labels(self):
-        """How many labels there are: int."""
+        """Number of labels: int."""
         return len(self.labels)
 
     def labels_of(self, term):
-        """Name the labels that go by a term.
+        """Return the labels that have a term.
 
         Parameters
         ----------
         term : str
-            In any case, with "_" and " " the same.
+            Term to look up. Case does not matter, and "_" equals " ".
 
         Returns
         -------
         tuple of labels
-            In their order; empty if there is none.
+            Labels in order. It is empty if no label has the term.
         """
-        return tuple(self._labels_of.get(normalise_term(term), ()))
+        return tuple(self._labels_by_term.get(normalise_term(term), ()))
 
     @cached_property
-    def _labels_of(self):
-        labels_of = {}
-        for label, terms in zip(self.labels.tolist(), self.terms, strict=True):
+    def _labels_by_term(self):
+        labels_by_term = {}
+        for label, terms in self._terms_of.items():
             for term in dict.fromkeys(map(normalise_term, terms)):
-                labels_of.setdefault(term, []).append(label)
-        return labels_of
+                labels_by_term.setdefault(term, []).append(label)
+        return labels_by_term
 
     def coverage(self, embedder):
-        """Report which labels an embedder has vectors for.
+        """Report for which labels an embedder has a vector.
 
         Parameters
         ----------
         embedder : fitted term embedder
+            Embedder to ask.
 
         Returns
         -------
         Coverage
-            Its `as_term`, `composed` and `missing` name the labels.
+            Three arrays of labels. `as_term`: the first term with a vector is in the embedder's
+            table. `composed`: it is composed of the vectors of its words. `missing`: no term has a
+            vector.
+
+        Examples
+        --------
+        >>> from skdevise import LabelVocabulary, PretrainedEmbedder
+        >>> embedder = PretrainedEmbedder({"white": [0, 1], "shark": [1, 0], "dog": [1, 1]})
+        >>> coverage = LabelVocabulary(["dog", "white shark", "okapi"]).coverage(embedder)
+        >>> coverage
+        3 labels: 1 as one term, 1 composed of words, 1 without a vector ('okapi').
+        >>> coverage.composed.tolist()
+        ['white shark']
         """
-        return label_coverage(self, embedder)
+        terms = list(dict.fromkeys(chain.from_iterable(self.terms)))
+        known = dict(zip(terms, known_terms(embedder, terms, self.templates), strict=True))
+        first = [next((term for term in own if known[term]), None) for own in self.terms]
+        found = [term for term in first if term is not None]
+        is_missing = np.array([term is None for term in first])
+        is_whole = np.zeros(self.n_labels, dtype=bool)
+        is_whole[~is_missing] = known_terms(embedder, found, self.templates, "has_term")
+        return Coverage(
+            self.labels[is_whole], self.labels[~is_whole & ~is_missing], self.labels[is_missing]
+        )
 
     def save(self, path):
-        """Write the vocabulary as JSON.
+        """Write the vocabulary to a JSON file.
 
         Parameters
         ----------
         path : str or Path
+            File to write. `load` reads it.
         """
-        path = Path(path)
-        content = {
-            "labels": self.labels.tolist(),
-            "terms": self.terms,
-            "pool": self.pool,
-            "templates": self.templates,
-            "on_missing": self.on_missing,
-        }
+        content = {"labels": self.labels.tolist(), "terms": self.terms, **self._options}
         with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, path):
-        """Read what `save` has written.
+        """Read a vocabulary that `save` wrote.
 
         Parameters
         ----------
         path : str or Path
+            JSON file to read.
 
         Returns
         -------
@@ -244,35 +269,29 @@ class LabelVocabulary:
 
         Raises
         ------
-        FileNotFoundError
-            If there is no such file.
         ValueError
-            If it holds no vocabulary.
+            If the file does not hold a vocabulary.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if not isinstance(content, dict) or "labels" not in content:
-                raise ValueError('there is no entry "labels".')
-            return cls(**content)
+            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{str(path)!r} holds no LabelVocabulary: {error}") from error
+            raise ValueError(
+                f"{str(path)!r} does not hold a LabelVocabulary ({error}). Give a file that `save` "
+                "wrote."
+            ) from error
 
     def __or__(self, other):
-        """Labels of both; of those in both, and of all options, the left one's count."""
-        # Dicts, as NumPy would compare numbers with text by turning them into text.
-        own, others = self._terms_of, as_vocabulary(other)._terms_of
-        return self._with(own | {label: others[label] for label in others if label not in own})
+        # Dicts keep 1 and "1" apart; NumPy would turn both into text.
+        terms, others = self._terms_of, as_vocabulary(other)._terms_of
+        return self._with(terms | {label: others[label] for label in others if label not in terms})
 
     def __and__(self, other):
-        """Labels that are in both, with the terms and options of the left one."""
-        kept = as_vocabulary(other)._terms_of
-        return self._with({label: own for label, own in self._terms_of.items() if label in kept})
+        terms, others = self._terms_of, as_vocabulary(other)._terms_of
+        return self._with({label: terms[label] for label in terms if label in others})
 
     def __sub__(self, other):
-        """Labels that are not among the others."""
-        gone = as_vocabulary(other)._terms_of
-        kept = {label: own for label, own in self._terms_of.items() if label not in gone}
-        return self._with(kept)
+        terms, others = self._terms_of, as_vocabulary(other)._terms_of
+        return self._with({label: terms[label] for label in terms if label not in others})
 
     def __ror__(self, other):
         return as_vocabulary(other) | self
@@ -292,7 +311,8 @@ class LabelVocabulary:
         return {"pool": self.pool, "templates": self.templates, "on_missing": self.on_missing}
 
     def _with(self, terms):
-        return LabelVocabulary(terms, terms, **self._options)
+        """Build a vocabulary of other labels, given with their terms, and the same options."""
+        return LabelVocabulary(terms, **self._options)
 
     def __eq__(self, other):
         if not isinstance(other, LabelVocabulary):
@@ -302,7 +322,7 @@ class LabelVocabulary:
     def __hash__(self):
         return self._hash
 
-    # Of 20,000 labels these take milliseconds, and every prediction asks for them.
+    # Cached, because every prediction asks and 20,000 labels take milliseconds.
     @cached_property
     def _hash(self):
         return hash(self._key)
@@ -318,92 +338,140 @@ class LabelVocabulary:
         return f"LabelVocabulary([{shown}{dots}], n_labels={self.n_labels})"
 
     def __reduce__(self):
-        # An array that is unpickled as it stands can be written to.
-        return _rebuild, (self.labels, self.terms, self._options)
+        # The constructor makes the unpickled labels read-only again.
+        return partial(LabelVocabulary, **self._options), (self.labels, self.terms)
 
     def __sklearn_clone__(self):
         return self
 
 
-def as_vocabulary(labels, known=None):
-    """Give labels as a vocabulary.
+@dataclass(frozen=True, repr=False, eq=False)
+class Coverage:
+    """Labels of a vocabulary, grouped by the kind of vector that an embedder has for them.
 
-    Parameters
+    Attributes
     ----------
-    labels : LabelVocabulary or array-like of shape (n_labels,)
-    known : LabelVocabulary, default=None
-        Where labels that come without terms have theirs from, if it has them, and all options.
-
-    Returns
-    -------
-    LabelVocabulary
-
-    Examples
-    --------
-    >>> as_vocabulary(["puss"], known=LabelVocabulary(["puss"], {"puss": "cat"})).terms
-    (('cat',),)
+    as_term : ndarray of labels
+        Labels whose first term with a vector is in the embedder's table.
+    composed : ndarray of labels
+        Labels whose first term with a vector is composed of the vectors of its words.
+    missing : ndarray of labels
+        Labels without a vector.
     """
+
+    as_term: np.ndarray
+    composed: np.ndarray
+    missing: np.ndarray
+
+    @property
+    def n_labels(self):
+        """Number of labels: int."""
+        return len(self.as_term) + len(self.composed) + len(self.missing)
+
+    def __repr__(self):
+        return (
+            f"{self.n_labels:,} labels: {len(self.as_term):,} as one term, "
+            f"{len(self.composed):,} composed of words, {len(self.missing):,} without a vector"
+            + (f" ({name_some(self.missing.tolist())})." if len(self.missing) else ".")
+        )
+
+
+def as_vocabulary(labels, known=None):
+    """Turn labels into a vocabulary, with the terms and options of `known` if it has them."""
     if isinstance(labels, LabelVocabulary):
         return labels
-    labels = _check_labels(labels)
     if known is None:
         return LabelVocabulary(labels)
-    given = known._terms_of
-    given = {label: given[label] for label in labels.tolist() if label in given}
-    return LabelVocabulary(labels, given, **known._options)
+    given = labels if isinstance(labels, dict) else known._terms_of
+    labels = _check_labels(labels)
+    terms = {label: given[label] for label in labels.tolist() if label in given}
+    return LabelVocabulary(labels, terms, **known._options)
 
 
-def _rebuild(labels, terms, options):
-    return LabelVocabulary(labels, terms, **options)
+def known_terms(embedder, terms, templates=(), question="has_vector"):
+    """Ask an embedder `has_vector` or `has_term` of terms in all templates: bool (n_terms,)."""
+    ask = getattr(embedder, question, None)
+    if ask is None or not terms:
+        return np.ones(len(terms), dtype=bool)
+    if not templates:
+        return np.asarray(ask(terms))
+    sentences = [template.format(term) for term in terms for template in templates]
+    return np.asarray(ask(sentences)).reshape(len(terms), len(templates)).all(axis=1)
+
+
+def name_some(labels):
+    """List the first 20 labels as text, and count the others."""
+    names = ", ".join(map(repr, labels[:20]))
+    return f"{names} and {len(labels) - 20:,} more" if len(labels) > 20 else names
 
 
 def _check_labels(labels):
+    """Validate labels: a one-dimensional array of unique text or numbers."""
+    if isinstance(labels, set | frozenset):
+        raise TypeError(f"The labels {labels!r} are a set, which has no order. Pass a list.")
     if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
-        raise TypeError(f"Expected a sequence of labels, got {labels!r}: pass a list.")
+        raise TypeError(f"Labels must be a sequence, got {labels!r}. Pass a list.")
     try:
         array = label_array(labels)
-    except ValueError as error:  # lists of several lengths
-        raise ValueError("Expected a one-dimensional sequence of labels, got lists.") from error
+    except ValueError as error:  # Lists of several lengths.
+        raise ValueError("Some labels are lists. Pass a one-dimensional sequence.") from error
     if not array.size:
-        raise ValueError("There are no labels to choose from: give at least one.")
+        raise ValueError("There are no labels to choose from. Pass at least one.")
     if array.ndim != 1:
-        raise ValueError(f"Expected a one-dimensional sequence of labels, got {array.ndim}-D.")
+        raise ValueError(f"Labels have {array.ndim} dimensions. Pass a one-dimensional sequence.")
     for label in array.tolist():
         if not isinstance(label, str | Number) or label != label:
-            raise ValueError(f"A label is text or a number, got {label!r}.")
+            raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
     repeated = [label for label, n in Counter(array.tolist()).items() if n > 1]
     if repeated:
-        raise ValueError(
-            f"Each label can be a candidate only once; given several times: {repeated}."
-        )
+        raise ValueError(f"The labels {repeated} occur more than once. Pass each label once.")
     return array
 
 
+def _terms_by_label(labels, terms):
+    """Turn the parameter `terms` into a dict."""
+    if isinstance(terms, str | bytes) or not (terms is None or hasattr(terms, "__iter__")):
+        raise TypeError(f"terms={terms!r} is neither a dict nor a list. Pass one entry per label.")
+    labels = labels.tolist()
+    if terms is None or isinstance(terms, dict):
+        terms = terms or {}
+        known = set(labels)
+        unknown = [label for label in terms if label not in known]
+        if unknown:
+            raise ValueError(f"terms has entries for {unknown}, which are not labels. Remove them.")
+        return terms
+    terms = list(terms)
+    if len(terms) != len(labels):
+        raise ValueError(
+            f"There are {len(labels)} labels but {len(terms)} entries in terms. Pass one per label."
+        )
+    return dict(zip(labels, terms, strict=True))
+
+
 def _check_templates(templates):
+    """Validate templates: a tuple of str with one {} each."""
     if templates is None:
         return ()
     if isinstance(templates, str | bytes) or not hasattr(templates, "__iter__"):
-        raise TypeError(
-            f"templates is a list of texts, got {templates!r}: pass a list, as in ['a photo of a "
-            "{}']."
-        )
+        raise TypeError(f"templates={templates!r} is not a list. Pass ['a photo of a {{}}'].")
     templates = tuple(templates)
     for template in templates:
-        if not isinstance(template, str) or template.count("{}") != 1:
-            raise ValueError(f'A template is a text with one "{{}}" in it, got {template!r}.')
-        if set(template.replace("{}", "")) & set("{}"):
-            raise ValueError(f'A template has no braces but one "{{}}", got {template!r}.')
+        is_text = isinstance(template, str)
+        if not is_text or "{}" not in template or re.sub("[^{}]", "", template) != "{}":
+            raise ValueError(f'{template!r} is not a template. Use text with one "{{}}" in it.')
     return templates
 
 
 def _check_label_terms(label, terms):
+    """Validate the terms of one label: a tuple of str."""
     terms = (terms,) if isinstance(terms, str) else terms
     if not isinstance(terms, list | tuple | np.ndarray) or not len(terms):
-        raise ValueError(f"The label {label!r} needs a term or a list of terms, got {terms!r}.")
+        raise ValueError(f"The label {label!r} has the terms {terms!r}. Give it text or a list.")
     return tuple(check_terms(terms))
 
 
-def _own_terms(label):
+def _default_terms(label):
+    """Return the terms of a label that came without any: WordNet's for ids, else its text."""
     if isinstance(label, str) and _SYNSET_ID.fullmatch(label):
         wordnet = Hierarchy.wordnet()
         if label in wordnet:

@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from skdevise._compat import check_sample_weight
 from skdevise._utils import draw_seed
-from skdevise.labels._array import label_array
+from skdevise.labels._label_index import label_array
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._tables import Samples, is_streamed, parts, read
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples

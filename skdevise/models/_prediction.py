@@ -220,7 +220,7 @@ class LabelPredictionMixin:
         training = LabelVocabulary(
             classes, training.terms, training.pool, templates=training.templates
         )
-        space = LabelSpace(training, embedder, self.search, self.expand)
+        space = LabelSpace(training, embedder, self.search)
         spaces = OrderedDict()
         reordered = None
         if self.labels is not None:
@@ -228,9 +228,7 @@ class LabelPredictionMixin:
             if set(candidates.labels.tolist()) == set(classes.tolist()):
                 reordered = candidates
             else:
-                spaces[self._key(candidates)] = LabelSpace(
-                    candidates, embedder, self.search, self.expand
-                )
+                spaces[self._key(candidates)] = LabelSpace(candidates, embedder, self.search)
         # As scikit-learn's metrics expect them: in the order and of the dtype of `classes_`, even
         # where the constructor has the training labels in another order.
         space.labels = classes
@@ -276,16 +274,14 @@ class LabelPredictionMixin:
         if is_default and vocabulary == self._reordered:
             return self.label_space_
         key = self._key(vocabulary)
-        space = self._spaces.pop(key, None) or LabelSpace(
-            vocabulary, self.embedder_, self.search, self.expand
-        )
+        space = self._spaces.pop(key, None) or LabelSpace(vocabulary, self.embedder_, self.search)
         self._spaces[key] = space
         if len(self._spaces) > _N_SPACES_KEPT:
             self._spaces.popitem(last=False)
         return space
 
     def _key(self, vocabulary):
-        return vocabulary, self.search, self.expand
+        return vocabulary, self.search
 
     def _calibrate(self, points, targets, weight=None):
         """Keep training samples' points, and fit the softmax's temperature on them.

@@ -7,7 +7,7 @@ from torch.utils.data import Dataset, Subset
 
 from skdevise._compat import safe_indexing
 from skdevise._utils import content_hash, find_device, seeded
-from skdevise.labels._coverage import known_terms
+from skdevise.labels._vocabulary import known_terms
 from skdevise.language._tuned import TunedEmbedder
 from skdevise.models._features import ResidentFeatures, StreamedFeatures
 from skdevise.models._inputs import MOST
