@@ -1,54 +1,42 @@
-"""The table of public names, from which the API pages are generated."""
+"""Table of public names. The API pages are generated from it."""
 
-# Title, module, a line about them, names.
+# Title, module, introduction, names.
 SECTIONS = (
     (
-        "Language",
+        "Classifiers",
         "skdevise",
-        "Terms to unit vectors. See :doc:`/guide/language`.",
-        ("SkipGramEmbedder", "PretrainedEmbedder", "RandomEmbedder"),
+        "Answer with labels. See :doc:`/guide/classifiers`.",
+        ("DeViSEClassifier", "ConSEClassifier", "RidgeProjectionClassifier", "ESZSLClassifier"),
     ),
     (
-        "Text encoders",
-        "skdevise.language",
-        "Texts to unit vectors by another model.",
-        ("EncoderEmbedder",),
-    ),
-    (
-        "Vision",
+        "Word vectors",
         "skdevise",
-        "Photos to features. See :doc:`/guide/vision`.",
-        ("VisualFeaturizer",),
+        "Turn terms into unit vectors. See :doc:`/guide/word_vectors`.",
+        ("PretrainedEmbedder", "SkipGramEmbedder", "EncoderEmbedder", "RandomEmbedder"),
     ),
     (
-        "Kept features",
-        "skdevise.vision",
-        "What a photo's features are kept in.",
-        ("FeatureCache",),
+        "Image features",
+        "skdevise",
+        "Turn photos into features. See :doc:`/guide/photos`.",
+        ("VisualFeaturizer", "FeatureCache"),
     ),
     (
         "Labels",
         "skdevise",
-        "The candidates of a prediction, and what is a kind of what. See :doc:`/guide/labels`.",
-        ("LabelVocabulary", "Hierarchy"),
+        "Describe and search candidate labels. See :doc:`/guide/labels` and "
+        ":doc:`/guide/hierarchies`.",
+        ("LabelVocabulary", "LabelSpace", "Hierarchy"),
     ),
     (
-        "Search",
-        "skdevise.labels",
-        "Labels as they lie in the space of an embedder. See :doc:`/guide/scale`.",
-        ("LabelSpace",),
-    ),
-    (
-        "Models",
-        "skdevise",
-        "Features to labels. See :doc:`/guide/models`.",
-        ("DeViSEClassifier", "ConSEClassifier"),
+        "Top-k predictions",
+        "skdevise.models",
+        "Rank the answers of any classifier, also inside a Pipeline.",
+        ("predict_top_k",),
     ),
     (
         "Metrics",
         "skdevise.metrics",
-        "How good ranked answers are, as functions and as ``scoring=``. See "
-        ":doc:`/guide/evaluation`.",
+        "Measure ranked answers, as functions and as scorers. See :doc:`/guide/evaluation`.",
         (
             "hit_at_k",
             "hierarchical_precision_at_k",
@@ -60,21 +48,29 @@ SECTIONS = (
     (
         "Model selection",
         "skdevise.model_selection",
-        "Splits by class, and a choice that needs them.",
+        "Split data by class, and choose parameters with such splits.",
         ("UnseenClassSplit", "tune_seen_penalty"),
     ),
     (
         "Inspection",
         "skdevise.inspection",
-        "Displays of answers and of the label space.",
+        "Draw answers and the label space.",
         ("TopKDisplay", "LabelMapDisplay"),
     ),
     (
         "Data sets",
         "skdevise.datasets",
-        "Bundled tables, synthetic photos, photos of one's own, and published sets. See "
-        ":doc:`/guide/datasets`.",
+        "Load your own photos, bundled tables and published data sets. See :doc:`/guide/datasets`.",
         (
+            "load_image_folder",
+            "load_image_table",
+            "load_caltech101_features",
+            "load_imagenet_features",
+            "load_imagenet_labels",
+            "load_term_vectors",
+            "load_wordnet_nouns",
+            "load_zero_shot_split",
+            "make_shapes",
             "fetch_caltech101",
             "fetch_cifar10",
             "fetch_cifar100",
@@ -82,37 +78,28 @@ SECTIONS = (
             "fetch_food101",
             "fetch_pets",
             "fetch_tiny_imagenet",
-            "load_caltech101_features",
-            "load_image_folder",
-            "load_image_table",
-            "load_imagenet_features",
-            "load_imagenet_labels",
-            "load_term_vectors",
-            "load_wordnet_nouns",
-            "load_zero_shot_split",
-            "make_shapes",
         ),
     ),
     (
         "Exceptions",
         "skdevise.exceptions",
-        "Errors that callers may want to catch by name.",
+        "Errors that you may want to catch.",
         ("LabelWithoutVectorError", "UnreadablePhotoError"),
+    ),
+    (
+        "Versions",
+        "skdevise",
+        "Print what a bug report needs.",
+        ("show_versions",),
     ),
 )
 
 
 def write_reference(folder):
-    """Write the page of all public names, from which autosummary makes a page for each.
-
-    Parameters
-    ----------
-    folder : Path
-        The page is `index.rst` in it; it is left alone if it says the same already.
-    """
+    """Write `index.rst` with all public names. autosummary then writes a page for each name."""
     lines = ["API reference", "=============", ""]
-    lines += ["Every public name, by what it is for. ``import skdevise`` loads none of the heavy"]
-    lines += ["packages under it; they come in when a name is first used.", ""]
+    lines += ["This page lists every public name. ``import skdevise`` is fast, because each heavy"]
+    lines += ["dependency is only imported when you first use a name that needs it.", ""]
     for title, module, about, names in SECTIONS:
         lines += [title, "-" * len(title), "", about, "", f".. currentmodule:: {module}", ""]
         lines += [".. autosummary::", "   :toctree: .", "   :nosignatures:", ""]

@@ -1,4 +1,4 @@
-"""How the documentation is built: `make docs`. Nothing is fetched from the web."""
+"""Sphinx configuration. `make docs` builds the site without a network."""
 
 import inspect
 import os
@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-# Small matrices on busy cores: threads would mostly wait for each other.
+# With several threads on small matrices, the threads mostly wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
@@ -43,7 +43,7 @@ api_reference.write_reference(HERE / "api" / "generated")
 
 
 def own_methods(fullname, methods):
-    """Keep the methods that this package documents; those of scikit-learn are known."""
+    """Keep the methods that this package documents, not those of scikit-learn."""
     module, _, name = fullname.rpartition(".")
     cls = getattr(import_module(module), name)
     order = {name: i for i, name in enumerate(_names_by_definition(cls))}
@@ -57,7 +57,7 @@ def own_methods(fullname, methods):
 
 
 def other_methods(fullname, methods):
-    """Name the methods that scikit-learn gives a class, or asks of it."""
+    """List the methods that a class inherits from scikit-learn."""
     own = own_methods(fullname, methods)
     return [name for name in methods if name not in own and name != "__init__"]
 

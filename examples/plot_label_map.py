@@ -1,19 +1,19 @@
 """
 ======================
-A map of the labels
+Draw the label space
 ======================
 
-The vectors of labels, laid out in the plane by t-SNE, as in figure 1b of the DeViSE paper. The
-vectors come from text alone: no photo and no hierarchy went into them. The colours come from
-WordNet alone. Where a colour keeps together, text and WordNet agree.
+t-SNE places the word vectors of labels in the plane, as in figure 1b of the DeViSE paper. The
+vectors come from text only. The colours come from WordNet only. If labels of one colour stay
+together, text and WordNet agree.
 """
 
 # %%
 # Labels of eight groups
 # ----------------------
 #
-# A label belongs to a group if the group's synset is among its ancestors. Of the ImageNet labels in
-# each group the most frequent ones in the text are taken, eleven at most, so that they can be read.
+# A label belongs to a group if the synset of the group is one of its ancestors. From each group we
+# take the ImageNet labels that are most frequent in the text, at most eleven.
 
 import numpy as np
 from sklearn.metrics import silhouette_score
@@ -34,7 +34,7 @@ GROUPS = {
 
 wordnet = Hierarchy.wordnet()
 table = datasets.load_term_vectors()
-rank = {term: i for i, term in enumerate(table.terms)}  # the most frequent first
+rank = {term: i for i, term in enumerate(table.terms)}  # the most frequent term has rank 0
 
 members = {synset: [] for synset in GROUPS}
 for synset in datasets.load_imagenet_labels().ilsvrc2012:
@@ -57,24 +57,24 @@ display = LabelMapDisplay.from_embedder(table.embedder, names, groups, perplexit
 display.ax_.set_title("Labels by the text they occur in, colours by WordNet")
 
 # %%
-# A map in the plane shows neighbours and bends distances; in the space itself the silhouette tells
-# how well the groups keep together (1 at best, about 0 without any tie).
+# The plane shows neighbours, but it distorts distances. The silhouette score measures in the
+# original space how well the groups are separated: 1 is perfect, and random groups have about 0.
 
-vectors, own = table.embedder.transform(names), list(groups.values())
-mixed = np.random.default_rng(0).permutation(own)
-print(f"silhouette of the groups   {silhouette_score(vectors, own, metric='cosine'):.3f}")
-print(f"silhouette, groups mixed   {silhouette_score(vectors, mixed, metric='cosine'):.3f}")
+vectors, group_names = table.embedder.transform(names), list(groups.values())
+shuffled = np.random.default_rng(0).permutation(group_names)
+print(f"silhouette of the groups     {silhouette_score(vectors, group_names, metric='cosine'):.3f}")
+print(f"silhouette, shuffled groups  {silhouette_score(vectors, shuffled, metric='cosine'):.3f}")
 
 # %%
 # The thousand labels of ILSVRC-2012
 # ----------------------------------
 #
-# Given a hierarchy, the display finds groups by itself: the hypernyms that gather most labels. As
-# many labels are written as find room.
+# If you pass a hierarchy, the display finds groups: the hypernyms that contain the most labels. It
+# writes as many labels as there is room for.
 
 thousand = LabelVocabulary(datasets.load_imagenet_labels().ilsvrc2012, on_missing="drop")
 LabelMapDisplay.from_embedder(table.embedder, thousand, wordnet)
 
 # %%
-# Words with several senses stray: a vector belongs to a term, not to a synset, and lies where most
-# of the term's uses do.
+# Words with several senses are often far from their group. A vector belongs to a term, not to a
+# synset, and it follows the most frequent use of the term.

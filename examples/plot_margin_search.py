@@ -1,20 +1,20 @@
 """
 ========================================
-Choose the margin, for labels not seen
+Search for the best margin
 ========================================
 
-A grid search finds the margin of the hinge rank loss. What is best depends on the question.
-Ordinary cross-validation asks how well new photos of the *seen* labels are told apart.
-:class:`~skdevise.model_selection.UnseenClassSplit` asks how well *unseen* labels are: the
-classes of each test set do not occur in training.
+A grid search finds the best margin of the hinge rank loss. The answer depends on your goal.
+Ordinary cross-validation measures how well the classifier recognises new photos of *seen* labels.
+:class:`~skdevise.model_selection.UnseenClassSplit` measures how well it recognises *unseen* labels,
+because the classes of each test set do not occur in training.
 """
 
 # %%
 # The photos
 # ----------
 #
-# Classes of Caltech-101 outside of the 1,000 that the net under the features was trained on: with
-# those, no split would be an honest one. Fifteen photos of each keep the search short.
+# We only use classes of Caltech-101 that the network was not trained on. Fifteen photos of each
+# class keep the search short.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,8 +38,8 @@ print(f"{len(y)} photos of {len(names)} classes")
 # Two searches over the same margins
 # ----------------------------------
 #
-# ``HitAtK(labels="test")`` takes the classes of each test set as the candidates. The embedder is
-# shared by all clones: it is never copied and never trained here.
+# ``HitAtK(labels="test")`` uses the classes of each test set as candidates. All clones of the
+# classifier share the embedder, so the search does not copy it.
 
 clf = DeViSEClassifier(embedder, max_epochs=10, random_state=0)
 grid = {"margin": [0.03, 0.1, 0.3, 1.0, 3.0]}
@@ -89,6 +89,6 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-# The two questions have curves of their own. For unseen labels the bars are as long as the
-# differences between margins: which labels fall into the test set matters as much as the margin
-# does. More splits, or more labels, are needed before a small difference means anything.
+# The two curves differ. For unseen labels, the error bars are as long as the differences between
+# margins: the choice of test labels matters as much as the margin. Use more splits or more labels
+# before you trust a small difference.

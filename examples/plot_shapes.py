@@ -1,20 +1,21 @@
 """
 ===================================
-The whole chain, from nothing
+Train every part from scratch
 ===================================
 
-Text to term vectors, photos to features, features to the space of words, and answers with labels
-that no photo showed in training. :func:`~skdevise.datasets.make_shapes` draws a world of 42 labels
-("red circle": 6 colours times 7 shapes) and writes a text that speaks of them, so that each step
-runs in seconds, without weights or vectors that somebody else trained.
+This example trains all parts of DeViSE: word vectors on text, a network on photos, and a projection
+between them. It then recognises labels that no training photo showed.
+:func:`~skdevise.datasets.make_shapes` draws photos of 42 labels ("red circle": 6 colours times 7
+shapes) and writes a text about them, so each step takes seconds.
 """
 
 # %%
-# Photos, text, and what is held out
-# ----------------------------------
+# Hold out six labels
+# -------------------
 #
-# Six labels are unseen. Their colours and their shapes are seen, but not these pairs of them; and
-# as each colour and each shape occurs twice among the six, neither alone gives the answer.
+# Six labels are unseen. Training photos show their colours and their shapes, but not these
+# combinations. Each colour and each shape occurs twice among the six labels, so a classifier must
+# recognise both.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,15 +32,15 @@ unseen = ["blue square", "blue star", "green ring", "green star", "red ring", "r
 is_unseen = np.isin(shapes.target, unseen)
 X_train, y_train = shapes.images[~is_unseen], shapes.target[~is_unseen]
 X_test, y_test = shapes.images[is_unseen], shapes.target[is_unseen]
-print(f"{len(y_train)} photos to train, {len(y_test)} to test; a line of the text:")
+print(f"{len(y_train)} training photos, {len(y_test)} test photos; one line of the text:")
 print(shapes.corpus[0])
 
 # %%
-# Terms to vectors
-# ----------------
+# Train word vectors
+# ------------------
 #
-# ``terms`` makes "red circle" one unit of the text. The unseen names occur in the text like all
-# others: unseen means that no *photo* of them is trained on.
+# ``terms`` makes "red circle" one token. The text mentions the unseen labels like all others.
+# Unseen means that no training *photo* shows them.
 
 embedder = SkipGramEmbedder(
     vector_size=32, window=5, max_epochs=5, terms=list(shapes.target_names), random_state=0
@@ -48,14 +49,15 @@ embedder.fit(shapes.corpus)
 print([term for term, _ in embedder.most_similar("red star", k=6)])
 
 # %%
-# Photos to features
-# ------------------
+# Train the network
+# -----------------
 #
-# A small net, pre-trained with a softmax layer on the seen labels. Its last layer is cut off.
+# We train a small network with a softmax layer on the seen labels. The featurizer then removes
+# the softmax layer.
 
 
 def small_net():
-    """Three convolutions, pooled; the last layer is the softmax layer."""
+    """Make a network of three convolutions. Its last layer is the softmax layer."""
     layers = []
     for n_in, n_out in ((3, 16), (16, 32), (32, 64)):
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU()]
@@ -72,8 +74,8 @@ features = featurizer.transform(X_train)
 print("features:", features.shape)
 
 # %%
-# Features to labels
-# ------------------
+# Train the projection
+# --------------------
 
 clf = DeViSEClassifier(embedder, random_state=0).fit(features, y_train)
 
@@ -100,10 +102,11 @@ ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%
-# Beside the softmax layer
-# ------------------------
+# Compare with the softmax layer
+# ------------------------------
 #
-# The softmax layer names something seen that looks alike. DeViSE chooses among all 42 labels.
+# The softmax layer can only return seen labels, so it names a similar one. DeViSE chooses among all
+# 42 labels.
 
 first = [np.flatnonzero(y_test == label)[0] for label in unseen]
 photos = X_test[first]

