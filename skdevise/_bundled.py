@@ -1,4 +1,4 @@
-"""Tables that the package carries: WordNet's nouns and the labels of ImageNet."""
+"""Bundled tables: the nouns of WordNet and the labels of ImageNet."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,74 +11,25 @@ _DATA = files("skdevise") / "datasets" / "data"
 
 
 def read_table(name):
-    """Read the arrays of the bundled table `name`, a compressed ``.npz`` file.
-
-    Parameters
-    ----------
-    name : str
-        File name in ``skdevise/datasets/data``, without the suffix.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Read anew at each call: a caller may change them in place.
-
-    Examples
-    --------
-    >>> sorted(read_table("imagenet_labels"))
-    ['fall11', 'hops', 'ilsvrc2012']
-    """
+    """Read the arrays of a bundled table. Each call returns new arrays, which may be changed."""
     with (_DATA / f"{name}.npz").open("rb") as file, np.load(file) as table:
         return {key: table[key] for key in table.files}
 
 
 def read_descr(name):
-    """Read what is said of the bundled table `name`: source, licence, how it was made.
-
-    Parameters
-    ----------
-    name : str
-        File name in ``skdevise/datasets/data``, without the suffix ``.rst``.
-
-    Returns
-    -------
-    str
-        reStructuredText, the `DESCR` of the loader.
-
-    Examples
-    --------
-    >>> print(read_descr("imagenet_labels").splitlines()[0])
-    Labels of ImageNet
-    """
+    """Read the description of a bundled table in reStructuredText."""
     return (_DATA / f"{name}.rst").read_text(encoding="utf-8")
 
 
 def synset_ids(offsets):
-    """Write WordNet offsets as synset ids: 2084071 is ``"n02084071"``.
-
-    Parameters
-    ----------
-    offsets : ndarray of int of shape (n,)
-        Offsets in WordNet's ``data.noun``.
-
-    Returns
-    -------
-    ndarray of str of shape (n,)
-
-    Examples
-    --------
-    >>> synset_ids(np.array([2084071])).tolist()
-    ['n02084071']
-    """
-    letters = np.full((len(offsets), 9), ord("n"), dtype=np.uint32)
-    letters[:, 1:] = ord("0") + offsets[:, np.newaxis] // 10 ** np.arange(7, -1, -1) % 10
-    return letters.view("U9")[:, 0]
+    """Format WordNet offsets as synset ids: 2084071 becomes "n02084071"."""
+    return np.char.add("n", np.char.zfill(offsets.astype("U8"), 8)).astype("U9")
 
 
 class _SynsetTerms(Sequence):
-    """The terms of each synset; split from one string when first asked for.
+    """Terms of each synset. They are split from one text at the first access.
 
-    Splitting takes longer than reading the graph, and much use of the graph asks for no term.
+    Splitting takes longer than reading the graph, and many uses of the graph need no terms.
     """
 
     def __init__(self, text):
@@ -99,24 +50,23 @@ class _SynsetTerms(Sequence):
 
 
 def load_wordnet_nouns():
-    """Load the nouns of WordNet 3.0: synsets, their terms and hypernyms, without glosses.
+    """Load the nouns of WordNet 3.0: synsets, terms and hypernyms, without glosses.
 
     Returns
     -------
     nouns : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+        Dictionary-like object with the following attributes.
 
         synsets : ndarray of str of shape (82115,)
-            Ids, "n" and the eight digits of WordNet's offset, sorted.
+            Sorted ids: "n" and the eight digits of the offset in WordNet.
         terms : sequence of tuple of str, of length 82115
-            The terms of each synset, in WordNet's order and case, words separated by a space.
+            Terms of each synset, in the order and case of WordNet, with spaces between words.
         edges : ndarray of int of shape (75850, 2)
-            Hypernym pointers (``@``) as pairs (parent, child) of indices into `synsets`, the
-            children in ascending order. The one synset without a parent among the classes is
-            "entity"; instances have none here.
+            Hypernym pointers (``@``) as pairs (parent, child) of indices into `synsets`, sorted by
+            child. "entity" is the only class without a parent. Instances have no parent here.
         instance_edges : ndarray of int of shape (8577, 2)
-            Instance hypernym pointers (``@i``) likewise, such as (physicist, Einstein). All but
-            five of the 7,730 instances have no other tie to the graph.
+            Instance hypernym pointers (``@i``) in the same form, such as (physicist, Einstein).
+            They are the only connection to the graph for all but five of the 7,730 instances.
         DESCR : str
             Source, licence and citation.
 
@@ -142,25 +92,25 @@ def load_wordnet_nouns():
 
 
 def _edges(parents, n_parents):
-    """Pairs (parent, child) from the parents of all children in a row."""
+    """Make pairs (parent, child) from the concatenated parents of all children."""
     children = np.repeat(np.arange(len(n_parents)), n_parents)
     return np.column_stack([parents, children])
 
 
 def load_imagenet_labels():
-    """Load the synset ids that ImageNet labels its photos with.
+    """Load the synset ids of the labels of ImageNet.
 
     Returns
     -------
     labels : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+        Dictionary-like object with the following attributes.
 
         ilsvrc2012 : ndarray of str of shape (1000,)
-            WordNet 3.0 ids of the classes of the ILSVRC-2012 challenge, in the order in which
-            classifiers number them.
+            WordNet 3.0 ids of the classes of the ILSVRC-2012 challenge, in the order of the class
+            numbers of pretrained classifiers.
         fall11 : ndarray of str of shape (21841,)
-            WordNet 3.0 ids of all labels of the fall 2011 release, sorted. It lacks one of the
-            thousand, "n04399382" (teddy).
+            Sorted WordNet 3.0 ids of all labels of the fall 2011 release. The release lacks one of
+            the 1,000 classes, "n04399382" (teddy).
         DESCR : str
             Source, licence and citation.
 

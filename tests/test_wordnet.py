@@ -17,12 +17,12 @@ def parents_of(nouns, synset, edges="edges"):
     return nouns.synsets[pairs[pairs[:, 1] == child, 0]].tolist()
 
 
-def test_counts_are_those_of_wordnet_3_0(nouns):
+def test_wordnet_3_0_has_the_published_counts(nouns):
     assert nouns.synsets.shape == (82_115,)
     assert len(nouns.terms) == 82_115
     assert nouns.edges.shape == (75_850, 2)
     assert nouns.instance_edges.shape == (8_577, 2)
-    # WordNet's wnstats(7) counts 146,312 pairs of a noun and a sense, without regard to case.
+    # WordNet's wnstats(7) counts 146,312 pairs of a noun and a sense, ignoring case.
     assert sum(len({term.lower() for term in terms}) for terms in nouns.terms) == 146_312
 
 
@@ -32,14 +32,14 @@ def test_synsets_are_sorted_ids(nouns):
     assert nouns.synsets[0] == "n00001740"
 
 
-def test_dog(nouns):
+def test_dog_has_three_terms_and_two_parents(nouns):
     dog = nouns.synsets.searchsorted("n02084071")
     assert nouns.terms[dog] == ("dog", "domestic dog", "Canis familiaris")
     # canine and domestic animal
     assert parents_of(nouns, "n02084071") == ["n02083346", "n01317541"]
 
 
-def test_all_but_entity_and_the_instances_have_a_parent(nouns):
+def test_every_class_except_entity_has_a_parent(nouns):
     orphans = np.setdiff1d(np.arange(82_115), nouns.edges[:, 1])
     entity = 0
     assert nouns.terms[entity] == ("entity",)
@@ -47,7 +47,7 @@ def test_all_but_entity_and_the_instances_have_a_parent(nouns):
     assert len(orphans) == 7_726
 
 
-def test_an_instance_has_instance_edges_alone(nouns):
+def test_an_instance_has_instance_edges_only(nouns):
     # The Eiffel Tower is an instance of tower.
     [eiffel] = [i for i, terms in enumerate(nouns.terms) if "Eiffel Tower" in terms]
     synset = nouns.synsets[eiffel]
@@ -57,16 +57,16 @@ def test_an_instance_has_instance_edges_alone(nouns):
 
 
 def test_the_graph_has_no_cycle(nouns):
-    # Kahn: take away nodes without a parent left, again and again; nothing remains.
+    # Kahn's algorithm removes nodes without parents. It removes every node of an acyclic graph.
     children = [[] for _ in nouns.synsets]
     for parent, child in np.concatenate([nouns.edges, nouns.instance_edges]):
         children[parent].append(child)
-    waiting_for = Counter(np.concatenate([nouns.edges, nouns.instance_edges])[:, 1].tolist())
-    ready = [node for node in range(82_115) if node not in waiting_for]
+    n_parents = Counter(np.concatenate([nouns.edges, nouns.instance_edges])[:, 1].tolist())
+    ready = [node for node in range(82_115) if node not in n_parents]
     for node in ready:
         for child in children[node]:
-            waiting_for[child] -= 1
-            if waiting_for[child] == 0:
+            n_parents[child] -= 1
+            if n_parents[child] == 0:
                 ready.append(child)
     assert len(ready) == 82_115
 
@@ -77,18 +77,10 @@ def test_terms_are_tuples_of_plain_words(nouns):
     assert repr(nouns.terms) == "<terms of 82115 synsets>"
 
 
-def test_a_change_in_place_does_not_reach_the_next_call():
+def test_a_change_of_the_table_does_not_reach_the_next_call():
     load_wordnet_nouns().edges[:] = 0
     assert load_wordnet_nouns().edges.any()
 
 
 def test_description_names_the_licence(nouns):
     assert "Copyright 2006 by Princeton University" in nouns.DESCR
-
-
-def test_terms_are_split_when_one_is_asked_for():
-    nouns = load_wordnet_nouns()
-    assert len(nouns.terms) == 82_115
-    assert "_terms" not in vars(nouns.terms)
-    assert nouns.terms[0] == ("entity",)
-    assert "_terms" in vars(nouns.terms)
