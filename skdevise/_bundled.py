@@ -23,7 +23,7 @@ def read_descr(name):
 
 def synset_ids(offsets):
     """Format WordNet offsets as synset ids: 2084071 becomes "n02084071"."""
-    return np.char.add("n", np.char.zfill(offsets.astype("U8"), 8)).astype("U9")
+    return np.array([f"n{offset:08d}" for offset in offsets.tolist()], dtype="U9")
 
 
 class _SynsetTerms(Sequence):
