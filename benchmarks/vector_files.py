@@ -1,11 +1,11 @@
-"""Files of vectors: how soon and in how much memory they open, and how fast text is read.
+"""Measure how fast files of term vectors open, and how fast text is read.
 
 python benchmarks/vector_files.py [--terms 400000] [--size 300]
 
-A table as large as GloVe's is generated, and saved as .npz. A process opens it, looks up one term,
-and tells the seconds, and how much resident memory the table takes then; another has gensim open
-its own save of the same vectors. Of the text, compressed or not, a part is read by each, in
-alternated rounds; times of those are the processor's.
+The benchmark generates a table as large as GloVe's and saves it with `PretrainedEmbedder.save` and
+with gensim. A new process opens each file and looks up one term. It reports the seconds, without
+imports, and the growth of its resident memory. Then both libraries read text and binary files in
+alternating rounds. These ratios compare processor time.
 """
 
 import argparse
@@ -21,25 +21,23 @@ from gensim.models import KeyedVectors
 
 from skdevise import PretrainedEmbedder
 
-OURS = "from skdevise import PretrainedEmbedder"
-GENSIM = "from gensim.models import KeyedVectors"
-WAYS = {
+OPENERS = {
     "PretrainedEmbedder.load(mmap=True)": (
-        f"{OURS}; import skdevise.language.formats.files",
-        "(e := PretrainedEmbedder.load('vectors.npz', mmap=True), e.transform(['term7']))",
+        "import safetensors; from skdevise import PretrainedEmbedder",
+        "(e := PretrainedEmbedder.load('v.safetensors', mmap=True), e.transform(['term7']))",
     ),
     "PretrainedEmbedder.load": (
-        f"{OURS}; import skdevise.language.formats.files",
-        "(e := PretrainedEmbedder.load('vectors.npz'), e.transform(['term7']))",
+        "import safetensors; from skdevise import PretrainedEmbedder",
+        "(e := PretrainedEmbedder.load('v.safetensors'), e.transform(['term7']))",
     ),
     "gensim's KeyedVectors.load(mmap='r')": (
-        GENSIM,
-        "(e := KeyedVectors.load('vectors.kv', mmap='r'), e['term7'])",
+        "from gensim.models import KeyedVectors",
+        "(e := KeyedVectors.load('v.kv', mmap='r'), e['term7'])",
     ),
 }
 
-# What is resident now: the most that ever was would be the parent's, at the start of a process.
-OPEN = """
+# The peak memory of a new process includes its parent's, so the script reads the current memory.
+SCRIPT = """
 import resource, time
 {imports}
 def megabytes():
@@ -51,58 +49,59 @@ print(time.perf_counter() - start, megabytes() - before)
 """
 
 
-def opening(folder, n_rounds):
-    """Rows of seconds and megabytes; each round is a process of its own."""
+def measure_opening(folder, n_rounds):
+    """Open each file in new processes: rows of name, seconds and megabytes."""
     rows = []
-    for name, (imports, statement) in WAYS.items():
-        code = OPEN.format(imports=imports, statement=statement)
-        told = [
-            subprocess.check_output([sys.executable, "-c", code], cwd=folder, text=True).split()
-            for _ in range(n_rounds)
+    for name, (imports, statement) in OPENERS.items():
+        command = [sys.executable, "-c", SCRIPT.format(imports=imports, statement=statement)]
+        results = [
+            subprocess.check_output(command, cwd=folder, text=True).split() for _ in range(n_rounds)
         ]
-        seconds, megabytes = np.array(told, dtype=float).T
+        seconds, megabytes = np.array(results, dtype=float).T
         rows.append([name, spread(seconds, 3), f"{np.median(megabytes):.0f}"])
     return rows
 
 
-def reading(folder, n_terms, n_rounds):
-    """Rows of how many times gensim's time reading takes, plain and compressed."""
+def measure_reading(folder, n_terms, n_rounds):
+    """Read text and binary files with both libraries: rows of name and gensim's time over ours."""
     rows = []
-    for name in ("vectors.txt", "vectors.txt.gz"):
+    table = PretrainedEmbedder.load(folder / "v.safetensors", limit=n_terms)
+    for name in ("v.txt", "v.txt.gz", "v.bin"):
         path = folder / name
-        PretrainedEmbedder.load(folder / "vectors.npz", limit=n_terms).save(path)
+        table.save(path)
         ratios = []
         for _ in range(n_rounds):
             start = time.process_time()
-            embedder = PretrainedEmbedder.load(path)
+            ours = PretrainedEmbedder.load(path)
             middle = time.process_time()
-            theirs = KeyedVectors.load_word2vec_format(path)
+            theirs = KeyedVectors.load_word2vec_format(path, binary=name == "v.bin")
             ratios.append((time.process_time() - middle) / (middle - start))
-        assert len(embedder.terms_) == len(theirs) == n_terms
+        assert len(ours.terms_) == len(theirs) == n_terms
         rows.append([name, spread(ratios, 1)])
     return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--terms", type=int, default=400_000)
-    parser.add_argument("--size", type=int, default=300, help="numbers of a vector")
-    parser.add_argument("--read", type=int, default=40_000, help="terms of the text that is read")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--terms", type=int, default=400_000, help="terms of the table")
+    parser.add_argument("--size", type=int, default=300, help="dimension of the vectors")
+    parser.add_argument("--read", type=int, default=40_000, help="terms of the files to read")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each measurement")
     args = parser.parse_args()
     terms = [f"term{number}" for number in range(args.terms)]
     vectors = np.random.default_rng(0).standard_normal((args.terms, args.size), dtype=np.float32)
     with TemporaryDirectory() as folder:
         folder = Path(folder)
-        PretrainedEmbedder((terms, vectors)).save(folder / "vectors.npz")
-        theirs = KeyedVectors(args.size)
-        theirs.add_vectors(terms, vectors)
-        theirs.save(str(folder / "vectors.kv"))
-        del vectors, theirs
-        print_table(["opens and looks up one term", "seconds", "MB"], opening(folder, args.rounds))
+        PretrainedEmbedder((terms, vectors)).save(folder / "v.safetensors")
+        keyed = KeyedVectors(args.size)
+        keyed.add_vectors(terms, vectors)
+        keyed.save(str(folder / "v.kv"))
+        del vectors, keyed
+        rows = measure_opening(folder, args.rounds)
+        print_table(["open and look up one term", "seconds", "MB"], rows)
         print()
-        rows = reading(folder, args.read, args.rounds)
-        print_table([f"text of {args.read} terms", "times as fast as gensim"], rows)
+        rows = measure_reading(folder, min(args.read, args.terms), args.rounds)
+        print_table([f"read {args.read} terms", "times as fast as gensim"], rows)
     print(f"\n{args.terms} terms, {args.size}-d.")
     print_machine()
 

@@ -1,24 +1,32 @@
-"""Errors that callers may want to catch by name."""
+"""Errors that you may want to catch by name."""
 
 __all__ = ["LabelWithoutVectorError", "UnreadablePhotoError"]
 
+_ADVICE = {
+    "labels": (
+        "Give them synonyms with LabelVocabulary(labels, terms), or drop them with "
+        'LabelVocabulary(labels, on_missing="drop").'
+    ),
+    "terms": "Leave them out or replace them. The embedder's has_vector method finds them.",
+}
+
 
 class LabelWithoutVectorError(ValueError):
-    """Labels or terms that the embedder has no vector for.
+    """Error for labels or terms without a vector.
 
     Parameters
     ----------
     missing : sequence of str
-        What has no vector.
+        Labels or terms without a vector.
     n_asked : int
-        How many were asked for.
-    what : {"labels", "terms"}
-        What they are called in the message.
+        Number of labels or terms in the request.
+    what : {"labels", "terms"}, default="labels"
+        Noun and advice in the message.
 
     Attributes
     ----------
     missing : list of str
-        All of them; the message names them too.
+        All labels or terms without a vector. The message names them too.
 
     Examples
     --------
@@ -33,16 +41,8 @@ class LabelWithoutVectorError(ValueError):
         self.what = what
         verb = "has" if len(self.missing) == 1 else "have"
         names = ", ".join(repr(str(name)) for name in self.missing)
-        advice = (
-            "Leave them out (the embedder's has_vector tells what it knows), or put others in "
-            "their place."
-            if what == "terms"
-            else "Leave them out, give each a synonym that the embedder knows by "
-            "LabelVocabulary(labels, terms), or drop such candidates by LabelVocabulary(labels, "
-            'on_missing="drop").'
-        )
         super().__init__(
-            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. {advice}"
+            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. {_ADVICE[what]}"
         )
 
     def __reduce__(self):
@@ -50,12 +50,12 @@ class LabelWithoutVectorError(ValueError):
 
 
 class UnreadablePhotoError(ValueError):
-    """A photo that cannot be decoded; the message names it.
+    """Error for a photo that cannot be decoded. The message names the photo.
 
     Attributes
     ----------
-    features : ndarray of float32, of shape (n, n_features), or None
-        Those of the photos before it, where features were being computed.
+    features : ndarray of float32, shape (n_photos, n_features), or None
+        Features of the photos before the unreadable one, if features were being computed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The language side: terms to unit vectors."""
+"""Embedders, which turn terms into unit vectors."""
 
 from skdevise.language._encoder import EncoderEmbedder
 from skdevise.language._pretrained import PretrainedEmbedder

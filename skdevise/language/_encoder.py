@@ -1,4 +1,4 @@
-"""Vectors of terms from a text encoder: a sentence model, or the text side of CLIP."""
+"""Term vectors from a text encoder, such as a sentence model or the text tower of CLIP."""
 
 from numbers import Integral
 
@@ -6,39 +6,41 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skdevise._compat import Interval
-from skdevise.language._mixins import SharedMixin, TermTransformerMixin, refuse_missing
+from skdevise.language._mixins import ImmutableMixin, TermTransformerMixin, refuse_missing
+from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms
-from skdevise.language._vectors import unit_rows
 
 
-class EncoderEmbedder(SharedMixin, TermTransformerMixin, BaseEstimator):
-    """Unit vectors of whole texts by any encoder, which sees each text once.
+class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
+    """Unit vectors of texts, computed by any text encoder.
 
-    Texts such as "a photo of a {}", of which a label has the mean, are the vocabulary's:
-    ``LabelVocabulary(labels, templates=...)`` fills them in.
+    The embedder remembers its vectors, so it encodes each text once. `sklearn.base.clone` returns
+    the embedder itself: a grid search does not copy the encoder and encodes nothing again.
 
-    `sklearn.base.clone` returns the object itself, so that a grid search neither copies the
-    encoder nor encodes a text again. It is pickled with its encoder and all vectors;
-    ``PretrainedEmbedder((terms, embedder.transform(terms)))`` needs no encoder any more.
+    For templates such as "a photo of a {}", use ``LabelVocabulary(labels, templates=...)``. A label
+    then has the mean vector of its filled-in templates.
 
     Parameters
     ----------
     encoder : callable
-        Takes a list of n texts, and gives an array or tensor of shape (n, vector_size): for
-        example the `encode` of a SentenceTransformer.
+        Function that maps a list of n texts to an array or tensor of shape (n, vector_size).
+        An example is the `encode` method of a SentenceTransformer.
     batch_size : int, default=256
-        How many texts it gets at a time.
+        Maximal number of texts in one call of the encoder. Reduce it if memory runs out.
 
     See Also
     --------
-    PretrainedEmbedder : Takes vectors that are computed already, as ``(terms, matrix)``.
+    PretrainedEmbedder : Takes vectors that you already computed, as ``(terms, matrix)``.
+
+    Notes
+    -----
+    A pickle contains the encoder and all vectors. To store the vectors alone, use
+    ``PretrainedEmbedder((terms, embedder.transform(terms)))``.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skdevise import LabelVocabulary
-    >>> from skdevise.labels import LabelSpace
-    >>> from skdevise.language import EncoderEmbedder
+    >>> from skdevise import EncoderEmbedder, LabelSpace, LabelVocabulary
     >>> embedder = EncoderEmbedder(lambda texts: np.array([[len(t), t.count("a")] for t in texts]))
     >>> embedder.transform(["cat", "dog"]).round(2)
     array([[0.95, 0.32],
@@ -57,43 +59,45 @@ class EncoderEmbedder(SharedMixin, TermTransformerMixin, BaseEstimator):
     def __init__(self, encoder, *, batch_size=256):
         self.encoder = encoder
         self.batch_size = batch_size
-        # Not what it was made of, but what it remembers: clones share it as they share the rest.
+        # A cache, not a parameter. Clones are the embedder itself, so they share it.
         self._vector_of = {}
 
     def fit(self, X=None, y=None):
-        """Check the parameters; there is nothing to learn.
+        """Validate the parameters. Nothing is learned.
 
         Parameters
         ----------
         X, y : ignored
+            Present for compatibility with scikit-learn.
 
         Returns
         -------
         self : EncoderEmbedder
+            The embedder itself.
         """
         self._validate_params()
         return self
 
     def transform(self, X):
-        """Give each text its unit vector.
+        """Return the unit vector of each text.
 
         Parameters
         ----------
-        X : array-like of str, of shape (n_terms,)
-            Terms or texts; "_" is read as a blank, and the case is left as it is.
+        X : array-like of str, shape (n_texts,)
+            Terms or longer texts. "_" is replaced by a blank. Case is not changed.
 
         Returns
         -------
-        ndarray of float32, of shape (n_terms, vector_size)
+        ndarray of float32, shape (n_texts, vector_size)
             Unit rows.
 
         Raises
         ------
         LabelWithoutVectorError
-            If the encoder gives zeros or NaN for texts; it names them all.
+            If the encoder returns zeros or NaN for some texts. The error names all of them.
         ValueError
-            If it gives no matrix with a row of numbers for each text; or if there are no terms,
-            and it was not asked before, so that its dimension is open.
+            If the encoder does not return one row of numbers for each text. Also if X is empty in
+            the first call, because `vector_size` is then unknown.
         """
         terms = check_terms(X)
         vectors = self._embed(terms)
@@ -102,22 +106,24 @@ class EncoderEmbedder(SharedMixin, TermTransformerMixin, BaseEstimator):
         return vectors
 
     def has_vector(self, terms):
-        """Tell which terms the encoder has a vector for, neither of zeros nor with NaN.
+        """Return whether the encoder has a vector for each term.
 
         Parameters
         ----------
-        terms : array-like of str
+        terms : array-like of str, shape (n_terms,)
+            Terms to encode.
 
         Returns
         -------
-        ndarray of bool, of shape (n_terms,)
+        ndarray of bool, shape (n_terms,)
+            False if the encoder returns zeros or NaN.
         """
         return np.array([vector.any() for vector in self._embed(check_terms(terms))], dtype=bool)
 
     has_term = has_vector
 
     def _embed(self, terms):
-        """Unit vectors of the terms, a list of them, zeros where one has none."""
+        """Encode the terms that are new, and list the unit vectors of all. Zeros mean no vector."""
         self._validate_params()
         texts = [term.replace("_", " ") for term in terms]
         new = [text for text in dict.fromkeys(texts) if text not in self._vector_of]
@@ -126,29 +132,21 @@ class EncoderEmbedder(SharedMixin, TermTransformerMixin, BaseEstimator):
         return [self._vector_of[text] for text in texts]
 
     def _encode(self, texts):
+        """Encode one batch of texts, and remember the unit vectors."""
         vectors = self.encoder(texts)
-        if hasattr(vectors, "detach"):  # a tensor of torch's, wherever it is
+        if hasattr(vectors, "detach"):  # a torch tensor on any device
             vectors = vectors.detach().cpu().float()
-        try:
-            vectors = np.asarray(vectors)
-        except ValueError as error:
-            raise _no_rows(texts, "rows of several lengths") from error
+        vectors = np.asarray(vectors)
         size = self._n_features_out if self._vector_of else (vectors.shape or (0,))[-1]
-        if not size or vectors.shape != (len(texts), size):
-            raise _no_rows(texts, f"an array of shape {vectors.shape}")
-        if not np.can_cast(vectors.dtype, np.float64, "same_kind"):
-            raise _no_rows(texts, f"an array of {vectors.dtype}")
+        if not size or vectors.shape != (len(texts), size) or vectors.dtype.kind not in "biuf":
+            raise ValueError(
+                f"The encoder returned shape {vectors.shape} and dtype {vectors.dtype} for "
+                f"{len(texts)} texts. It must return one row of numbers for each text."
+            )
         self._vector_of.update(zip(texts, unit_rows(vectors), strict=True))
 
     @property
     def _n_features_out(self):
         if not self._vector_of:
-            raise ValueError("The encoder has not been asked yet, so that its dimension is open.")
+            raise ValueError("The vector size is unknown before the first text. Encode one first.")
         return len(next(iter(self._vector_of.values())))
-
-
-def _no_rows(texts, given):
-    return ValueError(
-        f"The encoder was given {len(texts)} texts, and gave {given}: it has to give a row of "
-        "numbers for each, all of one length."
-    )

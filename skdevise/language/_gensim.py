@@ -9,8 +9,8 @@ import numpy as np
 
 from skdevise._utils import atomic_write
 from skdevise.language._corpus import LINE_TOKENS, as_term, read_shards
+from skdevise.language._io import Subwords
 from skdevise.language._pretrained import PretrainedEmbedder
-from skdevise.language._subwords import Subwords
 
 # A thread of gensim may train up to 10,000 tokens too many, so its part must be far larger.
 _TOKENS_PER_THREAD = 100_000

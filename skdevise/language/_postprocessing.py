@@ -1,85 +1,70 @@
-"""All but the top: word vectors without what they have in common."""
+"""Unit length, and removal of the component that all vectors of a table share."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from skdevise.language._vectors import with_direction
+# Single precision represents a unit vector to about 6e-8.
+_ROUNDING = np.float32(1e-6)
 
 
-class CommonPart:
-    """The mean of a table of vectors, and the directions in which most of them differ.
+def finite_rows(rows):
+    """Convert rows to float32, with zeros instead of rows that are not finite."""
+    rows = np.asarray(rows, dtype=np.float32)
+    finite = np.isfinite(rows).all(axis=1)
+    return rows if finite.all() else np.where(finite[:, None], rows, np.float32(0))
 
-    Words of any meaning share a large mean and a few directions, which tell how frequent a word is
-    rather than what it means; without these, cosines follow human judgement better [1]_
-    (algorithm 1). They are taken from the vectors as they are, not from unit vectors.
 
-    Parameters
-    ----------
-    mean : ndarray of float32, of shape (vector_size,)
-    directions : ndarray of float32, of shape (n_directions, vector_size)
-        Unit rows, at right angles.
+def unit_rows(rows):
+    """Scale rows to unit length. Rows of zeros and rows that are not finite become zeros."""
+    rows = finite_rows(rows)
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    lengths[lengths == 0] = 1
+    return rows / lengths[:, None]
 
-    References
-    ----------
-    .. [1] Mu and Viswanath, "All-but-the-Top: Simple and Effective Postprocessing for Word
-       Representations", ICLR 2018.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> matrix = np.array([[4.0, 1.0], [0.0, 1.0], [2.0, 2.0], [2.0, 0.0]])
-    >>> CommonPart.of([matrix], n_directions=1).remove(matrix).round(6) + 0
-    array([[ 0.,  0.],
-           [ 0.,  0.],
-           [ 0.,  1.],
-           [ 0., -1.]], dtype=float32)
+def without_rounding(sums, terms):
+    """Set sums (n, d) to zero where only rounding errors are left of `terms` (n, d)."""
+    size = np.abs(terms).max(axis=1, keepdims=True)
+    kept = (np.abs(sums).max(axis=1, keepdims=True) > _ROUNDING * size) & (size > 0)
+    return np.where(kept, sums, np.float32(0))
+
+
+@dataclass
+class CommonComponent:
+    """Mean of a table of vectors and its top principal directions.
+
+    All words share a large mean and a few directions that depend on word frequency more than on
+    meaning. Without them, cosines agree better with human judgement (Mu and Viswanath, ICLR 2018,
+    algorithm 1).
     """
 
-    def __init__(self, mean, directions):
-        self.mean = mean
-        self.directions = directions
+    mean: np.ndarray
+    directions: np.ndarray
 
     @classmethod
-    def of(cls, blocks, n_directions):
-        """Find the common part of a table.
-
-        Parameters
-        ----------
-        blocks : iterable of array-like of shape (n_rows, vector_size)
-            The table in pieces; rows without a direction (zeros, NaN) do not count.
-        n_directions : int
-            How many principal directions; 0 for the mean alone.
-
-        Returns
-        -------
-        CommonPart
-        """
-        n, total, products = 0, 0.0, 0.0
+    def fit(cls, blocks, n_directions):
+        """Compute the component from blocks of rows (n, d). Rows of zeros and NaN do not count."""
+        n_rows, total, products = 0, 0.0, 0.0
         for block in blocks:
-            rows = with_direction(block)
+            rows = finite_rows(block)
             rows = rows[rows.any(axis=1)]
-            n += len(rows)
+            n_rows += len(rows)
             total = total + rows.sum(axis=0, dtype=np.float64)
             if n_directions:
                 products = products + (rows.T @ rows).astype(np.float64)
-        if not n:
-            raise ValueError("No vector has a direction (all are zeros or NaN): there is no mean.")
-        mean = total / n
+        if not n_rows:
+            raise ValueError("All vectors are zero or NaN, so they have no mean. Check the table.")
+        mean = total / n_rows
         directions = np.empty((0, len(mean)))
         if n_directions:
-            covariance = products / n - np.outer(mean, mean)
+            covariance = products / n_rows - np.outer(mean, mean)
             directions = np.linalg.eigh(covariance)[1].T[::-1][:n_directions]
         return cls(mean.astype(np.float32), directions.astype(np.float32))
 
     def remove(self, rows):
-        """Give rows without the common part.
-
-        Parameters
-        ----------
-        rows : array-like of shape (n_rows, vector_size)
-
-        Returns
-        -------
-        ndarray of float32, of shape (n_rows, vector_size)
-        """
-        centred = np.asarray(rows, dtype=np.float32) - self.mean
-        return centred - (centred @ self.directions.T) @ self.directions
+        """Subtract the component from rows (n, d). Rows without direction become zeros."""
+        rows = finite_rows(rows)
+        centred = rows - self.mean
+        centred = centred - (centred @ self.directions.T) @ self.directions
+        return without_rounding(centred, rows)

@@ -1,7 +1,8 @@
-"""Term vectors that were trained before."""
+"""Term vectors from a table or a file."""
 
 import re
 from functools import cached_property
+from itertools import chain
 from numbers import Integral
 
 import numpy as np
@@ -9,65 +10,64 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 
 from skdevise._compat import Interval, StrOptions
-from skdevise.language._lookup import PackedTerms, TermIndex, find_terms
+from skdevise.language._io import read_vectors, table_of, write_vectors
 from skdevise.language._mixins import (
-    SharedMixin,
+    ImmutableMixin,
     TermTableMixin,
     TermTransformerMixin,
     refuse_missing,
 )
-from skdevise.language._postprocessing import CommonPart
-from skdevise.language._table import as_table
-from skdevise.language._terms import check_terms, words_of
-from skdevise.language._vectors import unit_rows, with_direction, without_residue
-from skdevise.language.formats import read_vectors, write_vectors
+from skdevise.language._postprocessing import (
+    CommonComponent,
+    finite_rows,
+    unit_rows,
+    without_rounding,
+)
+from skdevise.language._terms import check_terms, find_rows, index_terms, words_of
 
 _POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 
-# Rows of the table that are worked on at once.
+# Rows of the table to process at once.
 _BLOCK = 8192
 
 
-class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, BaseEstimator):
-    """Immutable term vectors, looked up by name.
+class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, BaseEstimator):
+    """Immutable term vectors from a table or a file.
 
-    A term is looked up as it stands, whatever its case, with "_" and " " the same; then by its
-    words alone ("in-line skate" as "in line skate", and the other way round); and then, if English
-    knows it so, in the plural or the singular ("wolves" as "wolf"). What is nearer to the term as
-    it stands goes first, and only terms of the table are ever found.
+    Look-up ignores case, and treats "_" and "-" like blanks. It also finds English plurals and
+    singulars: "wolves" finds "wolf". If several terms match, the most exact match counts.
 
-    It is a stateless transformer, and `sklearn.base.clone` returns the object itself: a grid
-    search never copies its vectors.
+    The embedder needs no `fit`, and `sklearn.base.clone` returns the embedder itself. A grid search
+    therefore never copies the vectors.
 
     Parameters
     ----------
-    vectors : gensim KeyedVectors, dict, or tuple (terms, matrix)
-        The terms and a vector for each; rows need not have unit length. Of terms that are the
-        same but for case and "_", the first one counts. Files are read by `load`; the vectors of a
-        text encoder come as (terms, matrix), or from an `EncoderEmbedder`. A FastTextKeyedVectors
-        keeps its n-grams.
+    vectors : dict, tuple (terms, matrix) or gensim KeyedVectors
+        Terms and their vectors, which need not have unit length. If terms differ only in case or
+        "_", the first one counts. A FastTextKeyedVectors also gives vectors to unknown words. To
+        read a file, call :meth:`load`.
     oov : {"compose", "error"}, default="compose"
-        What becomes of a term that is not in the table. "compose" gives a term of several words
-        the mean of its words' unit vectors if all of them are known, and with fastText's n-grams
-        an unknown word the mean of theirs; "error" refuses it.
+        Treatment of terms that are not in the table. "compose" averages the unit vectors of the
+        words of a term if all words are known. "error" raises an error; use it if a composed
+        vector is not good enough for you.
     center : bool, default=False
-        Subtract the mean of the table's vectors.
+        Subtract the mean vector of the table. Try it if all cosines are high.
     all_but_the_top : int, default=0
-        Subtract the mean, and then as many principal directions [1]_, which tell common words from
-        rare ones more than meanings; the paper takes about vector_size / 100. Both act on the
-        vectors as they were given. Terms are composed from what is left, or the common part of
-        each word would come back.
+        Number of principal directions to subtract, together with the mean [1]_. These directions
+        depend on word frequency more than on meaning. The paper recommends about
+        ``vector_size / 100``. The default 0 subtracts none.
 
     Attributes
     ----------
     terms_ : tuple of str
-        The terms of the table, in its order.
+        Terms of the table.
     vector_size_ : int
         Dimension of the vectors.
 
     See Also
     --------
-    SkipGramEmbedder : Trains term vectors on text; its `vectors_` is a PretrainedEmbedder.
+    SkipGramEmbedder : Trains term vectors on text. Its `vectors_` is a PretrainedEmbedder.
+    EncoderEmbedder : Computes vectors with a text encoder.
 
     References
     ----------
@@ -99,257 +99,304 @@ class PretrainedEmbedder(SharedMixin, TermTableMixin, TermTransformerMixin, Base
 
     @classmethod
     def load(cls, path, *, limit=None, mmap=False, **options):
-        """Read a file of term vectors, in the format that its name tells.
+        """Read term vectors from a file.
 
-        ======================================= ==================================================
-        ``.npz``                                What `save` writes; or arrays "terms" (text) and
-                                                "vectors". Opens at once, whatever its size.
-        ``.safetensors``                        The same arrays, "terms" as UTF-8 with a line feed
-                                                between two (uint8). Needs the package safetensors.
-        ``.bin``, ``.bin.gz``                   word2vec's binary format, or a model of fastText's.
-        ``.kv``, ``.wordvectors``, ``.model``   What gensim saved: KeyedVectors, Word2Vec, FastText.
-                                                Pickles, which run code: only from whom you trust.
-        any other name: ``.txt``, ``.vec``      Text of word2vec, GloVe or fastText, with the
-                                                header "n_terms vector_size" or without.
-        ======================================= ==================================================
+        The suffix of the file determines the format:
 
-        All but gensim's saves may be compressed: .gz, .bz2, .xz, or a .zip of one file. Text and
-        word2vec's binary files are unpacked as they are read, the others to a temporary file.
+        ======================================= ================================================
+        Suffix                                  Format
+        ======================================= ================================================
+        ``.safetensors``                        Written by :meth:`save`. Opens fastest.
+        ``.bin``                                word2vec binary format, or a fastText model.
+        ``.kv``, ``.wordvectors``, ``.model``   Saved by gensim: KeyedVectors, Word2Vec, FastText.
+        any other, such as ``.txt``, ``.vec``   Text of word2vec, GloVe or fastText.
+        ======================================= ================================================
+
+        Text and binary files may be compressed (.gz, .bz2, .xz, or a .zip with one file) and may
+        be remote, such as "s3://bucket/vectors.txt.gz".
 
         Parameters
         ----------
         path : str or Path
+            File to read. Saves of gensim are pickles, which can run code. Only load them if you
+            trust their source.
         limit : int, default=None
-            Read only so many terms; such files hold the most frequent ones first.
+            Number of terms to read. Most files list frequent terms first, so a limit drops rare
+            terms and saves memory. None reads all terms.
         mmap : bool, default=False
-            Leave the vectors in the file, and read those that are asked for. For .npz,
-            .safetensors and gensim's saves. Numbers that are not finite are then found no sooner
-            than `transform` needs them, and repeated terms are not looked for.
+            Leave the vectors on disk and read them when needed. This saves memory and time, but
+            skips the check for values that are not finite. Only ``.safetensors`` files and saves
+            of gensim can be memory-mapped.
         **options
-            `oov`, `center` and `all_but_the_top`, as in the constructor.
+            `oov`, `center` and `all_but_the_top` of the embedder.
 
         Returns
         -------
-        PretrainedEmbedder
+        embedder : PretrainedEmbedder
+            Embedder with the terms and vectors of the file.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file.
+            If the file does not exist.
         ValueError
-            If it is malformed: it names the line, or the record and its byte; or if it cannot be
-            mapped.
+            If the file is malformed, or cannot be memory-mapped. For text files, the error names
+            the line.
 
         Warns
         -----
         UserWarning
-            If terms are repeated, as in one of GloVe's published files: the first one counts.
+            If terms are repeated. Only the first vector of each term is kept.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from skdevise import PretrainedEmbedder
+        >>> embedder = PretrainedEmbedder({"white": [0, 1], "shark": [3, 0]})
+        >>> with TemporaryDirectory() as folder:
+        ...     embedder.save(Path(folder) / "vectors.txt")
+        ...     PretrainedEmbedder.load(Path(folder) / "vectors.txt", limit=1)
+        PretrainedEmbedder(1 terms, 2-d)
         """
         if limit is not None and (not isinstance(limit, Integral) or limit < 1):
-            raise ValueError(f"limit is a whole number of at least 1, got {limit!r}.")
+            raise ValueError(f"limit={limit!r} is not a positive integer. Choose limit >= 1.")
         return cls(read_vectors(path, limit, mmap), **options)
 
     def save(self, path):
-        """Write the table; what `center` and `all_but_the_top` subtract is left out of it.
+        """Write the terms and vectors to a file.
+
+        The file contains the vectors after `center` and `all_but_the_top`, so load it without these
+        options.
 
         Parameters
         ----------
         path : str or Path
-            With ".npz" it becomes the format that opens at once and can be memory-mapped, with
-            ".safetensors" the same for other tools, with ".bin" in its name word2vec's binary
-            format, and else text, which gensim reads too. In both of word2vec's, "_" stands for
-            the blanks within a term, as is the custom there. ".gz", ".bz2" and ".xz" compress them.
+            File to write. The suffix ``.safetensors`` gives the format that opens fastest and can
+            be memory-mapped. ``.bin`` gives the word2vec binary format. Any other suffix gives
+            word2vec text. In the word2vec formats, "_" replaces the blanks of a term. Add .gz, .bz2
+            or .xz to compress them.
 
         Raises
         ------
         ValueError
-            If a term holds a line feed, or the format is only read.
+            If a vector is not finite, a term contains a line break, or the format is read-only.
+
+        Warns
+        -----
+        UserWarning
+            If the format cannot hold the n-grams of a fastText model.
         """
         terms, matrix, subwords = self._table
-        blocks = (matrix[rows] for rows in gen_batches(len(matrix), _BLOCK))
         if self._common is not None:
-            blocks = map(self._own_part, blocks)
+            blocks = [self._own_part(matrix[rows]) for rows in gen_batches(len(matrix), _BLOCK)]
+            matrix = np.concatenate(blocks)
             if subwords is not None:
-                subwords = subwords.map(self._own_part)
+                ngrams = self._own_part(subwords.vectors)
+                subwords = type(subwords)(ngrams, subwords.min_n, subwords.max_n)
         elif not np.issubdtype(matrix.dtype, np.floating):
-            blocks = (block.astype(np.float32) for block in blocks)
-        write_vectors(path, terms, blocks, matrix.shape, subwords)
-
-    @cached_property
-    def _table(self):
-        """The terms, their matrix as it was given, and n-grams or None."""
-        self._validate_params()
-        terms, matrix, subwords = as_table(self.vectors)
-        if self.all_but_the_top >= matrix.shape[1]:
-            raise ValueError(
-                f"all_but_the_top={self.all_but_the_top} leaves nothing of {matrix.shape[1]}-d "
-                "vectors."
-            )
-        return terms, matrix, subwords
-
-    @cached_property
-    def _index(self):
-        terms = self._table[0]
-        lookup = terms.lookup if isinstance(terms, PackedTerms) else None
-        return TermIndex.build(terms) if lookup is None else lookup
-
-    @cached_property
-    def _common(self):
-        """What is subtracted from all vectors, or None."""
-        if not self.center and not self.all_but_the_top:
-            return None
-        matrix = self._table[1]
-        blocks = (matrix[rows] for rows in gen_batches(len(matrix), _BLOCK))
-        return CommonPart.of(blocks, self.all_but_the_top)
-
-    @cached_property
-    def terms_(self):
-        """The terms of the table, in its order: tuple of str."""
-        return tuple(self._table[0])
-
-    @property
-    def vector_size_(self):
-        """Dimension of the vectors: int."""
-        return self._table[1].shape[1]
+            matrix = matrix.astype(np.float32)
+        write_vectors(path, terms, matrix, subwords)
 
     def fit(self, X=None, y=None):
-        """Check the table; there is nothing to learn.
+        """Validate the table and the parameters. Nothing is learned.
 
         Parameters
         ----------
         X, y : ignored
+            Present for compatibility with scikit-learn.
 
         Returns
         -------
         self : PretrainedEmbedder
+            The embedder itself.
 
         Raises
         ------
         TypeError, ValueError
-            If `vectors` is no table of terms and vectors, or a parameter is wrong.
+            If `vectors` is not a table of terms and vectors, or a parameter is invalid.
         """
-        self._table  # noqa: B018 (building it is the check)
+        self._table  # noqa: B018 (the property validates)
         return self
 
     def has_vector(self, terms):
-        """Tell which terms `transform` has a vector for.
+        """Return whether `transform` has a vector for each term.
 
         Parameters
         ----------
-        terms : array-like of str
+        terms : array-like of str, shape (n_terms,)
+            Terms to look up.
 
         Returns
         -------
-        ndarray of bool, of shape (n_terms,)
+        ndarray of bool, shape (n_terms,)
+            True for terms of the table and for terms composed of known words.
         """
         return self._embed(check_terms(terms)).any(axis=1)
 
     def has_term(self, terms):
-        """Tell which terms are in the table, not composed of words.
+        """Return whether each term is in the table.
 
         Parameters
         ----------
-        terms : array-like of str
+        terms : array-like of str, shape (n_terms,)
+            Terms to look up.
 
         Returns
         -------
-        ndarray of bool, of shape (n_terms,)
+        ndarray of bool, shape (n_terms,)
+            True for terms of the table. False for terms composed of words.
         """
         return self._rows(check_terms(terms)) >= 0
 
     def transform(self, X):
-        """Give each term its unit vector.
+        """Return the unit vector of each term.
 
         Parameters
         ----------
-        X : array-like of str, of shape (n_terms,)
-            Terms.
+        X : array-like of str, shape (n_terms,)
+            Terms to look up.
 
         Returns
         -------
-        ndarray of float32, of shape (n_terms, vector_size)
+        ndarray of float32, shape (n_terms, vector_size)
             Unit rows.
 
         Raises
         ------
         LabelWithoutVectorError
-            If terms have no vector, or one without a direction (zeros, NaN); it names them all.
+            If terms have no vector, or their vector is zero or not finite. The error names all of
+            them.
         """
         terms = check_terms(X)
         vectors = self._embed(terms)
         refuse_missing(terms, vectors.any(axis=1))
         return vectors
 
-    def _rows(self, terms):
-        """The row of each term in the table, or -1."""
-        return find_terms(terms, self._index, self._table[0])
+    @cached_property
+    def terms_(self):
+        """Terms of the table: tuple of str."""
+        return self._table[0]
 
-    def _embed(self, terms):
-        """Unit vectors of the terms, zeros where one has none."""
-        rows = self._rows(terms)
-        vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
-        vectors[rows >= 0] = self._units(rows[rows >= 0])
-        if self.oov == "compose":
-            self._compose(terms, np.flatnonzero(rows < 0), vectors)
-        return vectors
-
-    def _compose(self, terms, unknown, vectors):
-        """Fill in the vectors of unknown terms all of whose words have one."""
-        # "potter's wheel" is composed of "potter" and "wheel".
-        words_of_term = [words_of(_POSSESSIVE.sub("", terms[i])) for i in unknown]
-        words = list(dict.fromkeys(word for words in words_of_term for word in words))
-        if not words:
-            return
-        place = {word: i for i, word in enumerate(words)}
-        units = self._word_units(words)
-        composed = [(i, own) for i, own in zip(unknown, words_of_term, strict=True) if own]
-        starts = np.cumsum([0, *(len(own) for _, own in composed[:-1])])
-        parts = units[[place[word] for _, own in composed for word in own]]
-        known = np.logical_and.reduceat(parts.any(axis=1), starts)
-        means = unit_rows(without_residue(np.add.reduceat(parts, starts), parts[starts]))
-        vectors[[i for i, _ in composed]] = np.where(known[:, None], means, 0)
-
-    def _word_units(self, words):
-        """Unit vectors of single words, from n-grams where the table has none."""
-        rows = self._rows(words)
-        units = np.zeros((len(words), self.vector_size_), dtype=np.float32)
-        units[rows >= 0] = self._units(rows[rows >= 0])
-        subwords = self._table[2]
-        if subwords is not None:
-            unseen = np.flatnonzero(rows < 0)
-            embedded = subwords.embed([words[i] for i in unseen])
-            units[unseen] = unit_rows(self._own_part(embedded))
-        return units
-
-    def _units(self, rows):
-        return unit_rows(self._own_part(self._table[1][rows]))
-
-    def _own_part(self, rows):
-        """Rows without what all have in common; zeros where one has no direction."""
-        rows = with_direction(rows)
-        if self._common is None:
-            return rows
-        return without_residue(self._common.remove(rows), rows)
-
-    def _directed(self):
-        """The terms of the table, and their unit vectors in blocks."""
-        n_terms = len(self._table[0])
-        return self._table[0], (self._units(rows) for rows in gen_batches(n_terms, _BLOCK))
+    @property
+    def vector_size_(self):
+        """Dimension of the vectors: int."""
+        return self._table[1].shape[1]
 
     @property
     def _n_features_out(self):
         return self.vector_size_
 
+    @cached_property
+    def _table(self):
+        """Validated terms, matrix (n_terms, vector_size) and subwords, or None."""
+        self._validate_params()
+        terms, matrix, subwords = _as_table(self.vectors)
+        if self.all_but_the_top >= matrix.shape[1]:
+            raise ValueError(
+                f"all_but_the_top={self.all_but_the_top} removes all {matrix.shape[1]} dimensions. "
+                "Choose a smaller number."
+            )
+        return terms, matrix, subwords
+
+    @cached_property
+    def _index(self):
+        return index_terms(self._table[0])
+
+    @cached_property
+    def _common(self):
+        """Component to subtract from all vectors, or None."""
+        if not self.center and not self.all_but_the_top:
+            return None
+        matrix = self._table[1]
+        blocks = (matrix[rows] for rows in gen_batches(len(matrix), _BLOCK))
+        return CommonComponent.fit(blocks, self.all_but_the_top)
+
+    def _rows(self, terms):
+        """Return the row of each term in the table, or -1: (n_terms,) int."""
+        return find_rows(terms, self._index)
+
+    def _directed(self):
+        """Return the terms of the table, and an iterable of blocks of their unit vectors."""
+        terms = self._table[0]
+        return terms, (self._units(rows) for rows in gen_batches(len(terms), _BLOCK))
+
+    def _units(self, rows):
+        """Return the unit vectors of some rows of the table."""
+        return unit_rows(self._own_part(self._table[1][rows]))
+
+    def _own_part(self, vectors):
+        """Subtract the common component, if any. Rows without direction become zeros."""
+        return finite_rows(vectors) if self._common is None else self._common.remove(vectors)
+
+    def _embed(self, terms):
+        """Return the unit vectors of terms, with zeros for unknown terms."""
+        vectors, unknown = self._look_up(terms)
+        if self.oov == "compose" and len(unknown):
+            vectors[unknown] = self._compose([terms[i] for i in unknown])
+        return vectors
+
+    def _look_up(self, terms):
+        """Return the unit vectors of terms, and the positions of those not in the table."""
+        rows = self._rows(terms)
+        vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
+        vectors[rows >= 0] = self._units(rows[rows >= 0])
+        return vectors, np.flatnonzero(rows < 0)
+
+    def _compose(self, terms):
+        """Average the unit vectors of the words of each term, with zeros if one is unknown."""
+        vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
+        # "potter's wheel" consists of the words "potter" and "wheel".
+        words_of_term = [words_of(_POSSESSIVE.sub("", term)) for term in terms]
+        composed = [i for i, words in enumerate(words_of_term) if words]
+        if not composed:
+            return vectors
+        words = list(dict.fromkeys(chain.from_iterable(words_of_term)))
+        units, unknown = self._look_up(words)
+        if self._table[2] is not None:
+            embedded = self._table[2].embed([words[i] for i in unknown])
+            units[unknown] = unit_rows(self._own_part(embedded))
+        row_of = {word: row for row, word in enumerate(words)}
+        parts = units[[row_of[word] for i in composed for word in words_of_term[i]]]
+        starts = np.cumsum([0, *(len(words_of_term[i]) for i in composed[:-1])])
+        known = np.logical_and.reduceat(parts.any(axis=1), starts)
+        sums = without_rounding(np.add.reduceat(parts, starts), parts[starts])
+        vectors[composed] = np.where(known[:, None], unit_rows(sums), 0)
+        return vectors
+
     def __getstate__(self):
-        # As an array, which joblib maps into its workers, whatever the table was given as.
-        terms, matrix, subwords = self._table
-        table = (terms, matrix) if subwords is None else (terms, matrix, subwords)
-        kept = {"_table", "_index", "_common", "terms_"}
-        state = super().__getstate__() | {"vectors": table}
-        return {name: value for name, value in state.items() if name not in kept}
+        # joblib can map the matrix into its workers only if it is an array.
+        state = super().__getstate__() | {"vectors": self._table}
+        cached = {"_table", "_index", "_common", "terms_"}
+        return {name: value for name, value in state.items() if name not in cached}
 
     def __repr__(self):
         try:
             return f"PretrainedEmbedder({len(self._table[0])} terms, {self.vector_size_}-d)"
-        except (TypeError, ValueError):  # what is refused when it is used is shown all the same
+        except (TypeError, ValueError):  # An invalid embedder has a representation, too.
             return super().__repr__()
+
+
+def _as_table(vectors):
+    """Validate the input of the constructor: terms, matrix (n_terms, d) and subwords, or None."""
+    if hasattr(vectors, "index_to_key"):
+        vectors = table_of(vectors)
+    subwords = None
+    if isinstance(vectors, dict):
+        terms, matrix = list(vectors), list(vectors.values())
+    elif isinstance(vectors, tuple) and len(vectors) in (2, 3):
+        terms, matrix, subwords = (*vectors, None)[:3]
+    else:
+        raise TypeError(
+            f"vectors is a {type(vectors).__name__}. Pass a dict, (terms, matrix) or a gensim "
+            "KeyedVectors, or read a file with PretrainedEmbedder.load(path)."
+        )
+    terms, matrix = tuple(check_terms(terms)), np.asanyarray(matrix)
+    if matrix.ndim != 2 or len(matrix) != len(terms) or not matrix.size:
+        raise ValueError(
+            f"The matrix of {len(terms)} terms has shape {matrix.shape}. Pass shape (n_terms, "
+            "vector_size)."
+        )
+    if matrix.dtype.kind not in "fiu":
+        raise ValueError(f"The vectors have dtype {matrix.dtype}. Pass real numbers.")
+    return terms, matrix, subwords

@@ -1,4 +1,4 @@
-"""Random term vectors: the baseline that knows nothing of language."""
+"""Random term vectors: the baseline without knowledge of language."""
 
 from hashlib import blake2b
 from numbers import Integral
@@ -13,17 +13,22 @@ from skdevise.language._terms import check_terms
 
 
 class RandomEmbedder(TermTransformerMixin, BaseEstimator):
-    """Unit Gaussian vectors, a function of the term's text and the seed alone.
+    """Random unit vectors of terms.
 
-    The random-embedding baseline of the DeViSE paper [1]_ (section 4): a classifier that does as
-    well with these as with word vectors has learned nothing from language.
+    This is the random-embedding baseline of the DeViSE paper [1]_ (section 4). Compare your word
+    vectors with it: if a classifier is no better with them, it learned nothing from language. Each
+    vector is Gaussian and depends only on the text of its term and on the seed.
 
     Parameters
     ----------
     vector_size : int, default=500
-        Dimension of the vectors.
+        Dimension of the vectors. Use the dimension of the word vectors that you compare with.
     random_state : int, default=0
-        Seed. The same term gets the same vector in every process that uses the same seed.
+        Seed of the vectors. The same seed gives the same vectors in every process.
+
+    See Also
+    --------
+    PretrainedEmbedder : Word vectors from a file or a table.
 
     References
     ----------
@@ -47,67 +52,75 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X=None, y=None):
-        """Check the parameters; there is nothing to learn.
+        """Validate the parameters. Nothing is learned.
 
         Parameters
         ----------
         X, y : ignored
+            Present for compatibility with scikit-learn.
 
         Returns
         -------
         self : RandomEmbedder
+            The embedder itself.
         """
         self._validate_params()
         return self
 
     def has_vector(self, terms):
-        """Tell which terms have a vector: all of them.
+        """Return whether each term has a vector, which is always true.
 
         Parameters
         ----------
-        terms : array-like of str
+        terms : array-like of str, shape (n_terms,)
+            Terms to look up.
 
         Returns
         -------
-        ndarray of bool, of shape (n_terms,)
+        ndarray of bool, shape (n_terms,)
+            True for every term.
         """
         return np.ones(len(check_terms(terms)), dtype=bool)
 
     def has_term(self, terms):
-        """Tell which terms have a vector of their own, not composed of words: all of them.
+        """Return whether each term is known as one unit, which is always true.
 
         Parameters
         ----------
-        terms : array-like of str
+        terms : array-like of str, shape (n_terms,)
+            Terms to look up.
 
         Returns
         -------
-        ndarray of bool, of shape (n_terms,)
+        ndarray of bool, shape (n_terms,)
+            True for every term.
         """
         return self.has_vector(terms)
 
     def transform(self, X):
-        """Give each term its vector.
+        """Return the unit vector of each term.
 
         Parameters
         ----------
-        X : array-like of str, of shape (n_terms,)
-            Terms; anything else stands for its text.
+        X : array-like of str, shape (n_terms,)
+            Terms. Numbers are converted to text.
 
         Returns
         -------
-        ndarray of float32, of shape (n_terms, vector_size)
+        ndarray of float32, shape (n_terms, vector_size)
             Unit rows.
         """
         self._validate_params()
         terms = check_terms(X)
         vectors = np.empty((len(terms), self.vector_size), dtype=np.float32)
         for row, term in zip(vectors, terms, strict=True):
-            self._gaussian(term).standard_normal(out=row, dtype=np.float32)
+            self._generator(term).standard_normal(out=row, dtype=np.float32)
         return normalize(vectors) if terms else vectors
 
-    def _gaussian(self, term):
+    def _generator(self, term):
+        """Seed a random generator with the term and the random state."""
         text = f"{self.random_state}\0{term}".encode("utf-8", "surrogatepass")
+        # This hash seeds a generator. Another hash would change the vectors of published results.
         key = int.from_bytes(blake2b(text, digest_size=16).digest(), "big")
         return np.random.Generator(np.random.Philox(key=key))
 

@@ -1,4 +1,4 @@
-"""Terms: the words and phrases that have vectors, and the form in which they are looked up."""
+"""Spelling, inflection and look-up of terms: the words and phrases that have vectors."""
 
 import re
 import unicodedata
@@ -6,111 +6,129 @@ from numbers import Number
 
 import numpy as np
 
-# Letters keep the marks that follow them; Python's \w leaves these out.
+# Combining marks belong to the letter before them, but Python's \w does not match them.
 _MARKS = "".join(
     chr(code) for code in range(0x10000) if unicodedata.category(chr(code)).startswith("M")
 )
-# Letters in lower case, digits, and blanks for all else; a table is twice as fast as a pattern.
+_WORD = re.compile(rf"[\w{_MARKS}]+")
+# Maps ASCII letters to lower case and punctuation to blanks. It is twice as fast as the pattern.
 _ASCII = bytes(ord(chr(c).lower()) if chr(c).isalnum() else ord(" ") for c in range(128))
 _ASCII += b" " * 128
-_WORD = re.compile(rf"[\w{_MARKS}]+")
+
+_IRREGULAR = dict(
+    zip(
+        "child foot goose louse man mouse ox person tooth calf dwarf elf half hoof knife leaf life "
+        "loaf scarf sheaf shelf thief wharf wife wolf woman".split(),
+        "children feet geese lice men mice oxen people teeth calves dwarves elves halves hooves "
+        "knives leaves lives loaves scarves sheaves shelves thieves wharves wives wolves "
+        "women".split(),
+        strict=True,
+    )
+)
+_SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()}
+# These nouns end in "s" but are not plurals. Without the "s" they would match another word.
+_UNCHANGED = {"glasses", "lens", "means", "news", "pants", "series", "species"}
+_HISSING = ("s", "x", "z", "ch", "sh")
+_COMPOUND_MAN = re.compile(r"\w{3,}m[ae]n")
 
 
 def words_of(text):
-    """Split text into its lower-cased words; punctuation, "_" and "-" only separate them.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> words_of("An in-line skate.")
-    ['an', 'in', 'line', 'skate']
-    """
+    """Split text into lower-case words. Punctuation, "_" and "-" separate words."""
     if text.isascii():
         return text.encode().translate(_ASCII).decode().split()
     return _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("_", " "))
 
 
 def normalise_term(term):
-    """Give the form in which a term is looked up: lower case, "_" and " " the same.
-
-    Parameters
-    ----------
-    term : str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> normalise_term("Great_white  shark")
-    'great white shark'
-    """
+    """Return a term in lower case, with single blanks instead of "_" and repeated blanks."""
     return " ".join(unicodedata.normalize("NFC", term).lower().replace("_", " ").split())
 
 
 def one_column(values):
-    """Give the column of a table of one, as a Pipeline may hand over; all else as it is.
-
-    Parameters
-    ----------
-    values : object
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    TypeError
-        For a table of several columns.
-    """
+    """Flatten a table of one column, and return other values unchanged."""
     shape = getattr(values, "shape", ())
     if len(shape) < 2:
         return values
     if len(shape) > 2 or shape[1] != 1:
-        raise TypeError(
-            f"Expected one column of text, got a table of shape {tuple(shape)}: pick one."
-        )
+        raise TypeError(f"Expected one column of text, got shape {tuple(shape)}. Select a column.")
     return np.ravel(values)
 
 
 def check_terms(terms):
-    """Refuse what is not a sequence of terms, and give it as a list of str.
-
-    Parameters
-    ----------
-    terms : array-like of str, or of labels whose text is the term
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    TypeError
-        For one string (its letters would be taken for terms), a set (which has no order), what
-        cannot be iterated, or a term that is neither text nor a number.
-
-    Examples
-    --------
-    >>> check_terms(["cat", 7])
-    ['cat', '7']
-    """
+    """Convert a sequence of text or numbers to a list of str. A lone str or a set is an error."""
     has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | set | frozenset)
     if not has_order or getattr(terms, "shape", None) == ():
-        raise TypeError(f"Expected a sequence of terms, got {terms!r}: pass a list, as in ['cat'].")
+        raise TypeError(f"Expected a sequence of terms, got {terms!r}. Pass a list, as in ['cat'].")
     terms = list(one_column(terms))
     if all(isinstance(term, list | tuple) and len(term) == 1 for term in terms):
         terms = [term for (term,) in terms]
     for term in terms:
         if not isinstance(term, str | Number | np.number | np.bool_) or term != term:
-            raise TypeError(f"A term is text, got {term!r}.")
+            raise TypeError(f"A term is text, got {term!r}. Pass str or numbers.")
     return [str(term) for term in terms]
+
+
+def index_terms(terms):
+    """Map each normalised spelling to the row of the first term with this spelling: dict."""
+    index = {}
+    keys = [normalise_term(term) for term in terms]
+    for row, key in enumerate(keys):
+        index.setdefault(key, row)
+    # A term with hyphens also matches without them, unless another term matches exactly.
+    for row, key in enumerate(keys):
+        if "-" in key:
+            index.setdefault(" ".join(words_of(key)), row)
+    index.pop("", None)
+    return index
+
+
+def find_rows(terms, index):
+    """Find the row of each term in an index of terms, or -1: (n_terms,) int."""
+    rows = [next((index[s] for s in _spellings(term) if s in index), -1) for term in terms]
+    return np.array(rows, dtype=np.intp)
+
+
+def _spellings(term):
+    """Yield the spellings to look up, the most exact first."""
+    yield normalise_term(term)
+    words = " ".join(words_of(term))
+    yield words
+    yield from _inflections(words)
+
+
+def _inflections(term):
+    """Guess the singular and the plural of a lower-case English term, the likelier guess first."""
+    before, blank, word = term.rpartition(" ")
+    if len(word) < 3 or not (word.isascii() and word.isalpha()) or word in _UNCHANGED:
+        return []
+    return [before + blank + guess for guess in _singulars(word) + _plurals(word)]
+
+
+def _singulars(word):
+    if word in _SINGULAR:
+        return [_SINGULAR[word]]
+    if _COMPOUND_MAN.fullmatch(word) and word.endswith("men"):
+        return [word[:-2] + "an"]
+    if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return []
+    if word.endswith("ies"):
+        return [word[:-3] + "y", word[:-1]]
+    if word.endswith("es") and word[:-2].endswith((*_HISSING, "o")):
+        return [word[:-2], word[:-1]]
+    return [word[:-1]]
+
+
+def _plurals(word):
+    if word in _IRREGULAR:
+        return [_IRREGULAR[word]]
+    if word in _SINGULAR:
+        return []
+    if _COMPOUND_MAN.fullmatch(word) and word.endswith("man"):
+        return [word[:-2] + "en", word + "s"]
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return [word[:-1] + "ies", word + "s"]
+    if word.endswith(_HISSING):
+        return [word + "es"]
+    if word.endswith("o"):
+        return [word + "es", word + "s"]
+    return [word + "s"]

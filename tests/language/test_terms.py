@@ -1,14 +1,25 @@
+"""Spelling and look-up of terms."""
+
 import re
+import string
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skdevise.language._terms import check_terms, normalise_term, words_of
+from skdevise.language._terms import (
+    check_terms,
+    find_rows,
+    index_terms,
+    normalise_term,
+    words_of,
+)
+
+SHORT_TEXTS = st.text(string.ascii_letters[:3] + "AB_- é'" + "\u0301", max_size=5)
 
 
-def test_words_are_lower_case_and_free_of_punctuation():
+def test_words_are_lower_case_without_punctuation():
     assert words_of("The Great-White_shark's 2 fins!") == [
         *("the", "great", "white", "shark", "s", "2", "fins")
     ]
@@ -16,41 +27,76 @@ def test_words_are_lower_case_and_free_of_punctuation():
 
 @settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=127)))
-def test_words_of_plain_text_are_its_letters_and_digits(text):
+def test_words_of_ascii_text_are_its_letters_and_digits(text):
     assert words_of(text) == re.findall("[a-z0-9]+", text.lower())
 
 
-def test_words_of_other_scripts_are_words_too():
+def test_words_may_be_of_any_script():
     assert words_of("Über-Größe, Ёж") == ["über", "größe", "ёж"]
 
 
-def test_a_term_keeps_its_punctuation_but_not_its_case():
+def test_a_normalised_term_keeps_its_punctuation():
     assert normalise_term(" In-line_Skate ") == "in-line skate"
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.text())
-def test_normalising_twice_is_normalising_once(text):
+def test_normalisation_is_idempotent(text):
     assert normalise_term(normalise_term(text)) == normalise_term(text)
 
 
 @pytest.mark.parametrize("terms", ["cat", b"cat", 7, None, {"cat"}, np.array("cat")])
-def test_what_is_no_sequence_of_terms_is_refused(terms):
-    with pytest.raises(TypeError, match=r"Expected a sequence of terms.*pass a list"):
+def test_a_single_value_or_a_set_is_not_a_sequence_of_terms(terms):
+    with pytest.raises(TypeError, match="cat|7|None"):
         check_terms(terms)
 
 
-def test_one_column_of_a_table_is_a_sequence_of_terms():
-    for column in (np.array([["cat"], ["dog"]]), [["cat"], ["dog"]], [("cat",), ("dog",)]):
-        assert check_terms(column) == ["cat", "dog"]
-    with pytest.raises(TypeError, match=r"one column of text, got a table of shape \(1, 2\)"):
-        check_terms(np.array([["cat", "dog"]]))
-
-
-def test_keys_of_a_dict_have_an_order():
+def test_numbers_and_dict_keys_are_terms():
+    assert check_terms([7, 2.5, "cat"]) == ["7", "2.5", "cat"]
     assert check_terms({"cat": 1, "dog": 2}.keys()) == ["cat", "dog"]
 
 
-def test_lists_among_the_terms_are_refused():
-    with pytest.raises(TypeError, match=r"A term is text, got \['cat'\]"):
-        check_terms([["cat"], ["dog", "wolf"]])
+def test_a_table_of_one_column_is_a_sequence_of_terms():
+    for column in (np.array([["cat"], ["dog"]]), [["cat"], ["dog"]], [("cat",), ("dog",)]):
+        assert check_terms(column) == ["cat", "dog"]
+    with pytest.raises(TypeError, match=r"\(1, 2\)"):
+        check_terms(np.array([["cat", "dog"]]))
+
+
+@pytest.mark.parametrize(
+    ("terms", "named"), [([["cat"], ["dog", "wolf"]], "cat"), ([None], "None"), ([np.nan], "nan")]
+)
+def test_lists_and_missing_values_are_not_terms(terms, named):
+    with pytest.raises(TypeError, match=named):
+        check_terms(terms)
+
+
+def find_naively(key, terms):
+    """Return the first term with this form, or else the first with hyphens and these words."""
+    for row, term in enumerate(terms):
+        if key and normalise_term(term) == key:
+            return row
+    for row, term in enumerate(terms):
+        if key and "-" in term and " ".join(words_of(term)) == key:
+            return row
+    return -1
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(SHORT_TEXTS, min_size=1, max_size=12), st.lists(SHORT_TEXTS, max_size=12))
+def test_the_index_finds_the_same_rows_as_a_search_of_all_terms(terms, queries):
+    index = index_terms(terms)
+    keys = [normalise_term(term) for term in queries + terms]
+    assert [index.get(key, -1) for key in keys] == [find_naively(key, terms) for key in keys]
+
+
+def test_look_up_tries_the_exact_spelling_first():
+    terms = ["wolf", "in line skates", "In-line skate", "glasses", "glass"]
+    index = index_terms(terms)
+    rows = find_rows(["Wolves", "in_line_skate", "in-line skate", "GLASS", "glasses"], index)
+    assert rows.tolist() == [0, 2, 2, 4, 3]
+
+
+def test_unknown_and_empty_terms_have_no_row():
+    assert find_rows([], index_terms(["cat"])).shape == (0,)
+    assert find_rows(["", "_", "-", "dog"], index_terms(["cat", ""])).tolist() == [-1] * 4

@@ -1,3 +1,5 @@
+"""Embedders of which some vectors were trained together with a classifier."""
+
 import pickle
 
 import numpy as np
@@ -21,19 +23,19 @@ def embedder():
     "spellings",
     [["wolf", "in-line skate"], ["WOLF", "in-line_skate"], ["Wolves", "in line skates"]],
 )
-def test_a_tuned_vector_serves_all_spellings_that_have_one_vector(embedder, spellings):
-    for trained in (["wolf", "in-line skate"], ["wolves", "in_line_skate"]):
-        tuned = TunedEmbedder(embedder, trained, NEW)
+def test_a_new_vector_serves_all_spellings_of_its_term(embedder, spellings):
+    for tuned_terms in (["wolf", "in-line skate"], ["wolves", "in_line_skate"]):
+        tuned = TunedEmbedder(embedder, tuned_terms, NEW)
         assert_array_equal(tuned.transform(spellings), NEW)
         assert_array_equal(pickle.loads(pickle.dumps(tuned)).transform(spellings), NEW)
 
 
-def test_a_spelling_with_a_vector_of_its_own_keeps_it(embedder):
+def test_another_term_of_the_table_keeps_its_vector(embedder):
     tuned = TunedEmbedder(embedder, ["fox"], NEW[:1])
     assert_array_equal(tuned.transform(["Fox", "foxes"]), [NEW[0], [0, 0, 1]])
 
 
-def test_terms_that_the_embedder_tells_apart_by_case_are_tuned_apart():
+def test_case_matters_if_it_matters_to_the_embedder():
     embedder = RandomEmbedder(vector_size=3)
     tuned = TunedEmbedder(embedder, ["Cat", "cat"], NEW)
     assert_array_equal(tuned.transform(["cat", "Cat"]), NEW[::-1])
@@ -44,7 +46,13 @@ def test_no_terms_give_no_rows(embedder):
     assert TunedEmbedder(embedder, ["wolf"], NEW[:1]).transform([]).shape == (0, 3)
 
 
-def test_a_classifier_answers_other_spellings_by_the_vectors_it_has_trained(embedder):
+def test_known_terms_are_those_of_the_embedder(embedder):
+    tuned = TunedEmbedder(embedder, ["wolf"], NEW[:1])
+    assert tuned.has_vector(["Wolves", "wolf fox", "gnu"]).tolist() == [True, True, False]
+    assert tuned.has_term(["Wolves", "wolf fox", "gnu"]).tolist() == [True, False, False]
+
+
+def test_a_classifier_uses_its_trained_vectors_for_other_spellings(embedder):
     X = np.eye(3)[[0, 1, 2] * 10]
     y = np.array(["wolf", "in-line skate", "fox"] * 10)
     clf = DeViSEClassifier(embedder, train_label_vectors=True, random_state=0).fit(X, y)

@@ -1,0 +1,383 @@
+"""Files of term vectors."""
+
+import json
+import os
+import shutil
+import warnings
+import zipfile
+from codecs import BOM_UTF8
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import PurePath
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skdevise._utils import atomic_write
+
+# These files are pickles, which run code. No other suffix is read as a pickle.
+_GENSIM = (".kv", ".model", ".wordvectors", ".wv")
+_FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "U8": "u1"}
+
+# Bytes to parse at once, and rows to check or write at once.
+_CHUNK = 2**23
+_BLOCK = 8192
+
+
+@dataclass
+class Subwords:
+    """Vectors of character n-grams (n_buckets, vector_size) from a fastText model.
+
+    The vector of an unknown word is the mean over its n-grams of min_n to max_n characters
+    (Bojanowski et al., TACL 2017).
+    """
+
+    vectors: np.ndarray
+    min_n: int
+    max_n: int
+
+    @classmethod
+    def of(cls, keyed):
+        """Take the n-grams from a gensim KeyedVectors, or return None."""
+        if not getattr(keyed, "bucket", 0) or getattr(keyed, "vectors_ngrams", None) is None:
+            return None
+        return cls(keyed.vectors_ngrams, keyed.min_n, keyed.max_n)
+
+    def embed(self, words):
+        """Return the mean n-gram vector of each word, or zeros: (n_words, vector_size) float32."""
+        from gensim.models.fasttext import ft_ngram_hashes
+
+        vectors = np.zeros((len(words), self.vectors.shape[1]), dtype=np.float32)
+        for row, word in zip(vectors, words, strict=True):
+            hashes = ft_ngram_hashes(word, self.min_n, self.max_n, len(self.vectors))
+            if len(hashes):
+                row[:] = self.vectors[hashes].mean(axis=0, dtype=np.float32)
+        return vectors
+
+
+def table_of(keyed, limit=None):
+    """Take the first terms, their matrix and the subwords, or None, from a gensim KeyedVectors."""
+    # If terms are repeated, gensim pads its list of terms with None.
+    terms = [term for term in keyed.index_to_key[:limit] if term is not None]
+    return terms, keyed.vectors[: len(terms)], Subwords.of(keyed)
+
+
+def read_vectors(path, limit=None, mmap=False):
+    """Read the first terms, their matrix (n_terms, vector_size) and subwords, or None."""
+    path = os.fspath(path)
+    suffix, _ = _suffixes(path)
+    try:
+        if suffix in _GENSIM:
+            return _read_gensim(path, limit, mmap)
+        if suffix == ".safetensors":
+            return _read_safetensors(path, limit, mmap)
+        if mmap:
+            raise ValueError("Only .safetensors files and saves of gensim can be memory-mapped.")
+        if suffix != ".bin":
+            terms, matrix = _read_stream(path, _read_text, limit)
+        elif _is_fasttext(path):
+            return _read_fasttext(path, limit)
+        else:
+            terms, matrix = _read_stream(path, _read_binary, limit)
+        _check_finite(terms, matrix)
+        return *_without_repeats(path, terms, matrix), None
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path!r} cannot be read. {error} Check the file and the suffix of its name."
+        ) from error
+
+
+def write_vectors(path, terms, matrix, subwords=None):
+    """Write terms, their matrix (n_terms, vector_size) and subwords in the format of the suffix."""
+    suffix, compression = _suffixes(path)
+    only_read = suffix in (*_GENSIM, ".npz") or compression == ".zip"
+    if only_read or (compression and suffix == ".safetensors"):
+        raise ValueError(
+            f"{str(path)!r} has a format that cannot be written. Use .safetensors, .bin or .txt."
+        )
+    for term in terms:
+        if "\n" in term:
+            raise ValueError(f"The term {term!r} contains a line break. Remove it.")
+    if suffix != ".safetensors":
+        matrix = np.asarray(matrix, dtype=np.float32)
+        if subwords is not None:
+            warnings.warn(
+                f"{str(path)!r} does not hold the n-grams of unknown words. Save as .safetensors "
+                "to keep them.",
+                stacklevel=3,
+            )
+    _check_finite(terms, matrix)
+    with atomic_write(path) as unfinished:
+        if suffix == ".safetensors":
+            _write_safetensors(unfinished, terms, matrix, subwords)
+        else:
+            import smart_open
+
+            write = _write_binary if suffix == ".bin" else _write_text
+            with smart_open.open(unfinished, "wb", compression=compression or "disable") as stream:
+                # The word2vec formats separate terms and numbers by blanks.
+                write(stream, [term.replace(" ", "_") for term in terms], matrix)
+
+
+def _suffixes(path):
+    """Return the suffixes of the format and of the compression, in lower case or empty."""
+    path = PurePath(os.fspath(path).lower())
+    if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
+        return path.with_suffix("").suffix, path.suffix
+    return path.suffix, ""
+
+
+def _check_finite(terms, matrix):
+    """Raise ValueError if a vector is not finite."""
+    # Blocks avoid a mask as large as the table.
+    for rows in gen_batches(len(matrix), _BLOCK):
+        broken = np.flatnonzero(~np.isfinite(matrix[rows]).all(axis=1))
+        if len(broken):
+            raise ValueError(f"The vector of {terms[rows.start + broken[0]]!r} is not finite.")
+
+
+def _without_repeats(path, terms, matrix):
+    """Keep the first row of each term. Some published files repeat a term."""
+    row_of = {}
+    for row, term in enumerate(terms):
+        row_of.setdefault(term, row)
+    if len(row_of) == len(terms):
+        return terms, matrix
+    repeated = next(term for row, term in enumerate(terms) if row_of[term] != row)
+    warnings.warn(
+        f"{path!r} has {len(terms) - len(row_of)} repeated terms, such as {repeated!r}. Only the "
+        "first vector of each term is kept.",
+        stacklevel=4,
+    )
+    return list(row_of), matrix[list(row_of.values())]
+
+
+# Our own format: the tensors "vectors" and "terms" (UTF-8 text, one term a line), and for a
+# fastText model "ngrams" and "ngram_lengths".
+
+
+def _read_safetensors(path, limit, mmap):
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np"):
+            pass  # Opening the file checks that its header fits its size.
+    except SafetensorError as error:
+        raise ValueError(f"{error}.") from error
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        start = file.tell()
+    header.pop("__metadata__", None)
+    arrays = {}
+    for name, tensor in header.items():
+        if tensor["dtype"] not in _DTYPES:
+            raise ValueError(f"The type {tensor['dtype']} of {name!r} is not supported.")
+        offset, shape = start + tensor["data_offsets"][0], tuple(tensor["shape"])
+        arrays[name] = np.memmap(path, _DTYPES[tensor["dtype"]], "r", offset, shape)
+    if not {"terms", "vectors"} <= arrays.keys():
+        raise ValueError(f"Its tensors are {sorted(arrays)}, not 'terms' and 'vectors'.")
+    terms = arrays["terms"].tobytes().decode().split("\n")[:limit]
+    matrix, ngrams = arrays["vectors"][:limit], arrays.get("ngrams")
+    if not mmap:
+        matrix = np.array(matrix)
+        _check_finite(terms, matrix)
+        ngrams = None if ngrams is None else np.array(ngrams)
+    subwords = None if ngrams is None else Subwords(ngrams, *arrays["ngram_lengths"].tolist())
+    return terms, matrix, subwords
+
+
+def _write_safetensors(path, terms, matrix, subwords):
+    from safetensors.numpy import save_file
+
+    text = np.frombuffer("\n".join(terms).encode(), dtype=np.uint8)
+    arrays = {"terms": text, "vectors": matrix}
+    if subwords is not None:
+        arrays |= {
+            "ngrams": subwords.vectors,
+            "ngram_lengths": np.array([subwords.min_n, subwords.max_n]),
+        }
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+# Formats of other projects
+
+
+def _read_gensim(path, limit, mmap):
+    from gensim.models import KeyedVectors
+
+    saved = KeyedVectors.load(path, mmap="r" if mmap else None)
+    keyed = getattr(saved, "wv", saved)
+    if not hasattr(keyed, "index_to_key"):
+        raise ValueError(f"It contains a {type(keyed).__name__}, which has no term vectors.")
+    return table_of(keyed, limit)
+
+
+def _is_fasttext(path):
+    with _open(path) as stream:
+        return stream.read(4) == _FASTTEXT_MAGIC
+
+
+def _read_fasttext(path, limit):
+    from gensim.models.fasttext import load_facebook_vectors
+
+    if not _suffixes(path)[1]:
+        return table_of(load_facebook_vectors(path), limit)
+    # gensim 4.4 silently reads wrong numbers from a compressed model.
+    with TemporaryDirectory() as folder:
+        unpacked = os.path.join(folder, "model.bin")
+        with _open(path) as stream, open(unpacked, "wb") as file:
+            shutil.copyfileobj(stream, file)
+        return table_of(load_facebook_vectors(unpacked), limit)
+
+
+@contextmanager
+def _open(path):
+    """Open a local or remote file and decompress it: a binary stream."""
+    import smart_open
+
+    with smart_open.open(path, "rb") as stream:
+        if not path.lower().endswith(".zip"):
+            yield stream
+            return
+        with zipfile.ZipFile(stream) as archive:
+            names = archive.namelist()
+            if len(names) != 1:
+                raise ValueError(
+                    f"It contains {len(names)} files, {names[:9]}. Unpack one of them."
+                )
+            with archive.open(names[0]) as member:
+                yield member
+
+
+def _read_stream(path, read, limit):
+    with _open(path) as stream:
+        terms, values, size = read(stream, float("inf") if limit is None else limit)
+    if not terms:
+        raise ValueError("It contains no vector.")
+    return terms, np.frombuffer(values, dtype="<f4").reshape(-1, size)
+
+
+def _read_text(stream, limit):
+    """Read text of word2vec, GloVe or fastText: terms, float32 values as bytes, vector size."""
+    first = stream.readline().removeprefix(BOM_UTF8)
+    columns = first.split()
+    # GloVe's files have no header "n_terms vector_size".
+    has_header = len(columns) == 2 and all(column.isdigit() for column in columns)
+    size = int(columns[1]) if has_header else len(columns) - 1
+    if size < 1:
+        raise ValueError("Line 1 contains no vector.")
+    lines, number = ([], 2) if has_header else ([first], 1)
+    terms, values = [], bytearray()
+    while len(terms) < limit and (lines := lines + stream.readlines(_CHUNK)):
+        kept_lines = lines[: int(min(len(lines), limit - len(terms)))]
+        new_terms, rows = _parse_lines(kept_lines, size, number)
+        terms += new_terms
+        values += rows.tobytes()
+        number += len(lines)
+        lines = []
+    return terms, values, size
+
+
+@np.errstate(over="ignore")  # _check_finite reports an overflow.
+def _parse_lines(lines, size, number):
+    """Parse lines of text, of which the first has this number: terms and rows (n, size)."""
+    import pandas as pd
+
+    parts = [line.rstrip(b" \r\n").partition(b" ") for line in lines]
+    try:
+        # pandas parses numbers several times faster than NumPy.
+        rows = pd.read_csv(
+            BytesIO(b"\n".join(part[2] for part in parts)),
+            sep=" ",
+            header=None,
+            dtype=np.float32,
+            quoting=3,
+            lineterminator="\n",
+            na_filter=False,
+            skip_blank_lines=False,
+            engine="c",
+        ).to_numpy()
+        if rows.shape == (len(lines), size):
+            return b"\n".join(part[0] for part in parts).decode().split("\n"), rows
+    except UnicodeDecodeError:
+        raise
+    except ValueError:
+        pass
+    # Parse line by line to find the line that is wrong, or a term that contains blanks.
+    terms, rows = [], []
+    for i, line in enumerate(lines, number):
+        if line.strip():
+            term, row = _parse_line(line, size, i)
+            terms.append(term)
+            rows.append(row)
+    return terms, np.array(rows, dtype=np.float32).reshape(-1, size)
+
+
+def _parse_line(line, size, number):
+    """Parse one line: its term, which may contain blanks, and a list of `size` numbers."""
+    term, *values = line.rsplit(maxsplit=size)
+    n_extra = 0
+    for word in reversed(term.split()[1:]):
+        if not _is_number(word):
+            break
+        n_extra += 1
+    if len(values) != size or n_extra:
+        raise ValueError(f"Line {number} has {len(values) + n_extra} values instead of {size}.")
+    for value in values:
+        if not _is_number(value):
+            raise ValueError(
+                f"{value.decode(errors='replace')!r} in line {number} is not a number."
+            )
+    return term.decode(), [float(value) for value in values]
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _write_text(stream, terms, matrix):
+    stream.write(b"%d %d\n" % matrix.shape)
+    # Nine digits represent every float32 exactly.
+    line = "%s" + " %.9g" * matrix.shape[1] + "\n"
+    for term, row in zip(terms, matrix, strict=True):
+        stream.write((line % (term, *row.tolist())).encode())
+
+
+def _read_binary(stream, limit):
+    """Read the binary format of word2vec: terms, float32 values as bytes, vector size."""
+    header = stream.readline().split()
+    if len(header) != 2 or not all(column.isdigit() for column in header):
+        raise ValueError("Its first line is not 'n_terms vector_size'.")
+    n_terms, size = map(int, header)
+    n_terms = min(n_terms, limit)
+    terms, values, pending = [], bytearray(), b""
+    while len(terms) < n_terms:
+        chunk = stream.read(_CHUNK)
+        if not chunk:
+            raise ValueError(f"It ends after {len(terms)} of {n_terms} terms.")
+        pending += chunk
+        start = 0
+        while len(terms) < n_terms:
+            blank = pending.find(b" ", start)
+            end = blank + 1 + 4 * size
+            if blank < 0 or end > len(pending):
+                break
+            # Some writers end each vector with a line feed.
+            terms.append(pending[start:blank].lstrip(b"\n").decode())
+            values += pending[blank + 1 : end]
+            start = end
+        pending = pending[start:]
+    return terms, values, size
+
+
+def _write_binary(stream, terms, matrix):
+    stream.write(b"%d %d\n" % matrix.shape)
+    for term, row in zip(terms, matrix.astype("<f4", copy=False), strict=True):
+        stream.write(term.encode() + b" " + row.tobytes() + b"\n")
