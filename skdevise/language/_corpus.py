@@ -266,7 +266,7 @@ def coverage(keys_of, counts, vocabulary):
     table = pd.DataFrame(
         {
             "count": [sum(counts[key] for key in keys) for keys in keys_of.values()],
-            "in_lexicon": [not keys.isdisjoint(vocabulary) for keys in keys_of.values()],
+            "in_lexicon": [any(key in vocabulary for key in keys) for keys in keys_of.values()],
         },
         index=list(keys_of),
     )
