@@ -1,16 +1,16 @@
-"""Quality of term vectors that SkipGramEmbedder trains, beside those of GloVe.
+"""Measure the quality of term vectors that SkipGramEmbedder trains, beside those of GloVe.
 
 python benchmarks/word_vectors.py books-24m-tokens.txt.xz enwiki-8m-tokens.txt.xz \
     --glove glove-6b-100d-subset.bin --folder vectors --curve curve.png --dimensions 100 300 \
     --settings "window=20 negative=5 hierarchical_softmax=False max_epochs=2 sample=1e-4"
 
-Trains with each of the settings, in each of the dimensions, and prints one table: human ratings
-of similarity, coverage of the labels of ImageNet, and zero-shot classification of Caltech-101,
-by maps that are trained on the bundled features of one photo for each ILSVRC class. Settings are
-to be chosen by the column before that: the same maps, on those of the ILSVRC classes that a map was
-not trained on. Each row is there with the mean of the vectors left in and subtracted. Of WordNet,
-training sees the names of multi-word nouns alone. Trained vectors stay in the folder, and a fit
-that was interrupted goes on, so that the script can be run again.
+The script trains with each setting in each dimension, and prints one table. It shows the agreement
+with human ratings of similarity, the coverage of the ImageNet labels, and zero-shot classification
+of Caltech-101. Projections are trained on the bundled features, one photo for each ILSVRC class.
+Choose settings by the held-out ILSVRC column, which does not use Caltech-101. Each row occurs
+twice: with the mean of the vectors left in, and with the mean subtracted. From WordNet, training
+sees only the names of multi-word nouns. Trained vectors stay in the folder, and an interrupted fit
+continues, so you can run the script again.
 """
 
 import argparse
@@ -34,9 +34,9 @@ from skdevise.model_selection import UnseenClassSplit
 NOUNS = ("dog", "shark", "car", "violin", "mushroom", "castle", "river", "bread", "chair", "ship")
 SEEDS = range(3)
 KS = (1, 5)
-# The column of a row that holds it.
+# Column of a row that holds the agreement with human ratings.
 SIMILARITY = 4
-# Of the vectors, by `center`.
+# Names of the values of `center`.
 MEANS = {False: "left in", True: "subtracted"}
 SPLIT = UnseenClassSplit(5, test_size=0.2, random_state=0)
 SYSTEMS = {
@@ -48,17 +48,17 @@ SYSTEMS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("texts", type=Path, nargs="+")
-    parser.add_argument("--folder", type=Path, required=True, help="keeps what is trained")
-    parser.add_argument("--glove", type=Path, help="vectors to compare with")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for the trained vectors")
+    parser.add_argument("--glove", type=Path, help="file of vectors to compare with")
     parser.add_argument(
         "--settings",
         nargs="+",
         default=["window=20 negative=5 hierarchical_softmax=False max_epochs=5 sample=1e-4"],
-        help="parameters of SkipGramEmbedder, each set of them one argument",
+        help="parameters of SkipGramEmbedder, one argument for each setting",
     )
     parser.add_argument("--dimensions", type=int, nargs="+", default=[100])
     parser.add_argument("--workers", type=int, help="training threads")
-    parser.add_argument("--curve", type=Path, help="where a picture over the dimensions goes")
+    parser.add_argument("--curve", type=Path, help="image file for the plot over the dimensions")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
 
@@ -72,7 +72,7 @@ def main():
             row += [similarity(embedder), *ilsvrc_coverage(embedder), *held_out(embedder)]
             hits, missing[name] = zero_shot(embedder)
             rows.append([*row, *hits])
-            # Before the next one is trained, which takes its time.
+            # Training the next vectors takes long, so each row is printed at once.
             print(rows[-1], flush=True)
         neighbours[name] = {
             noun: ", ".join(term for term, _ in embedder.most_similar(noun, k=5))
@@ -98,22 +98,22 @@ def main():
     print(f"Held-out ILSVRC: means of {SPLIT.n_splits} splits; {SPLIT.test_size:.0%} are held out.")
     for name, labels in missing.items():
         print(f"{name}: no vector, so missed: {', '.join(labels) or 'none'}.")
-    for name, of_noun in neighbours.items():
+    for name, similar in neighbours.items():
         print(f"\n{name}, the mean subtracted")
-        for noun, terms in of_noun.items():
+        for noun, terms in similar.items():
             print(f"- {noun}: {terms}")
     print()
     print_machine()
 
 
 def trained(args, settings):
-    """The file of a setting's vectors, and their minutes of processor time.
+    """Return the file of the vectors of a setting, and its minutes of processor time.
 
-    Of a fit that was interrupted, those of the process that ended it.
+    The minutes of an interrupted fit are those of the last process.
     """
     slug = settings.replace(" ", ",")
-    path, told = args.folder / f"{slug}.npz", args.folder / f"{slug}.json"
-    if not told.exists():
+    path, log = args.folder / f"{slug}.safetensors", args.folder / f"{slug}.json"
+    if not log.exists():
         checkpoint = args.folder / slug
         params = {
             name: ast.literal_eval(value) if value[0] in "0123456789TFN" else value
@@ -125,13 +125,13 @@ def trained(args, settings):
         ).fit(args.texts)
         minutes = (time.process_time() - start) / 60
         embedder.vectors_.save(path)
-        told.write_text(json.dumps({"minutes": minutes, "loss": embedder.loss_curve_}))
+        log.write_text(json.dumps({"minutes": minutes, "loss": embedder.loss_curve_}))
         shutil.rmtree(checkpoint)
-    return path, f"{json.loads(told.read_text())['minutes']:.1f}"
+    return path, f"{json.loads(log.read_text())['minutes']:.1f}"
 
 
 def draw(sizes, curves, path):
-    """Draw the ratings and the hits over the dimension of the vectors."""
+    """Plot the agreement with ratings, and the hits, over the dimension of the vectors."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
@@ -152,26 +152,26 @@ def draw(sizes, curves, path):
 
 
 def similarity(embedder):
-    """Spearman correlation with the ratings, and the number of pairs that have vectors."""
+    """Return the Spearman correlation with human ratings, and the number of pairs used."""
     with open(datapath("wordsim353.tsv")) as file:
         table = [line.split("\t") for line in file if not line.startswith("#")]
     pairs = [(first, second) for first, second, _ in table]
     known = sum(embedder.has_vector(pair).all() for pair in pairs)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ pairs are left out")
+        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ pairs")
         correlation = embedder.score(pairs, [float(rating) for *_, rating in table])
     return f"{correlation:.3f} ({known})"
 
 
 def ilsvrc_coverage(embedder):
-    """Share of the 1,000 classes whose first term is in the lexicon, and of those composed too."""
+    """Return the share of classes whose first term has its own vector, or a composed one."""
     terms = LabelVocabulary(load_imagenet_features().target).terms
-    first = [own[0] for own in terms]
+    first = [names[0] for names in terms]
     return percent([[embedder.has_term(first).mean(), embedder.has_vector(first).mean()]])
 
 
 def held_out(embedder):
-    """Hit@5 of each system on classes of the training photos that its map did not see."""
+    """Return hit@5 of each system on ILSVRC classes that are held out from training."""
     X, y, known = training_photos(embedder)
     scorer = HitAtK(max(KS), labels="test")
     hits = [
@@ -182,7 +182,7 @@ def held_out(embedder):
 
 
 def zero_shot(embedder):
-    """Hits of each system on the unseen classes, and the classes that have no vector."""
+    """Return the hits of each system on the unseen classes, and the classes without a vector."""
     caltech = load_caltech101_features()
     unseen = caltech.target_names[caltech.split == "unseen"]
     has_vector = embedder.has_vector(unseen)
@@ -202,10 +202,10 @@ def zero_shot(embedder):
 
 
 def training_photos(embedder):
-    """Features and synsets of the ILSVRC classes that have a vector, and their share."""
+    """Return features and synsets of the ILSVRC classes with a vector, and their share."""
     imagenet = load_imagenet_features()
     terms = LabelVocabulary(imagenet.target).terms
-    known = np.array([embedder.has_vector(own).any() for own in terms])
+    known = np.array([embedder.has_vector(names).any() for names in terms])
     return imagenet.data[known], imagenet.target[known], known.mean()
 
 

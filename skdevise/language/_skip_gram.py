@@ -41,8 +41,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     """Skip-gram term vectors, the language model of DeViSE.
 
     The vector of a term is trained to predict the terms around it [1]_. The defaults are the
-    settings of the DeViSE paper [2]_ (section 3.1): 500 dimensions, a window of 20, hierarchical
-    softmax, one pass over the text, and 155,000 terms. gensim does the training.
+    settings of the DeViSE paper [2]_ (section 3.1). gensim does the training.
 
     Parameters
     ----------
@@ -74,10 +73,10 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Multi-word terms to treat as one token, such as "great white shark". Matching ignores case
         and prefers the longest term. "wordnet" means all multi-word nouns of WordNet.
     always_keep : bool, default=True
-        Whether `terms` that occur in the text get a vector regardless of `min_count` and
-        `max_vocab`.
+        Give a vector to all `terms` that occur in the text, regardless of `min_count` and
+        `max_vocab`. False treats them like other words.
     phrases : bool, default=False
-        Whether to learn more two-word terms from the text: pairs that occur together often.
+        Learn more two-word terms from the text: pairs of tokens that often occur together.
     tokenizer : {"words", "casual", "toktok", "treebank", "wordpunct"} or callable, \
             default="words"
         Function that splits a string into tokens. "words" keeps letters and digits only; the
@@ -99,7 +98,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Seed for reproducible vectors. gensim is reproducible with one thread only, so `n_jobs`
         must be None or 1.
     verbose : int, default=0
-        Whether to show a progress bar, updated after each shard.
+        Show a progress bar if positive. It advances after each shard.
 
     Attributes
     ----------
@@ -116,8 +115,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Mean loss of a token after each epoch, on the first 10,000 tokens of the text. It is NaN
         for "fasttext", because gensim does not compute that loss.
     model_ : gensim Word2Vec or FastText
-        Trained model, from which `partial_fit` continues. Its keys have
-        "\u2581" in place of blanks.
+        Trained model, from which `partial_fit` continues. In its keys, "\u2581" replaces blanks.
     n_features_out_ : int
         Dimension of the vectors.
 
@@ -251,9 +249,9 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         """Continue training on more text.
 
         With negative sampling, new terms get vectors while there are fewer than `max_vocab`. With
-        a hierarchical softmax the terms are fixed, so `partial_fit` trains the known terms and
-        warns about new ones. The learning rate starts at `lr` again; lower it to preserve more of
-        what was learned. Parameters that shape the model keep their values from `fit`, and
+        a hierarchical softmax the terms are fixed: `partial_fit` trains the known terms and warns
+        about new ones. The learning rate starts at `lr` again; lower it to change the known
+        vectors less. Parameters that shape the model keep their values from `fit`, and
         `checkpoint` is ignored. If training is interrupted, the embedder does not change.
 
         Parameters
