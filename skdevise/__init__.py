@@ -1,14 +1,16 @@
 """skdevise: visual-semantic embedding with a scikit-learn interface.
 
-Word vectors from text, features from photos, a map from one space into the other, and labels that
-the classifier never saw. Names are loaded when first used (PEP 562): importing the package
-imports neither torch, torchvision, gensim, nltk nor matplotlib.
+It learns word vectors from text, image features from photos, and a projection from one space into
+the other. Its classifiers can predict labels that they never saw in training. Every name is loaded
+on first use (PEP 562), so `import skdevise` does not load torch, torchvision, gensim, nltk, skorch
+or matplotlib.
 """
 
 from importlib import import_module
 
 __version__ = "0.1.0.dev0"
 
+# The module that defines each public name.
 _HOMES = {
     "SkipGramEmbedder": "language",
     "PretrainedEmbedder": "language",
@@ -21,6 +23,9 @@ _HOMES = {
     "Hierarchy": "labels",
     "DeViSEClassifier": "models",
     "ConSEClassifier": "models",
+    "RidgeProjectionClassifier": "models",
+    "ESZSLClassifier": "models",
+    "show_versions": "_versions",
 }
 _MODULES = (
     "datasets",

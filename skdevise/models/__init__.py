@@ -1,7 +1,15 @@
-"""Classifiers that can answer with labels they never saw in training."""
+"""Classifiers that predict labels they never saw in training."""
 
 from skdevise.models._conse import ConSEClassifier
 from skdevise.models._devise import DeViSEClassifier
+from skdevise.models._eszsl import ESZSLClassifier
+from skdevise.models._ridge import RidgeProjectionClassifier
 from skdevise.models._top_k import predict_top_k
 
-__all__ = ["ConSEClassifier", "DeViSEClassifier", "predict_top_k"]
+__all__ = [
+    "ConSEClassifier",
+    "DeViSEClassifier",
+    "ESZSLClassifier",
+    "RidgeProjectionClassifier",
+    "predict_top_k",
+]

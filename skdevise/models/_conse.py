@@ -12,12 +12,17 @@ from sklearn.base import (
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
-from sklearn.utils import assert_all_finite, column_or_1d, get_tags, indexable
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdevise._compat import HasMethods, Interval, fit_context, safe_indexing
-from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
+from skdevise._compat import (
+    HasMethods,
+    Interval,
+    check_sample_weight,
+    fit_context,
+    safe_indexing,
+)
+from skdevise.models._prediction import LabelPredictionMixin, calibration_rows, check_targets
 
 
 class ConSEClassifier(
@@ -27,46 +32,51 @@ class ConSEClassifier(
     TransformerMixin,
     BaseEstimator,
 ):
-    """Convex combination of semantic embeddings.
+    """Convex combination of semantic embeddings (ConSE).
 
-    An image is placed at the mean of its most probable seen labels' vectors, weighted by their
-    probabilities, and answered by the nearest candidate labels [1]_ (eq. 2).
+    ConSE places a photo at the mean vector of its most probable training labels, weighted by their
+    probabilities [1]_ (eq. 2). It then predicts the nearest candidate label. No projection is
+    trained.
 
     Parameters
     ----------
-    classifier : estimator with `predict_proba`, default=None
-        Trained on (X, y) in `fit`; None means multinomial logistic regression.
-    embedder : term embedder, default=None
-        Pre-trained; gives the unit vectors of seen and of candidate labels. None means
-        `RandomEmbedder()`, the baseline that knows nothing of language.
+    classifier : classifier with `predict_proba`, default=None
+        Classifier of the training labels. A clone of it is fitted. None means
+        `LogisticRegression()`. Wrap a classifier that is already fitted in
+        `sklearn.frozen.FrozenEstimator`.
+    embedder : fitted term embedder, default=None
+        Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
+        baseline without any knowledge of language.
     n_top : int, default=10
-        How many of the most probable seen labels are combined.
-    labels : LabelVocabulary or array-like of labels, default=None
-        The candidates where a method is given none; None means the training labels. A vocabulary
-        also gives the training labels and those of later calls their terms.
+        Number of training labels combined for each photo.
+    labels : array-like, dict or LabelVocabulary, default=None
+        Candidate labels used when a method gets none. None means the training labels. A vocabulary
+        also defines the terms of the training labels.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
-        How the nearest terms are found; "auto" is exact below 200,000 terms. See `LabelSpace`.
-    expand : int, default=4
-        The k nearest labels are sought among the terms of `expand` * k places (A.2).
+        Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
     seen_penalty : float, default=0
-        Taken off the scores of training labels where others compete with them: they would win
-        nearly always (calibrated stacking [2]_). `tune_seen_penalty` chooses it.
+        Amount subtracted from the scores of training labels when unseen labels compete with them.
+        Without it, training labels win almost every time (calibrated stacking [2]_).
+        `tune_seen_penalty` chooses it.
     hubness : {"csls", "inverted_softmax"}, default=None
-        Correct the scores of labels that are near to everything, by how near they are to the
-        training samples.
+        Correction for labels that are near to every sample. It subtracts the nearness of a label to
+        the training samples from its scores.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels that the classifier answers with: those seen in `fit`, or a frozen classifier's.
-    classifier_ : estimator
+        Labels that `classifier_` predicts.
+    classifier_ : classifier
         The fitted classifier.
+    label_space_ : LabelSpace
+        The training labels and their vectors.
     temperature_ : float
-        Of the softmax in `predict_proba`, fitted on the training samples.
+        Temperature of the softmax in `predict_proba`, fitted on the training samples.
 
     See Also
     --------
-    DeViSEClassifier : Learns a map into the label space instead.
+    DeViSEClassifier : Learns a projection into the label space.
+    RidgeProjectionClassifier : Solves for a linear projection.
 
     References
     ----------
@@ -100,7 +110,6 @@ class ConSEClassifier(
         n_top=10,
         labels=None,
         search="auto",
-        expand=4,
         seen_penalty=0.0,
         hubness=None,
     ):
@@ -109,19 +118,22 @@ class ConSEClassifier(
         self.n_top = n_top
         self.labels = labels
         self.search = search
-        self.expand = expand
         self.seen_penalty = seen_penalty
         self.hubness = hubness
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
-        """Train the classifier of the seen labels.
+    def fit(self, X, y, sample_weight=None):
+        """Fit the classifier of the training labels.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or what `classifier` takes
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples that `classifier` accepts.
         y : array-like of shape (n_samples,)
-            Labels.
+            Training labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, passed on to the `fit` of `classifier`. `temperature_` uses them
+            too.
 
         Returns
         -------
@@ -130,28 +142,36 @@ class ConSEClassifier(
         Raises
         ------
         LabelWithoutVectorError
-            If a label has no vector, before any training.
+            If a label has no vector. It is raised before `classifier` is fitted.
+        TypeError
+            If `classifier` does not accept `sample_weight`.
         """
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        self._open_label_space(np.unique(y))
+        y = check_targets(y)
         classifier = LogisticRegression() if self.classifier is None else clone(self.classifier)
-        self.classifier_ = classifier.fit(X, y)
+        weights = {}
+        if sample_weight is not None:
+            if not has_fit_parameter(classifier, "sample_weight"):
+                raise TypeError(
+                    f"classifier={self.classifier!r} does not accept sample_weight in fit. Use "
+                    "another classifier, or leave sample_weight=None."
+                )
+            weights["sample_weight"] = check_sample_weight(sample_weight, y)
+        self._open_label_space(np.unique(y))
+        self.classifier_ = classifier.fit(X, y, **weights)
         if not np.array_equal(self.classifier_.classes_, self.classes_):
-            # A classifier that was trained before answers with labels of its own.
+            # A frozen classifier keeps its own labels.
             self._open_label_space(np.asarray(self.classifier_.classes_))
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
             if hasattr(self.classifier_, name):
                 setattr(self, name, getattr(self.classifier_, name))
         self._n_features_out = self.label_space_.vector_size
-        position = {label: i for i, label in enumerate(self.classes_.tolist())}
-        targets = np.array([position.get(label, -1) for label in y.tolist()])
+        self.temperature_ = 1.0  # `transform` checks it.
         rows = calibration_rows(len(y))
-        self.temperature_ = 1.0  # Fitted from here on: `transform` can be asked.
         points = self._points(safe_indexing(indexable(X)[0], rows))
-        self._calibrate(points, targets[rows])
+        position = {label: i for i, label in enumerate(self.classes_.tolist())}
+        targets = np.array([position.get(label, -1) for label in y[rows].tolist()])
+        self._calibrate(points, targets, weights["sample_weight"][rows] if weights else None)
         return self
 
     def transform(self, X):
@@ -159,12 +179,13 @@ class ConSEClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or what `classifier` takes
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples that `classifier` accepts.
 
         Returns
         -------
         ndarray of shape (n_samples, vector_size)
-            Unit rows, in the precision of the classifier's probabilities.
+            Unit vectors, with the dtype of the classifier's probabilities.
         """
         check_is_fitted(self)
         proba = self.classifier_.predict_proba(X)
@@ -173,9 +194,6 @@ class ConSEClassifier(
         weights = np.zeros_like(proba)
         np.put_along_axis(weights, top, np.take_along_axis(proba, top, axis=1), axis=1)
         return normalize(weights @ self.label_space_.targets.astype(weights.dtype, copy=False))
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "temperature_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

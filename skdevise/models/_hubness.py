@@ -1,51 +1,27 @@
-"""Hubs: labels that are near to everything, and are answered too often for that."""
+"""Hubness: some labels are near to every sample, and are predicted too often."""
 
 import numpy as np
 from scipy.special import logsumexp
+from sklearn.utils import gen_batches
 
-from skdevise.labels._search import score_batches
-
-# Neighbours that CSLS takes the mean of, as its authors do.
+# Number of neighbours in CSLS, as in the paper.
 _N_NEIGHBORS = 10
+
+# Points scored at once. It limits memory when there are many labels.
+_N_POINTS = 128
 
 
 def hub_offsets(space, points, method, temperature):
-    r"""Tell how much too near each label is to samples of any kind.
+    r"""Measure how near each label is to samples of any class: (n_labels,), subtracted from scores.
 
-    Parameters
-    ----------
-    space : LabelSpace
-    points : ndarray of shape (n_points, vector_size)
-        Where samples lie, unit rows.
-    method : {"csls", "inverted_softmax"}
-        "csls": half the mean cosine of a label with the 10 points nearest to it, as in CSLS [1]_.
-        "inverted_softmax": :math:`T \log \sum_i \exp(\cos(x_i, t) / T)` over points [2]_.
-    temperature : float
-        T, of the inverted softmax.
-
-    Returns
-    -------
-    ndarray of shape (n_labels,)
-        To be taken off cosines. What both methods subtract for the sample, the same for all of its
-        labels, is left out.
-
-    References
-    ----------
-    .. [1] Conneau et al., "Word translation without parallel data", ICLR 2018 (section 2.3).
-    .. [2] Smith et al., "Offline bilingual word vectors, orthogonal transformations and the
-       inverted softmax", ICLR 2017 (eq. 9).
-
-    Examples
-    --------
-    >>> from skdevise import LabelVocabulary, PretrainedEmbedder
-    >>> from skdevise.labels import LabelSpace
-    >>> embedder = PretrainedEmbedder({"cat": [1, 0], "dog": [0, 1]})
-    >>> space = LabelSpace(LabelVocabulary(["cat", "dog"]), embedder)
-    >>> hub_offsets(space, np.array([[1, 0], [0.6, 0.8]]), "csls", temperature=1)
-    array([0.4, 0.2])
+    "csls" is half the mean cosine of a label with its 10 nearest points (Conneau et al., "Word
+    translation without parallel data", ICLR 2018, section 2.3). "inverted_softmax" is
+    :math:`T \log \sum_i \exp(\cos(x_i, t) / T)` over the points (Smith et al., "Offline bilingual
+    word vectors, orthogonal transformations and the inverted softmax", ICLR 2017, eq. 9). The term
+    that both papers subtract for the sample is the same for all its labels, so it is left out.
     """
     total = None
-    for rows in score_batches(len(points), space.n_terms, points.itemsize):
+    for rows in gen_batches(len(points), _N_POINTS):
         block = space.scores(points[rows])
         if method == "csls":
             best = block if total is None else np.vstack([total, block])

@@ -1,9 +1,14 @@
 """Samplers of the false labels that a ranking loss trains against.
 
-Each sampler takes points (n, vector_size), the positions of their true labels (n,), the vectors of
-all labels (n_labels, vector_size), and the score of each point that a false label must exceed to
-violate the margin (n,). It returns violating pairs: rows of points, and positions of false labels.
-Random numbers are drawn on the device of the generator.
+Each sampler takes:
+
+- points: projected features (n, vector_size);
+- target: positions of their true labels (n,);
+- vectors: unit vectors of all labels (n_labels, vector_size);
+- least: score of each point above which a false label violates the margin (n,).
+
+It returns violating pairs: rows of points, and positions of false labels. Random numbers are drawn
+on the device of the generator.
 """
 
 import torch
@@ -38,7 +43,7 @@ def first_violation(points, target, vectors, least, generator, count_draws=False
 
 
 def _from_matrix(points, target, vectors, least, generator):
-    """Draw a violating label of each point from all scores: rows, labels, number of violating labels."""
+    """Draw a violating label of each point from all scores: rows, labels, n_violating."""
     labels, counts = [], []
     n_rows = max(1, _N_SCORES // len(vectors))
     for start in range(0, len(points), n_rows):
@@ -79,7 +84,7 @@ def _from_trials(points, target, vectors, least, generator):
 
 
 def _count_draws(n_violating, n_labels, generator):
-    """Draw how many draws with replacement find a violating label: (n,), geometrically distributed."""
+    """Draw the number of draws that find a violating label, from its geometric law: (n,)."""
     share = n_violating / (n_labels - 1)
     draw = _uniform(len(share), generator, share.device)
     return (torch.log1p(-draw) / torch.log1p(-share)).long() + 1
@@ -99,7 +104,7 @@ def hardest(points, target, vectors, least):
 
 
 def random_labels(points, target, vectors, least, n_labels, generator):
-    """Draw `n_labels` false labels of each point uniformly, keep the violating ones: rows, labels."""
+    """Draw `n_labels` false labels of each point; return the violating ones: rows, labels."""
     drawn = _draw_false(target, len(vectors), n_labels, generator)
     if n_labels * _TRIAL_COST < len(vectors):
         scores = _scores(points, vectors, drawn)

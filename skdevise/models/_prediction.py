@@ -1,18 +1,17 @@
-"""Everything that answers with labels, written once."""
+"""The answers of every classifier: labels, scores and probabilities."""
 
 import warnings
-from collections import OrderedDict
 from copy import copy
-from numbers import Integral, Real
-from weakref import WeakKeyDictionary
+from numbers import Real
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils import get_tags
+from sklearn.utils import assert_all_finite, column_or_1d, get_tags
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions
@@ -21,85 +20,82 @@ from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary, as_vocabulary
 from skdevise.language import RandomEmbedder
 from skdevise.models._hubness import hub_offsets
-from skdevise.models._inputs import known_dtype
 
-# Label sets that stay embedded and indexed between calls.
-_N_SPACES_KEPT = 8
+# Label spaces and hub offsets that stay in memory between calls.
+_N_CACHED = 8
 
-# Rows that the temperature is fitted on: one number needs no more.
+# The temperature is a single number, so more training samples do not improve it.
 _N_CALIBRATION_ROWS = 1_000
 
 
 class LabelPredictionMixin:
-    """Answers of any estimator that places its samples in the label space.
+    """Answers of a classifier that places its samples in the label space.
 
-    The estimator has `transform`, which gives unit rows; its constructor has `embedder`, `labels`
-    and the parameters of `_prediction_constraints`; its `fit` sets `classes_`, calls
-    `_open_label_space`, and at last `_calibrate`.
-
-    Every method takes `labels`, the candidates of this one call: None (the constructor's
-    `labels`, or else the training labels), any sequence of labels, a `LabelVocabulary`, or a
-    `LabelSpace` made before.
+    A classifier needs `transform`, which returns unit vectors, and the constructor parameters
+    `embedder`, `labels`, `search`, `seen_penalty` and `hubness`. Its `fit` calls
+    `_open_label_space` first and `_calibrate` last.
     """
 
     _prediction_constraints = {
         "labels": ["array-like", LabelVocabulary, None],
         "search": [StrOptions({"auto", *SEARCH_METHODS})],
-        "expand": [Interval(Integral, 1, None, closed="left")],
         "seen_penalty": [Interval(Real, None, None, closed="neither")],
         "hubness": [StrOptions({"csls", "inverted_softmax"}), None],
     }
 
-    # With metadata routing, `labels` reaches the final step of a Pipeline without a set_*_request.
+    # With metadata routing, a Pipeline passes `labels` on without a set_*_request call.
     __metadata_request__predict = {"labels": True}
     __metadata_request__predict_proba = {"labels": True}
+    __metadata_request__predict_log_proba = {"labels": True}
     __metadata_request__decision_function = {"labels": True}
     __metadata_request__score = {"labels": True}
 
     def predict(self, X, labels=None):
-        """Name the nearest label of each sample.
+        """Predict the nearest label of each sample.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in `fit`.
-        labels : LabelVocabulary or array-like of shape (n_labels,), default=None
-            The candidates, seen in training or not. None means the constructor's `labels`, or
-            else the training labels.
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples in the same form as in `fit`.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, seen in training or not. A dict maps each label to its terms. None
+            means the `labels` of the constructor or, without these, the training labels.
 
         Returns
         -------
         ndarray of shape (n_samples,)
+            Predicted labels.
         """
         return self.predict_top_k(X, 1, labels)[:, 0]
 
     def predict_top_k(self, X, k=5, labels=None, return_scores=False):
-        """Name the k nearest labels of each sample.
+        """Predict the k nearest labels of each sample.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in `fit`.
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples in the same form as in `fit`.
         k : int, default=5
-            At most the number of candidates.
-        labels : LabelVocabulary or array-like of shape (n_labels,), default=None
-            The candidates, as in `predict`.
+            Number of labels to return for each sample.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`.
         return_scores : bool, default=False
-            Return the cosine similarities too.
+            If True, also return the scores of the labels.
 
         Returns
         -------
         labels : ndarray of shape (n_samples, k)
-            The nearest first; of equally near ones, the first of the candidates.
+            The nearest label comes first. Labels with equal scores keep the order of the
+            candidates.
         scores : ndarray of shape (n_samples, k)
-            If `return_scores`.
+            Scores as in `decision_function`. Only returned if `return_scores` is True.
 
         Raises
         ------
         ValueError
-            If k exceeds the number of candidates, or they are empty or not unique.
+            If k exceeds the number of candidates, or if a candidate is repeated.
         LabelWithoutVectorError
-            If candidates have no vector; it names them all.
+            If candidates have no vector. The error names all of them.
         """
         space = self.label_space(labels)
         space.check_k(k)
@@ -107,21 +103,21 @@ class LabelPredictionMixin:
         return (top, scores) if return_scores else top
 
     def decision_function(self, X, labels=None):
-        """Cosine similarity of each sample with each label.
+        """Score each candidate label: cosine similarity, minus the corrections.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in `fit`.
-        labels : LabelVocabulary or array-like of shape (n_labels,), default=None
-            The candidates, as in `predict`.
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples in the same form as in `fit`.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_labels)
-            Columns in the order of the candidates. With the training labels as candidates, and
-            two of them, it is by scikit-learn's convention of shape (n_samples,): the similarity
-            with the second less that with the first.
+            Columns follow the order of the candidates. If the candidates are two training labels
+            by default, the shape is (n_samples,), as scikit-learn expects of binary classifiers. It
+            then holds the score of the second label minus that of the first.
         """
         scores = self._scores(X, labels)
         if labels is None and self.labels is None and scores.shape[1] == 2:
@@ -129,171 +125,190 @@ class LabelPredictionMixin:
         return scores
 
     def predict_proba(self, X, labels=None):
-        """Probability of each label: the softmax of cosines over `temperature_`.
+        """Estimate the probability of each candidate label.
+
+        It is the softmax of the scores divided by `temperature_`.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in `fit`.
-        labels : LabelVocabulary or array-like of shape (n_labels,), default=None
-            The candidates, as in `predict`.
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples in the same form as in `fit`.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_labels)
-            Columns in the order of the candidates.
+            Columns follow the order of the candidates.
         """
         return softmax(self._scores(X, labels) / self.temperature_, axis=1)
 
-    def score(self, X, y, sample_weight=None, labels=None):
-        """Share of samples whose nearest label is the true one: hit@1.
+    def predict_log_proba(self, X, labels=None):
+        """Estimate the logarithm of the probability of each candidate label.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in `fit`.
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples in the same form as in `fit`.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels)
+            Columns follow the order of the candidates.
+        """
+        return log_softmax(self._scores(X, labels) / self.temperature_, axis=1)
+
+    def score(self, X, y, sample_weight=None, labels=None):
+        """Compute hit@1, the share of samples whose nearest label is the true one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples in the same form as in `fit`.
         y : array-like of shape (n_samples,)
-            The true labels.
+            True labels.
         sample_weight : array-like of shape (n_samples,), default=None
-        labels : LabelVocabulary or array-like of shape (n_labels,), default=None
-            The candidates, as in `predict`. A Pipeline's `score` loses them unless metadata
-            routing is enabled: give them to the constructor, or to a scorer.
+            Weights of the samples in the mean.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`. Without metadata routing, the `score` of a Pipeline
+            drops them. Pass them to the constructor or to a scorer instead.
 
         Returns
         -------
         float
         """
-        y, y_pred = known_dtype(y), self.predict(X, labels)
+        y = as_objects(y)
         if not np.isin(y, self.label_space(labels).labels).any():
             warnings.warn(
-                "None of the true labels is among the candidates, so that no answer can be right: "
-                "give `labels` to the constructor or to a scorer.",
+                "None of the true labels is a candidate, so the score is 0. Pass `labels` to the "
+                "constructor or to a scorer.",
                 stacklevel=2,
             )
-        return accuracy_score(y, y_pred, sample_weight=sample_weight)
+        return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
+
+    def label_space(self, labels=None):
+        """Return the label space of some candidates.
+
+        Use it to look at the search, or to save a space that is slow to build. Every method takes
+        it as `labels`.
+
+        Parameters
+        ----------
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`.
+
+        Returns
+        -------
+        LabelSpace
+            The candidates with their vectors and their search index.
+
+        Raises
+        ------
+        ValueError
+            If `labels` is a `LabelSpace` with vectors of another size.
+        """
+        check_is_fitted(self)
+        if isinstance(labels, LabelSpace):
+            if labels.vector_size != self.label_space_.vector_size:
+                raise ValueError(
+                    f"The label space has vectors of size {labels.vector_size}, but the classifier "
+                    f"uses size {self.label_space_.vector_size}. Build the space with the "
+                    "classifier's embedder."
+                )
+            return labels
+        if labels is None and self.labels is None:
+            return self.label_space_
+        vocabulary = self._vocabulary(self.labels if labels is None else labels)
+        if labels is None and set(vocabulary.labels.tolist()) == set(self.classes_.tolist()):
+            # scikit-learn's metrics expect the order of classes_.
+            vocabulary = self._vocabulary(self.classes_)
+        return self._cached(
+            (vocabulary, self.search), lambda: LabelSpace(vocabulary, self.embedder_, self.search)
+        )
 
     def _scores(self, X, labels):
+        """Score the candidates of each sample: (n_samples, n_labels)."""
         space = self.label_space(labels)
         scores = space.scores(self._points(X))
         offsets = self._offsets(space)
         return scores if offsets is None else scores - offsets.astype(scores.dtype)
 
     def _offsets(self, space):
-        """What is taken off the scores of each label: None where no correction is asked for."""
+        """Compute what is subtracted from the score of each label: (n_labels,) or None."""
         if self.hubness is None and not self.seen_penalty:
             return None
         offsets = self.seen_penalty * np.isin(space.labels, self.classes_)
         if self.hubness is None:
             return offsets
-        # Kept as long as the space: for one sample they cost more than its answer.
-        kept = vars(self).setdefault("_hub_offsets", WeakKeyDictionary()).setdefault(space, {})
-        if self.hubness not in kept:
-            kept[self.hubness] = hub_offsets(
-                space, self.reference_points_, self.hubness, self.temperature_
-            )
-        return offsets + kept[self.hubness]
+        # For a single sample, these offsets take longer than its prediction.
+        return offsets + self._cached(
+            (space, self.hubness),
+            lambda: hub_offsets(space, self.reference_points_, self.hubness, self.temperature_),
+        )
+
+    def _cached(self, key, make):
+        """Return the value of a recent key, or make it."""
+        value = self._recent.pop(key, None)
+        self._recent[key] = make() if value is None else value
+        if len(self._recent) > _N_CACHED:
+            del self._recent[next(iter(self._recent))]
+        return self._recent[key]
 
     def _points(self, X):
-        # set_output turns what `transform` returns into a table.
+        """Place samples in the label space: (n_samples, vector_size), also with set_output."""
         return np.asarray(self.transform(X))
 
     def _open_label_space(self, classes):
-        """Bind the training labels to the embedder, and forget the spaces of an earlier fit."""
-        embedder = RandomEmbedder() if self.embedder is None else _shared(self.embedder)
-        try:
-            if hasattr(embedder, "fit"):
+        """Check the embedder, and place the training labels with it."""
+        embedder = RandomEmbedder() if self.embedder is None else _share(self.embedder)
+        if hasattr(embedder, "fit"):
+            try:
                 check_is_fitted(embedder)
-        except NotFittedError as error:
-            raise NotFittedError(
-                f"The embedder {type(embedder).__name__} is not fitted: it is a pre-trained "
-                "language model, so fit it on text first (and in a parameter grid, which clones "
-                "what it holds, put its `vectors_`)."
-            ) from error
-        # A trained embedder may be trained anew by its owner: its vectors of today are kept.
+            except NotFittedError as error:
+                raise NotFittedError(
+                    f"The embedder {type(embedder).__name__} is not fitted. Fit it on text first, "
+                    "and use its `vectors_` in a parameter grid, because grids clone their values."
+                ) from error
+        # The embedder may be trained again later. The classifier keeps its present vectors.
         vectors = getattr(embedder, "vectors_", None)
         self._bind_labels(classes, vectors if hasattr(vectors, "transform") else embedder)
 
     def _bind_labels(self, classes, embedder):
-        """Place the training labels, and the constructor's candidates, in the space."""
-        # What the candidates may drop, training cannot do without.
-        training = self._vocabulary(classes)
-        training = LabelVocabulary(
-            classes, training.terms, training.pool, templates=training.templates
-        )
+        """Place the training labels, and check the candidates of the constructor."""
+        known = self._vocabulary(classes)
+        # Candidates without a vector may be dropped, but training labels may not.
+        training = LabelVocabulary(classes, known.terms, known.pool, templates=known.templates)
         space = LabelSpace(training, embedder, self.search)
-        spaces = OrderedDict()
-        reordered = None
+        space.labels = classes  # This keeps their dtype.
+        self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
+        self._recent = {(training, self.search): space}
         if self.labels is not None:
             candidates = self._vocabulary(self.labels)
-            if set(candidates.labels.tolist()) == set(classes.tolist()):
-                reordered = candidates
-            else:
-                spaces[self._key(candidates)] = LabelSpace(candidates, embedder, self.search)
-        # As scikit-learn's metrics expect them: in the order and of the dtype of `classes_`, even
-        # where the constructor has the training labels in another order.
-        space.labels = classes
-        self._spaces, self._reordered = spaces, reordered
-        self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
+            if set(candidates.labels.tolist()) != set(classes.tolist()):
+                self._cached(
+                    (candidates, self.search),
+                    lambda: LabelSpace(candidates, embedder, self.search),
+                )
 
     def _vocabulary(self, labels):
+        """Turn labels into a vocabulary; terms come from the constructor's vocabulary."""
         known = self.labels if isinstance(self.labels, LabelVocabulary) else None
         return as_vocabulary(labels, known=known)
 
-    def label_space(self, labels=None):
-        """Give the candidates as they lie in the label space, embedded and indexed.
-
-        Parameters
-        ----------
-        labels : LabelVocabulary, LabelSpace or array-like of shape (n_labels,), default=None
-            The candidates, as in `predict`.
-
-        Returns
-        -------
-        LabelSpace
-            It says which `search` is in use, tells the index's `recall`, and can be saved, to be
-            passed as `labels` later.
-
-        Raises
-        ------
-        ValueError
-            If a `LabelSpace` is given whose vectors are not as long as the classifier's.
-        """
-        check_is_fitted(self)
-        if isinstance(labels, LabelSpace):
-            if labels.vector_size != self.label_space_.vector_size:
-                raise ValueError(
-                    f"The label space is {labels.vector_size}-d, the classifier answers in "
-                    f"{self.label_space_.vector_size}-d: make it with the same embedder."
-                )
-            return labels
-        is_default = labels is None
-        labels = self.labels if is_default else labels
-        if labels is None:
-            return self.label_space_
-        vocabulary = self._vocabulary(labels)
-        if is_default and vocabulary == self._reordered:
-            return self.label_space_
-        key = self._key(vocabulary)
-        space = self._spaces.pop(key, None) or LabelSpace(vocabulary, self.embedder_, self.search)
-        self._spaces[key] = space
-        if len(self._spaces) > _N_SPACES_KEPT:
-            self._spaces.popitem(last=False)
-        return space
-
-    def _key(self, vocabulary):
-        return vocabulary, self.search
-
     def _calibrate(self, points, targets, weight=None):
-        """Keep training samples' points, and fit the softmax's temperature on them.
+        """Keep points (n, vector_size) of training samples, and fit `temperature_` on them.
 
-        By maximum likelihood; bounded, as samples all told apart would drive it to zero.
+        The bounds matter if all samples are separable: maximum likelihood then favours 0.
         """
         self.reference_points_ = points
-        vars(self).pop("_hub_offsets", None)
+        spaces = {k: v for k, v in self._recent.items() if isinstance(v, LabelSpace)}
+        self._recent = spaces  # Hub offsets depend on the points.
         self.temperature_ = 1.0
         known = np.flatnonzero(targets >= 0)
         if not len(known):
-            return  # A classifier that was trained before may answer with other labels.
+            return  # A frozen classifier may know none of the labels in y.
         scores = self.label_space_.scores(points[known])
         true = scores[np.arange(len(known)), targets[known]]
         weight = None if weight is None else weight[known]
@@ -305,43 +320,47 @@ class LabelPredictionMixin:
         best = minimize_scalar(loss, bounds=(1, 100), method="bounded", options={"xatol": 0.1})
         self.temperature_ = 1 / best.x
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "temperature_")
+
     def __sklearn_clone__(self):
-        # The embedder is a pre-trained language model: a clone shares it, fitted as it is.
+        # A clone shares the embedder, which is a pre-trained language model.
         bare = copy(self)
         bare.embedder = None
         cloned = super(LabelPredictionMixin, bare).__sklearn_clone__()
-        cloned.embedder = _shared(self.embedder)
+        cloned.embedder = _share(self.embedder)
         return cloned
 
     def __getstate__(self):
-        state = super().__getstate__().copy()
-        if "_spaces" in state:
-            state["_spaces"] = OrderedDict()
-        state.pop("_hub_offsets", None)
+        state = dict(super().__getstate__())
+        if "_recent" in state:
+            state["_recent"] = {}
         return state
 
 
 def calibration_rows(n_samples):
-    """Choose training samples to fit the temperature on, evenly.
-
-    Parameters
-    ----------
-    n_samples : int
-
-    Returns
-    -------
-    ndarray of int
-
-    Examples
-    --------
-    >>> calibration_rows(3)
-    array([0, 1, 2])
-    """
+    """Choose up to 1,000 rows of the training set at even distances: (n_rows,)."""
     return np.linspace(0, n_samples - 1, min(n_samples, _N_CALIBRATION_ROWS), dtype=int)
 
 
-def _shared(embedder):
-    """The embedder itself if it holds what it was trained on, a clone if only parameters."""
+def as_objects(y):
+    """Turn labels of NumPy's StringDType, which scikit-learn refuses, into objects."""
+    is_unknown = getattr(getattr(y, "dtype", None), "kind", None) == "T"
+    return np.asarray(y, dtype=object) if is_unknown else y
+
+
+def check_targets(y):
+    """Validate training labels: (n_samples,)."""
+    y = column_or_1d(as_objects(y), warn=True)
+    assert_all_finite(y, input_name="y")
+    if y.dtype.kind in "fO":
+        # Text is always a class, even if each label has a single sample.
+        check_classification_targets(y)
+    return y
+
+
+def _share(embedder):
+    """Clone an embedder that only has parameters; return any other one itself."""
     if hasattr(embedder, "__sklearn_tags__") and not get_tags(embedder).requires_fit:
         return clone(embedder)
     return embedder

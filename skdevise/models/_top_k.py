@@ -1,4 +1,4 @@
-"""The best answers of any classifier."""
+"""The k best labels of any classifier."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -7,30 +7,33 @@ from skdevise.labels._search import best_columns
 
 
 def predict_top_k(estimator, X, k=5, labels=None):
-    """Name the k best labels of each sample, by any fitted classifier.
+    """Predict the k best labels of each sample with any fitted classifier.
 
-    A `Pipeline` or a search over parameters forwards `predict`, but no method that is not
-    scikit-learn's own; this function finds the classifier in them. One that knows no `labels` is
-    ranked by its `decision_function` or `predict_proba`.
+    A `Pipeline` and a grid search forward `predict`, but not `predict_top_k`. This function finds
+    the classifier inside them. It ranks the classes of other classifiers by `decision_function` or
+    `predict_proba`.
 
     Parameters
     ----------
-    estimator : fitted classifier, Pipeline, or search over parameters
-    X : array-like of shape (n_samples, n_features), or what the estimator takes
+    estimator : fitted classifier, Pipeline or search
+        A `Pipeline` that ends in a classifier, or a `GridSearchCV` of one, also works.
+    X : array-like of shape (n_samples, n_features), or photos
+        Samples that `estimator` accepts.
     k : int, default=5
-    labels : LabelVocabulary or array-like of shape (n_labels,), default=None
-        The candidates, for a classifier that can swap them.
+        Number of labels to return for each sample.
+    labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+        Candidate labels. Only the classifiers of skdevise accept them. None means their default
+        candidates, or the classes of other classifiers.
 
     Returns
     -------
     ndarray of shape (n_samples, k)
-        The best first.
+        The best label comes first.
 
     Raises
     ------
     TypeError
-        If `labels` are given for a classifier that cannot swap its own, or its scores are not of
-        classes.
+        If the classifier does not accept `labels`, or if its scores are not those of classes.
     ValueError
         If k exceeds the number of candidates.
 
@@ -47,42 +50,21 @@ def predict_top_k(estimator, X, k=5, labels=None):
         return estimator.predict_top_k(X, k, labels)
     if labels is not None:
         raise TypeError(
-            f"{type(estimator).__name__} answers with the labels of its training only: "
-            "leave labels=None."
+            f"{type(estimator).__name__} can only predict its training labels. Leave labels=None."
         )
     if getattr(estimator, "decision_function_shape", None) == "ovo":
-        raise TypeError(f"{estimator} scores pairs of classes: set decision_function_shape='ovr'.")
+        raise TypeError(f"{estimator} scores pairs of classes. Set decision_function_shape='ovr'.")
     method = "decision_function" if hasattr(estimator, "decision_function") else "predict_proba"
     scores = getattr(estimator, method)(X)
     if scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
     if not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k={k} is out of range: there are {scores.shape[1]} classes.")
+        raise ValueError(f"k={k} is out of range. Choose k from 1 to {scores.shape[1]}.")
     return np.asarray(estimator.classes_)[best_columns(scores, k)]
 
 
 def reach_classifier(estimator, X):
-    """Give the classifier inside a Pipeline or a search, and X as it arrives there.
-
-    Parameters
-    ----------
-    estimator : fitted classifier, Pipeline, or search over parameters
-    X : what the estimator takes
-
-    Returns
-    -------
-    classifier : fitted classifier
-    X : what the classifier takes
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import Binarizer
-    >>> pipe = make_pipeline(Binarizer(threshold=3), LogisticRegression()).fit([[2], [4]], [0, 1])
-    >>> reach_classifier(pipe, [[9]])
-    (LogisticRegression(), array([[1]]))
-    """
+    """Find the classifier in a Pipeline or a search, and transform X up to it: classifier, X."""
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from skdevise.models import _negatives as negatives
+from skdevise.models._negatives import first_violation, random_labels
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 
-# Three labels in the plane, and one example mapped to (1, 0.5), whose true label is the first.
+# Three labels in the plane, and one example projected to (1, 0.5). Its true label is the first.
 LABELS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
 POINT = [[1.0, 0.5]]
 TARGET = torch.tensor([0])
@@ -34,10 +34,10 @@ def value_and_gradient(loss, point=POINT):
     return value.item(), point.grad[0].tolist()
 
 
-# --- Worked out by hand
+# --- Values worked out by hand
 
 
-def test_full_hinge_rank():
+def test_hinge_rank_over_all_labels():
     # Scores 1, 0.5, 0.6 + 0.4 = 1. Label 1: 0.1 - 1 + 0.5 < 0; label 2: 0.1 - 1 + 1 = 0.1.
     # The gradient is t_2 - t_0 = (-0.4, 0.8).
     value, gradient = value_and_gradient(HingeRank(LABELS, negatives="all"))
@@ -45,7 +45,7 @@ def test_full_hinge_rank():
     assert gradient == pytest.approx([-0.4, 0.8])
 
 
-def test_full_hinge_rank_sums_over_all_violations():
+def test_hinge_rank_sums_over_all_violations():
     # Margin 0.7: label 1 gives 0.7 - 1 + 0.5 = 0.2, label 2 gives 0.7; gradient t_1 + t_2 - 2 t_0.
     value, gradient = value_and_gradient(LOSSES["all"](LABELS))
     assert value == pytest.approx(0.9)
@@ -53,14 +53,14 @@ def test_full_hinge_rank_sums_over_all_violations():
 
 
 def test_first_violation_is_the_only_violation():
-    # With margin 0.1 label 2 alone violates, so that the truncated sum is the full one.
+    # With margin 0.1 only label 2 violates, so the truncated sum equals the full one.
     value, gradient = value_and_gradient(HingeRank(LABELS))
     assert value == pytest.approx(0.1)
     assert gradient == pytest.approx([-0.4, 0.8])
 
 
-def test_first_violation_takes_one_of_several_at_random():
-    # Margin 0.7: either 0.2 (label 1) or 0.7 (label 2), and each at some time.
+def test_first_violation_chooses_one_of_several_at_random():
+    # Margin 0.7: label 1 gives 0.2 and label 2 gives 0.7. Both are chosen in 50 draws.
     loss = LOSSES["first"](LABELS)
     values = {round(value_and_gradient(loss)[0], 6) for _ in range(50)}
     assert values == {0.2, 0.7}
@@ -73,7 +73,7 @@ def test_no_violation_means_no_loss_and_no_gradient():
     assert gradient == [0, 0]
 
 
-def test_hardest_takes_the_highest_false_score():
+def test_hardest_uses_the_highest_false_score():
     # Margin 0.7: label 2 gives 0.7.
     value, gradient = value_and_gradient(LOSSES["hardest"](LABELS))
     assert value == pytest.approx(0.7)
@@ -81,15 +81,16 @@ def test_hardest_takes_the_highest_false_score():
 
 
 def test_n_random_negatives_average_to_the_full_sum():
-    # Each of n draws is label 1 (0.2) or 2 (0.7) with equal chance: n times 0.45 in the mean.
+    # Each of n draws is label 1 (0.2) or 2 (0.7) with equal probability, so the mean is 0.45 n.
     value, _ = value_and_gradient(HingeRank(LABELS, margin=0.7, negatives=2000))
     assert value / 2000 == pytest.approx(0.45, abs=0.02)
 
 
-def test_warp_weighs_a_violation_by_the_rank_that_its_draws_tell():
-    # Margin 0.1: label 2 alone violates, with a hinge of 0.1. Drawn at once (one half of the time)
-    # the rank is 2 // 1 = 2 and the weight 1 + 1/2; at the second draw it is 2 // 2 = 1, weight 1;
-    # later 2 // N = 0 and the weight is 0 (algorithm 1 of WSABIE gives up).
+def test_warp_weights_a_violation_by_the_rank_estimated_from_its_draws():
+    # Margin 0.1: only label 2 violates, with a hinge of 0.1. The first draw finds it with
+    # probability 1/2: the rank is 2 // 1 = 2 and the weight 1 + 1/2. The second draw finds it with
+    # probability 1/4: the rank is 2 // 2 = 1 and the weight 1. Later the rank is 2 // N = 0 and
+    # the weight 0, because algorithm 1 of WSABIE gives up.
     loss = Warp(LABELS, margin=0.1)
     found = [value_and_gradient(loss) for _ in range(400)]
     values = np.array([value for value, _ in found]).round(6)
@@ -121,15 +122,15 @@ def test_contrastive_is_cross_entropy_over_cosines():
     assert value == pytest.approx(np.log(np.exp(logits).sum()) - logits[0])
 
 
-def test_a_learned_temperature_starts_as_clips_and_learns():
+def test_a_learned_temperature_starts_at_the_value_of_clip():
     loss = Contrastive(LABELS)
     assert loss.temperature.item() == pytest.approx(0.07)
     loss(torch.tensor([[-1.0, 0.5]]), TARGET).sum().backward()
-    # The answer is wrong: a higher temperature would cost less.
+    # The prediction is wrong, so a higher temperature lowers the loss.
     assert loss.log_temperature.grad < 0
 
 
-# --- Against definitions
+# --- Naive references
 
 
 def naive_hinge_rank(points, vectors, target, margin):
@@ -151,7 +152,7 @@ def random_problem(n=5, n_labels=7, vector_size=4, seed=0):
     return torch.tensor(points), torch.tensor(vectors), torch.tensor(rng.integers(n_labels, size=n))
 
 
-def test_full_hinge_rank_equals_the_sum_of_equation_1():
+def test_hinge_rank_over_all_labels_equals_equation_1():
     points, vectors, target = random_problem()
     values = HingeRank(vectors, margin=0.1, negatives="all")(points, target)
     naive = naive_hinge_rank(points.numpy(), vectors.numpy(), target.numpy(), 0.1)
@@ -159,30 +160,30 @@ def test_full_hinge_rank_equals_the_sum_of_equation_1():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_gradients_are_those_of_finite_differences(name):
+def test_gradients_equal_finite_differences(name):
     points, vectors, target = random_problem()
     loss = LOSSES[name](vectors)
 
     def value(points):
         if hasattr(loss, "generator"):
-            loss.generator.manual_seed(0)  # The same draws each time.
+            loss.generator.manual_seed(0)  # Every call makes the same draws.
         return loss(points, target)
 
     assert torch.autograd.gradcheck(value, points.requires_grad_())
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_gradient_reaches_label_vectors_that_are_trained(name):
+def test_the_gradient_reaches_trained_label_vectors(name):
     points, vectors, target = random_problem()
     loss = LOSSES[name](vectors, n_trained=len(vectors))
     loss(points, target).sum().backward()
     assert loss.table.grad.abs().max() > 0
-    # Not along the vectors themselves: they stay of unit length.
+    # The gradient is orthogonal to the vectors, which keep unit length.
     assert (loss.table.grad * loss.table).sum(dim=1).abs().max() < 1e-6
     torch.testing.assert_close(loss.vectors, vectors)
 
 
-def test_labels_that_share_a_vector_go_on_sharing_it():
+def test_labels_that_share_a_vector_continue_to_share_it():
     crane = torch.tensor([[0.6, 0.8]])
     loss = MeanSquaredError(torch.cat([crane, LABELS[:1], crane]), n_trained=3)
     loss(torch.tensor(POINT), TARGET).sum().backward()
@@ -193,11 +194,11 @@ def test_labels_that_share_a_vector_go_on_sharing_it():
 
 
 def equation_1(name, points, vectors, target, margin=0.7):
-    """Losses by the scores of all labels; the false labels are drawn as the loss draws them."""
+    """Compute losses from the scores of all labels, with the same draws of false labels."""
     scores, generator = points @ vectors.T, torch.Generator().manual_seed(0)
     true = scores.gather(1, target[:, None])
     terms = (margin - true + scores).clamp_min(0).scatter(1, target[:, None], 0)
-    count = torch.zeros_like(terms)  # how often each false label counts
+    count = torch.zeros_like(terms)  # how many times each false label counts
     least = true.detach().squeeze(1) - margin
     if name == "all":
         count += 1
@@ -205,10 +206,12 @@ def equation_1(name, points, vectors, target, margin=0.7):
         false = scores.detach().scatter(1, target[:, None], -torch.inf)
         count.scatter_(1, false.argmax(dim=1, keepdim=True), 1)
     elif name == "three":
-        drawn = negatives._draw_false(target, len(vectors), 3, generator)
-        count.scatter_add_(1, drawn, torch.ones_like(terms))
+        every = torch.full_like(least, -torch.inf)  # All drawn labels count.
+        rows, labels = random_labels(points.detach(), target, vectors, every, 3, generator)
+        for row, label in zip(rows, labels, strict=True):
+            count[row, label] += 1
     else:
-        rows, labels, *n_draws = negatives.first_violation(
+        rows, labels, *n_draws = first_violation(
             points.detach(), target, vectors, least, generator, count_draws=name == "warp"
         )
         count[rows, labels] = 1
@@ -218,16 +221,16 @@ def equation_1(name, points, vectors, target, margin=0.7):
 
 
 @pytest.mark.parametrize("name", ["all", "first", "hardest", "three", "warp"])
-def test_ranking_losses_are_equation_1_and_so_is_their_closed_form(name):
+def test_ranking_losses_and_their_pulls_follow_equation_1(name):
     points, vectors, target = random_problem(n=40)
-    loss, same = LOSSES[name](vectors), LOSSES[name](vectors)
+    loss, copy = LOSSES[name](vectors), LOSSES[name](vectors)
     points.requires_grad_()
     expected = equation_1(name, points, vectors, target)
     (gradient,) = torch.autograd.grad(expected.sum(), points)
     values = loss(points, target)
     torch.testing.assert_close(values, expected)
     torch.testing.assert_close(*torch.autograd.grad(values.sum(), points), gradient)
-    rows, _, pull = same.pull(points.detach(), target)
+    rows, _, pull = copy.pull(points.detach(), target)
     closed = torch.zeros_like(points).index_add(0, rows, pull)
     torch.testing.assert_close(closed, gradient)
 
@@ -239,3 +242,11 @@ def test_cosine_does_not_depend_on_length():
     torch.testing.assert_close(
         loss(points, target), 1 - (F.normalize(points) * vectors[target]).sum(dim=1)
     )
+
+
+def test_draws_happen_on_the_device_of_the_label_vectors(device):
+    vectors = LABELS.to(device)
+    for loss in (HingeRank(vectors, margin=0.7), Warp(vectors, margin=0.7)):
+        assert loss.generator.device == vectors.device
+        value = loss(torch.tensor(POINT, device=device), TARGET.to(device))
+        assert value.device == vectors.device

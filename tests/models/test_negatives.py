@@ -5,10 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from skdevise.models import _negatives as negatives
 from skdevise.models._negatives import first_violation, hardest, random_labels
 
 MARGIN = 0.1
+N_POINTS = 6_000
+
+# Scores of the labels; label 0 is the true one, so 0.45, 0.9 and 0.41 violate the margin.
+SCORES = [0.5, 0.45, 0.1, 0.9, 0.41, 0.39]
 
 
 def least_scores(scores, target):
@@ -16,109 +19,152 @@ def least_scores(scores, target):
 
 
 def by_scores(sampler, scores, target, *options, **flags):
-    """A sampler asked with scores: in as many dimensions as there are labels, they are points."""
-    vectors = torch.eye(scores.shape[1])
+    """Call a sampler with scores: they are points if each label has a dimension of its own."""
+    vectors = torch.eye(len(scores[0]), device=scores.device)
     return sampler(scores, target, vectors, least_scores(scores, target), *options, **flags)
 
 
+def draw(n_labels, violating, device, **flags):
+    """Draw for 6,000 equal points with true label 0, whose labels `violating` alone violate."""
+    # One dimension is enough: vectors of 1 violate, and vectors of -1 do not.
+    vectors = -torch.ones(n_labels, 1, device=device)
+    vectors[violating] = 1
+    points = torch.ones(N_POINTS, 1, device=device)
+    target = torch.zeros(N_POINTS, dtype=torch.int64, device=device)
+    generator = torch.Generator(device).manual_seed(0)
+    least = torch.zeros(N_POINTS, device=device)
+    return first_violation(points, target, vectors, least, generator, **flags)
+
+
+# Few labels are drawn from a matrix of scores. Of many labels, some are tried first: if half of
+# them violate, trials find one for every point; if 1 % do, trials find one for some points.
+WAYS = {
+    "matrix": (6, [1, 3, 4]),
+    "trials": (5_000, list(range(1, 5_000, 2))),
+    "both": (5_000, list(range(50, 5_000, 100))),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    """Number of labels, and the labels that violate the margin."""
+    return WAYS[request.param]
+
+
 def sequential_first_violation(scores, target, rng):
-    """The paper's words: go through the false labels in random order, stop at the first one."""
+    """Go through the false labels in random order, and stop at the first violation (DeViSE)."""
     for j in rng.permutation(len(scores)):
         if j != target and MARGIN - scores[target] + scores[j] > 0:
             return j
     return -1
 
 
-def wsabie_draws(violating, n_labels, rng):
-    """Algorithm 1 of WSABIE: draw false labels, with replacement, until one violates."""
+def wsabie_draws(share, rng):
+    """Draw false labels with replacement until one violates (algorithm 1 of WSABIE)."""
     n_draws = 1
-    while rng.integers(n_labels - 1) >= violating:
+    while rng.random() >= share:
         n_draws += 1
     return n_draws
 
 
-@pytest.fixture(params=["keys", "matrix", "blocks", "trials"])
-def way(request, monkeypatch):
-    """All labels by a key each or at once, two at a time, or some tried first: draws are alike."""
-    monkeypatch.setattr(negatives, "_FEW_SCORES", 2**20 if request.param == "keys" else 0)
-    if request.param == "blocks":
-        monkeypatch.setattr(negatives, "_N_SCORES", 12_000)
-    if request.param == "trials":
-        monkeypatch.setattr(negatives, "_MANY_LABELS", 2)
-        monkeypatch.setattr(negatives, "_TRIAL_COST", 0.5)
-        monkeypatch.setattr(negatives, "_N_TRIALS", 2)
+def test_every_violating_label_is_equally_likely(way, device):
+    n_labels, violating = way
+    rows, drawn = draw(n_labels, violating, device)
+    assert sorted(rows.tolist()) == list(range(N_POINTS))
+    counts = np.bincount(drawn.cpu(), minlength=n_labels)
+    assert counts[violating].sum() == N_POINTS
+    assert chisquare(counts[violating]).pvalue > 0.001
 
 
-def test_first_violation_is_distributed_as_the_sequential_definition(way):
-    scores = torch.tensor([[0.5, 0.45, 0.1, 0.9, 0.41, 0.39]]).repeat(6000, 1)
-    target = torch.zeros(6000, dtype=torch.int64)
-    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    rows, drawn = by_scores(first_violation, scores, target, generator)
-    assert sorted(rows.tolist()) == list(range(6000))
-    ours = np.bincount(drawn, minlength=6)
-    theirs = np.bincount(
-        [sequential_first_violation(scores[0].numpy(), 0, rng) for _ in range(6000)], minlength=6
-    )
-    # 0.45, 0.9 and 0.41 violate 0.5 - 0.1; 0.39 does not.
-    assert set(np.flatnonzero(ours)) == set(np.flatnonzero(theirs)) == {1, 3, 4}
-    assert chisquare(ours[[1, 3, 4]]).pvalue > 0.001
-    assert chisquare(theirs[[1, 3, 4]]).pvalue > 0.001
+def test_the_sequential_definition_has_the_same_distribution():
+    scores = torch.tensor([SCORES]).repeat(N_POINTS, 1)
+    target = torch.zeros(N_POINTS, dtype=torch.int64)
+    _, drawn = by_scores(first_violation, scores, target, torch.Generator().manual_seed(0))
+    rng = np.random.default_rng(0)
+    sequential = [sequential_first_violation(SCORES, 0, rng) for _ in range(N_POINTS)]
+    for counts in (np.bincount(drawn, minlength=6), np.bincount(sequential, minlength=6)):
+        assert set(np.flatnonzero(counts)) == {1, 3, 4}
+        assert chisquare(counts[[1, 3, 4]]).pvalue > 0.001
 
 
-def test_draws_of_two_examples_are_independent(way):
-    # Of three violating labels both take the same one a third of the time.
-    scores = torch.tensor([[0.5, 0.45, 0.1, 0.9, 0.41, 0.39]]).repeat(2, 1)
-    generator = torch.Generator().manual_seed(0)
-    n_same = 0
-    for _ in range(1500):
-        rows, drawn = by_scores(first_violation, scores, torch.zeros(2).long(), generator)
-        n_same += int(drawn[0] == drawn[1])
-    assert chisquare([n_same, 1500 - n_same], [500, 1000]).pvalue > 0.001
+def test_draws_of_two_points_are_independent(way, device):
+    n_labels, violating = way
+    rows, drawn = draw(n_labels, violating, device)
+    drawn = drawn[rows.argsort()]
+    # Neighbouring points draw the same label as often as chance says.
+    n_same = int((drawn[::2] == drawn[1::2]).sum())
+    expected = N_POINTS / 2 / len(violating)
+    assert chisquare([n_same, N_POINTS / 2 - n_same],
+                     [expected, N_POINTS / 2 - expected]).pvalue > 0.001  # fmt: skip
 
 
-def test_the_number_of_draws_is_distributed_as_in_wsabie(way):
-    scores = torch.tensor([[0.5, 0.45, 0.1, 0.9, 0.2, 0.39]]).repeat(6000, 1)
-    target = torch.zeros(6000, dtype=torch.int64)
-    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    _, _, n_draws = by_scores(first_violation, scores, target, generator, count_draws=True)
-    # Two of five false labels violate: N draws with probability 0.6^(N - 1) 0.4.
-    expected = 6000 * 0.4 * 0.6 ** np.arange(6)
-    ours = np.bincount(n_draws, minlength=7)[1:7]
-    theirs = np.bincount([wsabie_draws(2, 6, rng) for _ in range(6000)], minlength=7)[1:7]
-    for counts in (ours, theirs):
-        rest = 6000 - counts.sum()
-        assert chisquare([*counts, rest], [*expected, 6000 - expected.sum()]).pvalue > 0.001
+def test_the_number_of_draws_is_geometric_as_in_wsabie(way, device):
+    n_labels, violating = way
+    *_, n_draws = draw(n_labels, violating, device, count_draws=True)
+    share = len(violating) / (n_labels - 1)
+    rng = np.random.default_rng(0)
+    sequential = [wsabie_draws(share, rng) for _ in range(N_POINTS)]
+    # N draws have the probability (1 - share)^(N - 1) share. Eight bins of equal width, and a rest.
+    edges = 1 + np.arange(9) * max(1, round(0.25 / share))
+    expected = N_POINTS * -np.diff((1 - share) ** (edges - 1))
+    for found in (n_draws.cpu().numpy(), sequential):
+        counts = np.histogram(found, bins=edges - 0.5)[0]
+        rest = N_POINTS - counts.sum()
+        assert chisquare([*counts, rest], [*expected, N_POINTS - expected.sum()]).pvalue > 0.001
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 20),
-    st.sampled_from([1, 7, 2**22]), st.sampled_from([2, 4_096]), st.sampled_from([0, 2**13]),
-)  # fmt: skip
-def test_first_violation_violates_or_nothing_does(seed, n_labels, n, n_scores, many, few):
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3, 7, 30, 5_000]), st.integers(1, 20))
+def test_a_point_gets_a_violating_label_if_there_is_one(seed, n_labels, n):
     generator = torch.Generator().manual_seed(seed)
-    scores = torch.rand(n, n_labels, generator=generator)
+    points = torch.randn(n, 3, generator=generator)
+    vectors = torch.nn.functional.normalize(torch.randn(n_labels, 3, generator=generator))
     target = torch.randint(n_labels, (n,), generator=generator)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(negatives, "_FEW_SCORES", few)
-        patch.setattr(negatives, "_N_SCORES", n_scores)
-        patch.setattr(negatives, "_MANY_LABELS", many)
-        rows, labels = by_scores(first_violation, scores, target, generator)
+    scores = points @ vectors.T
+    # The highest scores of some points violate, and those of others do not.
+    least = scores.amax(dim=1) - torch.randn(n, generator=generator) * 0.1
+    rows, labels = first_violation(points, target, vectors, least, generator)
     drawn = dict(zip(rows.tolist(), labels.tolist(), strict=True))
-    least = least_scores(scores, target)
     for row in range(n):
-        violating = [j for j in range(n_labels) if j != target[row] and scores[row, j] > least[row]]
-        assert drawn.get(row) in (violating or [None])
+        is_near = scores[row] > least[row] - 1e-6  # Sums are rounded in another order.
+        violating = [j for j in torch.where(is_near)[0].tolist() if j != target[row]]
+        sure = [j for j in violating if scores[row, j] > least[row] + 1e-6]
+        assert drawn.get(row) in violating + ([] if sure else [None])
 
 
-def test_hardest_is_the_nearest_false_label_if_it_violates():
-    scores = torch.tensor([[0.5, 0.1, 0.45], [0.2, 0.1, 0.8], [0.9, 0.1, 0.3]])
-    rows, labels = by_scores(hardest, scores, torch.tensor([0, 0, 0]))
+def test_more_points_than_fit_into_a_block_are_drawn_for(device):
+    # 1,500 points with 3,000 labels have more scores than are computed at once.
+    vectors = -torch.ones(3_000, 1, device=device)
+    vectors[[7, 9]] = 1
+    points = torch.ones(1_500, 1, device=device)
+    points[::3] = -1  # For these points, all labels but two violate.
+    target = torch.full((1_500,), 7, device=device)
+    least = torch.zeros(1_500, device=device)
+    generator = torch.Generator(device).manual_seed(0)
+    rows, labels = first_violation(points, target, vectors, least, generator)
+    assert rows.tolist() == list(range(1_500))
+    is_positive = points[:, 0] > 0
+    assert set(labels[is_positive].tolist()) == {9}
+    assert not {7, 9} & set(labels[~is_positive].tolist())
+
+
+def test_a_generator_on_the_cpu_draws_the_same_for_every_device(device):
+    scores = torch.rand(50, 30, generator=torch.Generator().manual_seed(0))
+    target = torch.arange(50) % 30
+    expected = by_scores(first_violation, scores, target, torch.Generator().manual_seed(1))
+    scores, target = scores.to(device), target.to(device)
+    found = by_scores(first_violation, scores, target, torch.Generator().manual_seed(1))
+    assert [pairs.tolist() for pairs in found] == [pairs.tolist() for pairs in expected]
+
+
+def test_hardest_is_the_false_label_with_the_highest_score_if_it_violates(device):
+    scores = torch.tensor([[0.5, 0.1, 0.45], [0.2, 0.1, 0.8], [0.9, 0.1, 0.3]], device=device)
+    rows, labels = by_scores(hardest, scores, torch.tensor([0, 0, 0], device=device))
     assert rows.tolist() == [0, 1]
     assert labels.tolist() == [2, 2]
 
 
-def test_hardest_passes_over_labels_that_share_the_true_vector():
+def test_hardest_skips_labels_that_share_the_true_vector():
     vectors = torch.tensor([[0.6, 0.8], [1.0, 0.0], [0.6, 0.8]])
     points, target = torch.tensor([[1.0, 1.0]]), torch.tensor([0])
     rows, labels = hardest(points, target, vectors, torch.tensor([0.0]))
@@ -127,12 +173,17 @@ def test_hardest_passes_over_labels_that_share_the_true_vector():
     assert not len(none)
 
 
-def test_random_labels_are_false_and_equally_likely():
-    generator = torch.Generator().manual_seed(0)
-    scores, target = torch.zeros(1000, 5), torch.full((1000,), 2)
-    rows, drawn = by_scores(random_labels, scores, target, 6, generator)
-    assert np.bincount(rows).tolist() == [6] * 1000  # With scores of 0 all violate.
-    counts = np.bincount(drawn, minlength=5)
+@pytest.mark.parametrize("n_labels", [5, 500])  # 500 labels: only the drawn ones are scored
+def test_random_labels_are_false_and_equally_likely(n_labels, device):
+    generator = torch.Generator(device).manual_seed(0)
+    points = torch.zeros(1000, 3, device=device)
+    target = torch.full((1000,), 2, device=device)
+    vectors = torch.ones(n_labels, 3, device=device)
+    # All scores are 0, so with a least score of -1 all labels violate.
+    least = torch.full((1000,), -1.0, device=device)
+    rows, drawn = random_labels(points, target, vectors, least, 6, generator)
+    assert np.bincount(rows.cpu()).tolist() == [6] * 1000
+    counts = np.bincount(drawn.cpu(), minlength=n_labels)
     assert counts[2] == 0
     assert chisquare(np.delete(counts, 2)).pvalue > 0.001
 
@@ -143,17 +194,3 @@ def test_random_labels_that_do_not_violate_are_left_out():
     rows, drawn = by_scores(random_labels, scores, torch.zeros(50).long(), 3, generator)
     assert set(drawn.tolist()) == {1}
     assert 40 < len(rows) < 110  # Half of 150 draws.
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_draws_are_the_same_on_a_gpu():
-    scores = torch.rand(50, 30, generator=torch.Generator().manual_seed(0))
-    target = torch.arange(50) % 30
-    found = []
-    for device in ("cpu", "cuda"):
-        on_device = [tensor.to(device) for tensor in (scores, target, torch.eye(30))]
-        rows, labels = first_violation(
-            *on_device, least_scores(*on_device[:2]), torch.Generator().manual_seed(1)
-        )
-        found.append((rows.tolist(), labels.tolist()))
-    assert found[0] == found[1]

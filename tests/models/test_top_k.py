@@ -21,7 +21,7 @@ UNSEEN = ["purple ring", "red ring", "red star"]
 
 @pytest.fixture
 def with_purple(devise, shapes):
-    """A classifier whose embedder knows purple, and that was never shown it."""
+    """A classifier with candidates in a colour that it never saw."""
     return devise.set_params(labels=LabelVocabulary(UNSEEN, {"purple ring": "ring"})).fit(*shapes)
 
 
@@ -30,12 +30,12 @@ def doubled(X):
 
 
 @pytest.mark.parametrize("k", [1, 3, 9])
-def test_a_classifier_is_asked_for_its_own_answers(devise, shapes, k):
+def test_a_classifier_of_skdevise_ranks_its_own_labels(devise, shapes, k):
     X, y = shapes
     assert_array_equal(predict_top_k(devise.fit(X, y), X, k), devise.predict_top_k(X, k))
 
 
-def test_candidates_are_passed_on(devise, shapes):
+def test_candidates_reach_the_classifier(devise, shapes):
     X, y = shapes
     labels = ["red star", "blue star"]
     top = predict_top_k(devise.fit(X, y), X, 2, labels=labels)
@@ -57,7 +57,7 @@ def test_candidates_are_passed_on(devise, shapes):
 )
 @pytest.mark.parametrize("routing", [False, True])
 def test_the_classifier_is_found_in_pipelines_and_searches(devise, shapes, wrap, routing):
-    # The classifier scales its features to unit length, so that doubling them changes nothing.
+    # The classifier scales features to unit length, so doubling them changes nothing.
     X, y = shapes
     labels = LabelVocabulary(["red star", "blue star"])
     expected = devise.fit(X, y).predict_top_k(X, 2, labels)
@@ -73,21 +73,21 @@ def test_steps_before_the_classifier_are_applied():
     assert_array_equal(X, [[0]])
 
 
-def test_tables_pass_through_a_pipeline(devise, shapes):
+def test_a_pipeline_passes_tables_on(devise, shapes):
     X, y = shapes
     frame = pd.DataFrame(X, columns=list("abcdef"))
     pipe = make_pipeline(StandardScaler().set_output(transform="pandas"), devise).fit(frame, y)
     assert_array_equal(predict_top_k(pipe, frame, 1)[:, 0], pipe.predict(frame))
 
 
-def test_the_labels_of_the_constructor_are_the_default(with_purple, shapes):
+def test_the_labels_of_the_constructor_are_the_default_candidates(with_purple, shapes):
     top = predict_top_k(with_purple, shapes[0], 3)
     assert_array_equal(np.sort(top, axis=1), np.tile(sorted(UNSEEN), (len(top), 1)))
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), RandomForestClassifier(5, random_state=0)])
 @pytest.mark.parametrize("n_classes", [2, 3, 9])
-def test_a_plain_classifier_is_ranked_by_its_probabilities(shapes, model, n_classes):
+def test_classes_of_another_classifier_are_ranked_by_probability(shapes, model, n_classes):
     X, y = shapes
     shown = np.isin(y, np.unique(y)[:n_classes])
     X, y = X[shown], y[shown]
@@ -102,7 +102,7 @@ def test_a_plain_classifier_is_ranked_by_its_probabilities(shapes, model, n_clas
 
 
 class OneSided(ClassifierMixin, BaseEstimator):
-    """Two classes, and the feature itself as the score of the second."""
+    """A binary classifier whose decision function is the feature."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -112,29 +112,29 @@ class OneSided(ClassifierMixin, BaseEstimator):
         return np.ravel(X).astype(float)
 
 
-def test_of_two_classes_the_sign_decides():
+def test_the_sign_ranks_two_classes():
     clf = OneSided().fit([[0], [1]], ["no", "yes"])
     assert predict_top_k(clf, [[-0.1], [0.1]], k=2).tolist() == [["no", "yes"], ["yes", "no"]]
 
 
-def test_a_frozen_classifier_is_as_good(devise, shapes):
+def test_a_frozen_classifier_gives_the_same_labels(devise, shapes):
     X, y = shapes
     frozen = FrozenEstimator(devise.fit(X, y))
     assert_array_equal(predict_top_k(frozen, X, 2), devise.predict_top_k(X, 2))
 
 
-def test_labels_for_a_classifier_that_cannot_swap_them_are_refused(shapes):
+def test_candidates_for_another_classifier_are_refused(shapes):
     X, y = shapes
     pipe = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
-    with pytest.raises(TypeError, match="LogisticRegression answers with the labels of its train"):
+    with pytest.raises(TypeError, match="LogisticRegression"):
         predict_top_k(pipe, X, 1, labels=["red ring"])
 
 
 @pytest.mark.parametrize("k", [0, 10])
-def test_more_answers_than_classes_are_refused(devise, shapes, k):
+def test_k_beyond_the_number_of_classes_is_refused(devise, shapes, k):
     X, y = shapes
     for clf in (LogisticRegression(), devise):
-        with pytest.raises(ValueError, match=rf"k={k} is out of range: there are 9"):
+        with pytest.raises(ValueError, match=rf"k={k}\b.*9"):
             predict_top_k(clf.fit(X, y), X, k)
 
 

@@ -1,4 +1,4 @@
-"""What a map into the label space is trained to make small; one loss a file."""
+"""Losses that train a projection into the label space."""
 
 from skdevise.models.losses.contrastive import Contrastive
 from skdevise.models.losses.cosine import Cosine

@@ -1,4 +1,4 @@
-"""What losses have in common: the vectors of labels."""
+"""The base of every loss: it holds the label vectors."""
 
 import torch
 from torch import nn
@@ -6,18 +6,19 @@ from torch.nn import functional as F
 
 
 class LabelLoss(nn.Module):
-    """A loss of mapped features against labels: `forward(points, target)` gives one an example.
+    """Loss of projected features against their true labels.
 
-    `points` (n, vector_size) are mapped features, which are not normalised, and `target` (n,) are
-    the positions of their true labels.
+    `forward(points, target)` returns one loss an example, of shape (n,). `points`, of shape
+    (n, vector_size), are projected features without normalisation. `target`, of shape (n,), holds
+    the positions of the true labels.
 
     Parameters
     ----------
     label_vectors : ndarray or Tensor of float32, of shape (n_labels, vector_size)
-        Unit rows.
+        Unit vectors of the labels.
     n_trained : int, default=0
-        How many of the vectors, from the first on, the gradient reaches (footnote 5 of the DeViSE
-        paper). They stay of unit length, and labels that share a vector go on sharing it.
+        Number of label vectors, from the first on, that the gradient reaches (DeViSE, footnote 5).
+        They keep unit length. Labels that share a vector continue to share it.
     """
 
     def __init__(self, label_vectors, n_trained=0):
@@ -26,17 +27,17 @@ class LabelLoss(nn.Module):
         self.n_trained = n_trained
         self.register_buffer("fixed", vectors[n_trained:], persistent=False)
         if n_trained:
-            own, rows = torch.unique(vectors[:n_trained], dim=0, return_inverse=True)
+            table, rows = torch.unique(vectors[:n_trained], dim=0, return_inverse=True)
             self.register_buffer("rows", rows, persistent=False)
-            self.table = nn.Parameter(own.clone())
+            self.table = nn.Parameter(table.clone())
 
     def replace_vectors(self, label_vectors):
-        """Take other labels, where vectors are not trained."""
+        """Replace the labels. This is only possible if no label vector is trained."""
         self.fixed = torch.as_tensor(label_vectors).to(self.fixed.device)
 
     @property
     def vectors(self):
-        """Unit vectors of the labels: (n_labels, vector_size)."""
+        """Unit vectors of the labels, of shape (n_labels, vector_size)."""
         if not self.n_trained:
             return self.fixed
         return torch.cat([F.normalize(self.table, dim=1)[self.rows], self.fixed])

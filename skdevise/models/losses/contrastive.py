@@ -1,4 +1,4 @@
-"""Cross-entropy over cosines."""
+"""The contrastive loss of CLIP, over labels."""
 
 import math
 
@@ -8,25 +8,25 @@ from torch.nn import functional as F
 
 from skdevise.models.losses._label_loss import LabelLoss
 
-# Where learning starts, and the least that it may reach, as in CLIP.
+# A learned temperature starts here, and stays above the second number, as in CLIP.
 FIRST_TEMPERATURE = 0.07
 _LEAST_TEMPERATURE = 0.01
 
 
 class Contrastive(LabelLoss):
-    r"""Cross-entropy of the softmax over labels' cosines, divided by a temperature T.
+    r"""Cross-entropy of a softmax over the cosine similarities with all labels.
 
     .. math:: -\cos(p, t_y) / T + \log \sum_j \exp(\cos(p, t_j) / T)
 
     Parameters
     ----------
     label_vectors, n_trained
-        As in `LabelLoss`.
+        See `LabelLoss`.
     temperature : float or "learned", default="learned"
-        T; if learned, its logarithm is a parameter that starts from log `start`, and T stays above
-        0.01 [1]_ (section 2.5).
+        Temperature T. A lower one concentrates the loss on the most similar labels. "learned"
+        trains its logarithm and keeps T above 0.01 [1]_ (section 2.5).
     start : float, default=0.07
-        Where a T that is learned starts from.
+        First value of a learned temperature.
 
     References
     ----------
@@ -49,13 +49,13 @@ class Contrastive(LabelLoss):
             self.log_temperature = math.log(temperature)
 
     def forward(self, points, target):
-        """Losses (n,) of points (n, vector_size) whose true labels are at positions (n,)."""
+        """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
         cosines = F.normalize(points, dim=1) @ self.vectors.T
         return F.cross_entropy(cosines / self.temperature, target, reduction="none")
 
     @property
     def temperature(self):
-        """T: a float, or if it is learned a scalar Tensor."""
+        """The temperature T: a float, or a scalar Tensor if it is learned."""
         if isinstance(self.log_temperature, float):
             return math.exp(self.log_temperature)
         return self.log_temperature.exp().clamp_min(_LEAST_TEMPERATURE)

@@ -1,4 +1,4 @@
-"""One less the cosine with the true label's vector."""
+"""The cosine loss."""
 
 from torch.nn import functional as F
 
@@ -6,12 +6,12 @@ from skdevise.models.losses._label_loss import LabelLoss
 
 
 class Cosine(LabelLoss):
-    """One less the cosine with the true label's vector.
+    """One minus the cosine similarity with the true label's vector.
 
     Parameters
     ----------
     label_vectors, n_trained
-        As in `LabelLoss`.
+        See `LabelLoss`.
 
     Examples
     --------
@@ -22,5 +22,5 @@ class Cosine(LabelLoss):
     """
 
     def forward(self, points, target):
-        """Losses (n,) of points (n, vector_size) whose true labels are at positions (n,)."""
+        """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
         return 1 - F.cosine_similarity(points, self.vectors[target])

@@ -7,23 +7,23 @@ from skdevise.models.losses._label_loss import LabelLoss
 
 
 class HingeRank(LabelLoss):
-    r"""Hinge rank loss, DeViSE eq. 1, over the false labels that `negatives` takes.
+    r"""Hinge rank loss (DeViSE, eq. 1) over the false labels chosen by `negatives`.
 
-    A false label j that violates the margin adds :math:`margin + p \cdot (t_j - t_y)` to the loss
-    of a point p, so that the gradient by p is the sum of :math:`t_j - t_y`: its `pull`. It needs no
-    scores of other labels, and no graph of them.
+    Let p be a projected photo and y its true label. A false label j violates the margin if
+    :math:`margin + p \cdot (t_j - t_y)` is positive, and then adds this to the loss.
 
     Parameters
     ----------
     label_vectors, n_trained
-        As in `LabelLoss`.
+        See `LabelLoss`. Random numbers are drawn on the device of `label_vectors`.
     margin : float, default=0.1
-        Above 0.
+        Score by which the true label must exceed a false one. It must be positive.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
-        The first false label in random order that violates the margin, all of them, the one with
-        the highest score, or so many at random.
+        False labels in the sum. "first_violation" takes the first one in random order that
+        violates the margin, "hardest" the one with the highest score. An int takes this many random
+        ones.
     seed : int, default=0
-        Of the draws.
+        Seed of the random draws.
 
     Examples
     --------
@@ -37,30 +37,35 @@ class HingeRank(LabelLoss):
         super().__init__(label_vectors, n_trained)
         self.margin = margin
         self.negatives = negatives
-        # Draws on the CPU are the same whatever the device.
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(self.fixed.device).manual_seed(seed)
 
     def forward(self, points, target):
-        """Losses (n,) of points (n, vector_size) whose true labels are at positions (n,)."""
+        """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
         rows, constant, pull = self.pull(points, target)
         values = constant + (points[rows] * pull).sum(dim=1)
         return values.new_zeros(len(points)).index_add(0, rows, values)
 
     def pull(self, points, target):
-        """Where the loss pushes points away from: its gradient by them, in closed form.
+        r"""Compute the gradient of the loss by the points in closed form.
+
+        A violating label has the gradient :math:`t_j - t_y`. So neither the scores of the other
+        labels nor their graph are needed.
 
         Parameters
         ----------
         points : Tensor of shape (n, vector_size)
+            Projected features.
         target : Tensor of int64, of shape (n,)
+            Positions of the true labels.
 
         Returns
         -------
         rows : Tensor of int64, of shape (n_pulls,)
-            Points that violate the margin, once or several times; each pull is of one of them.
-        constant : Tensor of shape (n_pulls,) or float
-            What the loss is besides the product of a point and its pull.
+            Point of each pull. A point may have none or several.
+        constant : float or Tensor of shape (n_pulls,)
+            Loss of each pull, without the dot product of its point and the pull.
         pull : Tensor of shape (n_pulls, vector_size)
+            Gradient of the loss by the point.
         """
         vectors = self.vectors
         true = vectors[target]
@@ -83,13 +88,10 @@ class HingeRank(LabelLoss):
         return rows, self.margin * weight, weight[:, None] * pull
 
     def _violations(self, points, target, vectors, least):
-        """Rows, the false label of each that violates the margin, and how much it counts."""
+        """Return violating pairs and their weights: rows, labels, weight (None means 1)."""
+        arrays = points, target, vectors, least
         if self.negatives == "first_violation":
-            rows, labels = first_violation(points, target, vectors, least, self.generator)
-        elif self.negatives == "hardest":
-            rows, labels = hardest(points, target, vectors, least)
-        else:
-            rows, labels = random_labels(
-                points, target, vectors, least, self.negatives, self.generator
-            )
-        return rows, labels, None
+            return *first_violation(*arrays, self.generator), None
+        if self.negatives == "hardest":
+            return *hardest(*arrays), None
+        return *random_labels(*arrays, self.negatives, self.generator), None

@@ -1,15 +1,15 @@
-"""Squared distance to the true label's vector."""
+"""The squared-error loss."""
 
 from skdevise.models.losses._label_loss import LabelLoss
 
 
 class MeanSquaredError(LabelLoss):
-    """Squared distance to the true label's vector, summed over dimensions: Socher et al. 2013.
+    """Squared distance to the true label's vector, summed over dimensions (Socher et al. 2013).
 
     Parameters
     ----------
     label_vectors, n_trained
-        As in `LabelLoss`.
+        See `LabelLoss`.
 
     Examples
     --------
@@ -20,5 +20,5 @@ class MeanSquaredError(LabelLoss):
     """
 
     def forward(self, points, target):
-        """Losses (n,) of points (n, vector_size) whose true labels are at positions (n,)."""
+        """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
         return (points - self.vectors[target]).square().sum(dim=1)

@@ -9,17 +9,18 @@ from skdevise.models.losses.hinge_rank import HingeRank
 class Warp(HingeRank):
     r"""Weighted approximate-rank pairwise loss (WARP) of WSABIE [1]_.
 
-    False labels are drawn until one violates the margin, after N draws; its hinge counts
-    :math:`\sum_{i=1}^{r} 1/i` times, where r = (n_labels - 1) // N estimates the true label's rank.
+    False labels are drawn until one violates the margin. If this takes N draws, the rank of the
+    true label is estimated as r = (n_labels - 1) // N. The hinge has the weight
+    :math:`\sum_{i=1}^{r} 1/i`.
 
     Parameters
     ----------
     label_vectors, n_trained
-        As in `LabelLoss`.
+        See `LabelLoss`.
     margin : float, default=0.1
-        Above 0.
+        Score by which the true label must exceed a false one. It must be positive.
     seed : int, default=0
-        Of the draws.
+        Seed of the random draws.
 
     References
     ----------
@@ -36,12 +37,13 @@ class Warp(HingeRank):
 
     def __init__(self, label_vectors, n_trained=0, margin=0.1, seed=0):
         super().__init__(label_vectors, n_trained, margin, "first_violation", seed)
-        self.register_buffer("rank_weights", _harmonic(len(label_vectors)), persistent=False)
+        weights = _rank_weights(len(label_vectors), self.fixed.device)
+        self.register_buffer("rank_weights", weights, persistent=False)
 
     def replace_vectors(self, label_vectors):
-        """Take other labels, where vectors are not trained."""
+        """Replace the labels. This is only possible if no label vector is trained."""
         super().replace_vectors(label_vectors)
-        self.rank_weights = _harmonic(len(label_vectors)).to(self.fixed.device)
+        self.rank_weights = _rank_weights(len(label_vectors), self.fixed.device)
 
     def _violations(self, points, target, vectors, least):
         rows, labels, n_draws = first_violation(
@@ -49,10 +51,12 @@ class Warp(HingeRank):
         )
         n_false = len(self.rank_weights) - 1
         weight = self.rank_weights[n_false // n_draws]
-        counted = weight > 0  # More draws than there are false labels: algorithm 1 gives up.
-        return rows[counted], labels[counted], weight[counted]
+        # Algorithm 1 gives up after as many draws as there are false labels.
+        kept = weight > 0
+        return rows[kept], labels[kept], weight[kept]
 
 
-def _harmonic(n_labels):
-    """Sums of 1 / i up to each rank that the true label can have: (n_labels,)."""
-    return torch.cat([torch.zeros(1), (1 / torch.arange(1.0, n_labels)).cumsum(0)])
+def _rank_weights(n_labels, device):
+    """Sum 1 / i up to each possible rank of the true label: (n_labels,)."""
+    ranks = torch.arange(1.0, n_labels, device=device)
+    return torch.cat([ranks.new_zeros(1), (1 / ranks).cumsum(0)])

@@ -1,0 +1,117 @@
+"""Embarrassingly simple zero-shot learning."""
+
+from numbers import Real
+
+from skdevise._compat import Interval
+from skdevise.models._least_squares import LeastSquaresClassifier, solve_regularized
+
+
+class ESZSLClassifier(LeastSquaresClassifier):
+    r"""Embarrassingly simple zero-shot learning (ESZSL).
+
+    The projection M is linear and has a closed form [1]_ (eq. 8). With features in the columns of
+    X and label vectors in the columns of S, it is
+
+    .. math:: M' = (X X' + \alpha I)^{-1} X Y S' (S S' + \lambda I)^{-1}
+
+    Here :math:`\lambda` is `label_alpha`, and Y is 1 for the label of a sample. Unlike the paper,
+    we encode the other labels as 0, not -1. With 1,000 labels, -1 would push every sample away from
+    the mean label.
+
+    Parameters
+    ----------
+    embedder : fitted term embedder, default=None
+        Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
+        baseline without any knowledge of language.
+    alpha : float, default=1.0
+        Strength of the L2 penalty. Raise it if the projection overfits. It is compared with sums of
+        squared features over the samples, so larger training sets need larger values.
+    label_alpha : float, default=1.0
+        Strength of the L2 penalty on the side of the labels. Raise it if labels with similar
+        vectors are confused. It is compared with sums of squared components of the label vectors.
+    feature_scaling : {"l2", "standard", "none"}, default="l2"
+        Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
+        zero mean and unit variance over the training samples.
+    labels : array-like, dict or LabelVocabulary, default=None
+        Candidate labels used when a method gets none. None means the training labels. A vocabulary
+        also defines the terms of the training labels.
+    search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
+        Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
+    seen_penalty : float, default=0
+        Amount subtracted from the scores of training labels when unseen labels compete with them.
+        Without it, training labels win almost every time (calibrated stacking [2]_).
+        `tune_seen_penalty` chooses it.
+    hubness : {"csls", "inverted_softmax"}, default=None
+        Correction for labels that are near to every sample. It subtracts the nearness of a label to
+        the training samples from its scores.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Training labels.
+    coef_ : ndarray of float64, of shape (vector_size, n_features)
+        The projection M, applied to scaled features.
+    scaler_ : StandardScaler
+        Fitted scaler. It only exists if `feature_scaling="standard"`.
+    label_space_ : LabelSpace
+        The training labels and their vectors.
+    temperature_ : float
+        Temperature of the softmax in `predict_proba`, fitted on the training samples.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features. It only exists if X has text column names.
+
+    See Also
+    --------
+    RidgeProjectionClassifier : Closed form with a single penalty.
+    DeViSEClassifier : Trains the projection with a ranking loss.
+
+    References
+    ----------
+    .. [1] Romera-Paredes and Torr, "An embarrassingly simple approach to zero-shot learning",
+       ICML 2015.
+    .. [2] Chao et al., "An empirical study and analysis of generalized zero-shot learning for
+       object recognition in the wild", ECCV 2016 (eq. 3).
+
+    Examples
+    --------
+    >>> from skdevise import ESZSLClassifier, PretrainedEmbedder
+    >>> embedder = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1], "lynx": [0.9, 0.1]})
+    >>> X, y = [[0, 1], [0, 2], [3, 0], [4, 0]], ["cat", "cat", "truck", "truck"]
+    >>> clf = ESZSLClassifier(embedder, alpha=0.1).fit(X, y)
+    >>> clf.predict([[0, 3]], labels=["lynx", "truck"])
+    array(['lynx'], dtype='<U5')
+    """
+
+    _parameter_constraints = {
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "label_alpha": [Interval(Real, 0, None, closed="neither")],
+        **LeastSquaresClassifier._common_constraints,
+    }
+
+    def __init__(
+        self,
+        embedder=None,
+        *,
+        alpha=1.0,
+        label_alpha=1.0,
+        feature_scaling="l2",
+        labels=None,
+        search="auto",
+        seen_penalty=0.0,
+        hubness=None,
+    ):
+        self.embedder = embedder
+        self.alpha = alpha
+        self.label_alpha = label_alpha
+        self.feature_scaling = feature_scaling
+        self.labels = labels
+        self.search = search
+        self.seen_penalty = seen_penalty
+        self.hubness = hubness
+
+    def _solve(self, gram, moment, label_vectors):
+        ridge = solve_regularized(gram, moment, "alpha", self.alpha)
+        label_gram = label_vectors.T @ label_vectors
+        return solve_regularized(label_gram, ridge.T, "label_alpha", self.label_alpha)

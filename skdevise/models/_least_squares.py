@@ -1,0 +1,177 @@
+"""Linear projections in closed form, which need neither torch nor epochs."""
+
+import numpy as np
+from scipy.linalg import LinAlgError, solve
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdevise._compat import HasMethods, StrOptions, check_sample_weight, fit_context
+from skdevise.labels._array import label_array
+from skdevise.labels._vocabulary import as_vocabulary
+from skdevise.models._prediction import LabelPredictionMixin, calibration_rows, check_targets
+
+# Rows scaled at once, so that a memory-mapped table is never copied whole.
+_N_ROWS = 4_096
+
+
+class LeastSquaresClassifier(
+    LabelPredictionMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Classifier whose projection is solved from sums over the samples; see `_solve`."""
+
+    _common_constraints = {
+        "embedder": [HasMethods("transform"), None],
+        "feature_scaling": [StrOptions({"l2", "standard", "none"})],
+        **LabelPredictionMixin._prediction_constraints,
+    }
+
+    def _solve(self, gram, moment, label_vectors):
+        """Solve for the projection: (vector_size, n_features).
+
+        `gram` is the sum of w x x', `moment` the sum of w x t' over the samples, with weights w,
+        features x and label vectors t.
+        """
+        raise NotImplementedError
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Solve for the projection.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features of the training samples.
+        y : array-like of shape (n_samples,)
+            Training labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. A sample of weight 2 counts as two samples.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If a label has no vector. It is raised before any computation.
+        """
+        return self._add(X, y, None, sample_weight, is_first=True)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Add samples, and solve for the projection of all samples so far.
+
+        Several calls give the same projection as one call of `fit`. Only sums are kept, so the data
+        need not fit into memory. With `feature_scaling="standard"`, the first call fits the scaler.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features of the new samples.
+        y : array-like of shape (n_samples,)
+            Their labels. New labels may appear in any call.
+        classes : array-like of labels or LabelVocabulary, default=None
+            Labels that later calls will bring. They become candidates at once.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If a label has no vector.
+        """
+        return self._add(X, y, classes, sample_weight, is_first=not hasattr(self, "temperature_"))
+
+    def transform(self, X):
+        """Project samples into the label space.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, vector_size)
+            Unit vectors, with the dtype of X.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._project(X)
+
+    def _add(self, X, y, classes, sample_weight, is_first):
+        """Add samples to the sums, and solve."""
+        y = check_targets(y)
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=is_first)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            kept = sample_weight > 0
+            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        labels = np.unique(y)
+        if is_first and classes is None:
+            self._open_label_space(labels)
+        else:
+            announced = [] if classes is None else as_vocabulary(classes).labels.tolist()
+            known = [] if is_first else self.classes_.tolist()
+            labels = np.unique(label_array([*known, *labels.tolist(), *announced]))
+            if is_first:
+                self._open_label_space(labels)
+            else:
+                self._bind_labels(labels, self.embedder_)
+        vectors = self.label_space_.targets.astype(np.float64)
+        if is_first:
+            self._gram, self._moment = 0, 0
+            if self.feature_scaling == "standard":
+                self.scaler_ = StandardScaler().fit(X, sample_weight=sample_weight)
+        targets = np.searchsorted(self.classes_, y)
+        for rows in gen_batches(len(X), _N_ROWS):
+            features = self._scale(X[rows]).astype(np.float64, copy=False)
+            weighted = features if sample_weight is None else features * sample_weight[rows, None]
+            self._gram = self._gram + features.T @ weighted
+            self._moment = self._moment + weighted.T @ vectors[targets[rows]]
+        self.coef_ = self._solve(self._gram, self._moment, vectors)
+        self._n_features_out = len(self.coef_)
+        rows = calibration_rows(len(X))
+        weight = None if sample_weight is None else sample_weight[rows]
+        self._calibrate(self._project(X[rows]), targets[rows], weight)
+        return self
+
+    def _scale(self, X):
+        """Scale features by `feature_scaling`: (n, n_features)."""
+        if self.feature_scaling == "l2":
+            return normalize(X)
+        return self.scaler_.transform(X) if self.feature_scaling == "standard" else X
+
+    def _project(self, X):
+        """Project features (n, n_features) to unit vectors (n, vector_size)."""
+        return normalize(self._scale(X) @ self.coef_.T.astype(X.dtype, copy=False))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def solve_regularized(gram, right, name, alpha):
+    """Solve (gram + alpha I) x = right, or name the parameter that is too small."""
+    try:
+        return solve(gram + alpha * np.eye(len(gram)), right, assume_a="pos")
+    except LinAlgError as error:
+        raise ValueError(
+            f"{name}={alpha} is too small, so the equations have no unique solution. Raise {name}."
+        ) from error

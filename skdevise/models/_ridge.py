@@ -1,0 +1,106 @@
+"""Ridge regression from features to label vectors."""
+
+from numbers import Real
+
+from skdevise._compat import Interval
+from skdevise.models._least_squares import LeastSquaresClassifier, solve_regularized
+
+
+class RidgeProjectionClassifier(LeastSquaresClassifier):
+    r"""Ridge regression from features to label vectors, then the nearest label.
+
+    The projection M is linear and has a closed form [1]_. With features :math:`x_i` and label
+    vectors :math:`t_i`, it is
+
+    .. math:: M = (\sum_i t_i x_i') (\sum_i x_i x_i' + \alpha I)^{-1}
+
+    It trains in seconds and has a single parameter. This makes it a good first baseline.
+
+    Parameters
+    ----------
+    embedder : fitted term embedder, default=None
+        Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
+        baseline without any knowledge of language.
+    alpha : float, default=1.0
+        Strength of the L2 penalty. Raise it if the projection overfits. It is compared with sums of
+        squared features over the samples, so larger training sets need larger values.
+    feature_scaling : {"l2", "standard", "none"}, default="l2"
+        Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
+        zero mean and unit variance over the training samples.
+    labels : array-like, dict or LabelVocabulary, default=None
+        Candidate labels used when a method gets none. None means the training labels. A vocabulary
+        also defines the terms of the training labels.
+    search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
+        Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
+    seen_penalty : float, default=0
+        Amount subtracted from the scores of training labels when unseen labels compete with them.
+        Without it, training labels win almost every time (calibrated stacking [2]_).
+        `tune_seen_penalty` chooses it.
+    hubness : {"csls", "inverted_softmax"}, default=None
+        Correction for labels that are near to every sample. It subtracts the nearness of a label to
+        the training samples from its scores.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Training labels.
+    coef_ : ndarray of float64, of shape (vector_size, n_features)
+        The projection M, applied to scaled features.
+    scaler_ : StandardScaler
+        Fitted scaler. It only exists if `feature_scaling="standard"`.
+    label_space_ : LabelSpace
+        The training labels and their vectors.
+    temperature_ : float
+        Temperature of the softmax in `predict_proba`, fitted on the training samples.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features. It only exists if X has text column names.
+
+    See Also
+    --------
+    ESZSLClassifier : Closed form that regularizes on the side of the labels too.
+    DeViSEClassifier : Trains the projection with a ranking loss.
+
+    References
+    ----------
+    .. [1] Palatucci et al., "Zero-shot learning with semantic output codes", NeurIPS 2009.
+    .. [2] Chao et al., "An empirical study and analysis of generalized zero-shot learning for
+       object recognition in the wild", ECCV 2016 (eq. 3).
+
+    Examples
+    --------
+    >>> from skdevise import PretrainedEmbedder, RidgeProjectionClassifier
+    >>> embedder = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1], "lynx": [0.9, 0.1]})
+    >>> X, y = [[0, 1], [0, 2], [3, 0], [4, 0]], ["cat", "cat", "truck", "truck"]
+    >>> clf = RidgeProjectionClassifier(embedder, alpha=0.1).fit(X, y)
+    >>> clf.predict([[0, 3]], labels=["lynx", "truck"])
+    array(['lynx'], dtype='<U5')
+    """
+
+    _parameter_constraints = {
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        **LeastSquaresClassifier._common_constraints,
+    }
+
+    def __init__(
+        self,
+        embedder=None,
+        *,
+        alpha=1.0,
+        feature_scaling="l2",
+        labels=None,
+        search="auto",
+        seen_penalty=0.0,
+        hubness=None,
+    ):
+        self.embedder = embedder
+        self.alpha = alpha
+        self.feature_scaling = feature_scaling
+        self.labels = labels
+        self.search = search
+        self.seen_penalty = seen_penalty
+        self.hubness = hubness
+
+    def _solve(self, gram, moment, label_vectors):
+        return solve_regularized(gram, moment, "alpha", self.alpha).T

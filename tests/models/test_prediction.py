@@ -1,0 +1,256 @@
+"""Predictions with candidate labels, for classifiers of every kind."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from skdevise import (
+    ConSEClassifier,
+    DeViSEClassifier,
+    LabelVocabulary,
+    PretrainedEmbedder,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+    SkipGramEmbedder,
+)
+from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.labels import LabelSpace
+from skdevise.metrics import HitAtK
+
+
+@pytest.fixture
+def embedder():
+    """Ten letters on a circle, seen from above."""
+    angles = np.linspace(0, 2 * np.pi, 10, endpoint=False)
+    places = np.column_stack([np.cos(angles), np.sin(angles), np.ones(10)])
+    return PretrainedEmbedder(dict(zip("abcdefghij", places, strict=True)))
+
+
+@pytest.fixture(
+    params=[
+        DeViSEClassifier(random_state=0, batch_size=8),
+        ConSEClassifier(),
+        RidgeProjectionClassifier(feature_scaling="none"),
+    ],
+    ids=lambda clf: type(clf).__name__,
+)
+def fitted(request, embedder):
+    """A classifier of five letters, its samples and their labels."""
+    y = np.repeat(list("abcde"), 8)
+    X = embedder.transform(y) + np.random.default_rng(0).normal(0, 0.1, (40, 3))
+    return clone(request.param).set_params(embedder=embedder).fit(X, y), X, y
+
+
+def test_the_highest_cosine_wins(fitted, embedder):
+    clf, X, _ = fitted
+    labels = list("jedcbafghi")
+    cosines = clf.transform(X) @ embedder.transform(labels).T
+    assert_allclose(clf.decision_function(X, labels), cosines, atol=1e-6)
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :3]
+    top, scores = clf.predict_top_k(X, 3, labels, return_scores=True)
+    assert_array_equal(top, np.array(labels)[order])
+    assert_allclose(scores, np.take_along_axis(cosines, order, axis=1), atol=1e-6)
+    assert_array_equal(clf.predict(X, labels), top[:, 0])
+    proba = softmax(cosines / clf.temperature_, axis=1)
+    assert_allclose(clf.predict_proba(X, labels), proba, rtol=1e-4)
+    assert_allclose(clf.predict_log_proba(X, labels), np.log(proba), rtol=1e-4)
+
+
+def test_the_temperature_maximises_the_likelihood(fitted):
+    clf, X, y = fitted
+    cosines = clf.decision_function(X)
+    targets = np.searchsorted(clf.classes_, y)
+
+    def loss(temperature):
+        return -np.log(softmax(cosines / temperature, axis=1)[np.arange(40), targets]).mean()
+
+    # The search over 1 / temperature ends within 0.1 of the optimum, and stays within (1, 100).
+    inverse = 1 / clf.temperature_
+    grid = np.linspace(1, 100, 991)
+    best = grid[np.argmin([loss(1 / value) for value in grid])]
+    assert inverse == pytest.approx(best, abs=0.3)
+
+
+def test_a_label_space_can_stand_for_its_labels(fitted, tmp_path):
+    clf, X, y = fitted
+    labels = list("fghij")
+    space = clf.label_space(labels)
+    assert clf.label_space(labels) is space  # It is embedded and indexed once.
+    space.save(tmp_path / "space")
+    loaded = LabelSpace.load(tmp_path / "space")
+    for candidates in (space, loaded):
+        assert_array_equal(clf.predict(X, labels=candidates), clf.predict(X, labels))
+        assert_array_equal(clf.decision_function(X, candidates), clf.decision_function(X, labels))
+    everything = LabelSpace(LabelVocabulary(list("abcdefghij")), clf.embedder)
+    assert HitAtK(labels=everything)(clf, X, y) == clf.score(X, y, labels=everything)
+
+
+def test_a_label_space_of_another_size_is_refused(fitted):
+    clf, X, _ = fitted
+    space = LabelSpace(LabelVocabulary(["a"]), PretrainedEmbedder({"a": [1, 0]}))
+    with pytest.raises(ValueError, match="size 2.* size 3"):
+        clf.predict(X, labels=space)
+
+
+class CountingEmbedder:
+    """Counts the terms that it embeds."""
+
+    def __init__(self):
+        self.n_terms = 0
+
+    def transform(self, terms):
+        self.n_terms += len(terms)
+        return RandomEmbedder(8).transform(terms)
+
+
+def test_repeated_candidates_are_embedded_once():
+    embedder = CountingEmbedder()
+    clf = RidgeProjectionClassifier(embedder).fit([[0, 1], [1, 0]], ["a", "b"])
+    for _ in range(3):
+        clf.predict([[0, 1]], labels=["c", "d", "e"])
+        clf.decision_function([[0, 1]], labels=LabelVocabulary(["c", "d", "e"]))
+    assert embedder.n_terms == 2 + 3
+
+
+def test_predictions_do_not_depend_on_the_candidates_before():
+    clf = RidgeProjectionClassifier().fit([[0, 1], [1, 0]], ["a", "b"])
+    groups = [[f"{letter}{i}" for letter in "xyz"] for i in range(20)]
+    first = [clf.predict([[0, 1]], labels=labels)[0] for labels in groups]
+    again = [clf.predict([[0, 1]], labels=labels)[0] for labels in groups]
+    assert first == again
+    assert all(label in labels for label, labels in zip(first, groups, strict=True))
+
+
+@pytest.mark.parametrize("search", ["exact", "tree", "hnsw", "lsh"])
+def test_every_search_finds_the_same_labels(fitted, search):
+    if search in ("hnsw", "lsh"):
+        pytest.importorskip("faiss", reason="Approximate search needs faiss.")
+    clf, X, _ = fitted
+    exact = clf.predict_top_k(X, 3, labels=list("abcdefghij"))
+    clf.set_params(search=search)
+    assert clf.label_space(list("abcdefghij")).search == search
+    assert_array_equal(clf.predict_top_k(X, 3, labels=list("abcdefghij")), exact)
+
+
+@pytest.mark.parametrize("name", ["search", "seen_penalty", "hubness", "labels"])
+def test_wrong_parameters_are_refused_before_training(fitted, name):
+    clf, X, y = fitted
+    with pytest.raises(ValueError, match=name):
+        type(clf)(embedder=clf.embedder, **{name: 7 if name == "labels" else "much"}).fit(X, y)
+
+
+def test_candidates_may_be_dropped_but_training_labels_may_not(fitted):
+    clf, X, y = fitted
+    clf.set_params(labels=LabelVocabulary([*"abcdef", "yeti"], on_missing="drop"))
+    with pytest.warns(UserWarning, match="yeti"):
+        clf.fit(X, y)
+    assert clf.decision_function(X).shape == (40, 6)
+    assert set(clf.predict(X)) <= set("abcdef")
+    with pytest.raises(LabelWithoutVectorError, match="'yeti'"):
+        clf.fit(X, np.where(y == "a", "yeti", y))
+
+
+@pytest.mark.parametrize("labels", [[], ["a", "a"], ["a", "gnu"]], ids=str)
+def test_the_labels_of_the_constructor_are_checked_in_fit(fitted, labels):
+    clf, X, y = fitted
+    with pytest.raises(ValueError):  # noqa: PT011
+        clone(clf).set_params(labels=labels).fit(X, y)
+
+
+def test_the_penalty_is_subtracted_from_training_labels_only(fitted):
+    clf, X, _ = fitted
+    labels = list("jedcbafghi")
+    before = clf.decision_function(X, labels)
+    clf.set_params(seen_penalty=0.25)
+    assert_allclose(
+        before - clf.decision_function(X, labels),
+        np.tile([0, 0.25, 0.25, 0.25, 0.25, 0.25, 0, 0, 0, 0], (40, 1)),
+        atol=1e-6,
+    )
+    assert_allclose(clf.predict_proba(X, labels).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_labels_of_the_constructor_are_the_default_candidates(fitted):
+    clf, X, y = fitted
+    clf = clone(clf).set_params(labels=list("fghij")).fit(X, y)
+    assert_array_equal(clf.predict(X), clf.predict(X, labels=list("fghij")))
+    clf.set_params(labels=list("hg"))
+    assert set(clf.predict(X)) <= {"g", "h"}
+
+
+def test_columns_follow_classes_if_the_constructor_reorders_them(fitted):
+    clf, X, y = fitted
+    vocabulary = LabelVocabulary(list("edcba"))
+    clf = clone(clf).set_params(labels=vocabulary).fit(X, y)
+    proba = clf.predict_proba(X)
+    assert_array_equal(clf.classes_[proba.argmax(axis=1)], clf.predict(X))
+    assert_allclose(clf.predict_proba(X, labels=vocabulary), proba[:, ::-1], rtol=1e-5)
+    again = pickle.loads(pickle.dumps(clf))
+    assert_allclose(again.predict_proba(X), proba, rtol=1e-5)
+
+
+def test_a_vocabulary_gives_training_labels_their_terms(embedder):
+    X, y = embedder.transform(list("abc")), [7, 8, 9]
+    vocabulary = LabelVocabulary([7, 8, 9], ["a", "b", ["c", "d"]])
+    clf = RidgeProjectionClassifier(embedder, alpha=0.01, labels=vocabulary).fit(X, y)
+    assert clf.predict(X).tolist() == y
+    # A plain list uses the same terms.
+    assert clf.predict(embedder.transform(["d"]), labels=[9, 7]).tolist() == [9]
+
+
+@pytest.mark.parametrize("labels", [[], ["a", "b", "a"]], ids=str)
+def test_bad_candidates_are_refused(fitted, labels):
+    clf, X, _ = fitted
+    with pytest.raises(ValueError):  # noqa: PT011
+        clf.predict(X, labels=labels)
+
+
+@pytest.mark.parametrize("k", [0, 6, 2.0, "2"])
+def test_k_is_checked_before_the_samples_are_projected(fitted, k):
+    with pytest.raises(ValueError, match=f"k={k!r}"):
+        fitted[0].predict_top_k(["no features"], k=k)
+
+
+def test_a_score_without_any_true_candidate_warns(fitted):
+    clf, X, _ = fitted
+    with pytest.warns(UserWarning, match="candidate"):
+        assert clf.score(X, np.full(40, "j")) == 0
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="StringDType needs NumPy 2.")
+def test_labels_may_be_of_numpys_string_dtype(fitted):
+    clf, X, y = fitted
+    strings = y.astype(np.dtypes.StringDType())
+    assert clf.score(X, strings) == clf.score(X, y)
+    assert_array_equal(clf.fit(X, strings).classes_, list("abcde"))
+
+
+def test_an_unfitted_embedder_is_refused(fitted):
+    clf, X, y = fitted
+    with pytest.raises(NotFittedError, match="SkipGramEmbedder"):
+        clf.set_params(embedder=SkipGramEmbedder()).fit(X, y)
+
+
+def test_a_classifier_keeps_its_vectors_if_the_embedder_is_trained_again():
+    embedder = SkipGramEmbedder(vector_size=4, random_state=0).fit(["cat dog truck"] * 9)
+    clf = RidgeProjectionClassifier(embedder).fit(np.eye(3), ["cat", "dog", "truck"])
+    before = clf.decision_function(np.eye(3), labels=["dog", "cat"])
+    embedder.set_params(random_state=1).fit(["truck dog cat cat"] * 9)
+    after = clf.decision_function(np.eye(3), labels=["dog", "cat", "truck"])
+    assert_allclose(before, after[:, :2], rtol=1e-5)
+
+
+def test_a_clone_shares_a_fitted_embedder_and_copies_one_with_parameters_alone(fitted, embedder):
+    clf, X, y = fitted
+    assert clone(clf).embedder is embedder
+    trained = SkipGramEmbedder(vector_size=4, random_state=0).fit(["cat dog truck"] * 9)
+    assert clone(clone(clf).set_params(embedder=trained)).embedder is trained
+    random = RandomEmbedder(7)
+    copied = clone(clone(clf).set_params(embedder=random)).set_params(embedder__vector_size=9)
+    assert copied.fit(X, y).transform(X).shape == (40, 9)
+    assert random.vector_size == 7
