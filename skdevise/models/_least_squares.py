@@ -13,8 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._compat import HasMethods, StrOptions, check_sample_weight, fit_context
-from skdevise.labels._array import label_array
-from skdevise.labels._vocabulary import as_vocabulary
+from skdevise.labels._vocabulary import as_vocabulary, label_array
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows, check_targets
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.

@@ -293,8 +293,9 @@ class LabelPredictionMixin:
                 )
 
     def _vocabulary(self, labels):
-        """Turn labels into a vocabulary; terms come from the constructor's vocabulary."""
-        known = self.labels if isinstance(self.labels, LabelVocabulary) else None
+        """Turn labels into a vocabulary, with the terms that the constructor's `labels` define."""
+        defines_terms = isinstance(self.labels, dict | LabelVocabulary)
+        known = as_vocabulary(self.labels) if defines_terms else None
         return as_vocabulary(labels, known=known)
 
     def _calibrate(self, points, targets, weight=None):

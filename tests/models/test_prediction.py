@@ -194,10 +194,12 @@ def test_columns_follow_classes_if_the_constructor_reorders_them(fitted):
     assert_allclose(again.predict_proba(X), proba, rtol=1e-5)
 
 
-def test_a_vocabulary_gives_training_labels_their_terms(embedder):
+@pytest.mark.parametrize("kind", [dict, LabelVocabulary])
+def test_a_vocabulary_or_a_mapping_gives_training_labels_their_terms(embedder, kind):
     X, y = embedder.transform(list("abc")), [7, 8, 9]
-    vocabulary = LabelVocabulary([7, 8, 9], ["a", "b", ["c", "d"]])
-    clf = RidgeProjectionClassifier(embedder, alpha=0.01, labels=vocabulary).fit(X, y)
+    terms = {7: "a", 8: "b", 9: ["c", "d"]}
+    labels = terms if kind is dict else LabelVocabulary(list(terms), terms)
+    clf = RidgeProjectionClassifier(embedder, alpha=0.01, labels=labels).fit(X, y)
     assert clf.predict(X).tolist() == y
     # A plain list uses the same terms.
     assert clf.predict(embedder.transform(["d"]), labels=[9, 7]).tolist() == [9]
