@@ -260,15 +260,24 @@ class TermTableMixin:
                 )
             no_direction = ~block.any(axis=1)
             for batch in gen_batches(len(points), _BATCH):
-                candidates = np.hstack([cosines[batch], points[batch] @ block.T])
-                candidates[:, k:][:, no_direction] = -np.inf
-                best = np.sort(np.argpartition(-candidates, k - 1, axis=1)[:, :k], axis=1)
-                cosines[batch] = np.take_along_axis(candidates, best, axis=1)
-                earlier = np.take_along_axis(rows[batch], np.minimum(best, k - 1), axis=1)
-                rows[batch] = np.where(best < k, earlier, start + best - k)
+                scores = points[batch] @ block.T
+                scores[:, no_direction] = -np.inf
+                columns = _top_columns(scores, k)
+                scores = np.hstack([cosines[batch], np.take_along_axis(scores, columns, axis=1)])
+                columns = np.hstack([rows[batch], start + columns])
+                best = _top_columns(scores, k)
+                cosines[batch] = np.take_along_axis(scores, best, axis=1)
+                rows[batch] = np.take_along_axis(columns, best, axis=1)
             start += len(block)
         order = np.argsort(-cosines, axis=1, kind="stable")
         return terms, *(np.take_along_axis(part, order, axis=1) for part in (rows, cosines))
+
+
+def _top_columns(scores, k):
+    """Return the columns of the k largest scores (n, n_columns) of each row, in ascending order."""
+    if scores.shape[1] <= k:
+        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    return np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
 
 
 def _check_k(k):
