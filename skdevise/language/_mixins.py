@@ -65,9 +65,9 @@ class ImmutableMixin:
 class TermTableMixin:
     """Similarity search in a table of terms.
 
-    A subclass defines `_directed()`, which returns the terms and an iterable of blocks of their
+    A subclass defines `_unit_blocks()`, which returns the terms and an iterable of blocks of their
     unit vectors (n, vector_size), with zeros for terms without direction. It also defines
-    `_rows(terms)`, which returns the row of each term, or -1.
+    `_find_rows(terms)`, which returns the row of each term, or -1.
     """
 
     def predict(self, X):
@@ -224,8 +224,8 @@ class TermTableMixin:
     def _similar(self, point, given, k):
         """List the k terms nearest to a point (1, d), without all spellings of the given terms."""
         _check_k(k)
-        table, _ = self._directed()
-        found = [table[row] for row in self._rows(given) if row >= 0]
+        table, _ = self._unit_blocks()
+        found = [table[row] for row in self._find_rows(given) if row >= 0]
         excluded = set(map(normalise_term, given + found))
         n_searched = k
         while True:
@@ -247,7 +247,7 @@ class TermTableMixin:
         Places without a term, and terms without direction, have a cosine of -inf.
         """
         points = unit_rows(check_array(X, dtype=np.float32))
-        terms, blocks = self._directed()
+        terms, blocks = self._unit_blocks()
         k = min(k, len(terms))
         rows = np.full((len(points), k), -1)
         cosines = np.full((len(points), k), -np.inf, dtype=np.float32)

@@ -247,7 +247,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         ndarray of bool, shape (n_terms,)
             True for terms of the table. False for terms composed of words.
         """
-        return self._rows(check_terms(terms)) >= 0
+        return self._find_rows(check_terms(terms)) >= 0
 
     def transform(self, X):
         """Return the unit vector of each term.
@@ -312,11 +312,11 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         blocks = (matrix[rows] for rows in gen_batches(len(matrix), _BLOCK))
         return CommonComponent.fit(blocks, self.all_but_the_top)
 
-    def _rows(self, terms):
+    def _find_rows(self, terms):
         """Return the row of each term in the table, or -1: (n_terms,) int."""
         return find_rows(terms, self._index)
 
-    def _directed(self):
+    def _unit_blocks(self):
         """Return the terms of the table, and an iterable of blocks of their unit vectors."""
         terms = self._table[0]
         return terms, (self._units(rows) for rows in gen_batches(len(terms), _BLOCK))
@@ -338,7 +338,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
 
     def _look_up(self, terms):
         """Return the unit vectors of terms, and the positions of those not in the table."""
-        rows = self._rows(terms)
+        rows = self._find_rows(terms)
         vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
         vectors[rows >= 0] = self._units(rows[rows >= 0])
         return vectors, np.flatnonzero(rows < 0)

@@ -457,12 +457,12 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.vectors_.transform(X)
 
-    def _directed(self):
+    def _unit_blocks(self):
         check_is_fitted(self)
-        return self.vectors_._directed()
+        return self.vectors_._unit_blocks()
 
-    def _rows(self, terms):
-        return self.vectors_._rows(terms)
+    def _find_rows(self, terms):
+        return self.vectors_._find_rows(terms)
 
 
 def _pair_merger(phrases):
