@@ -4,19 +4,24 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from itertools import product
 
+import joblib
 import numpy as np
 import pytest
 from gensim.models import FastText, Word2Vec
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from tqdm import tqdm
 
 from skdevise import LabelVocabulary, PretrainedEmbedder, SkipGramEmbedder
 from skdevise._utils import draw_seed
 from skdevise.datasets import make_shapes
 from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.language._corpus import write_shards
+from skdevise.language._gensim import train_model
 
 TEXT = [
     "The great white shark swims in the sea.",
@@ -577,6 +582,44 @@ def test_an_interrupted_fit_continues_after_the_last_finished_shard(
     again = small(max_epochs=5, checkpoint=tmp_path, **params).fit(shapes.corpus)
     assert handler.n_trainings == 0  # A finished fit is not repeated.
     assert_array_equal(vectors_of(again), vectors_of(expected))
+
+
+class RecordingModel:
+    """Stand-in for a gensim model that records the learning rates of each training."""
+
+    def __init__(self, n_trainings=None):
+        self.rates, self.n_trainings = [], n_trainings
+
+    def train(self, corpus_file, total_words, start_alpha, end_alpha, **options):
+        if start_alpha < 1e-9:  # The loss is measured without training.
+            return total_words, total_words
+        if len(self.rates) == self.n_trainings:
+            raise Interrupted
+        self.rates.append((round(start_alpha, 9), round(end_alpha, 9)))
+
+    def get_latest_training_loss(self):
+        return 1.0
+
+
+def test_the_learning_rate_falls_over_all_shards_and_epochs(tmp_path):
+    # Three shards of 4, 4 and 2 tokens in two epochs: 20 tokens in all.
+    shards, _ = write_shards([["a"] * 4, ["b"] * 4, ["c"] * 2], tmp_path / "shards", shard_tokens=4)
+    expected = [(1, 0.8), (0.8, 0.6), (0.6, 0.5), (0.5, 0.3), (0.3, 0.1), (0.1, 0)]
+    params = {"max_epochs": 2, "lr": 1, "min_lr": 0, "n_threads": 1}
+    params["progress_bar"] = partial(tqdm, disable=True)
+    model, losses = train_model(RecordingModel(), shards, **params)
+    assert model.rates == expected and len(losses) == 2
+
+    # Interrupted in the fourth training, it continues with the fourth shard.
+    params["checkpoint"] = tmp_path / "checkpoint"
+    with pytest.raises(Interrupted):
+        train_model(RecordingModel(n_trainings=3), shards, **params)
+    saved, losses, n_finished = joblib.load(params["checkpoint"])
+    assert (saved.rates, len(losses), n_finished) == (expected[:3], 1, 3)
+    saved.n_trainings = None
+    joblib.dump((saved, losses, n_finished), params["checkpoint"])
+    model, losses = train_model(RecordingModel(), shards, **params)
+    assert model.rates == expected and len(losses) == 2
 
 
 def test_each_training_has_its_own_checkpoint(tmp_path):
