@@ -1,13 +1,13 @@
-"""Speed of image features on a CPU, beside the loop that people write.
+"""Compare the engines of VisualFeaturizer with a plain PyTorch loop on a CPU.
 
 python benchmarks/featurizer.py caltech101-40.tar [--threads 2]
 
-Each round runs the loop (the net in eager mode, `no_grad`) and then each engine; the ratio is that
-of their times in one round. With one thread it is CPU time, which other work on the machine leaves
-alone; with more it is wall time, for threads that wait take CPU time, too. Photos are decoded
-beforehand. The least cosine is that of features and the loop's, over many photos.
+Each round runs the loop (eager mode under `no_grad`) and then each engine on photos that are
+decoded already. Ratios compare times within a round. With one thread we measure CPU time, which
+other programs do not disturb. With more threads we measure wall time, because waiting threads use
+CPU time too. The least cosine compares features with those of the loop, over many photos.
 
-The first answer is what one photo takes in a process that has its net, but has run nothing yet.
+The second table shows the time of the first photo in a process that has only loaded the network.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import os
 import tarfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
@@ -29,13 +30,16 @@ from skdevise.vision._backbones import load_backbone
 
 BATCH_SIZE = 16
 N_COMPARED = 512
-# The second has no weights offline; they do not matter to the time.
-NETS = {"EfficientNet-Lite0": ("efficientnet_lite0", "DEFAULT"), "ResNet-50": ("resnet50", None)}
-DTYPES = ("float32", "bfloat16")
+# ResNet-50 has no offline weights, but random weights take the same time.
+NETWORKS = {
+    "EfficientNet-Lite0": ("efficientnet_lite0", "DEFAULT"),
+    "ResNet-50": ("resnet50", None),
+}
+PRECISIONS = ("float32", "bfloat16")
 
 
 def read_photos(archive, preprocess):
-    """Decode photos of all classes, first of as many as a batch has: (N_COMPARED, 3, H, W)."""
+    """Decode photos of many classes: (N_COMPARED, 3, H, W)."""
     with tarfile.open(archive) as tar:
         names = sorted(name for name in tar.getnames() if name.endswith(".jpg"))
         step = len(names) // BATCH_SIZE
@@ -49,10 +53,11 @@ def eager(net, photos):
         return net(photos).numpy()
 
 
-def started_engine(net, shape, name, dtype="float32", n_photos=10_000):
+def started_engine(net, shape, name, precision="float32", n_photos=10_000):
+    """Return an engine that is ready for `n_photos` photos."""
     from skdevise.vision.engines import InferenceEngine
 
-    engine = InferenceEngine(net, shape, name, dtype)
+    engine = InferenceEngine(net, shape, name, precision)
     engine.expect(n_photos)
     return engine
 
@@ -65,20 +70,18 @@ def seconds(run, n_threads):
 
 
 def compare_nets(archive, n_threads, n_rounds):
-    """Rows of the table: each net by each engine in each precision that the processor has."""
-    from skdevise.vision.engines.precision import has_bfloat16
-
-    dtypes = DTYPES if has_bfloat16(torch.device("cpu")) else DTYPES[:1]
+    """Return the rows of the table: each network, engine and precision."""
     rows = []
-    for title, (backbone, weights) in NETS.items():
+    for title, (backbone, weights) in NETWORKS.items():
         loaded = load_backbone(backbone, weights)
         net, photos = loaded.without_softmax(), read_photos(archive, loaded.preprocess)
         batches = photos.split(BATCH_SIZE)
         shape = tuple(photos.shape[1:])
         loops = {("eager", "float32"): partial(eager, net)}
-        for dtype in dtypes:
+        for precision in PRECISIONS:
             for name in ("torch", "openvino"):
-                loops[name, dtype] = started_engine(net, shape, name, dtype)
+                with suppress(ValueError):  # The processor does not support bfloat16.
+                    loops[name, precision] = started_engine(net, shape, name, precision)
         features = {key: np.concatenate([*map(loop, batches)]) for key, loop in loops.items()}
         times = np.array(
             [
@@ -86,20 +89,20 @@ def compare_nets(archive, n_threads, n_rounds):
                 for _ in range(n_rounds)
             ]
         )
-        for column, (name, dtype) in enumerate(loops):
+        for column, (name, precision) in enumerate(loops):
             if column > 0:
-                cosine = least_cosine(features[name, dtype], features["eager", "float32"])
+                cosine = least_cosine(features[name, precision], features["eager", "float32"])
                 ms = 1_000 * np.median(times[:, column]) / BATCH_SIZE
                 ratios = times[:, 0] / times[:, column]
-                rows.append([f"{title}, {dtype}, {name}", f"{ms:.1f}", spread(ratios)])
+                rows.append([f"{title}, {precision}, {name}", f"{ms:.1f}", spread(ratios)])
                 rows[-1].append(f"{cosine:.7f}")
     return rows
 
 
 def first_answer(name, backbone, weights, n_threads):
-    """Time from the loaded net to the features of one photo; run in a process of its own."""
+    """Return the time from the loaded network to the features of one photo, in a new process."""
     torch.set_num_threads(n_threads)
-    torch.manual_seed(0)  # random weights are the same in each process
+    torch.manual_seed(0)  # Each process gets the same random weights.
     net = load_backbone(backbone, weights).without_softmax()
     photo = torch.randn(1, 3, 224, 224)
     if name == "eager":
@@ -108,10 +111,10 @@ def first_answer(name, backbone, weights, n_threads):
 
 
 def compare_first_answers(n_threads, n_rounds):
-    """Rows of the table: seconds of each way, the loop first."""
+    """Return the header and the rows of the table of first answers."""
     rows = []
     spawn = multiprocessing.get_context("spawn")
-    for title, net in NETS.items():
+    for title, net in NETWORKS.items():
         times = {"eager": [], "auto": [], "openvino, compiling": [], "openvino, from disk": []}
         for _ in range(n_rounds):
             with (
@@ -119,11 +122,11 @@ def compare_first_answers(n_threads, n_rounds):
                 ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool,
             ):
                 os.environ["SKDEVISE_HOME"] = home
-                for way in times:
-                    name = way.partition(",")[0]
-                    times[way].append(pool.submit(first_answer, name, *net, n_threads).result())
+                for label in times:
+                    name = label.partition(",")[0]
+                    times[label].append(pool.submit(first_answer, name, *net, n_threads).result())
         rows.append([title, *(f"{np.median(measured):.2f}" for measured in times.values())])
-    return [f"first answer, s ({'CPU' if n_threads == 1 else 'wall'})", *times], rows
+    return [f"first photo, s ({'CPU' if n_threads == 1 else 'wall'})", *times], rows
 
 
 def main():
@@ -133,11 +136,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    kind = "CPU" if args.threads == 1 else "wall"
+    clock = "CPU" if args.threads == 1 else "wall"
     rows = compare_nets(args.archive, args.threads, args.rounds)
     header = [
-        f"net, batches of {BATCH_SIZE}",
-        f"ms a photo ({kind})",
+        f"network, batches of {BATCH_SIZE}",
+        f"ms per photo ({clock})",
         "times eager",
         f"least cosine of {N_COMPARED}",
     ]

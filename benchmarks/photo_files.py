@@ -1,15 +1,14 @@
-"""Features of JPEG files on a CPU, end to end, beside the loop that people write.
+"""Compare VisualFeaturizer with a plain PyTorch loop, from JPEG files to features on a CPU.
 
 python benchmarks/photo_files.py caltech101-40.tar [--threads 2] [--memory]
 
-The loop opens files by Pillow, applies torchvision's transforms, and runs the net in eager mode
-under `no_grad`; `VisualFeaturizer.transform` decodes in threads beside the net. Each round runs the
-loop, then each way of ours, then the same engine on photos that are decoded already; ratios are of
-wall times in one round, for decoding and the net run side by side. The features of both are
-compared too: torch's resize is not Pillow's. Decoding and resizing alone, one thread each, is
-compared with Pillow by CPU time.
+The loop opens files with Pillow, applies torchvision's transforms, and runs the network in eager
+mode. `VisualFeaturizer.transform` decodes photos in threads while the network works. Each round
+runs the loop, then each of our engines, then the same engine on decoded photos. Ratios compare wall
+times within a round. The table also compares the features, because we resize with torch instead of
+Pillow. The line below the table compares decoding and resizing alone, by CPU time on one thread.
 
---memory tells the resident memory of a process that featurizes 2,000 and 20,000 files.
+--memory prints the peak memory of a process that computes features of 2,000 and 20,000 files.
 """
 
 import argparse
@@ -18,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,24 +25,26 @@ import numpy as np
 import torch
 from _common import least_cosine, print_machine, print_table, spread
 from PIL import Image
+from torchvision.transforms import v2
 
 from skdevise import VisualFeaturizer
 from skdevise.vision._backbones import load_backbone
-from skdevise.vision._loading import load_batches
+from skdevise.vision._batches import load_batches
 from skdevise.vision._photos import Photos
 from skdevise.vision.engines import InferenceEngine
 
 BACKBONE = "efficientnet_lite0"
 BATCH_SIZE = 16
 N_PHOTOS = 320
-WAYS = {
-    "torch, float32": {"engine": "torch"},
-    "openvino, float32": {"engine": "openvino"},
-    "openvino, bfloat16": {"engine": "openvino", "dtype": "bfloat16"},
+SETTINGS = {
+    "torch, float32": {"engine": "torch", "precision": "float32"},
+    "openvino, float32": {"engine": "openvino", "precision": "float32"},
+    "openvino, bfloat16": {"engine": "openvino", "precision": "bfloat16"},
 }
 
 
 def loop(paths, net, preprocess):
+    """Compute features as a plain PyTorch loop does."""
     features = []
     for start in range(0, len(paths), BATCH_SIZE):
         photos = [Image.open(path) for path in paths[start : start + BATCH_SIZE]]
@@ -52,64 +54,69 @@ def loop(paths, net, preprocess):
     return np.concatenate(features)
 
 
-def seconds(run):
+def pillow_preprocess():
+    """Return torchvision's transforms for EfficientNet-Lite0, which resize with Pillow."""
+    steps = [v2.Resize(256, v2.InterpolationMode.BICUBIC), v2.CenterCrop(224)]
+    steps += [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
+    return v2.Compose([*steps, v2.Normalize([127 / 255] * 3, [128 / 255] * 3)])
+
+
+def timed(run):
+    """Return the wall time of a call in seconds, and its result."""
     start = time.perf_counter()
     result = run()
     return time.perf_counter() - start, result
 
 
-def net_alone(engine, batches):
-    return np.concatenate([engine(batch) for batch in batches])
-
-
 def compare(paths, n_rounds):
+    """Return the rows of the table: speed and features of each engine."""
     loaded = load_backbone(BACKBONE, "DEFAULT")
-    net, preprocess = loaded.without_softmax(), loaded.preprocess
-    batches = load_batches(Photos(paths), range(len(paths)), preprocess, BATCH_SIZE)
+    net = loaded.without_softmax()
+    read_pixels = Photos(paths).pixels
+    batches = load_batches(read_pixels, range(len(paths)), loaded.preprocess, BATCH_SIZE)
     decoded = [batch.tensor for batch in batches]
-    ways = {}
-    for name, params in WAYS.items():
-        featurizer = VisualFeaturizer(BACKBONE, batch_size=BATCH_SIZE, **params).fit(paths)
-        engine = InferenceEngine(net, (3, 224, 224), **params)
-        engine.expect(10_000)
-        featurizer.transform(paths)  # the engine is made
-        ways[name] = featurizer, engine
-    ours, alone = ({name: [] for name in ways} for _ in range(2))
-    agreement = {}
+    featurizers, engines = {}, {}
+    for name, settings in SETTINGS.items():
+        featurizers[name] = VisualFeaturizer(BACKBONE, batch_size=BATCH_SIZE, **settings).fit(paths)
+        engines[name] = InferenceEngine(net, (3, 224, 224), *settings.values())
+        engines[name].expect(10_000)
+        featurizers[name].transform(paths)  # Compile the network before the timing starts.
+    speed, share_of_engine, cosine = {}, {}, {}
     for _ in range(n_rounds):
-        theirs, expected = seconds(lambda: loop(paths, net, preprocess))
-        for name, (featurizer, engine) in ways.items():
-            took, features = seconds(lambda own=featurizer: own.transform(paths))
-            ours[name].append(theirs / took)
-            agreement[name] = least_cosine(features, expected)
-            net_took, _ = seconds(lambda own=engine: net_alone(own, decoded))
-            alone[name].append(net_took / took)
+        loop_time, expected = timed(lambda: loop(paths, net, pillow_preprocess()))
+        for name in SETTINGS:
+            our_time, features = timed(partial(featurizers[name].transform, paths))
+            engine_time, _ = timed(partial(list, map(engines[name], decoded)))
+            speed.setdefault(name, []).append(loop_time / our_time)
+            share_of_engine.setdefault(name, []).append(engine_time / our_time)
+            cosine[name] = least_cosine(features, expected)
     return [
-        [name, spread(ours[name]), spread(alone[name]), f"{agreement[name]:.5f}"] for name in ways
+        [name, spread(speed[name]), spread(share_of_engine[name]), f"{cosine[name]:.5f}"]
+        for name in SETTINGS
     ]
 
 
 def compare_decoding(paths, n_rounds):
-    """Print the ratio of Pillow's time to ours, and how far the pixels are apart."""
-    preprocess = load_backbone(BACKBONE, "DEFAULT").preprocess
+    """Print the speed of decoding and resizing relative to Pillow, and how pixels differ."""
+    preprocess, with_pillow = load_backbone(BACKBONE, "DEFAULT").preprocess, pillow_preprocess()
+    read_pixels = Photos(paths).pixels
     ratios = []
     for _ in range(n_rounds):
         start = time.process_time()
-        theirs = torch.stack([preprocess(Image.open(path).convert("RGB")) for path in paths])
+        expected = torch.stack([with_pillow(Image.open(path).convert("RGB")) for path in paths])
         middle = time.process_time()
-        batches = load_batches(Photos(paths), range(len(paths)), preprocess, BATCH_SIZE, n_jobs=1)
+        batches = load_batches(read_pixels, range(len(paths)), preprocess, BATCH_SIZE, n_jobs=1)
         ours = torch.cat([batch.tensor for batch in batches])
         ratios.append((middle - start) / (time.process_time() - middle))
-    # Of a preset that divides by 128.
-    off = (ours - theirs).abs() * 128
+    levels = (ours - expected).abs() * 128  # The preprocessing divides pixels by 128.
     print(
-        f"Decoded and resized {spread(ratios)} times as fast as by Pillow; pixels differ by "
-        f"{off.mean():.3f} levels of 255 in the mean, {off.max():.0f} at the most."
+        f"Decoding and resizing is {spread(ratios)} times as fast as with Pillow. Pixels differ by "
+        f"{levels.mean():.3f} of 255 levels on average, and by {levels.max():.0f} at most."
     )
 
 
-def print_resident(paths, n_photos):
-    """Featurize so many files, and print the most memory that it took: run in its own process."""
+def print_peak_memory(paths, n_photos):
+    """Compute features of `n_photos` files and print the peak memory of this process in MB."""
     featurizer = VisualFeaturizer(BACKBONE, batch_size=BATCH_SIZE).fit(paths[:1])
     featurizer.transform((paths * (n_photos // len(paths) + 1))[:n_photos])
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
@@ -121,27 +128,27 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--resident", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--n-photos", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.resident:
-        print_resident(sorted(map(str, args.photos.rglob("*.jpg"))), args.resident)
+    if args.n_photos:
+        print_peak_memory(sorted(map(str, args.photos.rglob("*.jpg"))), args.n_photos)
         return
     with TemporaryDirectory() as folder, tarfile.open(args.photos) as tar:
         tar.extractall(folder, filter="data")
         paths = sorted(map(str, Path(folder).rglob("*.jpg")))
         chosen = paths[:: len(paths) // N_PHOTOS][:N_PHOTOS]
-        header = ["way", "times the loop", "of the rate of the net alone", "least cosine"]
+        header = ["engine", "times the loop", "share of the engine alone", "least cosine"]
         print_table(header, compare(chosen, args.rounds))
-        print(f"\n{BACKBONE}, {len(chosen)} files, {args.threads} threads, wall time.")
+        print(f"\n{BACKBONE}, {len(chosen)} files, {args.threads} threads.")
         compare_decoding(chosen, args.rounds)
         if args.memory:
             command = [sys.executable, __file__, folder, "--threads", str(args.threads)]
-            most = [
-                int(subprocess.check_output([*command, "--resident", str(n)], text=True))
+            peaks = [
+                int(subprocess.check_output([*command, "--n-photos", str(n)], text=True))
                 for n in (2_000, 20_000)
             ]
-            print(f"Resident at the most: {most[0]} MB for 2,000 files, {most[1]} MB for 20,000.")
+            print(f"Peak memory: {peaks[0]} MB for 2,000 files, {peaks[1]} MB for 20,000 files.")
     print_machine()
 
 

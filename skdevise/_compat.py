@@ -22,7 +22,32 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_sample_weight",
+    "decode_jpeg",
     "fit_context",
+    "image_classification_preset",
     "safe_indexing",
     "validate_params",
 ]
+
+
+def decode_jpeg(data):
+    """Decode a JPEG by torchvision: uint8 (3, H, W), or None if torchvision cannot decode it."""
+    import torch
+    import torchvision.io
+
+    try:
+        # torchvision 0.20 to 0.29. The public function calls this operator, but warns that a
+        # later version of torchvision removes it.
+        operator = torch.ops.image.decode_jpeg
+        mode = torchvision.io.ImageReadMode.RGB.value
+        return operator(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode, False)
+    except (AttributeError, RuntimeError):
+        return None
+
+
+def image_classification_preset():
+    """Return torchvision's class of presets for classification."""
+    # torchvision 0.20 to 0.29. `weights.transforms()` is an instance of this private class.
+    from torchvision.transforms._presets import ImageClassification
+
+    return ImageClassification

@@ -1,257 +1,224 @@
-"""Features kept on disk, so that a photo goes through a net once."""
+"""Keep features on disk, so that each photo goes through a network only once."""
 
-import operator
 import os
 import sqlite3
-import threading
 import warnings
-import weakref
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib.disk import memstr_to_bytes
 
-from skdevise.vision import _feature_file as feature_file
-
-_MAX_TOUCHED = 10_000  # rows that were read, until that is noted in the file
-
-# SQLite's connections do not survive a fork: whoever uses one holds this lock, and a fork takes it
-# and closes them all first. They open again when they are needed, on both sides of the fork.
-_LOCK = threading.RLock()
-_CACHES = weakref.WeakSet()  # that have been opened
+_FILE_NAME = "features-v2.sqlite"
+_TIMEOUT = 60  # seconds to wait while another process writes
+_MAX_VARIABLES = 500  # SQLite accepts at least 999 variables in a statement.
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 class CacheInfo(NamedTuple):
-    """What a feature cache holds, and how often it had what was asked for."""
+    """Contents and use of a feature cache.
+
+    Attributes
+    ----------
+    hits, misses : int
+        Number of photos that this object found and did not find.
+    n_rows : int
+        Number of photos in the cache, counted once for each network.
+    n_bytes : int
+        Size of the file in bytes.
+    size_limit : int or None
+        Largest size of the file in bytes.
+    folder : str
+        Folder of the file.
+    """
 
     hits: int
-    """Rows that this object found."""
     misses: int
-    """Rows that this object did not find."""
     n_rows: int
-    """Rows in the store."""
     n_bytes: int
-    """Bytes of the file that are in use."""
     size_limit: int | None
-    """Bytes that the file may take."""
     folder: str
-    """Where the file is."""
 
 
 class FeatureCache:
-    """Store of features in a folder: a row for each net and photo.
+    """Cache of photo features in a folder on disk.
 
-    The rows are in one SQLite file. Any number of threads and processes may read and write at
-    once; what a killed process was writing is there as a whole or not at all. All of them must be
-    on one machine, and the folder on a disk of that: SQLite's write-ahead log needs memory that
-    the processes share; over a network file system they do not, and may damage the file.
+    Pass it as the `cache` parameter of :class:`VisualFeaturizer`. A cache can serve several
+    featurizers, threads and processes at the same time. It stores one row of features for each
+    photo and network in an SQLite file.
 
     Parameters
     ----------
     folder : str or Path
-        Is made if it does not exist.
+        Folder of the cache. It is created if it does not exist. Choose a folder on a local disk,
+        because SQLite cannot lock files reliably on network file systems.
     size_limit : int or str, default=None
-        Bytes that the file may take, as joblib writes them: 500_000_000, "500M" or "2G". Rows
-        that were used least recently are dropped to keep it. While the store is open, its
-        write-ahead log takes some 4 MB more. None is no limit.
+        Largest size of the cache, in bytes or as text such as "500M" or "2G". When the cache is
+        full, the oldest rows are deleted. None means that the cache grows without limit.
 
     Raises
     ------
     OSError
-        If the folder cannot be written to, or the file in it is damaged or not such a store.
+        If the folder cannot be written to, or its file is damaged.
     ValueError
-        If `size_limit` is no size, or below 1 MB.
+        If `size_limit` is not a size.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
     >>> import numpy as np
+    >>> from skdevise import FeatureCache
     >>> with TemporaryDirectory() as folder:
     ...     cache = FeatureCache(folder, size_limit="500M")
-    ...     cache.write(b"net", [b"cat", b"dog"], np.array([[1.0, 2.0], [3.0, 4.0]]))
-    ...     found, rows = cache.read(b"net", [b"dog", b"owl"], n_features=2)
+    ...     cache.write("net", ["cat", "dog"], np.array([[1.0, 2.0], [3.0, 4.0]]))
+    ...     found, features = cache.read("net", ["dog", "owl"], n_features=2)
     ...     n_rows = cache.info().n_rows
-    ...     cache.close()
-    >>> found, rows, n_rows
+    >>> found, features, n_rows
     (array([ True, False]), array([[3., 4.]], dtype=float32), 2)
     """
 
     def __init__(self, folder, size_limit=None):
-        size_limit = None if size_limit is None else _to_bytes(size_limit)
-        folder = os.path.abspath(os.path.expanduser(folder))
-        self.__setstate__({"folder": folder, "size_limit": size_limit})
-        with self._opened():
-            pass  # an unusable folder is refused now, not when there are features to write
+        self.folder = os.path.abspath(os.path.expanduser(folder))
+        self.size_limit = _to_bytes(size_limit)
+        self._hits = self._misses = 0
+        with self._connect():  # Raise an error for an unusable folder before any work is done.
+            pass
 
-    def read(self, net_key, digests, n_features):
+    def read(self, network, photos, n_features):
         """Look up the features of photos.
 
         Parameters
         ----------
-        net_key : bytes
-            Of all that turns a photo into features.
-        digests : sequence of bytes, of length n_photos
-            Of the photos' contents.
+        network : str
+            Key of the network, its weights and its preprocessing.
+        photos : sequence of str of length n_photos
+            Hashes of the photos.
         n_features : int
-            Rows of another length count as not found.
+            Number of features of the network.
 
         Returns
         -------
-        found : ndarray of shape (n_photos,), bool
-        rows : ndarray of shape (n_found, n_features), float32
-            Of the photos that were found, in their order.
-
-        Raises
-        ------
-        OSError
-            If the store cannot be read any more.
+        found : ndarray of bool of shape (n_photos,)
+            Which photos are in the cache.
+        features : ndarray of float32 of shape (n_found, n_features)
+            Features of the photos that were found, in the order of `photos`.
         """
-        with self._opened() as connection:
-            known = feature_file.read_rows(connection, net_key, digests, 4 * n_features)
-            entries = [known[digest] for digest in digests if digest in known]
-            for id_, _ in entries:
-                self._touched.pop(id_, None)
-                self._touched[id_] = None  # at the end: it is the most recent
-            if len(self._touched) >= _MAX_TOUCHED:
-                feature_file.try_to_note_use(connection, self._touched)
-                self._touched.clear()
-            self._hits += len(entries)
-            self._misses += len(digests) - len(entries)
-        found = np.array([digest in known for digest in digests], dtype=bool)
-        rows = np.frombuffer(bytearray().join(row for _, row in entries), dtype="<f4")
-        return found, rows.reshape(-1, n_features)
+        known = {}
+        with self._connect() as connection:
+            for start in range(0, len(photos), _MAX_VARIABLES):
+                chunk = photos[start : start + _MAX_VARIABLES]
+                marks = ",".join("?" * len(chunk))
+                query = f"SELECT photo, features FROM rows WHERE network = ? AND photo IN ({marks})"
+                known.update(connection.execute(query, (network, *chunk)))
+        found = np.array([photo in known for photo in photos], dtype=bool)
+        self._hits += int(found.sum())
+        self._misses += len(photos) - int(found.sum())
+        data = bytearray().join(known[photo] for photo in photos if photo in known)
+        return found, np.frombuffer(data, dtype="<f4").reshape(-1, n_features)
 
-    def write(self, net_key, digests, rows):
-        """Keep the features of photos, in place of what was kept for them before.
-
-        Where that fails, as on a full disk, there is one warning, and this object writes no more:
-        whoever computed the features goes on with them.
+    def write(self, network, photos, features):
+        """Add the features of photos. If the disk is full, warn and go on.
 
         Parameters
         ----------
-        net_key : bytes
-            Of all that turns a photo into features.
-        digests : sequence of bytes, of length n_photos
-            Of the photos' contents.
-        rows : array-like of shape (n_photos, n_features), float32
+        network : str
+            Key of the network, its weights and its preprocessing.
+        photos : sequence of str of length n_photos
+            Hashes of the photos.
+        features : array-like of shape (n_photos, n_features)
+            Features of the photos, stored as float32.
         """
-        if self._write_failed:
-            return
-        rows = np.ascontiguousarray(rows, dtype="<f4")
+        features = np.ascontiguousarray(features, dtype="<f4")
+        rows = [
+            (network, photo, row.tobytes()) for photo, row in zip(photos, features, strict=True)
+        ]
         try:
-            with self._opened() as connection, feature_file.transaction(connection):
-                feature_file.note_use(connection, self._touched)
-                self._touched.clear()
-                feature_file.write_rows(connection, net_key, digests, rows)
+            with self._connect() as connection, connection:
+                connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", rows)
                 if self.size_limit is not None:
-                    feature_file.evict(connection, self.size_limit)
+                    _delete_oldest(connection, self.size_limit)
         except OSError as error:
-            self._write_failed = True
-            warnings.warn(
-                f"Features are still computed, but no longer kept. {error}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            warnings.warn(f"Features are not cached. {error}", RuntimeWarning, stacklevel=2)
 
     def info(self):
-        """Count rows and bytes in the store, and hits and misses of this object.
+        """Return the contents and use of the cache.
 
         Returns
         -------
         CacheInfo
         """
-        with self._opened() as connection:
-            n_rows = feature_file.count_rows(connection)
-            n_bytes = feature_file.count_bytes(connection)
+        with self._connect() as connection:
+            n_rows = _scalar(connection, "SELECT count(*) FROM rows")
+            n_bytes = _used_bytes(connection)
         return CacheInfo(self._hits, self._misses, n_rows, n_bytes, self.size_limit, self.folder)
 
     def clear(self):
-        """Drop all rows, of all nets, and give their space back."""
-        with self._opened() as connection:
-            self._touched.clear()
-            feature_file.clear(connection)
-
-    def close(self):
-        """Close the file, which opens again when it is needed."""
-        with _LOCK:
-            if self._connection is not None:
-                self._connection = None
-                self._finalizer()
+        """Delete all rows, and give their disk space back."""
+        with self._connect() as connection, connection:
+            connection.execute("DELETE FROM rows")
 
     @contextmanager
-    def _opened(self):
-        """Hold this process's connection, alone; what goes wrong with it is an OSError."""
-        path = os.path.join(self.folder, feature_file.FILE_NAME)
-        with _LOCK:
-            try:
-                if self._connection is None:
-                    os.makedirs(self.folder, exist_ok=True)
-                    self._connection = feature_file.connect(path)
-                    self._finalizer = weakref.finalize(
-                        self, _finish, self._connection, self._touched
-                    )
-                    _CACHES.add(self)
-                yield self._connection
-            except (sqlite3.OperationalError, OSError) as error:
-                raise OSError(
-                    f"The feature cache in {self.folder!r} cannot be used ({error}): choose a "
-                    "folder on a disk of this machine that has space and may be written to."
-                ) from error
-            except sqlite3.DatabaseError as error:
-                raise OSError(
-                    f"{path!r} is damaged or not a feature cache ({error}): delete it, and what "
-                    "it held is computed anew."
-                ) from error
-
-    def __getstate__(self):
-        return {"folder": self.folder, "size_limit": self.size_limit}
-
-    def __setstate__(self, state):
-        self.folder = state["folder"]
-        self.size_limit = state["size_limit"]
-        self._hits = 0
-        self._misses = 0
-        self._write_failed = False
-        self._touched = {}  # ids of rows that were read since that was last noted in the file
-        self._connection = None
+    def _connect(self):
+        """Open the file for one operation, because a connection must not outlive a fork."""
+        path = Path(self.folder, _FILE_NAME)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(path, timeout=_TIMEOUT)) as connection:
+                # A power cut may damage the file, but a killed process does not.
+                connection.execute("PRAGMA synchronous = OFF")
+                # The file shrinks when rows are deleted.
+                connection.execute("PRAGMA auto_vacuum = FULL")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS rows "
+                    "(network TEXT, photo TEXT, features BLOB, PRIMARY KEY (network, photo))"
+                )
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise OSError(
+                f"The feature cache {str(path)!r} cannot be used ({error}). Choose another "
+                "folder, or delete the file if it is damaged."
+            ) from error
 
     def __repr__(self):
         return f"FeatureCache({self.folder!r}, size_limit={self.size_limit})"
 
 
 def _to_bytes(size_limit):
-    """Return a size in bytes, of a number or of text such as "2G"."""
+    """Return a size in bytes, from None, a number, or text such as "2G"."""
+    if size_limit is None:
+        return None
     try:
-        as_text = isinstance(size_limit, str)
-        n_bytes = memstr_to_bytes(size_limit) if as_text else operator.index(size_limit)
-    except (TypeError, ValueError, IndexError, OverflowError):
+        if isinstance(size_limit, str):
+            n_bytes = int(float(size_limit[:-1]) * _UNITS[size_limit[-1:]])
+        else:
+            n_bytes = int(size_limit)
+    except (KeyError, TypeError, ValueError, OverflowError):
         n_bytes = 0
-    if n_bytes < 2**20:
+    if n_bytes < _UNITS["M"]:
         raise ValueError(
-            f"size_limit={size_limit!r} is not a number of bytes, such as 500_000_000, '500M' or "
-            "'2G', of '1M' at least: give one, or None for no limit."
+            f"size_limit={size_limit!r} is not a size of 1 MB or more. Give a number of bytes, or "
+            "text such as '500M' or '2G'."
         )
     return n_bytes
 
 
-def _finish(connection, touched):
-    """Close a connection; what was read meanwhile counts as used."""
-    with _LOCK:
-        feature_file.try_to_note_use(connection, touched)
-        touched.clear()
-        connection.close()
+def _delete_oldest(connection, size_limit):
+    """Delete a tenth of the rows, the oldest first, until the rest is below the limit."""
+    while _used_bytes(connection) > size_limit:
+        n_deleted = _scalar(connection, "SELECT count(*) FROM rows") // 10 + 1
+        connection.execute(
+            "DELETE FROM rows WHERE rowid IN (SELECT rowid FROM rows ORDER BY rowid LIMIT ?)",
+            (n_deleted,),
+        )
 
 
-def _close_all_before_fork():
-    _LOCK.acquire()
-    for cache in list(_CACHES):
-        cache.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_close_all_before_fork,
-        after_in_parent=_LOCK.release,
-        after_in_child=_LOCK.release,
+def _used_bytes(connection):
+    """Return the size of the file in bytes, without pages that are about to be removed."""
+    n_pages = _scalar(connection, "PRAGMA page_count") - _scalar(
+        connection, "PRAGMA freelist_count"
     )
+    return n_pages * _scalar(connection, "PRAGMA page_size")
+
+
+def _scalar(connection, query):
+    return connection.execute(query).fetchone()[0]

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.transforms import InterpolationMode
 
 from skdevise._utils import import_optional
 from skdevise.vision._presets import imagenet_preset
@@ -150,7 +149,7 @@ class Lite0Net:
             self.image_size,
             mean=(127 / 255,) * 3,
             std=(128 / 255,) * 3,
-            interpolation=InterpolationMode.BICUBIC,
+            interpolation="bicubic",
         )
 
     def categories(self, n_classes):

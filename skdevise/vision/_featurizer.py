@@ -1,13 +1,14 @@
-"""Image features from a deep net whose softmax layer is cut off."""
+"""Compute features of photos with a neural network."""
 
 import os
 import warnings
+from contextlib import closing, suppress
 from enum import Enum
-from functools import partial
+from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -19,127 +20,144 @@ from tqdm import tqdm
 
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise._utils import draw_seed, find_device, seeded
+from skdevise.exceptions import UnreadablePhotoError
+from skdevise.vision._cache import FeatureCache
 
-# The other modules of this folder import torch: they are imported where a net is needed.
+# The other modules of this package import torch, so the methods below import them when needed.
 
-# Batches that `transform_iter` computes at once.
-_N_BATCHES = 8
-
-_NOT_PICKLED = ("_loaded", "_engines", "_cache")
+_BATCHES_PER_PART = 8  # in transform_iter
+_PHOTOS_PER_LOOK_UP = 1_000
+_NOT_PICKLED = ("_loaded", "_engines", "_last_engine", "_opened_cache")
 
 
 class VisualFeaturizer(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
 ):
-    """Photos to features, by a deep net whose softmax layer is cut off.
+    """Turn photos into features with a neural network.
 
-    This is the visual model of DeViSE [1]_ (section 3.2): `transform` gives the activations under
-    the softmax layer, and `predict` answers from that layer, as the paper's softmax baseline does.
+    This is the visual model of DeViSE [1]_ (section 3.2). `transform` returns the activations below
+    the network's softmax layer. `predict` answers from the softmax layer itself, which is the
+    paper's softmax baseline.
 
-    Photos are a sequence of paths, of open files or anything with `open("rb")`, such as members of
-    an archive, of bytes, of PIL images of any mode, or of uint8 arrays of shape (H, W, 3) or (H, W)
-    or tensors of shape (3, H, W); or one uint8 array of shape (n, H, W, 3); or a map-style torch
-    `Dataset` of photos or (photo, target) pairs. The same photo gives the same features in each
-    form: it is turned as its EXIF orientation says and converted to RGB. Photos are decoded in
-    threads while the net works, a few batches ahead.
+    Photos can be a list of paths, bytes, binary files, PIL images, uint8 arrays of shape (H, W, 3)
+    or (H, W), or uint8 tensors of shape (3, H, W). Objects with a method `open("rb")` also work,
+    for example members of an archive. One array of shape (n, H, W, 3), a table with one column,
+    and a map-style torch `Dataset` of photos or (photo, target) pairs are accepted too. A photo
+    gives the same features in each form. It is converted to RGB and rotated as its EXIF data says.
 
     Parameters
     ----------
     backbone : str, callable or torch.nn.Module, default="resnet50"
-        A classifier of torchvision by name; "timm:NAME" (needs the extra `timm`);
-        "efficientnet_lite0", whose ImageNet weights work offline (needs the extra `demo`);
-        a callable without arguments that makes a module; or a module, which is copied and never
-        changed. The net's last `nn.Linear` is its softmax layer if the net's output comes straight
-        from it; otherwise the net has none, and its outputs are the features.
-    weights : str, Path or None, default="DEFAULT"
-        "DEFAULT" are the best published weights of a named net, and the weights that a callable's
-        or a given module has. Also other weights in torchvision, by name or the member of
-        their enum, or the path of a state dict (.pth, .pt, .safetensors). None pre-trains the net
-        with a softmax layer on (X, y) in `fit`; a given module starts from the weights it has.
+        Network that computes the features. A string is the name of a torchvision classifier,
+        "timm:NAME" for a timm model (extra `timm`), or "efficientnet_lite0", whose weights work
+        offline (extra `demo`). A callable takes no arguments and returns a module. A module is
+        copied. If the output of the network is that of an `nn.Linear`, this layer is the softmax
+        layer. Otherwise the outputs of the network are the features.
+    weights : str, Path, enum member or None, default="DEFAULT"
+        Weights of the network. "DEFAULT" selects the best published weights of a named network, and
+        keeps the weights of a module or callable. Other values are the name or enum member of
+        torchvision weights, or the path of a state dict (.pth, .pt or .safetensors). None trains
+        the network on (X, y) in `fit`; we call this pre-training. Named networks then start from
+        random weights.
     preprocess : "auto" or callable, default="auto"
-        "auto" is what goes with the weights or the named net. Where that is not known: resize
-        the short side to 256 / 224 of `image_size`, crop the centre, normalize by ImageNet's mean
-        and standard deviation. A callable makes a float32 tensor of shape (3, height, width) of
-        a PIL image in RGB.
+        Preprocessing of each photo. "auto" uses the preprocessing of the weights. If that is
+        unknown, it resizes the short side to 256 / 224 of `image_size`, crops the centre, and
+        normalises the colours by the mean and standard deviation of ImageNet. A callable takes a
+        PIL image in RGB and returns a float32 tensor of shape (3, height, width).
     image_size : int, default=None
-        Side of the centre crop in pixels, with `preprocess="auto"`. None is what the weights were
-        trained with, or 224.
+        Side of the centre crop in pixels, for `preprocess="auto"`. Smaller crops are faster and
+        less accurate. None means the size that the weights were trained with, or 224.
     batch_size : int, default=32
-        How many photos are in memory at once.
+        Number of photos that the network processes at once. Reduce it if memory runs out.
     n_jobs : int, default=None
-        Number of threads that decode photos; None is one, -1 is one a core.
+        Number of threads that decode photos while the network works. None means 1, and -1 means one
+        thread per core. Increase it if the network waits for photos, for example on a GPU.
     device : str, default="auto"
-        A torch device, such as "cuda:1"; "auto" is "cuda", else "mps", else "cpu".
+        Torch device, for example "cuda:1". "auto" uses "cuda" or "mps" if available, and otherwise
+        "cpu".
     engine : {"auto", "torch", "compile", "openvino"}, default="auto"
-        What runs the net. "torch" folds its batch norms; "compile" is `torch.compile`; "openvino"
-        (extra `fast`) is several times as fast on a CPU, once it has compiled the net, which takes
-        seconds and is kept in `~/.cache/skdevise` or `$SKDEVISE_HOME`. "auto" takes it where it is
-        installed, goes with the net, and photos are enough for it to pay. `engine_` tells.
-    dtype : {"float32", "bfloat16", "auto"}, default="float32"
-        What the net computes in; features are float32 in any case. "bfloat16" is one and a half
-        times to twice as fast where the processor or GPU has it, and moves features a little (with
-        EfficientNet-Lite0 to a cosine above 0.999 by "openvino", and 0.997 by "torch"); it is also
-        the precision of pre-training. "auto" takes it where there is such.
+        Software that runs the network. "openvino" (extra `fast`) is several times as fast as
+        "torch" on a CPU, after a compilation that takes seconds. "compile" is `torch.compile`.
+        "auto" uses OpenVINO on a CPU if it is installed, supports the network, and there are enough
+        photos to repay the compilation. Otherwise it uses "torch".
+    precision : {"float32", "bfloat16"}, default="float32"
+        Number format of the network's arithmetic, in `transform` and in pre-training. "bfloat16" is
+        up to twice as fast on hardware that supports it, and changes features slightly. Features
+        are float32 in either case.
     cache : str, Path or FeatureCache, default=None
-        A folder where the features of each photo are kept, so that it goes through the net once,
-        whatever search, fold or session asks for it. Photos are told by their content, nets by
-        architecture, weights, preprocessing, `engine` and `dtype`. `FeatureCache(folder, "2G")`
-        limits its size.
-    on_error : {"raise", "skip", "nan"}, default="raise"
-        What `transform` and `transform_iter` do with a photo that cannot be read: raise an error
-        that names it, leave its row out, or fill its row with NaN. Pre-training leaves such photos
-        out unless it is "raise". Answers (`predict`, `predict_proba`, `score`) always raise.
+        Folder that stores the features of each photo, so that the photo goes through the network
+        only once. Use it for grid searches and repeated runs. Photos are recognised by their
+        content, and a change of network, weights, preprocessing, `engine` or `precision` is
+        noticed. ``FeatureCache(folder, size_limit="2G")`` limits the size. None means no cache.
+    on_error : {"raise", "nan"}, default="raise"
+        Handling of photos that cannot be read. "raise" stops with an error that names the photo.
+        "nan" fills the photo's features with NaN and warns; pre-training leaves such photos out.
+        `predict`, `predict_proba`, `predict_log_proba` and `score` always raise the error.
     augment : "flip_crop", callable or None, default=None
-        How a photo is altered, afresh each time, where the net is trained; what `transform` and
-        `predict` see is never altered. "flip_crop" moves it by up to 16/256 of each side, so that
-        the centre crop falls anywhere, and mirrors every other one, as the paper does (appendix
-        A.1). A callable makes another image of (PIL image in RGB, numpy `Generator`).
+        Random change of each photo in training, here and in :class:`DeViSEClassifier`. "flip_crop"
+        shifts a photo by up to 16/256 of each side, and flips it with probability 0.5, as the paper
+        does (appendix A.1). A callable takes a PIL image in RGB and a NumPy `Generator`, and
+        returns a PIL image. None means no augmentation.
     max_epochs : int, default=10
-        Passes over the photos in pre-training.
+        Number of passes over the photos in pre-training.
     lr : float, default=0.01
-        Learning rate in pre-training.
+        Learning rate of pre-training.
     lr_schedule : {"linear", "cosine"} or callable, default=None
-        How the learning rate falls to zero over the epochs, or a function that gives the share of
-        it that is left after a share of them. None leaves it as it is.
+        Decrease of the learning rate over the epochs. "linear" and "cosine" reach zero at the end.
+        A callable takes the share of training that is done, and returns a factor for `lr`. None
+        keeps the learning rate constant.
     optimizer : {"sgd", "adam", "adagrad"} or callable, default="sgd"
-        Used in pre-training. "sgd" has momentum 0.9 and weight decay 0.0005. A callable is a class
-        of `torch.optim`, or makes an optimizer of (parameters, lr=lr).
+        Optimizer of pre-training. "sgd" has momentum 0.9 and weight decay 0.0005. A callable is
+        called as ``optimizer(parameters, lr=lr)``, for example a class of `torch.optim`.
     class_weight : "balanced", dict of label to float, or None, default=None
-        How much the photos of each class count in pre-training; "balanced" weighs them by the
-        inverse of their number.
+        Weight of each class in pre-training. "balanced" weights classes inversely to their number
+        of photos. None gives each photo the same weight.
     early_stopping : bool, default=False
-        Hold out some of the photos of each class, record the hit@1 on them after each epoch, end
-        pre-training when it no longer grows, and keep the best weights.
+        Whether pre-training holds out some photos, measures hit@1 on them after each epoch, stops
+        when it no longer improves, and restores the best weights. Use it against overfitting.
     validation_fraction : float, default=0.1
-        Share of the photos of each class that is held out.
+        Share of each class's photos to hold out for early stopping.
     n_iter_no_change : int, default=5
-        Epochs without a better hit@1 that end pre-training.
+        Number of epochs without improvement after which early stopping ends pre-training.
     callbacks : list of skorch callbacks, default=None
-        Passed to skorch in pre-training.
+        Callbacks for pre-training.
     checkpoint : str or Path, default=None
-        A folder where the state of pre-training is kept after each epoch. A fit of the same
-        parameters, photos and labels that was interrupted goes on from there, to the same result;
-        one that was finished is read. Callbacks keep no state there.
+        Folder that stores the state of pre-training after each epoch. An interrupted fit with the
+        same parameters, photos and labels continues from there, and gives the same result. The
+        state of `callbacks` is not stored. None stores nothing.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights that are not given, and the order of photos, their augmentation and
-        dropout in pre-training.
-        torch's and numpy's global generators are left as they were.
+        Seed of random weights, and of the order, augmentation and dropout in pre-training. Pass an
+        int for reproducible results. The global generators of torch and NumPy stay unchanged.
     verbose : int, default=0
-        Above 0, progress is printed.
+        Whether to print the engine and the progress (1) or nothing (0).
 
     Attributes
     ----------
     n_features_out_ : int
         Number of features.
     classes_ : ndarray of shape (n_classes,)
-        What the softmax layer answers, in its order: the categories of published weights, the
-        sorted labels of y after pre-training, and 0 to n_classes - 1 where the names are not known.
-        Empty if the net has no softmax layer.
+        Classes of the softmax layer, in the order of its outputs: the categories of published
+        weights, the sorted labels of y after pre-training, or 0 to n_classes - 1 if the names are
+        unknown. The array is empty if the network has no softmax layer.
     weights_ : dict of str to ndarray, or None
-        State dict of the net; None if the weights are published and can be loaded again by name.
+        State dict of the network. None if the weights are published and can be loaded by name.
     history_ : pandas.DataFrame
-        A row for each epoch of pre-training: "train_loss", "dur" (in seconds), with
-        `early_stopping` "valid_hit@1", and what callbacks have added. Empty without.
+        One row for each epoch of pre-training: "train_loss", "dur" (seconds), "valid_hit@1" with
+        `early_stopping`, and entries of `callbacks`. It is empty without pre-training.
+    engine_ : str or None
+        Engine that ran the network last: "torch", "compile" or "openvino". None before the first
+        use.
+
+    See Also
+    --------
+    FeatureCache : Keep features on disk.
+    DeViSEClassifier : Classify photos with labels that are not in the training data.
+
+    Notes
+    -----
+    To find unreadable photos, load them with :func:`skdevise.datasets.load_image_folder`, which
+    lists them, or use ``on_error="nan"`` and look for rows with
+    ``np.isnan(features).any(axis=1)``.
 
     References
     ----------
@@ -147,7 +165,7 @@ class VisualFeaturizer(
 
     Examples
     --------
-    A net of one's own, pre-trained on two photos; for real ones, leave out `backbone`.
+    We pre-train a tiny network on two photos. With real photos, leave out `backbone` and `weights`.
 
     >>> import numpy as np
     >>> from torch import nn
@@ -171,9 +189,9 @@ class VisualFeaturizer(
         "n_jobs": [Integral, None],
         "device": [str],
         "engine": [StrOptions({"auto", "torch", "compile", "openvino"})],
-        "dtype": [StrOptions({"float32", "bfloat16", "auto"})],
+        "precision": [StrOptions({"float32", "bfloat16"})],
         "cache": [str, os.PathLike, HasMethods(["read", "write", "info"]), None],
-        "on_error": [StrOptions({"raise", "skip", "nan"})],
+        "on_error": [StrOptions({"raise", "nan"})],
         "augment": [StrOptions({"flip_crop"}), callable, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -200,7 +218,7 @@ class VisualFeaturizer(
         n_jobs=None,
         device="auto",
         engine="auto",
-        dtype="float32",
+        precision="float32",
         cache=None,
         on_error="raise",
         augment=None,
@@ -225,7 +243,7 @@ class VisualFeaturizer(
         self.n_jobs = n_jobs
         self.device = device
         self.engine = engine
-        self.dtype = dtype
+        self.precision = precision
         self.cache = cache
         self.on_error = on_error
         self.augment = augment
@@ -244,185 +262,148 @@ class VisualFeaturizer(
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Prepare the net, or pre-train it where `weights` is None.
+        """Load the network, or pre-train it if `weights` is None.
 
         Parameters
         ----------
         X : photos
-            See the class. They are decoded in pre-training alone.
+            Photos in any form that the class accepts. They are only read in pre-training.
         y : array-like of shape (n_photos,), default=None
-            Labels; used in pre-training alone.
+            Labels of the photos. They are only used in pre-training.
 
         Returns
         -------
         VisualFeaturizer
-            Itself.
+            The fitted featurizer.
 
         Raises
         ------
         ImportError
             If the backbone needs a package that is not installed.
         OSError
-            If the weights cannot be downloaded or their file does not exist.
+            If the weights cannot be downloaded, or their file does not exist.
         TypeError
-            If X is in no accepted form.
+            If X does not have an accepted form.
         UnreadablePhotoError
-            If a photo cannot be decoded in pre-training.
+            If a photo cannot be read in pre-training and `on_error` is "raise".
         ValueError
-            If X is empty, a parameter does not fit the backbone, or y is missing in pre-training.
+            If X is empty, a parameter does not fit the backbone, or pre-training has no y.
         """
         from skdevise.training._net import epoch_table
         from skdevise.vision._backbones import load_backbone
         from skdevise.vision._photos import Photos
+        from skdevise.vision._pretraining import LabelledPhotos, open_checkpoint, pretrain
         from skdevise.vision.engines.precision import find_dtype
 
         photos = Photos(X)
         if self.preprocess != "auto" and self.image_size is not None:
             raise ValueError(
-                f"image_size={self.image_size} goes with preprocess='auto' alone: leave it None, "
-                "and crop in the callable."
+                f"image_size={self.image_size} needs preprocess='auto'. Set image_size=None, and "
+                "crop in your own preprocess."
             )
-        if self.weights is None:
-            from skdevise.vision._pretraining import (
-                LabelledPhotos,
-                open_checkpoint,
-                pretrain,
-            )
-
-            labelled = LabelledPhotos(photos, y, self.on_error, self.n_jobs)
         device = find_device(self.device)
-        find_dtype(self.dtype, device)
-        if self.cache is not None:
-            self._open_cache()
-        history, checkpoint = [], None
+        find_dtype(self.precision, device)
+        self._open_cache()
         # With a checkpoint, None counts as 0, so that a later fit finds the file.
-        seed = draw_seed(
-            0 if self.random_state is None and self.checkpoint is not None else self.random_state
-        )
-        if self.weights is None and self.checkpoint is not None:
-            checkpoint = open_checkpoint(self, labelled, seed)
+        resumes = self.random_state is None and self.checkpoint is not None
+        seed = draw_seed(0 if resumes else self.random_state)
+        history, checkpoint = [], None
+        if self.weights is None:
+            labelled = LabelledPhotos(photos, y, self.on_error, self.n_jobs)
+            if self.checkpoint is not None:
+                checkpoint = open_checkpoint(self, labelled, seed)
         with seeded(seed, device):
             loaded = load_backbone(
                 self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
             )
             if self.weights is None:
-                classes = labelled.classes
                 history = pretrain(self, loaded, labelled, seed, checkpoint)
-            elif loaded.categories is None:
-                classes = np.arange(loaded.n_classes)
-            else:
-                classes = np.asarray(loaded.categories)
-        # What makes the net again after pickling; it does not follow a later set_params.
-        self._recipe, self._loaded = loaded.recipe, loaded
-        self._forget_runs()
-        self.weights_ = None if loaded.weights_digest else loaded.state_arrays()
-        if self.cache is not None:
-            self._net_key()  # What is pickled finds its features without the net.
-        self.history_ = epoch_table(history)
-        self.classes_ = classes
+        if self.weights is None:
+            self.classes_ = labelled.classes
+        elif loaded.categories is None:
+            self.classes_ = np.arange(loaded.n_classes)
+        else:
+            self.classes_ = np.asarray(loaded.categories)
         self.n_features_out_ = loaded.n_features
+        self.history_ = epoch_table(history)
+        # The recipe rebuilds the network after unpickling, even if parameters were changed.
+        self._recipe, self._loaded = loaded.recipe, loaded
+        self._set_weights()
         return self
 
-    def transform(self, X, return_skipped=False):
-        """Compute the activations under the softmax layer.
+    def transform(self, X):
+        """Compute the activations below the softmax layer.
 
         Parameters
         ----------
         X : photos
-            See the class.
-        return_skipped : bool, default=False
-            Also tell which photos could not be read, with `on_error` "skip" or "nan".
+            Photos in any form that the class accepts.
 
         Returns
         -------
-        features : ndarray of shape (n_photos, `n_features_out_`), float32
-            With `on_error="skip"` as many rows fewer as photos could not be read.
-        skipped : ndarray of int, of shape (n_skipped,)
-            Their positions in X, if `return_skipped`.
+        ndarray of float32 of shape (n_photos, n_features_out_)
+            Features of each photo. With ``on_error="nan"``, rows of unreadable photos are NaN.
 
         Raises
         ------
         OSError
             If `cache` cannot be used.
         TypeError
-            If X is in no accepted form.
+            If X does not have an accepted form.
         UnreadablePhotoError
-            If a photo cannot be decoded, with `on_error="raise"`; what was computed before it is in
-            the error's `features`, and in the cache.
+            If a photo cannot be read and `on_error` is "raise". The error's attribute `features`
+            holds the features of the photos before it.
         ValueError
             If X is empty.
 
         Warns
         -----
         UserWarning
-            If photos are skipped or NaN, and `return_skipped` does not ask for them.
+            If photos cannot be read and `on_error` is "nan".
         """
         from skdevise.vision._photos import Photos
 
         check_is_fitted(self)
-        photos = Photos(X)
-        features, failures = self._compute(photos, range(len(photos)), self.on_error == "raise")
-        if failures and not return_skipped:
-            warnings.warn(
-                f"{len(failures)} of {len(photos)} photos cannot be read "
-                f"({next(iter(failures.values()))}) on_error={self.on_error!r} "
-                f"{'leaves their rows out' if self.on_error == 'skip' else 'gives NaN for them'}; "
-                "return_skipped=True tells which they are.",
-                stacklevel=2,
-            )
-        skipped = np.array(sorted(failures), dtype=np.intp)
-        if self.on_error == "skip":
-            features = np.delete(features, skipped, axis=0)
-        return (features, skipped) if return_skipped else features
+        return self._compute(Photos(X), self.on_error)
 
     def transform_iter(self, X):
-        """Compute features while photos come, in memory that does not grow with their number.
+        """Compute features part by part, for photos that do not fit into memory.
 
         Parameters
         ----------
-        X : photos, or iterable of photos
-            See the class; also a generator.
+        X : photos or iterable of photos
+            Photos in any form that the class accepts, or a generator of single photos.
 
         Yields
         ------
-        rows : ndarray of int, of shape (n,)
-            Positions of the next photos, some batches of them, without those that are skipped.
-        features : ndarray of shape (n, `n_features_out_`), float32
-
-        Raises
-        ------
-        As `transform`.
+        rows : ndarray of int of shape (n,)
+            Positions of the next photos.
+        features : ndarray of float32 of shape (n, n_features_out_)
+            Features of these photos, as in `transform`.
         """
-        from skdevise.vision._photos import Photos, chunks_of
+        from skdevise.vision._photos import Photos
 
         check_is_fitted(self)
-        size = _N_BATCHES * self.batch_size
+        size = _BATCHES_PER_PART * self.batch_size
+        start = 0
         if hasattr(X, "__len__") and hasattr(X, "__getitem__"):
             photos = Photos(X)
-            whole = range(len(photos))
-            parts = ((photos, whole[at : at + size]) for at in range(0, len(photos), size))
+            parts = (photos[start : start + size] for start in range(0, len(photos), size))
         else:
-            parts = ((photos, range(len(photos))) for photos in chunks_of(X, size))
-        return self._features_of(parts)
-
-    def _features_of(self, parts):
-        n_before = 0
-        for photos, part in parts:
-            features, failures = self._compute(photos, part, self.on_error == "raise")
-            rows = np.arange(n_before, n_before + len(part))
-            n_before += len(part)
-            if self.on_error == "skip":
-                kept = [i for i, row in enumerate(part) if row not in failures]
-                rows, features = rows[kept], features[kept]
-            yield rows, features
+            stream = iter(X)
+            chunks = iter(lambda: list(islice(stream, size)), [])
+            parts = (Photos(chunk, first_index=start) for chunk in chunks)
+        for part in parts:
+            yield np.arange(start, start + len(part)), self._compute(part, self.on_error)
+            start += len(part)
 
     def predict(self, X):
-        """Answer the most probable class by the softmax layer.
+        """Predict the most probable class of each photo with the softmax layer.
 
         Parameters
         ----------
         X : photos
-            See the class.
+            Photos in any form that the class accepts.
 
         Returns
         -------
@@ -432,164 +413,203 @@ class VisualFeaturizer(
         Raises
         ------
         ValueError
-            If the net has no softmax layer; otherwise as `transform`.
+            If the network has no softmax layer.
         """
-        most_probable = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[most_probable]
+        scores = self._scores(X)
+        return self.classes_[scores.argmax(axis=1)]
 
     def predict_proba(self, X):
-        """Compute the probability of each class by the softmax layer.
+        """Predict the probability of each class with the softmax layer.
 
         Parameters
         ----------
         X : photos
-            See the class.
+            Photos in any form that the class accepts.
 
         Returns
         -------
-        ndarray of shape (n_photos, n_classes), float32
-            Columns in the order of `classes_`.
+        ndarray of float32 of shape (n_photos, n_classes)
+            Probabilities, with columns in the order of `classes_`.
 
         Raises
         ------
         ValueError
-            If the net has no softmax layer; otherwise as `transform`.
+            If the network has no softmax layer.
         """
+        return softmax(self._scores(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : photos
+            Photos in any form that the class accepts.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_photos, n_classes)
+            Logarithms of the probabilities, with columns in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If the network has no softmax layer.
+        """
+        return log_softmax(self._scores(X), axis=1)
+
+    def cache_info(self):
+        """Return the contents and use of the cache.
+
+        Returns
+        -------
+        CacheInfo
+            Named tuple of hits, misses, n_rows, n_bytes, size_limit and folder.
+
+        Raises
+        ------
+        ValueError
+            If the featurizer has no cache.
+        """
+        if self.cache is None:
+            raise ValueError("This featurizer has no cache. Pass cache=folder to the constructor.")
+        return self._open_cache().info()
+
+    @property
+    def engine_(self):
+        """Engine that ran the network last."""
+        engine = getattr(self, "_last_engine", None)
+        return None if engine is None else engine.name
+
+    def _scores(self, X):
+        """Return the scores of the softmax layer: (n_photos, n_classes)."""
         from skdevise.vision._photos import Photos
 
         check_is_fitted(self)
         if len(self.classes_) == 0:
             raise ValueError(
-                "The backbone has no softmax layer to predict from: its output does not come "
-                "straight from an nn.Linear. Train a classifier on the features that transform "
-                "gives, or pre-train the net with weights=None."
+                "The backbone has no softmax layer, because its output is not that of an "
+                "nn.Linear. Train a classifier on the features, or pre-train with weights=None."
             )
-        photos = Photos(X)
-        loaded, rows = self._load(), range(len(photos))
-        if loaded.is_linear:
-            features, _ = self._compute(photos, rows)
-            scores = features @ loaded.softmax_weight.T + loaded.softmax_bias
-        else:
-            scores, _ = self._compute(photos, rows, whole=True)
-        return softmax(scores, axis=1)
-
-    def _compute(self, photos, rows, raises=True, whole=False):
-        """Compute the features of some photos, or what the whole net makes of them.
-
-        See `compute_features` for what comes back.
-        """
-        from skdevise.vision._running import KeptFeatures, compute_features
-
-        kept, width = None, len(self.classes_) if whole else self.n_features_out_
-        if self.cache is not None and not whole:
-            kept = KeptFeatures(self._open_cache(), self._net_key())
-        with tqdm(total=len(rows), unit=" photos", disable=self.verbose == 0) as bar:
-            return compute_features(
-                photos,
-                rows,
-                width,
-                partial(self._prepare, whole=whole),
-                batch_size=self.batch_size,
-                n_jobs=self.n_jobs,
-                kept=kept,
-                raises=raises,
-                report=bar.update,
-            )
-
-    def _prepare(self, n_photos, whole):
-        """Make the net ready for a number of photos: its preprocessing, and what runs it."""
-        from skdevise.vision._running import Engines
-
         loaded = self._load()
-        if not hasattr(self, "_engines"):
-            self._engines = Engines(loaded)
-        settings = {
-            "engine": self.engine,
-            "dtype": self.dtype,
-            "device": find_device(self.device),
-            "verbose": self.verbose,
-        }
-        return loaded.preprocess, self._engines.runner(n_photos, whole, settings)
+        if not loaded.is_linear:
+            return self._compute(Photos(X), with_softmax=True)
+        features = self._compute(Photos(X))
+        return features @ loaded.softmax_weight.T + loaded.softmax_bias
 
-    @property
-    def engine_(self):
-        """What ran the net last: "torch", "compile", "openvino", or None if nothing did."""
-        return self._engines.last_name if hasattr(self, "_engines") else None
+    def _compute(self, photos, on_error="raise", with_softmax=False):
+        """Compute features (n_photos, n_features), or scores (n_photos, n_classes)."""
+        from skdevise.vision._batches import load_batches
 
-    def cache_info(self):
-        """Tell what the cache holds, and how often it had what was asked for.
+        n_outputs = len(self.classes_) if with_softmax else self.n_features_out_
+        features = np.full((len(photos), n_outputs), np.nan, dtype=np.float32)
+        cache = None if with_softmax else self._open_cache()
+        missing, hashes = np.arange(len(photos)), {}
+        if cache is not None:
+            missing, hashes = self._look_up(cache, photos, features)
+        if len(missing) == 0:
+            return features
+        preprocess, engine, errors = self._load().preprocess, None, []
+        batches = load_batches(photos.pixels, missing, preprocess, self.batch_size, self.n_jobs)
+        progress = tqdm(total=len(missing), unit=" photos", disable=self.verbose == 0)
+        with closing(batches), progress:
+            for batch in batches:
+                if batch.rows:
+                    if engine is None:
+                        engine = self._engine(batch.tensor.shape[1:], len(missing), with_softmax)
+                    outputs = features[batch.rows] = engine(batch.tensor)
+                    if cache is not None:
+                        keys = [hashes[row] for row in batch.rows]
+                        cache.write(self._network_key(), keys, outputs)
+                for row, error in batch.errors.items():
+                    if on_error == "raise":
+                        error.features = features[:row]
+                        raise error
+                    errors.append(str(error))
+                progress.update(len(batch.rows) + len(batch.errors))
+        if errors:
+            warnings.warn(
+                f"{len(errors)} of {len(photos)} photos cannot be read. Their features are NaN. "
+                f"The first error is: {errors[0]}",
+                stacklevel=3,
+            )
+        return features
 
-        Returns
-        -------
-        CacheInfo
+    def _look_up(self, cache, photos, features):
+        """Fill in cached features. Return the missing rows, and a hash of each readable photo."""
+        hashes, missing = {}, []
+        for start in range(0, len(photos), _PHOTOS_PER_LOOK_UP):
+            block = {}
+            rows = range(start, min(start + _PHOTOS_PER_LOOK_UP, len(photos)))
+            for row in rows:
+                with suppress(UnreadablePhotoError):  # The decoding raises this error again.
+                    block[row] = photos.content_hash(row)
+            found, cached = cache.read(self._network_key(), list(block.values()), features.shape[1])
+            found_rows = np.array(list(block), dtype=int)[found]
+            features[found_rows] = cached
+            missing.append(np.setdiff1d(rows, found_rows))
+            hashes |= block
+        return np.concatenate(missing), hashes
 
-        Raises
-        ------
-        ValueError
-            If there is no `cache`.
-        """
-        if self.cache is None:
-            raise ValueError("There is no cache: give cache=folder to the constructor.")
-        return self._open_cache().info()
+    def _engine(self, shape, n_photos, with_softmax):
+        """Return the engine that runs the network on photos (C, H, W). Engines are kept."""
+        from skdevise.vision.engines import InferenceEngine
 
-    def _net_key(self):
-        """Tell this net, and what comes before it, from all others: bytes."""
-        from skdevise.vision.engines.precision import find_dtype
+        key = (with_softmax, shape, self.engine, self.precision, self.device, self.verbose)
+        engines = vars(self).setdefault("_engines", {})
+        if key not in engines:
+            loaded = self._load()
+            net = loaded.net if with_softmax else loaded.without_softmax()
+            device = find_device(self.device)
+            engines[key] = InferenceEngine(
+                net, shape, self.engine, self.precision, device, self.verbose
+            )
+        engines[key].expect(n_photos)
+        self._last_engine = engines[key]
+        return engines[key]
 
-        if not hasattr(self, "_digest"):
-            self._digest = self._load().digest()
-        dtype = find_dtype(self.dtype, find_device(self.device))
-        return f"{self._digest} {self.engine} {dtype}".encode()
+    def _network_key(self):
+        """Return the key of the cache for this network, its preprocessing and its engine."""
+        if not hasattr(self, "_network_hash"):
+            self._network_hash = self._load().digest()
+        return f"{self._network_hash} {self.engine} {self.precision}"
 
     def _open_cache(self):
-        """Open the cache, once for each folder."""
-        from skdevise.vision._cache import FeatureCache
-
+        """Return the FeatureCache, or None. A folder is opened once, to count hits and misses."""
         if not isinstance(self.cache, str | os.PathLike):
             return self.cache
-        kept = vars(self).get("_cache")
-        if kept is None or kept[0] != self.cache:
-            self._cache = kept = (self.cache, FeatureCache(self.cache))
-        return kept[1]
+        folder, cache = vars(self).get("_opened_cache", (None, None))
+        if folder != self.cache:
+            cache = FeatureCache(self.cache)
+            self._opened_cache = (self.cache, cache)
+        return cache
 
-    def _tensors(self, photos, loaded, augment, seed):
-        from skdevise.vision._augmentation import AUGMENTATIONS, PhotoTensors
+    def _load(self):
+        """Return the fitted network. After unpickling, it is built again."""
+        if not hasattr(self, "_loaded"):
+            from skdevise.vision._backbones import load_fitted
 
-        return PhotoTensors(
-            photos, loaded.preprocess, self.n_jobs, AUGMENTATIONS.get(augment, augment), seed
-        )
+            self._loaded = load_fitted(self._recipe, self.weights_, len(self.classes_))
+        return self._loaded
+
+    def _set_weights(self):
+        """Take over the weights of the loaded network, and forget its old engines."""
+        for name in ("_engines", "_last_engine", "_network_hash"):
+            vars(self).pop(name, None)
+        self.weights_ = None if self._loaded.weights_digest else self._loaded.state_arrays()
+        if self.cache is not None:
+            self._network_key()  # A pickled featurizer then finds its features without the network.
 
     def _photos(self, X, augmented, seed):
-        """Take photos as the fitted net reads them, for whoever trains it further.
-
-        Parameters
-        ----------
-        X : photos
-            See the class.
-        augmented : bool
-            Whether they are altered as `augment` says.
-        seed : int
-            Of the augmentation.
-
-        Returns
-        -------
-        PhotoTensors
-        """
+        """Return photos for training the network further: PhotoTensors."""
+        from skdevise.vision._batches import PhotoTensors
         from skdevise.vision._photos import Photos
 
-        return self._tensors(Photos(X), self._load(), self.augment if augmented else None, seed)
+        augment = self.augment if augmented else None
+        return PhotoTensors(Photos(X), self._load().preprocess, self.n_jobs, augment, seed)
 
     def _feature_net(self):
-        """Return the net up to its softmax layer, to be trained in place.
-
-        Its weights are those of the fitted net: train that of a deep copy, and call
-        `_keep_weights` afterwards.
-
-        Returns
-        -------
-        torch.nn.Module
-            On the device, with channels last, in evaluation mode.
-        """
+        """Return the network below its softmax layer, on the device. It shares the weights."""
         import torch
 
         loaded = self._load()
@@ -597,28 +617,13 @@ class VisualFeaturizer(
         return loaded.without_softmax()
 
     def _keep_weights(self):
-        """Make the weights of the net, which was trained in place, the fitted ones."""
-        loaded = self._load()
-        loaded.weights_digest = None
-        self.weights_ = loaded.state_arrays()
-        self._forget_runs()
-
-    def _forget_runs(self):
-        for name in ("_engines", "_digest"):
-            vars(self).pop(name, None)
-
-    def _load(self):
-        """Return the fitted net, made again if this is a copy or came out of a pickle."""
-        if not hasattr(self, "_loaded"):
-            from skdevise.vision._backbones import load_fitted
-
-            self._loaded = load_fitted(self._recipe, self.weights_, len(self.classes_))
-        return self._loaded
+        """Make the weights of the network the fitted ones, after it was trained further."""
+        self._load().weights_digest = None
+        self._set_weights()
 
     def __getstate__(self):
-        # What runs stays out of pickles: it is made again from its recipe and its weights.
         state = super().__getstate__()
-        return {name: own for name, own in state.items() if name not in _NOT_PICKLED}
+        return {name: value for name, value in state.items() if name not in _NOT_PICKLED}
 
     @property
     def _n_features_out(self):

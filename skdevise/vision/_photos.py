@@ -1,214 +1,190 @@
-"""Photos in any accepted form."""
+"""Read photos in every accepted form as pixels: upright, in RGB, as uint8 tensors."""
 
-import hashlib
+import copy
+import io
 import os
 import threading
 from collections.abc import Mapping
-from itertools import islice
 
 import numpy as np
 import PIL
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torch.utils.data import Dataset
 
+from skdevise._compat import decode_jpeg
+from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision._decoding import array_pixels, as_image, decode, image_pixels, tensor_pixels
 
-_FORMS = (
-    "X is a sequence of photos: paths, binary files, bytes, PIL images, uint8 arrays of shape "
-    "(H, W, 3) or (H, W), or uint8 tensors of shape (3, H, W), (1, H, W) or (H, W); or one uint8 "
-    "array of shape (n, H, W, 3) or tensor of shape (n, 3, H, W); or a map-style torch Dataset"
+_ADVICE = (
+    "Pass a list of photos: paths, binary files, bytes, PIL images, uint8 arrays of shape "
+    "(H, W, 3) or (H, W), or uint8 tensors of shape (3, H, W). One uint8 array of shape "
+    "(n, H, W, 3), one uint8 tensor of shape (n, 3, H, W), a table with one column, and a "
+    "map-style torch Dataset are accepted too."
 )
 _BYTES = (bytes, bytearray, memoryview)
+_PATHS = (str, os.PathLike)
 _DECODED = (Image.Image, np.ndarray, torch.Tensor)
 
-# An open file has one position, and a PIL image that was not loaded has one file: of two threads
-# with the same object, one waits. Which lock it is does not matter, if it is always the same.
+# Two threads must not read the same open file, or load the same PIL image, at the same time.
 _LOCKS = [threading.Lock() for _ in range(16)]
 
 
 class Photos:
-    """X in any accepted form, photo by photo, upright and in RGB.
+    """A sequence of photos in any accepted form, read one by one.
 
-    `photos[i]` is a PIL image, and `photos.pixels(i)` the same as a tensor, without the detour.
-
-    Parameters
-    ----------
-    X : sequence, ndarray of shape (n, H, W, 3), Tensor of shape (n, 3, H, W) or torch Dataset
-        The photos: paths; what gives a binary file by ``open("rb")``, such as `zipfile.Path`;
-        binary files that can seek, which are read from their beginning and stay where they are;
-        bytes of a file; PIL images of any mode; uint8 arrays or tensors. A Dataset gives any of
-        these, or (photo, target). Their kinds are checked at once, but those of a Dataset's;
-        their contents when they are read.
-    first : int, default=0
-        Number of the first photo, for messages about those that have no name.
-
-    Raises
-    ------
-    TypeError
-        If X is not in one of the accepted forms.
-    ValueError
-        If X is empty.
-
-    Examples
-    --------
-    >>> grey = np.full((2, 4), 7, dtype=np.uint8)
-    >>> photos = Photos([grey, Image.fromarray(grey)])
-    >>> photos[0].mode, photos.pixels(1).shape
-    ('RGB', torch.Size([3, 2, 4]))
-    >>> photos.digest(0) == photos.digest(1)
-    True
+    `first_index` is the index of the first photo in error messages.
     """
 
-    def __init__(self, X, first=0):
+    def __init__(self, X, first_index=0):
+        if hasattr(X, "to_numpy"):  # a Series or a table of pandas or polars
+            X = X.to_numpy()
+        if isinstance(X, np.ndarray) and X.dtype.kind in "OUT" and X.ndim == 2 and X.shape[1] == 1:
+            X = X[:, 0]
         _check_container(X)
-        # A Series is indexed by label; its array is indexed by position.
-        self._items = X.to_numpy() if hasattr(X, "iloc") else X
-        self._first = first
-        if len(self._items) == 0:
-            raise ValueError("X is empty: give at least one photo.")
-        if isinstance(self._items, (list, tuple, np.ndarray)):
-            for index, item in enumerate(self._items):
-                _check_photo(item, first + index)
+        if len(X) == 0:
+            raise ValueError("X is empty. Give at least one photo.")
+        self._items = X
+        self._rows = range(len(X))
+        self._first_index = first_index
+        if isinstance(X, list | tuple | np.ndarray):
+            for row, photo in enumerate(X):
+                _check_photo(photo, first_index + row)
 
     def __len__(self):
-        return len(self._items)
+        return len(self._rows)
 
-    def __getitem__(self, index):
-        return as_image(self.pixels(index))
+    def __getitem__(self, rows):
+        """Return the photos of a slice, which keep their indices."""
+        part = copy.copy(self)
+        part._rows = self._rows[rows]
+        return part
 
-    def pixels(self, index):
-        """Give the pixels of a photo.
+    def pixels(self, row):
+        """Return the pixels of a photo: uint8 (3, H, W). They may share memory with X."""
+        return self._read(row, read_pixels)
 
-        Parameters
-        ----------
-        index : int
+    def content_hash(self, row):
+        """Hash a photo's file if it has one, otherwise its upright RGB pixels."""
+        return self._read(row, _hash_photo)
 
-        Returns
-        -------
-        Tensor of shape (3, H, W), uint8
-            With the channels of a pixel side by side. It may share memory with X: it is not to be
-            written to.
-
-        Raises
-        ------
-        TypeError
-            If a Dataset gives what is no photo.
-        UnreadablePhotoError
-            If the photo cannot be read.
-        """
-        return self._read(index, _pixels)
-
-    def digest(self, index):
-        """Hash what a photo shows, without decoding it.
-
-        Parameters
-        ----------
-        index : int
-
-        Returns
-        -------
-        bytes of length 16
-            Of the file's bytes if the photo is a file, of the upright RGB pixels if it is not.
-
-        Raises
-        ------
-        TypeError
-            If a Dataset gives what is no photo.
-        UnreadablePhotoError
-            If the photo cannot be read.
-        """
-        return self._read(index, _digest)
-
-    def _read(self, index, function):
-        number = self._first + index
+    def _read(self, row, function):
+        """Apply a function to a photo. Every failure becomes an UnreadablePhotoError."""
+        row = self._rows[row]
+        name = f"The photo at index {self._first_index + row}"
         try:
-            item = self._items[index]
-        except Exception as error:  # a Dataset decodes, and fails, in its own ways
-            raise _unreadable(f"photo number {number}", error) from error
-        if isinstance(self._items, Dataset) and isinstance(item, (tuple, list)):
-            item = item[0]  # (photo, target)
-        _check_photo(item, number)
+            photo = self._items[row]
+        except Exception as error:  # A Dataset can raise anything.
+            raise _unreadable(name, error) from error
+        if isinstance(self._items, Dataset) and isinstance(photo, tuple | list):
+            photo = photo[0]  # (photo, target)
+        _check_photo(photo, self._first_index + row)
         try:
-            return function(item)
-        except Exception as error:  # decoders raise whatever they like on a broken file
-            raise _unreadable(_name(item, number), error) from error
+            return function(photo)
+        except Exception as error:  # Decoders can raise anything on a damaged file.
+            raise _unreadable(_path_of(photo) or name, error) from error
 
 
-def chunks_of(iterable, size):
-    """Take photos from an iterable as they come.
-
-    Parameters
-    ----------
-    iterable : iterable of photos
-        In any form that `Photos` takes them one by one.
-    size : int
-        How many photos are taken at once.
-
-    Yields
-    ------
-    Photos
-        The next ones, numbered on. If the iterable fails or gives what is no photo, those before
-        it still come, and then the exception.
-
-    Raises
-    ------
-    TypeError
-        At once if `iterable` is a single photo or cannot be iterated over.
-
-    Examples
-    --------
-    >>> paths = (f"{number}.jpg" for number in range(5))
-    >>> [len(photos) for photos in chunks_of(paths, 2)]
-    [2, 2, 1]
-    """
-    _refuse_single(iterable)
-    if not hasattr(iterable, "__iter__"):
-        raise TypeError(
-            f"X is of type {type(iterable).__name__}, which gives no photos: pass an iterable."
-        )
-    return _chunks(iter(iterable), size)
+def read_pixels(photo):
+    """Return the pixels of one photo in any accepted form: uint8 (3, H, W)."""
+    if isinstance(photo, np.ndarray):
+        return array_pixels(photo)
+    if isinstance(photo, torch.Tensor):
+        array = photo.numpy(force=True)
+        return array_pixels(array.transpose(1, 2, 0) if array.ndim == 3 else array)
+    if isinstance(photo, Image.Image):
+        with _lock(photo):
+            photo.load()
+        return image_pixels(photo)
+    return decode(_read_bytes(photo))
 
 
-def _chunks(iterator, size):
-    first, error = 0, None
-    while error is None:
-        chunk = []
+def decode(data):
+    """Decode the bytes of an image file: uint8 (3, H, W). Only the first frame is decoded."""
+    with Image.open(io.BytesIO(data)) as image:
+        # torchvision takes two thirds of Pillow's time for a JPEG and gives the same pixels.
+        is_plain_jpeg = image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L")
+        if is_plain_jpeg and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            pixels = decode_jpeg(data)
+            if pixels is not None:
+                return pixels
+        return image_pixels(image)
+
+
+def image_pixels(image):
+    """Return the pixels of a PIL image of any mode: uint8 (3, H, W). Transparency is dropped."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # Pillow would clip 16-bit grey at 255 instead of scaling it.
+        grey = np.asarray(image).astype(np.float64) / 257
+        return array_pixels(grey.round().clip(0, 255).astype(np.uint8))
+    if "transparency" in image.info:
+        # Pillow warns if a palette with transparency is converted to RGB in one step.
+        image = image.convert("RGBA")
+    return array_pixels(np.array(image.convert("RGB")))
+
+
+def array_pixels(array):
+    """Turn an array (H, W, 3), (H, W, 1) or (H, W) into pixels (3, H, W). It may share memory."""
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.shape[2] == 1:
+        array = array.repeat(3, axis=2)
+    # torch warns about read-only memory, for example that of a memory map.
+    return torch.from_numpy(np.require(array, requirements=["C", "W"])).permute(2, 0, 1)
+
+
+def as_image(pixels):
+    """Turn pixels (3, H, W) into a PIL image."""
+    return Image.fromarray(pixels.permute(1, 2, 0).numpy())
+
+
+def _hash_photo(photo):
+    """Hash the bytes of a file, or the pixels of a decoded photo."""
+    if isinstance(photo, _DECODED):
+        return content_hash("pixels", read_pixels(photo).permute(1, 2, 0))
+    return content_hash("file", _read_bytes(photo))
+
+
+def _read_bytes(photo):
+    """Read the whole file of a photo that is not decoded yet. An open file keeps its position."""
+    if isinstance(photo, _BYTES):
+        return bytes(photo)
+    if isinstance(photo, _PATHS):
+        with open(photo, "rb") as file:
+            return file.read()
+    if callable(getattr(photo, "open", None)):
+        with photo.open("rb") as file:
+            return file.read()
+    with _lock(photo):
+        position = photo.tell()
+        photo.seek(0)
         try:
-            for item in islice(iterator, size):
-                _check_photo(item, first + len(chunk))
-                chunk.append(item)
-        except Exception as raised:
-            error = raised
-        if chunk:
-            yield Photos(chunk, first)
-        elif error is None:
-            return
-        first += len(chunk)
-    raise error
+            return photo.read()
+        finally:
+            photo.seek(position)
+
+
+def _lock(photo):
+    return _LOCKS[id(photo) // 64 % len(_LOCKS)]
 
 
 def _check_container(X):
-    _refuse_single(X)
+    """Raise TypeError unless X is a sequence of photos."""
+    if isinstance(X, (*_PATHS, *_BYTES, Image.Image)) or (
+        _is_file(X) and not isinstance(X, Dataset)
+    ):
+        raise TypeError(f"X is a single photo ({type(X).__name__}). Put it in a list: [photo].")
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__") or isinstance(X, Mapping):
-        raise TypeError(f"X is of type {type(X).__name__}, which has no order or length: {_FORMS}.")
-    n_dimensions = getattr(X, "ndim", 1)
-    if n_dimensions != 1 and not _is_stack(X):
-        dtype = f" and dtype {X.dtype}" if hasattr(X, "dtype") else ""
-        raise TypeError(f"X is a {type(X).__name__} of shape {tuple(X.shape)}{dtype}: {_FORMS}.")
-
-
-def _refuse_single(X):
-    if isinstance(X, (str, os.PathLike)):
-        raise TypeError(f"X is a single path, {X!r}: put it in a list, [path].")
-    # A Dataset may well have an `open` of its own.
-    if isinstance(X, (*_BYTES, Image.Image)) or (_is_file(X) and not hasattr(X, "__getitem__")):
-        raise TypeError("X is a single photo: put it in a list, [photo].")
+        raise TypeError(f"X is a {type(X).__name__}, not a sequence of photos. {_ADVICE}")
+    if getattr(X, "ndim", 1) != 1 and not _is_stack(X):
+        raise TypeError(
+            f"X is a {type(X).__name__} of shape {tuple(X.shape)} and dtype {X.dtype}. {_ADVICE}"
+        )
 
 
 def _is_stack(X):
-    """Whether X holds photos of one size, one after the other."""
+    """Return whether X is one array or tensor of photos of the same size."""
     if isinstance(X, np.ndarray):
         return X.dtype == np.uint8 and X.ndim == 4 and X.shape[3] == 3
     return (
@@ -219,91 +195,41 @@ def _is_stack(X):
     )
 
 
-def _is_file(item):
-    """Whether it is an open file, or can be opened as one."""
-    return not isinstance(item, _DECODED) and (
-        callable(getattr(item, "open", None))
-        or (hasattr(item, "read") and hasattr(item, "seek") and hasattr(item, "tell"))
-    )
+def _is_file(photo):
+    """Return whether a photo is an open file, or opens as one."""
+    if isinstance(photo, _DECODED):
+        return False
+    has_open = callable(getattr(photo, "open", None))
+    return has_open or all(hasattr(photo, name) for name in ("read", "seek", "tell"))
 
 
-def _check_photo(item, number):
-    if isinstance(item, (str, os.PathLike, Image.Image, *_BYTES)) or _is_file(item):
+def _check_photo(photo, index):
+    """Raise TypeError unless a photo has an accepted form."""
+    if isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo):
         return
-    if isinstance(item, np.ndarray):
-        what, uint8 = "an array", np.uint8
-        is_grey_or_rgb = item.ndim == 2 or (item.ndim == 3 and item.shape[2] == 3)
-    elif isinstance(item, torch.Tensor):
-        what, uint8 = "a tensor", torch.uint8
-        is_grey_or_rgb = item.ndim == 2 or (item.ndim == 3 and item.shape[0] in (1, 3))
+    if not isinstance(photo, np.ndarray | torch.Tensor):
+        raise TypeError(f"The photo at index {index} is a {type(photo).__name__}. {_ADVICE}")
+    if isinstance(photo, np.ndarray):
+        is_rgb = photo.ndim == 3 and photo.shape[2] == 3
+        is_uint8 = photo.dtype == np.uint8
     else:
-        raise TypeError(f"Photo number {number} is of type {type(item).__name__}: {_FORMS}.")
-    if item.dtype != uint8 or not is_grey_or_rgb:
+        is_rgb = photo.ndim == 3 and photo.shape[0] in (1, 3)
+        is_uint8 = photo.dtype == torch.uint8
+    if not is_uint8 or not (is_rgb or photo.ndim == 2):
         raise TypeError(
-            f"Photo number {number} is {what} of shape {tuple(item.shape)} and dtype {item.dtype}: "
-            f"{_FORMS}."
+            f"The photo at index {index} is a {type(photo).__name__} of shape "
+            f"{tuple(photo.shape)} and dtype {photo.dtype}. {_ADVICE}"
         )
 
 
-def _pixels(item):
-    if isinstance(item, np.ndarray):
-        pixels = array_pixels(item)
-    elif isinstance(item, torch.Tensor):
-        pixels = tensor_pixels(item)
-    elif isinstance(item, Image.Image):
-        with _lock(item):
-            item.load()
-        pixels = image_pixels(item)
-    else:
-        pixels = decode(_file_bytes(item))
-    if pixels.numel() == 0:
-        raise ValueError("it has no pixels")
-    return pixels
-
-
-def _digest(item):
-    # What is hashed is part of the hash: pixels are never taken for a file of the same bytes.
-    if not isinstance(item, _DECODED):
-        return hashlib.blake2b(_file_bytes(item), digest_size=16, person=b"file").digest()
-    pixels = _pixels(item)
-    hashed = hashlib.blake2b(str(tuple(pixels.shape)).encode(), digest_size=16, person=b"pixels")
-    hashed.update(pixels.permute(1, 2, 0).numpy())
-    return hashed.digest()
-
-
-def _file_bytes(item):
-    """Read the whole file of a photo that is not decoded yet."""
-    if isinstance(item, _BYTES):
-        return bytes(item)
-    if isinstance(item, (str, os.PathLike)):
-        with open(item, "rb") as file:
-            return file.read()
-    if callable(getattr(item, "open", None)):
-        with item.open("rb") as file:
-            return file.read()
-    if hasattr(item, "encoding"):
-        raise ValueError("the file is open as text, not by 'rb'")
-    with _lock(item):
-        position = item.tell()
-        item.seek(0)
-        try:
-            return item.read()
-        finally:
-            item.seek(position)
-
-
-def _lock(item):
-    return _LOCKS[id(item) // 64 % len(_LOCKS)]
-
-
-def _name(item, number):
-    """What a message calls a photo: its path if it has one."""
-    if isinstance(item, (str, os.PathLike)):
-        return os.fspath(item)
-    if callable(getattr(item, "open", None)):
-        return str(item)
-    name = getattr(item, "name", None) if _is_file(item) else None
-    return name if isinstance(name, str) else f"photo number {number}"
+def _path_of(photo):
+    """Return the path of a photo, or None if it has no path."""
+    if isinstance(photo, _PATHS):
+        return os.fspath(photo)
+    if callable(getattr(photo, "open", None)):
+        return str(photo)
+    name = None if isinstance(photo, _DECODED) else getattr(photo, "name", None)
+    return name if isinstance(name, str) else None
 
 
 def _unreadable(name, error):
@@ -313,4 +239,4 @@ def _unreadable(name, error):
         reason = "it is not an image"
     else:
         reason = str(error).rstrip(".") or type(error).__name__
-    return UnreadablePhotoError(f"{name} cannot be read, as {reason}: leave it out or replace it.")
+    return UnreadablePhotoError(f"{name} cannot be read: {reason}. Remove or replace the photo.")

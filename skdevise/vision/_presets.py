@@ -4,79 +4,38 @@ import types
 
 import torch
 from joblib.hashing import NumpyHasher
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms._presets import ImageClassification
 
+from skdevise._compat import image_classification_preset
 from skdevise._utils import import_optional
+from skdevise.vision._batches import CentreCrop
 
 
 def imagenet_preset(image_size=None, resize_size=None, **options):
-    """Describe a resize, a centre crop and a normalization.
-
-    Parameters
-    ----------
-    image_size : int, default=None
-        Side of the crop; None is 224.
-    resize_size : int, default=None
-        Of the short side, before it is cropped; None is 256 for a crop of 224.
-    **options
-        "mean" and "std", by default ImageNet's, and "interpolation".
-
-    Returns
-    -------
-    dict
-        Of numbers, strings and lists of them.
-
-    Examples
-    --------
-    >>> preset = imagenet_preset(112)
-    >>> preset["crop_size"], preset["resize_size"], preset["interpolation"]
-    (112, 128, 'bilinear')
-    """
+    """Return the usual preprocessing of ImageNet networks, with options of `CentreCrop`."""
     size = 224 if image_size is None else image_size
     resize_size = round(size * 256 / 224) if resize_size is None else resize_size
-    return to_preset(ImageClassification(crop_size=size, resize_size=resize_size, **options))
+    return CentreCrop(size, resize_size, **options)
 
 
 def to_preset(preprocess):
-    """Describe a preset of torchvision; any other callable stays as it is."""
-    if type(preprocess) is not ImageClassification:
+    """Turn a preset of torchvision into a `CentreCrop`. Other callables stay as they are."""
+    if not isinstance(preprocess, image_classification_preset()):
         return preprocess
-    return {
-        "crop_size": _number(preprocess.crop_size),
-        "resize_size": _number(preprocess.resize_size),
-        "mean": list(preprocess.mean),
-        "std": list(preprocess.std),
-        "interpolation": preprocess.interpolation.value,
-        "antialias": preprocess.antialias,
-    }
+    return CentreCrop(
+        preprocess.crop_size[0],
+        preprocess.resize_size[0],
+        tuple(preprocess.mean),
+        tuple(preprocess.std),
+        preprocess.interpolation.value,
+    )
 
 
 def make_preprocess(preset):
-    """Make what turns a PIL image into a tensor.
-
-    Parameters
-    ----------
-    preset : dict or callable
-        As `to_preset` gives it; a dict with the key "timm" has the data config of timm there.
-
-    Returns
-    -------
-    callable
-        Makes a (C, H, W) tensor of a PIL image.
-
-    Examples
-    --------
-    >>> make_preprocess(imagenet_preset(8, interpolation=InterpolationMode.BICUBIC)).crop_size
-    [8]
-    """
+    """Return the callable of a preset. A dict holds timm's data config."""
     if not isinstance(preset, dict):
         return preset
-    if "timm" in preset:
-        data = import_optional("timm.data", extra="timm", purpose="Preprocessing for a timm net")
-        return data.create_transform(**preset["timm"], is_training=False)
-    interpolation = InterpolationMode(preset["interpolation"])
-    return ImageClassification(**{**preset, "interpolation": interpolation})
+    data = import_optional("timm.data", extra="timm", purpose="Preprocessing for a timm net")
+    return data.create_transform(**preset["timm"], is_training=False)
 
 
 def preset_digest(preset):
@@ -143,7 +102,3 @@ class _Hasher(NumpyHasher):
         type: save_global,
         frozenset: NumpyHasher.save_set,
     }
-
-
-def _number(sides):
-    return sides[0] if len(sides) == 1 else list(sides)

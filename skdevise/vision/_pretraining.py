@@ -14,6 +14,7 @@ from skdevise.exceptions import UnreadablePhotoError
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
 from skdevise.training._net import TrainingNet, TrainingSet
+from skdevise.vision._batches import PhotoTensors
 from skdevise.vision.engines.precision import find_dtype
 
 # What the result of pre-training does not depend on.
@@ -30,7 +31,7 @@ class LabelledPhotos:
     ----------
     photos : Photos
     y : array-like of shape (n_photos,)
-    on_error : {"raise", "skip", "nan"}
+    on_error : {"raise", "nan"}
         Unless "raise", photos that cannot be read are left out, with a warning; otherwise training
         itself meets the first of them.
     n_jobs : int or None
@@ -139,7 +140,7 @@ def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
         # GoogLeNet and Inception 3 would give three outputs while they train.
         net.aux_logits = False
     augmented, plain = (
-        featurizer._tensors(labelled.photos, loaded, augment, seed)
+        PhotoTensors(labelled.photos, loaded.preprocess, featurizer.n_jobs, augment, seed)
         for augment in (featurizer.augment, None)
     )
     order_seed, hold_out_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
@@ -158,7 +159,7 @@ def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
         lr=featurizer.lr,
         batch_size=featurizer.batch_size,
         callbacks=featurizer.callbacks,
-        precision=find_dtype(featurizer.dtype, find_device(featurizer.device)),
+        precision=find_dtype(featurizer.precision, find_device(featurizer.device)),
         device=featurizer.device,
         order_seed=order_seed,
         verbose=featurizer.verbose,
@@ -210,7 +211,7 @@ def open_checkpoint(featurizer, labelled, seed):
         start = {key: own.numpy(force=True) for key, own in backbone.state_dict().items()}
         backbone = repr(backbone)
     params["backbone"] = backbone
-    digests = (labelled.photos.digest(row) for row in labelled.rows.tolist())
+    digests = (labelled.photos.content_hash(row) for row in labelled.rows.tolist())
     key = fit_key(params, labelled.targets, start, list(digests))
     return Checkpoint(featurizer.checkpoint, key)
 

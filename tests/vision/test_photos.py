@@ -1,20 +1,22 @@
+"""Photos in every form give the same pixels, and unreadable photos are named."""
+
 import io
-import pickle
-import tempfile
 import threading
+import warnings
 import zipfile
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps
 from torch.utils.data import Dataset, TensorDataset
 
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision._photos import Photos, chunks_of
+from skdevise.vision._photos import Photos, as_image, decode, image_pixels, read_pixels
 
 
 class PhotoDataset(Dataset):
@@ -30,13 +32,8 @@ class PhotoDataset(Dataset):
         return photo if self.targets is None else (photo, self.targets[index])
 
 
-class OpeningDataset(PhotoDataset):
-    def open(self):
-        raise AssertionError
-
-
 class Member:
-    """What gives a binary file when it is opened."""
+    """A member of an archive, which opens as a binary file."""
 
     def __init__(self, path):
         self.path = path
@@ -49,318 +46,370 @@ class Member:
         return f"archive/{self.path.name}"
 
 
-def pixels(X):
-    """By the fast path, after checking that the image is the same."""
+def as_array(pixels):
+    return pixels.permute(1, 2, 0).numpy()
+
+
+def all_pixels(X):
     photos = Photos(X)
-    arrays = [photos.pixels(index).permute(1, 2, 0).numpy() for index in range(len(photos))]
-    for index, array in enumerate(arrays):
-        assert photos[index].mode == "RGB"
-        np.testing.assert_array_equal(photos[index], array)
-    return arrays
+    return [as_array(photos.pixels(row)) for row in range(len(photos))]
 
 
-@pytest.fixture
-def archive(paths, tmp_path):
+def encode(image, format, **options):
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def decode_by_pillow(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+# --- every form
+
+
+def test_every_form_gives_the_same_pixels(arrays, paths, tmp_path):
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
         for path in paths:
             file.write(path, path.name)
-    return tmp_path / "photos.zip"
-
-
-def test_every_form_gives_the_same_pixels(arrays, paths, archive):
-    files = [path.read_bytes() for path in paths]
+    in_archive = zipfile.Path(tmp_path / "photos.zip")
+    data = [path.read_bytes() for path in paths]
     tensors = [torch.from_numpy(array).permute(2, 0, 1) for array in arrays]
     opened = [open(path, "rb") for path in paths]
-    in_archive = zipfile.Path(archive)
     forms = {
         "str": [str(path) for path in paths],
         "Path": paths,
         "tuple": tuple(paths),
         "array of str": np.array([str(path) for path in paths]),
+        "column of str": np.array([[str(path)] for path in paths]),
         "Series": pd.Series(paths, index=[9, 8, 7, 6, 5]),
+        "table": pd.DataFrame({"photo": [str(path) for path in paths]}, index=[9, 8, 7, 6, 5]),
         "members": [Member(path) for path in paths],
         "zipfile.Path": [in_archive / path.name for path in paths],
         "binary files": opened,
-        "BytesIO": [io.BytesIO(data) for data in files],
-        "bytes": files,
-        "bytearray": [bytearray(data) for data in files],
-        "memoryview": [memoryview(data) for data in files],
+        "BytesIO": [io.BytesIO(item) for item in data],
+        "bytes": data,
+        "bytearray": [bytearray(item) for item in data],
+        "memoryview": [memoryview(item) for item in data],
         "PIL": [Image.fromarray(array) for array in arrays],
-        "opened": [Image.open(path) for path in paths],
+        "lazy PIL": [Image.open(path) for path in paths],
         "arrays": arrays,
         "one array": np.stack(arrays),
-        "memory map": np.broadcast_to(np.stack(arrays), (5, 20, 24, 3)),  # read-only
+        "read-only array": np.broadcast_to(np.stack(arrays), (5, 20, 24, 3)),
         "tensors": tensors,
         "one tensor": torch.stack(tensors),
-        "mixed": [arrays[0], paths[1], files[2], Image.fromarray(arrays[3]), tensors[4]],
+        "mixed": [arrays[0], paths[1], data[2], Image.fromarray(arrays[3]), tensors[4]],
         "Dataset": PhotoDataset(arrays),
         "Dataset of pairs": PhotoDataset(paths, targets=range(5)),
-        "Dataset that opens": OpeningDataset(arrays),
         "TensorDataset": TensorDataset(torch.stack(tensors), torch.arange(5)),
     }
     for name, X in forms.items():
-        np.testing.assert_array_equal(pixels(X), arrays, err_msg=name)
+        np.testing.assert_array_equal(all_pixels(X), arrays, err_msg=name)
     for file in opened:
         file.close()
     in_archive.root.close()
 
 
-def test_grey_is_spread_over_three_channels():
+def test_polars_series_and_tables_are_accepted(arrays, paths):
+    pl = pytest.importorskip("polars")
+    names = [str(path) for path in paths]
+    for X in (pl.Series(names), pl.DataFrame({"photo": names})):
+        np.testing.assert_array_equal(all_pixels(X), arrays)
+
+
+def test_grey_photos_get_three_channels():
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     tensor = torch.from_numpy(grey)
     for X in ([grey], [tensor], [tensor[None]], tensor[None, None], [Image.fromarray(grey)]):
-        np.testing.assert_array_equal(pixels(X)[0], np.stack([grey] * 3, axis=2))
+        np.testing.assert_array_equal(all_pixels(X)[0], np.stack([grey] * 3, axis=2))
 
 
-def test_exif_orientation_is_applied(tmp_path):
+def test_exif_orientation_is_applied_to_files_and_images(tmp_path):
     photo = Image.new("RGB", (6, 4), "black")
     photo.paste("white", (0, 0, 3, 4))
     exif = photo.getexif()
-    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to see it upright
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise
     photo.save(tmp_path / "turned.png", exif=exif)
     for X in ([tmp_path / "turned.png"], [Image.open(tmp_path / "turned.png")]):
-        upright = pixels(X)[0]
+        upright = all_pixels(X)[0]
         assert upright.shape == (6, 4, 3)
         assert np.all(upright[:3] == 255) and np.all(upright[3:] == 0)
 
 
-def test_nothing_is_read_before_it_is_asked_for():
-    asked = []
-
-    class Recorder(Sequence):
-        def __len__(self):
-            return 4
-
-        def __getitem__(self, index):
-            asked.append(index)
-            return np.zeros((2, 2), np.uint8)
-
-    photos = Photos(Recorder())
-    assert asked == []
-    photos.pixels(2)
-    photos.digest(3)
-    assert asked == [2, 3]
+def test_slices_keep_the_indices_of_photos(arrays):
+    part = Photos([*arrays, b"not a photo"], first_index=100)[2:]
+    assert len(part) == 4
+    np.testing.assert_array_equal(as_array(part.pixels(0)), arrays[2])
+    with pytest.raises(UnreadablePhotoError, match="index 105"):
+        part.pixels(3)
 
 
-def test_files_stay_where_they_are(paths):
+def test_open_files_keep_their_position(paths):
     with open(paths[0], "rb") as file:
         file.seek(7)
-        photos = Photos([file])
-        assert photos.digest(0) == Photos([paths[0]]).digest(0)
-        photos.pixels(0)
+        Photos([file]).pixels(0)
         assert file.tell() == 7
 
 
-@pytest.mark.parametrize("form", [lambda path: open(path, "rb"), Image.open])
-def test_one_object_in_many_threads(form, arrays, paths):
+@pytest.mark.parametrize("open_photo", [lambda path: open(path, "rb"), Image.open])
+def test_many_threads_can_read_the_same_object(open_photo, arrays, paths):
     for array, path in zip(arrays, paths, strict=True):
-        with form(path) as item:
-            photos = Photos([item] * 16)
-            barrier = threading.Barrier(8)
+        with open_photo(path) as photo, ThreadPoolExecutor(8) as pool:
+            photos, barrier = Photos([photo] * 16), threading.Barrier(8)
 
-            def read(index, photos=photos, barrier=barrier):
+            def read(row, photos=photos, barrier=barrier):
                 barrier.wait()
-                return photos.pixels(index)
+                return photos.pixels(row)
 
-            with ThreadPoolExecutor(8) as pool:
-                for own in pool.map(read, range(16)):
-                    np.testing.assert_array_equal(own.permute(1, 2, 0), array)
-
-
-def test_photos_pickle(arrays, paths):
-    for X in (paths, arrays, [io.BytesIO(path.read_bytes()) for path in paths]):
-        copy = pickle.loads(pickle.dumps(Photos(X, first=3)))
-        np.testing.assert_array_equal(copy.pixels(4).permute(1, 2, 0), arrays[4])
-        assert copy.digest(4) == Photos(X).digest(4)
+            for pixels in pool.map(read, range(16)):
+                np.testing.assert_array_equal(as_array(pixels), array)
 
 
-# --- digests
+def test_tensors_on_a_device_are_read(device):
+    tensor = torch.arange(36, dtype=torch.uint8, device=device).reshape(3, 3, 4)
+    assert torch.equal(read_pixels(tensor), tensor.cpu())
 
 
-def test_digest_is_that_of_the_content(arrays, paths, tmp_path):
-    files = [path.read_bytes() for path in paths]
-    moved = tmp_path / "moved.png"
-    moved.write_bytes(files[0])
-    as_files = Photos([moved, files[0], bytearray(files[0]), Member(moved), io.BytesIO(files[0])])
-    digests = {as_files.digest(index) for index in range(len(as_files))}
-    assert digests == {Photos(paths).digest(0)}
+# --- hashes
+
+
+def test_hash_depends_on_the_content_only(arrays, paths, tmp_path):
+    data = paths[0].read_bytes()
+    (tmp_path / "moved.png").write_bytes(data)
+    files = [tmp_path / "moved.png", data, bytearray(data), Member(paths[0]), io.BytesIO(data)]
+    photos = Photos([paths[0], *files])
+    assert len({photos.content_hash(row) for row in range(len(photos))}) == 1
     tensor = torch.from_numpy(arrays[0]).permute(2, 0, 1)
-    decoded = Photos([arrays[0], tensor, Image.fromarray(arrays[0]), Image.open(paths[0])])
-    digests = {decoded.digest(index) for index in range(len(decoded))}
-    assert digests == {Photos(np.stack(arrays)).digest(0)}
-    assert all(len(digest) == 16 for digest in digests)
+    photos = Photos([arrays[0], tensor, Image.fromarray(arrays[0]), Image.open(paths[0])])
+    assert len({photos.content_hash(row) for row in range(len(photos))}) == 1
 
 
-def test_other_photos_have_other_digests(arrays, paths):
+def test_different_photos_have_different_hashes(arrays, paths):
     turned = Image.fromarray(arrays[0])
     turned.getexif()[0x0112] = 3
     zeros = np.zeros((4, 6, 3), np.uint8)
-    # A file that holds the very bytes that are hashed of an array is another photo.
     photos = Photos([*arrays, *paths, turned, zeros, zeros.reshape(6, 4, 3), bytes(zeros)])
-    assert len({photos.digest(index) for index in range(len(photos))}) == len(photos)
+    assert len({photos.content_hash(row) for row in range(len(photos))}) == len(photos)
 
 
-def test_digest_does_not_decode():
-    assert len(Photos([b"not a photo"]).digest(0)) == 16
-    with pytest.raises(UnreadablePhotoError, match="missing.jpg cannot be read, as there is no"):
-        Photos(["missing.jpg"]).digest(0)
+def test_hash_of_a_file_does_not_decode_it():
+    Photos([b"not a photo"]).content_hash(0)
+    with pytest.raises(UnreadablePhotoError, match="missing.jpg"):
+        Photos(["missing.jpg"]).content_hash(0)
 
 
-# --- what is refused
+# --- errors
 
 
 @pytest.mark.parametrize(
-    ("X", "message"),
+    "X",
+    ["cat.jpg", Image.new("RGB", (2, 2)), b"photo", bytearray(b"x"), io.BytesIO(), Member(None)],
+)
+def test_single_photos_are_refused(X):
+    with pytest.raises(TypeError, match="list"):
+        Photos(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "value"),
     [
-        ("cat.jpg", r"X is a single path, 'cat.jpg': put it in a list"),
-        (Image.new("RGB", (2, 2)), "X is a single photo: put it in a list"),
-        (b"photo", "X is a single photo: put it in a list"),
-        (bytearray(b"photo"), "X is a single photo: put it in a list"),
-        (io.BytesIO(b"photo"), "X is a single photo: put it in a list"),
-        (Member(None), "X is a single photo: put it in a list"),
-        (np.zeros((2, 2, 3), np.uint8), r"X is a ndarray of shape \(2, 2, 3\) and dtype uint8"),
-        (np.zeros((4, 3)), r"X is a ndarray of shape \(4, 3\) and dtype float64: X is a sequence"),
-        (np.zeros((2, 8, 8, 3)), r"shape \(2, 8, 8, 3\) and dtype float64"),
-        (pd.DataFrame({"a": [1.0]}), r"X is a DataFrame of shape \(1, 1\)"),
-        (torch.zeros(2, 3, 8, 8), r"X is a Tensor of shape \(2, 3, 8, 8\) and dtype torch.float32"),
-        ((path for path in ["a.jpg"]), "X is of type generator, which has no order or length"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"X is a Tensor of shape \(3, 8, 8\) and dtype"),
-        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"X is a Tensor of shape \(2, 8, 8, 3\)"),
-        ({"a": "a.jpg"}, "X is of type dict"),
-        ([[0.1, 0.2]], "Photo number 0 is of type list"),
-        (
-            [np.zeros((2, 2), np.uint8), np.zeros((2, 2))],
-            r"Photo number 1 is an array of shape \(2, 2\) and dtype float64",
-        ),
-        ([np.zeros((2, 2, 4), np.uint8)], r"Photo number 0 is an array of shape \(2, 2, 4\)"),
-        (
-            [torch.zeros(8, 8, 3, dtype=torch.uint8)],
-            r"Photo number 0 is a tensor of shape \(8, 8, 3\) and dtype torch.uint8: X is",
-        ),
+        (np.zeros((2, 2, 3), np.uint8), r"\(2, 2, 3\)"),
+        (np.zeros((4, 3)), "float64"),
+        (np.zeros((2, 8, 8, 3)), "float64"),
+        (pd.DataFrame({"a": [1.0]}), r"\(1, 1\)"),
+        (pd.DataFrame({"a": ["cat.jpg"], "b": ["dog.jpg"]}), r"\(1, 2\)"),
+        (torch.zeros(2, 3, 8, 8), "float32"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\)"),
+        ((path for path in ["a.jpg"]), "generator"),
+        ({"a": "a.jpg"}, "dict"),
+        ([[0.1, 0.2]], "index 0 is a list"),
+        ([np.zeros((2, 2), np.uint8), np.zeros((2, 2))], "index 1 .*float64"),
+        ([np.zeros((2, 2, 4), np.uint8)], r"index 0 .*\(2, 2, 4\)"),
+        ([torch.zeros(8, 8, 3, dtype=torch.uint8)], r"index 0 .*\(8, 8, 3\)"),
     ],
 )
-def test_other_forms_are_refused_at_once(X, message):
-    with pytest.raises(TypeError, match=message):
+def test_other_forms_are_refused_at_once(X, value):
+    with pytest.raises(TypeError, match=value):
         Photos(X)
 
 
 def test_empty_x_is_refused():
     for X in ([], np.zeros((0, 8, 8, 3), np.uint8), PhotoDataset([])):
-        with pytest.raises(ValueError, match="X is empty: give at least one photo"):
+        with pytest.raises(ValueError, match="empty"):
             Photos(X)
 
 
-def test_other_tensors_in_a_dataset_are_refused():
+def test_wrong_photos_in_a_dataset_are_refused_when_read():
     photos = Photos(TensorDataset(torch.zeros(2, 3, 8, 8)))
-    with pytest.raises(TypeError, match="Photo number 1 is a tensor of shape .* torch.float32"):
+    with pytest.raises(TypeError, match="index 1 .*float32"):
         photos.pixels(1)
 
 
-def test_unreadable_photos_are_named(paths, tmp_path):
-    truncated, text, empty = (tmp_path / name for name in ("cut.png", "notes.jpg", "empty.jpg"))
-    truncated.write_bytes(paths[0].read_bytes()[:200])
-    text.write_text("not a photo")
-    empty.touch()
-    for path, reason in [
-        (tmp_path / "missing.jpg", "there is no such file"),
-        (tmp_path, "directory"),
-        (text, "it is not an image"),
-        (truncated, "truncated"),
-        (empty, "it is empty"),
-    ]:
-        with pytest.raises(UnreadablePhotoError, match=f"{path}.* cannot be read, as .*{reason}"):
-            Photos([path])[0]
-    with pytest.raises(UnreadablePhotoError, match="archive/cut.png cannot be read, as .*truncat"):
-        Photos([Member(truncated)]).pixels(0)
-    with (
-        open(truncated, "rb") as file,
-        pytest.raises(UnreadablePhotoError, match=f"{truncated} cannot be read"),
-    ):
-        Photos([file]).pixels(0)
-    with (
-        Image.open(truncated) as opened,
-        pytest.raises(UnreadablePhotoError, match="photo number 1 cannot be read"),
-    ):
-        Photos([paths[0], opened])[1]
-    with pytest.raises(UnreadablePhotoError, match="photo number 101 cannot be read, as it is not"):
-        Photos([paths[0], b"not a photo"], first=100).pixels(1)
+def test_unreadable_files_are_named(paths, tmp_path):
+    for name, data in [("cut.png", paths[0].read_bytes()[:200]), ("a.jpg", b"text"), ("b", b"")]:
+        path = tmp_path / name
+        path.write_bytes(data)
+        for photo in (path, str(path)):
+            with pytest.raises(UnreadablePhotoError, match=str(path)):
+                Photos([photo]).pixels(0)
+        with open(path, "rb") as file, pytest.raises(UnreadablePhotoError, match=str(path)):
+            Photos([file]).pixels(0)
+        with pytest.raises(UnreadablePhotoError, match=f"archive/{name}"):
+            Photos([Member(path)]).pixels(0)
+    for path in (tmp_path / "missing.jpg", tmp_path):
+        with pytest.raises(UnreadablePhotoError, match=str(path)):
+            Photos([path]).pixels(0)
 
 
-def test_files_that_are_not_binary_or_closed(paths):
-    with open(paths[0]) as text, tempfile.TemporaryFile("w+") as wrapped:
-        for file in (text, wrapped, io.StringIO("photo")):
-            with pytest.raises(UnreadablePhotoError, match="the file is open as text, not by 'rb'"):
-                Photos([file]).pixels(0)
+def test_unreadable_photos_without_a_name_are_numbered(paths):
+    class Broken(PhotoDataset):
+        def __getitem__(self, index):
+            raise OSError("disk on fire")
+
     closed = io.BytesIO()
     closed.close()
-    with pytest.raises(UnreadablePhotoError, match="photo number 0 cannot be read, as .*closed"):
-        Photos([closed]).pixels(0)
+    for X in ([paths[0], b"text"], [paths[0], closed], [paths[0], io.StringIO("text")]):
+        with pytest.raises(UnreadablePhotoError, match="index 1"):
+            Photos(X).pixels(1)
+    with pytest.raises(UnreadablePhotoError, match="index 3 .*disk on fire"):
+        Photos(Broken(range(5))).pixels(3)
 
 
-def test_photo_without_pixels():
-    with pytest.raises(UnreadablePhotoError, match="number 0 cannot be read, as it has no pixels"):
-        Photos([np.zeros((0, 4, 3), np.uint8)]).pixels(0)
-
-
-def test_too_many_pixels_are_named(paths, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UnreadablePhotoError, match=f"{paths[0]} cannot be read, as .*480 pixels"):
+def test_decompression_bombs_are_refused(paths, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses twice as many.
+    with pytest.raises(UnreadablePhotoError, match="480 pixels"):
         Photos(paths).pixels(0)
 
 
-def test_failing_dataset_names_the_photo():
-    class Broken(PhotoDataset):
-        def __getitem__(self, index):
-            raise self.targets
+# --- files
 
-    for error, reason in [(OSError("disk on fire"), "disk on fire"), (MemoryError(), "MemoryErr")]:
-        with pytest.raises(UnreadablePhotoError, match=f"number 3 cannot be read, as {reason}"):
-            Photos(Broken(range(5), targets=error))[3]
-
-
-# --- photos from an iterable
-
-
-def test_chunks_are_numbered_on_and_taken_as_they_are_needed(arrays):
-    taken = []
-
-    def stream():
-        for index, array in enumerate([*arrays, b"not a photo"]):
-            taken.append(index)
-            yield array
-
-    chunks = chunks_of(stream(), 4)
-    assert taken == []
-    first = next(chunks)
-    assert len(first) == 4 and taken == [0, 1, 2, 3]
-    np.testing.assert_array_equal(first[3], arrays[3])
-    (second,) = chunks
-    with pytest.raises(UnreadablePhotoError, match="photo number 5 cannot be read"):
-        second.pixels(1)
-    assert list(chunks_of([], 4)) == []
-    assert [len(chunk) for chunk in chunks_of(arrays[:4], 2)] == [2, 2]
+# This photo is smooth and has edges, so its JPEG uses most features of the format.
+_ROWS, _COLUMNS = np.mgrid[:37, :51]
+PHOTO = Image.fromarray(
+    np.stack([5 * _ROWS, 5 * _COLUMNS, 255 * (_ROWS > _COLUMNS)], axis=2).astype(np.uint8)
+)
+JPEGS = {
+    "4:2:0": encode(PHOTO, "JPEG", subsampling="4:2:0"),
+    "4:2:2": encode(PHOTO, "JPEG", subsampling="4:2:2"),
+    "4:4:4": encode(PHOTO, "JPEG", subsampling="4:4:4", quality=95),
+    "progressive": encode(PHOTO, "JPEG", progressive=True),
+    "stored as RGB": encode(PHOTO, "JPEG", keep_rgb=True),
+    "grey": encode(PHOTO.convert("L"), "JPEG"),
+    "CMYK": encode(PHOTO.convert("CMYK"), "JPEG"),
+    "restarts": encode(PHOTO, "JPEG", restart_marker_blocks=2),
+    "several": encode(PHOTO, "MPO", save_all=True, append_images=[ImageOps.mirror(PHOTO)]),
+    "garbage in EXIF": encode(PHOTO, "JPEG", exif=b"Exif\0\0garbage"),
+}
 
 
-def test_what_comes_before_a_failure_is_not_lost(arrays):
-    def failing():
-        yield from arrays[:3]
-        raise OSError("disk on fire")
-
-    for stream, error, message in [
-        (failing(), OSError, "disk on fire"),
-        ([*arrays[:3], 0.5], TypeError, "Photo number 3 is of type float"),
-    ]:
-        chunks = chunks_of(stream, 2)
-        assert [len(next(chunks)), len(next(chunks))] == [2, 1]
-        with pytest.raises(error, match=message):
-            next(chunks)
+@pytest.mark.parametrize("name", JPEGS)
+def test_jpegs_have_the_pixels_of_pillow(name):
+    np.testing.assert_array_equal(as_array(decode(JPEGS[name])), decode_by_pillow(JPEGS[name]))
 
 
-def test_what_cannot_be_iterated_over_is_refused_at_once():
-    for X, message in [
-        ("cat.jpg", "X is a single path"),
-        (io.BytesIO(), "single photo"),
-        (3, "iterable"),
-    ]:
-        with pytest.raises(TypeError, match=message):
-            chunks_of(X, 2)
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(sorted(JPEGS)),
+    damage=st.sampled_from(["cut", "overwrite", "insert", "delete"]),
+    place=st.floats(0, 1),
+    junk=st.binary(min_size=1, max_size=20),
+)
+def test_damaged_jpegs_are_refused_if_pillow_refuses_them(name, damage, place, junk):
+    whole = JPEGS[name]
+    start = int(place * len(whole))
+    rest = {
+        "cut": b"",
+        "overwrite": junk + whole[start + len(junk) :],
+        "insert": junk + whole[start:],
+        "delete": whole[start + len(junk) :],
+    }[damage]
+    data = whole[:start] + rest
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            expected = decode_by_pillow(data)
+        except Exception:
+            with pytest.raises(Exception):  # noqa: B017  (Pillow raises many types)
+                decode(data)
+        else:
+            np.testing.assert_array_equal(as_array(decode(data)), expected)
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "BMP", "PPM"])
+def test_lossless_formats_keep_every_pixel(format):
+    options = {"lossless": True} if format == "WEBP" else {}
+    np.testing.assert_array_equal(as_array(decode(encode(PHOTO, format, **options))), PHOTO)
+
+
+def test_only_the_first_frame_is_decoded():
+    frames = [Image.new("RGB", (4, 3), colour) for colour in ("white", "black")]
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode(data).min() == 255
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "MPO", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_once(format, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(PHOTO, format, exif=exif)
+    pixels = decode(data)
+    np.testing.assert_array_equal(as_array(pixels), decode_by_pillow(data))
+    width, height = PHOTO.size if orientation < 5 else PHOTO.size[::-1]
+    assert pixels.shape == (3, height, width)
+
+
+# --- modes of images
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F"],
+)
+def test_white_is_white_in_every_mode(mode):
+    white = Image.new("RGB", (4, 3), "white")
+    through = {"LA": "L", "PA": "P", "F": "L"}.get(mode, "RGB")
+    white = white.convert(through).convert(mode)
+    if mode == "I":
+        white = white.point(lambda level: level * 257)
+    assert image_pixels(white).shape == (3, 3, 4)
+    assert torch.all(image_pixels(white) == 255)
+
+
+def test_lab_is_converted_to_rgb():
+    red = Image.new("RGB", (1, 1), (200, 30, 60))
+    lab = ImageCms.profileToProfile(
+        red, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    # L, a and b have 8 bits each, so a level or two are lost.
+    np.testing.assert_allclose(image_pixels(lab).flatten(), [200, 30, 60], atol=2)
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "<i4"])
+def test_16_bit_grey_is_scaled(dtype):
+    # 65535 / 257 = 255 and 25700 / 257 = 100
+    deep = Image.fromarray(np.array([[0, 25_700, 65_535]], dtype=dtype))
+    assert image_pixels(deep).tolist() == [[[0, 100, 255]]] * 3
+
+
+def test_16_bit_files_are_scaled():
+    deep = Image.fromarray(np.array([[0, 25_700, 65_535]], dtype=np.uint16))
+    for format in ("PNG", "TIFF"):
+        assert decode(encode(deep, format))[0].tolist() == [[0, 100, 255]]
+
+
+def test_float_grey_is_clipped_to_0_and_255():
+    grey = Image.fromarray(np.array([[-3, 0.4, 127, 300]], dtype=np.float32))
+    assert image_pixels(grey)[0].tolist() == [[0, 0, 127, 255]]
+
+
+def test_palettes_with_transparency_keep_their_colours():
+    palette = Image.new("P", (2, 2), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 30])
+    data = encode(palette, "PNG", transparency=b"\xff\x80")
+    assert decode(data)[:, 0, 0].tolist() == [10, 20, 30]
+
+
+def test_pixels_convert_to_an_image_and_back():
+    assert as_image(image_pixels(PHOTO)).tobytes() == PHOTO.tobytes()

@@ -222,7 +222,7 @@ def test_photos_that_all_cannot_be_read_are_no_training_set():
         pytest.warns(UserWarning, match="2 of 2 photos"),
         pytest.raises(ValueError, match="None of the 2 photos can be read"),
     ):
-        tiny(weights=None, on_error="skip").fit([b"x", b"y"], ["cat", "dog"])
+        tiny(weights=None, on_error="nan").fit([b"x", b"y"], ["cat", "dog"])
 
 
 @pytest.mark.parametrize("class_weight", [{"blue": -1, "red": 1}, {"blue": 0, "red": 0}])

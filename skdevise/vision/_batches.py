@@ -1,0 +1,190 @@
+"""Turn photos into batches for a network: preprocessing, augmentation, loading in threads."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from joblib import effective_n_jobs
+from PIL import Image
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from skdevise.exceptions import UnreadablePhotoError
+from skdevise.vision._photos import as_image, image_pixels
+
+# Number of batches that threads prepare while the network works.
+_BATCHES_AHEAD = 2
+
+# Resizing a strip of 1 x 10,000 pixels to a short side of 256 would make 655 million pixels.
+_MAX_ASPECT_RATIO = 100
+
+# Krizhevsky's network, which DeViSE starts from, crops 224 of 256 pixels at a random place.
+_MAX_SHIFT = (256 - 224) / 2 / 256
+
+
+@dataclass(frozen=True)
+class CentreCrop:
+    """Resize the short side of a photo, crop its centre, and normalise its colours.
+
+    torchvision's presets for classification take the same steps with Pillow's resize. Ours resizes
+    the decoded pixels with torch, which is faster. Pixels differ by at most 2 of 255 levels.
+    """
+
+    crop_size: int
+    resize_size: int
+    mean: tuple = (0.485, 0.456, 0.406)
+    std: tuple = (0.229, 0.224, 0.225)
+    interpolation: str = "bilinear"
+
+    def __call__(self, image):
+        """Preprocess a PIL image: float32 (3, crop_size, crop_size)."""
+        return self.from_pixels(image_pixels(image))
+
+    def from_pixels(self, pixels):
+        """Preprocess uint8 pixels (3, H, W): float32 (3, crop_size, crop_size)."""
+        height, width = pixels.shape[1:]
+        longest = _MAX_ASPECT_RATIO * min(height, width)
+        if max(height, width) > longest:
+            pixels = F.center_crop(pixels, [min(height, longest), min(width, longest)])
+        interpolation = InterpolationMode(self.interpolation)
+        pixels = F.resize(pixels, [self.resize_size], interpolation, antialias=True)
+        pixels = F.center_crop(pixels, [self.crop_size]).permute(1, 2, 0).numpy()
+        # NumPy is fast along long rows, so we repeat the colours' factors for a row of pixels.
+        mean, std = np.array(self.mean), np.array(self.std)
+        rows = pixels.reshape(self.crop_size, -1).astype(np.float32)
+        rows *= np.tile(1 / (255 * std), self.crop_size).astype(np.float32)
+        rows += np.tile(-mean / std, self.crop_size).astype(np.float32)
+        return torch.from_numpy(rows.reshape(pixels.shape)).permute(2, 0, 1)
+
+
+def flip_crop(image, rng):
+    """Shift a PIL image by up to 16/256 of each side, and flip it with probability 0.5.
+
+    The centre crop of the preprocessing then falls on a random window of 224/256 of each side, as
+    in DeViSE (appendix A.1) and Krizhevsky et al. (2012, section 4.1). The image keeps its size, so
+    the network sees objects at the same scale in training and in use. Edge pixels are repeated.
+    """
+    pixels = np.asarray(image)
+    for axis in (0, 1):
+        size = pixels.shape[axis]
+        max_shift = round(size * _MAX_SHIFT)
+        shift = rng.integers(-max_shift, max_shift, endpoint=True)
+        pixels = pixels.take(np.arange(size) + shift, axis, mode="clip")
+    if rng.integers(2):
+        pixels = pixels[:, ::-1]
+    return Image.fromarray(pixels)
+
+
+class Batch(NamedTuple):
+    """Photos that are ready for a network."""
+
+    rows: list  # rows of the photos that could be read
+    tensor: torch.Tensor | None  # (len(rows), C, H, W), channels last; None if no photo was read
+    errors: dict  # row -> UnreadablePhotoError
+
+
+def load_batches(read_pixels, rows, preprocess, batch_size, n_jobs=None):
+    """Yield a Batch for every `batch_size` rows, and prepare the next batches in threads.
+
+    `read_pixels(row)` returns pixels (3, H, W). `preprocess` turns a PIL image into a tensor. The
+    threads end when the generator is closed.
+    """
+    starts = range(0, len(rows), batch_size)
+    pool = ThreadPoolExecutor(effective_n_jobs(n_jobs), thread_name_prefix="skdevise-photos")
+    under_way = deque()
+    try:
+        for start in starts:
+            batch_rows = list(rows[start : start + batch_size])
+            futures = [pool.submit(_load, read_pixels, row, preprocess) for row in batch_rows]
+            under_way.append((batch_rows, futures))
+            if len(under_way) > _BATCHES_AHEAD:
+                yield _collect(*under_way.popleft())
+        while under_way:
+            yield _collect(*under_way.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def load_batch(read_pixels, rows, preprocess, n_jobs=None):
+    """Load some photos at once: (len(rows), C, H, W), channels last."""
+    (batch,) = load_batches(read_pixels, rows, preprocess, len(rows), n_jobs)
+    for error in batch.errors.values():
+        raise error
+    return batch.tensor
+
+
+def _load(read_pixels, row, preprocess):
+    """Read and preprocess one photo: (C, H, W), or the error if it cannot be read."""
+    try:
+        pixels = read_pixels(row)
+    except UnreadablePhotoError as error:
+        return error
+    if isinstance(preprocess, CentreCrop):
+        return preprocess.from_pixels(pixels)
+    tensor = preprocess(as_image(pixels))
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(
+            f"preprocess returns a {type(tensor).__name__}. It must take a PIL image and return a "
+            "float tensor of shape (channels, height, width)."
+        )
+    return tensor
+
+
+def _collect(rows, futures):
+    """Wait for the photos of a batch, and stack them."""
+    loaded = {row: future.result() for row, future in zip(rows, futures, strict=True)}
+    errors = {row: item for row, item in loaded.items() if isinstance(item, Exception)}
+    readable = [row for row in rows if row not in errors]
+    if not readable:
+        return Batch([], None, errors)
+    shapes = {tuple(loaded[row].shape) for row in readable}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"preprocess returns tensors of different shapes: {sorted(shapes)[:2]}. It must crop "
+            "or resize every photo to the same shape."
+        )
+    stacked = torch.stack([loaded[row].movedim(0, -1) for row in readable])
+    return Batch(readable, stacked.movedim(-1, 1), errors)
+
+
+class PhotoTensors:
+    """Photos for training: index by a tensor of rows to get a batch (n, C, H, W).
+
+    `augment` is "flip_crop", a callable (image, rng) -> image, or None. Its random numbers come
+    from `generator`, whose state a checkpoint saves.
+    """
+
+    n_rows_at_once = 1  # The training loop asks for one batch at a time.
+
+    def __init__(self, photos, preprocess, n_jobs, augment=None, seed=0):
+        self.photos = photos
+        self.preprocess = preprocess
+        self.n_jobs = n_jobs
+        self.augment = flip_crop if isinstance(augment, str) else augment
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self):
+        return len(self.photos)
+
+    def __getitem__(self, rows):
+        rows = rows.tolist()
+        if self.augment is None:
+            return load_batch(self.photos.pixels, rows, self.preprocess, self.n_jobs)
+        # Draw a seed for each photo here, because threads finish in any order.
+        seeds = torch.randint(2**63 - 1, (len(rows),), generator=self.generator).tolist()
+        seeded_rows = list(zip(rows, seeds, strict=True))
+        return load_batch(self._augmented_pixels, seeded_rows, self.preprocess, self.n_jobs)
+
+    def _augmented_pixels(self, seeded_row):
+        row, seed = seeded_row
+        image = as_image(self.photos.pixels(row))
+        image = self.augment(image, np.random.default_rng(seed))
+        if not isinstance(image, Image.Image):
+            raise TypeError(
+                f"augment returns a {type(image).__name__}. It must take a PIL image and a NumPy "
+                "Generator, and return a PIL image."
+            )
+        return image_pixels(image)
