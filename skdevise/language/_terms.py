@@ -15,6 +15,8 @@ _WORD = re.compile(rf"[\w{_MARKS}]+")
 _ASCII = bytes(ord(chr(c).lower()) if chr(c).isalnum() else ord(" ") for c in range(128))
 _ASCII += b" " * 128
 
+_TERM_TYPES = (str, Number, np.number, np.bool_)
+
 _IRREGULAR = dict(
     zip(
         "child foot goose louse man mouse ox person tooth calf dwarf elf half hoof knife leaf life "
@@ -63,7 +65,7 @@ def check_terms(terms):
     if all(isinstance(term, list | tuple) and len(term) == 1 for term in terms):
         terms = [term for (term,) in terms]
     for term in terms:
-        if not isinstance(term, str | Number | np.number | np.bool_) or term != term:
+        if not isinstance(term, _TERM_TYPES) or term != term:
             raise TypeError(f"A term is text, got {term!r}. Pass str or numbers.")
     return [str(term) for term in terms]
 
