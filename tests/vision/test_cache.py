@@ -1,4 +1,4 @@
-"""The cache returns what was written, stays below its limit, and survives killed writers."""
+"""The cache returns written features, stays below its limit, and survives killed writers."""
 
 import copy
 import os
