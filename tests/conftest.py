@@ -1,4 +1,4 @@
-"""A hierarchy, photos of shapes as features, and a language that knows the names of shapes."""
+"""Fixtures of all tests: a hierarchy, features of coloured shapes, and vectors of their names."""
 
 import numpy as np
 import pytest
@@ -20,10 +20,10 @@ def tiny_tree():
 
 @pytest.fixture(scope="module")
 def shapes():
-    """Nine labels, "red ring" to "blue cross", six samples each.
+    """Nine labels from "red ring" to "blue cross", with six samples each.
 
-    The features tell the colour in the first three columns and the form in the last, and so do the
-    vectors that are composed of the words: a label left out of training can be recognised.
+    The first three features encode the colour, the last three the form. The vectors of the labels
+    are composed in the same way, so a classifier can recognise labels that it never saw.
     """
     rng = np.random.default_rng(0)
     labels = np.repeat([f"{colour} {form}" for colour in COLOURS for form in FORMS], 6)
@@ -36,13 +36,14 @@ def shapes():
 
 @pytest.fixture(scope="module")
 def blurred(shapes):
-    """The same with so much noise that answers go wrong."""
+    """The same samples with noise, so that some answers are wrong."""
     X, y = shapes
     return X + np.random.default_rng(1).normal(0, 0.25, X.shape).astype(np.float32), y
 
 
 @pytest.fixture(scope="module")
 def embedder():
+    """One axis per colour and form; labels are composed of two of them."""
     return PretrainedEmbedder(dict(zip(COLOURS + FORMS, np.eye(6), strict=True)))
 
 
@@ -57,6 +58,7 @@ def by_form():
 
 @pytest.fixture
 def devise(embedder):
+    """A small DeViSE classifier, not fitted."""
     return DeViSEClassifier(embedder, max_epochs=20, random_state=0)
 
 

@@ -1,4 +1,4 @@
-"""Displays of answers and of the label space."""
+"""Displays of answers and of label maps."""
 
 from skdevise.inspection._label_map import LabelMapDisplay
 from skdevise.inspection._top_k_display import TopKDisplay

@@ -1,4 +1,4 @@
-"""Where labels lie, as a map in the plane."""
+"""A map of labels in the plane."""
 
 from collections import Counter
 from collections.abc import Hashable
@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 
 from skdevise._utils import import_optional
-from skdevise.inspection._hypernyms import OTHER, hypernym_groups
-from skdevise.inspection._text_placement import write_texts
 from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.labels._label_index import label_array
 from skdevise.labels._vocabulary import as_vocabulary, known_terms
 
-# Paul Tol's "muted" scheme, told apart by colour-blind readers too, and grey for the rest.
+# Group of labels that belong to no other group.
+OTHER = "other"
+
+# Paul Tol's "muted" colours, which colour-blind readers can distinguish, and grey for "other".
 _PALETTE = (
     "#CC6677",
     "#332288",
@@ -28,36 +29,43 @@ _PALETTE = (
 _GREY = "#B4B4B4"
 _MARKERS = "osD^vP"
 
+# adjustText needs seconds for 60 texts, but minutes for 200.
+_MAX_TEXTS = 60
+
 
 class LabelMapDisplay:
-    """Labels as points in the plane, coloured by group.
+    """Scatter plot of labels in the plane, coloured by group.
 
-    The display of figure 1b of the DeViSE paper [1]_. As many labels are written as find room: all
-    of fifty, some of a thousand. Needs matplotlib, the extra `plot`.
+    It draws figure 1b of the DeViSE paper [1]_: words with similar meanings lie close together.
+    At most 60 labels are written, spread over the map. The others remain points. Needs matplotlib
+    and adjustText (extra ``plot``).
 
     Parameters
     ----------
     points : array-like of shape (n_labels, 2)
-    labels : array-like of shape (n_labels,)
-        What is written at the points.
+        Position of each label.
+    labels : sequence of shape (n_labels,)
+        Text of each label.
     groups : Hierarchy, dict, sequence of n_labels groups, or callable, default=None
-        The group of each label. Of a hierarchy, which must know the labels, those hypernyms are
-        taken that gather most of them. A dict may leave out labels: they are the group "other".
+        Group of each label. A hierarchy that holds the labels gives those hypernyms that cover
+        most of them. Labels missing from a dict are in the group "other". None draws all labels
+        alike, without a legend.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
+        Figure of the map.
     ax_ : matplotlib Axes
-    texts_ : list of matplotlib Annotations
-        The labels that are written.
+        Axes of the map.
+    texts_ : list of matplotlib Text
+        Labels that are written.
 
     Raises
     ------
     TypeError
-        If groups are none of these.
+        If `groups` has an unsupported type.
     ValueError
-        If points, labels and groups do not fit together, a point is not finite, or a label has no
-        group.
+        If lengths differ, a point is not finite, or a label has no group.
 
     References
     ----------
@@ -78,36 +86,36 @@ class LabelMapDisplay:
         self.labels = [str(label) for label in labels]
         if self.points.shape != (len(self.labels), 2) or not self.labels:
             raise ValueError(
-                f"{len(self.labels)} labels need points of shape (n_labels, 2), got an array of "
-                f"shape {self.points.shape}."
+                f"There are {len(self.labels)} labels, but points has shape {self.points.shape}. "
+                "Pass one row of two coordinates per label."
             )
         for label, point in zip(labels, self.points, strict=True):
             if not np.isfinite(point).all():
-                raise ValueError(
-                    f"Points are finite, got {point.tolist()} for the label {label!r}: leave out "
-                    "such labels."
-                )
+                raise ValueError(f"{label!r} is at {point.tolist()}. Remove it, or move it.")
         self.groups = None if groups is None else _group_of_each(labels, groups)
 
     @classmethod
     def from_embedder(
         cls, embedder, labels, groups=None, *, perplexity=None, random_state=0, ax=None
     ):
-        """Lay the vectors of labels out by t-SNE, and draw the map.
+        """Lay out the vectors of labels with t-SNE, and plot the map.
 
         Parameters
         ----------
         embedder : fitted term embedder
-        labels : LabelVocabulary or array-like of shape (n_labels,)
-            At least four. Each lies where its first term with a vector does; that is written.
+            Source of the vectors.
+        labels : LabelVocabulary, sequence of labels, or dict of label to terms
+            At least four labels. Each lies at its first term with a vector, which is also its
+            text.
         groups : Hierarchy, dict, sequence of n_labels groups, or callable, default=None
-            The group of each label, as in the constructor.
+            Group of each label, as in the constructor.
         perplexity : float, default=None
-            How many neighbours count; None means 30, or a third of the labels if that is less.
+            Number of neighbours that t-SNE preserves. None means 30, or a third of the labels if
+            that is fewer.
         random_state : int, RandomState instance or None, default=0
             Seed of t-SNE.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
@@ -116,9 +124,9 @@ class LabelMapDisplay:
         Raises
         ------
         LabelWithoutVectorError
-            If labels have no vector; it names them.
+            If labels have no vector. The message names them.
         ValueError
-            If there are fewer than four labels, or their vectors are 1-d or all the same.
+            If there are fewer than four labels, or their vectors are 1-d or all equal.
         """
         from sklearn.manifold import TSNE
 
@@ -128,36 +136,37 @@ class LabelMapDisplay:
             groups = dict(zip(labels, _group_of_each(labels, groups), strict=True))
         space = LabelSpace(vocabulary, embedder)
         vectors = space.targets
-        if space.n_labels < 4:
-            raise ValueError(f"A map needs at least four labels, got {space.n_labels}.")
-        if space.vector_size < 2:
-            raise ValueError("A map needs vectors of at least two dimensions, got 1-d ones.")
-        if np.ptp(vectors, axis=0).max() < 1e-6:  # but for rounding; t-SNE would divide by it
+        if space.n_labels < 4 or space.vector_size < 2:
             raise ValueError(
-                f"All {space.n_labels} labels share one vector: a map needs some that differ."
+                f"A map needs four labels and two dimensions, got {space.n_labels} labels and "
+                f"{space.vector_size}-d vectors. Pass more."
+            )
+        if np.ptp(vectors, axis=0).max() < 1e-6:  # t-SNE would divide by zero.
+            raise ValueError(
+                f"All {space.n_labels} labels have the same vector. Pass labels that differ."
             )
         if perplexity is None:
             perplexity = min(30, space.n_labels / 3)
         points = TSNE(
             perplexity=perplexity, metric="cosine", init="pca", random_state=random_state
         ).fit_transform(vectors)
-        # A vocabulary may drop labels without a vector.
-        kept, names = space.labels.tolist(), []
         terms_of = dict(zip(labels, vocabulary.terms, strict=True))
-        for label in kept:
+        labels = space.labels.tolist()  # The space may have dropped labels without a vector.
+        names = []
+        for label in labels:
             terms = terms_of[label]
             first = known_terms(embedder, list(terms), vocabulary.templates).argmax()
             names.append(terms[first].replace("_", " "))
-        groups = None if groups is None else [groups[label] for label in kept]
+        groups = None if groups is None else [groups[label] for label in labels]
         return cls(points, names, groups).plot(ax=ax)
 
     def plot(self, *, ax=None):
-        """Draw the map.
+        """Plot the map.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
@@ -167,17 +176,17 @@ class LabelMapDisplay:
         if ax is None:
             _, ax = plt.subplots(figsize=(10, 7.5), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        # The more there are, the smaller, so that the area under them stays much the same.
+        # More labels get smaller points.
         area = float(np.clip(4000 / len(self.labels), 16, 45))
         colours, drawn = np.empty(len(self.labels), dtype=object), []
-        for group, own, colour, marker in self._styles():
-            colours[own] = colour
+        for group, rows, colour, marker in self._styles():
+            colours[rows] = colour
             points = ax.scatter(
-                *self.points[own].T,
+                *self.points[rows].T,
                 s=area,
                 color=colour,
                 marker=marker,
-                label=None if group is None else f"{group} ({len(own)})",
+                label=None if group is None else f"{group} ({len(rows)})",
                 linewidths=0.4,
                 edgecolors="white",
                 zorder=1 if group == OTHER else 2,
@@ -198,32 +207,80 @@ class LabelMapDisplay:
                 markerscale=(60 / area) ** 0.5,
                 labelspacing=0.7,
             )
-            # Written afterwards, as matplotlib leaves out what begins with "_".
+            # Set here, because matplotlib hides legend labels that begin with "_".
             for text, points in zip(legend.get_texts(), drawn, strict=True):
                 text.set(text=points.get_label(), parse_math=False)
-        size = 10 if len(self.labels) <= 100 else 8
-        self.texts_ = write_texts(
-            ax, self.points, self.labels, colours, radius=area**0.5 / 2, fontsize=size
-        )
+        self.texts_ = _write_labels(ax, self.points, self.labels, colours)
         return self
 
     def _styles(self):
-        """Each group with its members, colour and marker: the largest first, "other" last."""
+        """Yield each group's name, rows, colour and marker: the largest first, "other" last."""
         if self.groups is None:
             yield None, np.arange(len(self.labels)), _PALETTE[1], _MARKERS[0]
             return
         sizes = Counter(self.groups)
-        named = sorted(sizes, key=lambda group: (group == OTHER, -sizes[group], str(group)))
-        for i, group in enumerate(named):
-            own = np.flatnonzero([other == group for other in self.groups])
+        names = sorted(sizes, key=lambda group: (group == OTHER, -sizes[group], str(group)))
+        for i, group in enumerate(names):
+            rows = np.flatnonzero([other == group for other in self.groups])
             if group == OTHER:
-                yield group, own, _GREY, _MARKERS[0]
+                yield group, rows, _GREY, _MARKERS[0]
             else:
                 marker = _MARKERS[i // len(_PALETTE) % len(_MARKERS)]
-                yield group, own, _PALETTE[i % len(_PALETTE)], marker
+                yield group, rows, _PALETTE[i % len(_PALETTE)], marker
+
+
+def _write_labels(ax, points, labels, colours):
+    """Write labels beside their points (n_labels, 2), as far as there is room; return the texts."""
+    adjust_text = import_optional("adjustText", extra="plot", purpose="LabelMapDisplay").adjust_text
+    from matplotlib.colors import to_rgb
+    from matplotlib.patheffects import withStroke
+
+    figure = ax.figure.figure  # The whole figure, if the axes are in a subfigure.
+    figure.draw_without_rendering()  # The layout moves the axes.
+    rows = _spread_out(points, min(_MAX_TEXTS, len(points)))
+    texts = [
+        ax.text(
+            *points[row],
+            labels[row],
+            fontsize=10 if len(labels) <= 100 else 8,
+            color=np.array(to_rgb(colours[row])) * 0.6,  # Light colours are hard to read.
+            path_effects=[withStroke(linewidth=1.8, foreground="white")],
+            parse_math=False,
+        )
+        for row in rows
+    ]
+    # A limit of steps gives the same map on every machine; a limit of seconds would not.
+    adjust_text(
+        texts, *points[rows].T, ax=ax, expand=(1.1, 1.4), prevent_crossings=False, iter_lim=30
+    )
+    # Remove texts that found no room near their point.
+    pixels = ax.transData.transform(points[rows])
+    frame = ax.get_window_extent().extents
+    kept, boxes = [], np.empty((0, 4))
+    for pixel, text in zip(pixels, texts, strict=True):
+        box = text.get_window_extent().extents
+        overlaps = ((boxes[:, :2] < box[2:]) & (boxes[:, 2:] > box[:2])).all(axis=1).any()
+        is_inside = (box[:2] >= frame[:2]).all() and (box[2:] <= frame[2:]).all()
+        distance = np.maximum(box[:2] - pixel, pixel - box[2:]).max()
+        if overlaps or not is_inside or distance > 2 * (box[3] - box[1]):
+            text.remove()
+        else:
+            boxes = np.vstack([boxes, box])
+            kept.append(text)
+    return kept
+
+
+def _spread_out(points, n):
+    """Choose n rows that are far apart: each time the point farthest from those chosen."""
+    rows, distance = [], np.full(len(points), np.inf)
+    for _ in range(n):
+        rows.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((points - points[rows[-1]]) ** 2).sum(axis=1))
+    return sorted(rows)
 
 
 def _group_of_each(labels, groups):
+    """Turn the parameter `groups` into a list with the group of each label."""
     if isinstance(groups, Hierarchy):
         groups = hypernym_groups(labels, groups)
     if isinstance(groups, dict):
@@ -231,17 +288,37 @@ def _group_of_each(labels, groups):
     elif callable(groups):
         groups = [groups(label) for label in labels]
     elif isinstance(groups, str | bytes) or not hasattr(groups, "__iter__"):
-        raise TypeError(
-            "groups is a Hierarchy, a dict, a callable, or a list with an entry a label, got "
-            f"{groups!r}."
-        )
+        raise TypeError(f"groups={groups!r} is invalid. Pass a Hierarchy, dict, function or list.")
     groups = list(groups)
     if len(groups) != len(labels):
-        raise ValueError(f"{len(labels)} labels came with the groups of {len(groups)}.")
+        raise ValueError(
+            f"There are {len(labels)} labels but {len(groups)} groups. Pass one group per label."
+        )
     for label, group in zip(labels, groups, strict=True):
         if not isinstance(group, Hashable) or pd.isna(group):
-            raise ValueError(
-                f"A group is text or a number, but the label {label!r} has the group {group!r}: "
-                f"put it into {OTHER!r}."
-            )
+            raise ValueError(f"{label!r} has the group {group!r}. Use text, a number or {OTHER!r}.")
     return groups
+
+
+def hypernym_groups(labels, hierarchy, n_groups=9, largest=0.13):
+    """Group labels by the n_groups hypernyms that cover most: a dict of label to term.
+
+    A hypernym that covers more than the share `largest` of the labels is too general to be used.
+    """
+    labels = list(labels)
+    above = {label: hierarchy.ancestors(label) | {label} for label in labels}
+    totals = Counter(node for nodes in above.values() for node in nodes)
+    group_of = {}
+    for _ in range(n_groups):
+        rest = [label for label in labels if label not in group_of]
+        sizes = Counter(
+            node for label in rest for node in above[label] if totals[node] <= largest * len(labels)
+        )
+        size = max(sizes.values(), default=0)
+        if size < 2:
+            break
+        # Of equal hypernyms, the most specific one: it covers fewest labels, and lies deepest.
+        equal = [node for node, n in sizes.items() if n == size]
+        chosen = min(equal, key=lambda node: (totals[node], -len(hierarchy.ancestors(node)), node))
+        group_of |= {label: hierarchy.terms(chosen)[0] for label in rest if chosen in above[label]}
+    return {label: group_of.get(label, OTHER) for label in labels}

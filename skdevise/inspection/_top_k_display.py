@@ -1,4 +1,4 @@
-"""Pictures of answers."""
+"""A display of photos with their ranked answers."""
 
 from os import PathLike
 
@@ -6,28 +6,31 @@ import numpy as np
 
 from skdevise._utils import import_optional
 
-# What fits below a photo.
-_LETTERS = 40
+# Characters that fit below a photo.
+_LINE_WIDTH = 40
 
 
 class TopKDisplay:
-    """Photos, each above the best answers of one or several classifiers.
+    """Photos, each above the best answers of one or more classifiers.
 
-    The display of figure 2 of the DeViSE paper [1]_, where DeViSE stands beside the softmax
-    baseline. Needs matplotlib, the extra `plot`.
+    It draws figure 2 of the DeViSE paper [1]_, which compares DeViSE with the softmax baseline.
+    Needs matplotlib (extra ``plot``).
 
     Parameters
     ----------
     photos : sequence of n_photos paths, PIL images, or uint8 arrays
+        Photos to show.
     answers : dict of str to array-like of shape (n_photos, k)
-        Ranked answers, by the name of who gave them.
+        Ranked answers of each classifier, by the name to print above them.
     y_true : array-like of shape (n_photos,), default=None
-        True labels; they become the titles, and right answers are printed in green.
+        True labels. They become the titles, and correct answers are printed in green.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
+        Figure of all photos.
     axes_ : ndarray of matplotlib Axes, of shape (n_rows, n_columns)
+        Axes of each photo.
 
     Raises
     ------
@@ -53,18 +56,21 @@ class TopKDisplay:
         if y_true is not None:
             sizes["y_true"] = len(y_true)
         if not len(photos) or set(sizes.values()) != {len(photos)}:
-            raise ValueError(f"{len(photos)} photos came with answers of these lengths: {sizes}.")
+            raise ValueError(
+                f"There are {len(photos)} photos, but answers of these lengths: {sizes}. Pass one "
+                "row per photo."
+            )
         self.photos = photos
         self.answers = answers
         self.y_true = y_true
 
     def plot(self, *, n_columns=4):
-        """Draw the photos in rows.
+        """Plot the photos in rows.
 
         Parameters
         ----------
         n_columns : int, default=4
-            Photos in a row, at most.
+            Largest number of photos in a row.
 
         Returns
         -------
@@ -90,7 +96,7 @@ class TopKDisplay:
             if isinstance(photo, str | PathLike):
                 photo = ImageOps.exif_transpose(Image.open(photo))
             ax.imshow(photo, cmap="gray")
-            # One shape of axes for all photos, so that the answers below stand in line.
+            # All axes get one shape, so that the answers below line up.
             ax.set_box_aspect(0.8)
             ax.set_aspect("equal", adjustable="datalim")
             if self.y_true is not None:
@@ -99,16 +105,17 @@ class TopKDisplay:
         return self
 
     def _write_answers(self, ax, i):
-        width = _LETTERS // len(self.answers)
+        """Write the answers to photo i below its axes, one column per classifier."""
+        width = _LINE_WIDTH // len(self.answers)
         for column, (name, ranked) in enumerate(self.answers.items()):
             lines = [(name, "black", "bold")]
             for label in np.asarray(ranked)[i]:
-                right = self.y_true is not None and label == self.y_true[i]
-                lines.append((str(label), "tab:green" if right else "0.2", "normal"))
+                correct = self.y_true is not None and label == self.y_true[i]
+                lines.append((str(label), "tab:green" if correct else "0.2", "normal"))
             for row, (text, colour, weight) in enumerate(lines):
                 if len(text) > width:
                     text = text[: width - 1] + "…"
-                # Offsets below the axes, that the layout leaves room for.
+                # The layout makes room for annotations below the axes.
                 ax.annotate(
                     text,
                     (column / len(self.answers), 0),

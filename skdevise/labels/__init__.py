@@ -1,4 +1,4 @@
-"""Labels: their terms, their vectors, their hierarchy."""
+"""Labels: their terms, their hierarchy, and the space in which they lie."""
 
 from skdevise.labels._hierarchy import Hierarchy
 from skdevise.labels._space import LabelSpace

@@ -1,4 +1,4 @@
-"""Metrics and scorers, under the name that scikit-learn gives such a module."""
+"""Metrics of ranked labels, and scorers that compute them."""
 
 from skdevise.metrics._generalized import generalized_scores
 from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k

@@ -1,4 +1,4 @@
-"""How good ranked labels are: hit@k and hierarchical precision@k."""
+"""Metrics of ranked labels: hit@k and hierarchical precision@k."""
 
 from numbers import Integral
 
@@ -7,27 +7,33 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 
 def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
-    """Share of samples whose true label is among the first k answers.
+    r"""Compute the share of samples whose true label is among the first k answers.
+
+    .. math:: \text{hit@}k = \frac{1}{n} \sum_{i=1}^n [y_i \in \text{top-}k_i]
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        The true labels.
+        True labels.
     y_top : array-like of shape (n_samples, n_answers)
-        Answers, the best first, each once; n_answers is at least k.
+        Different answers to each sample, the best first, as `predict_top_k` returns them.
     k : int, default=1
+        Number of answers that count, at most n_answers.
     sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples. None weighs all equally.
     average : {"sample", "class"}, default="sample"
-        "class" takes the mean over the samples of each true label, and then over labels.
+        "sample" averages over samples. "class" averages over the samples of each true label
+        first, and then over labels. Use it if some labels have many more samples than others.
 
     Returns
     -------
     float
+        Between 0 and 1.
 
     Raises
     ------
     ValueError
-        If lengths differ, there are fewer than k answers a sample, or the weights give no mean.
+        If lengths differ, `k` is out of range, or the weights are invalid.
 
     Examples
     --------
@@ -43,35 +49,43 @@ def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
 def hierarchical_precision_at_k(
     y_true, y_top, k, hierarchy, valid, *, sample_weight=None, average="sample"
 ):
-    """Mean share of the first k answers that are close to the true label in a hierarchy.
+    r"""Compute the mean share of the first k answers that are near the true label.
 
-    An answer is right if it is in the correct set of the true label at k: all valid labels within
-    the least graph distance that gives at least k of them (DeViSE [1]_, appendix A.3). At k = 1 it
-    equals hit@1, where the true labels are valid ones.
+    .. math::
+        \text{hp@}k = \frac{1}{n} \sum_{i=1}^n \frac{|\text{top-}k_i \cap C_k(y_i)|}{k}
+
+    :math:`C_k(y)` is the correct set of the true label (DeViSE [1]_, appendix A.3): all valid
+    labels within the smallest graph distance that gives at least k of them. See
+    `Hierarchy.correct_set`. If all true labels are valid, hp@1 equals hit@1.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        The true labels, each in the hierarchy.
+        True labels. Each is in the hierarchy.
     y_top : array-like of shape (n_samples, n_answers)
-        Answers, the best first, each once and in the hierarchy; n_answers is at least k.
+        Different answers to each sample, the best first. The first k are in the hierarchy.
     k : int
+        Number of answers that count, at most n_answers.
     hierarchy : Hierarchy
-    valid : array-like of labels, or LabelVocabulary
-        The labels that could be answered.
+        Graph in which distances are measured.
+    valid : sequence of labels, or LabelVocabulary
+        Labels that could be answered.
     sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples. None weighs all equally.
     average : {"sample", "class"}, default="sample"
-        "class" takes the mean over the samples of each true label, and then over labels.
+        "sample" averages over samples. "class" averages over the samples of each true label
+        first, and then over labels.
 
     Returns
     -------
     float
+        Between 0 and 1.
 
     Raises
     ------
     ValueError
-        If lengths differ, there are fewer than k answers a sample, the weights give no mean, or
-        the hierarchy lacks a label.
+        If lengths differ, `k` is out of range, the weights are invalid, or the hierarchy lacks a
+        label.
 
     References
     ----------
@@ -93,70 +107,51 @@ def hierarchical_precision_at_k(
     is_valid[hierarchy.positions(valid)] = True
     starts = hierarchy.positions(y_true)
     answers = hierarchy.positions(y_top[:, :k].ravel()).reshape(-1, k)
-    right = hierarchy.in_correct_sets(starts, answers, k, is_valid)
-    return _average(right.mean(axis=1), y_true, sample_weight, average)
+    is_correct = hierarchy.in_correct_sets(starts, answers, k, is_valid)
+    return _average(is_correct.mean(axis=1), y_true, sample_weight, average)
 
 
 def _check_answers(y_true, y_top, k):
+    """Validate true labels (n_samples,) and ranked answers (n_samples, n_answers)."""
     y_true, y_top = column_or_1d(y_true), np.asarray(y_top)
     check_consistent_length(y_true, y_top)
     if not len(y_true):
-        raise ValueError("There is no sample to score.")
+        raise ValueError("There are no samples. Pass at least one.")
     if not isinstance(k, Integral):
-        raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
+        raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
     if y_top.ndim != 2 or not 1 <= k <= y_top.shape[1]:
         raise ValueError(
-            f"k={k} needs answers of shape (n_samples, k or more), got shape {y_top.shape}."
+            f"k={k} does not fit y_top of shape {y_top.shape}. Pass at least k answers per sample."
         )
-    if (y_true.dtype.kind in "US") != (y_top.dtype.kind in "US") and "O" not in (
-        y_true.dtype.kind,
-        y_top.dtype.kind,
-    ):
+    kinds = y_true.dtype.kind, y_top.dtype.kind
+    if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):
         raise ValueError(
-            f"True labels of {y_true.dtype} never equal answers of {y_top.dtype}: give both as "
-            "text, or both as numbers."
+            f"y_true has dtype {y_true.dtype} but y_top {y_top.dtype}. Pass both as text or both "
+            "as numbers."
         )
     return y_true, y_top
 
 
 def check_weights(y_true, sample_weight):
-    """Give the weights of samples as an array, or refuse them.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_samples,)
-    sample_weight : array-like of shape (n_samples,)
-
-    Returns
-    -------
-    ndarray of float, of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If they give no mean.
-
-    Examples
-    --------
-    >>> check_weights(["cat", "dog"], [1, 3])
-    array([1., 3.])
-    """
+    """Validate the weights of samples: float (n_samples,), of which some are above 0."""
     check_consistent_length(y_true, sample_weight)
     weights = np.array(sample_weight, dtype=float)
     if weights.ndim != 1 or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
         raise ValueError(
-            "sample_weight holds a finite number of at least 0 for each sample, and some above 0."
+            "sample_weight has negative, infinite or only zero entries. Pass one finite number "
+            "per sample, at least one above 0."
         )
     return weights
 
 
 def _average(values, y_true, sample_weight, average):
+    """Average values (n_samples,) over samples, or over the samples of each label first."""
+    if average not in ("sample", "class"):
+        raise ValueError(f"average={average!r} is unknown. Use 'sample' or 'class'.")
     if sample_weight is not None:
         sample_weight = check_weights(y_true, sample_weight)
     if average == "sample":
         return float(np.average(values, weights=sample_weight))
-    if average != "class":
-        raise ValueError(f"average is 'sample' or 'class', got {average!r}.")
     _, group = np.unique(y_true, return_inverse=True)
     weight = np.bincount(group, weights=sample_weight)
     total = np.bincount(group, weights=values if sample_weight is None else values * sample_weight)

@@ -1,4 +1,4 @@
-"""hit@k and hierarchical precision@k as `scoring=`."""
+"""Scorers of hit@k and hierarchical precision@k, for `scoring=`."""
 
 from copy import copy
 from numbers import Integral
@@ -12,21 +12,19 @@ from skdevise.models._top_k import predict_top_k, reach_classifier
 
 
 class _TopKScorer:
-    """A scorer that ranks candidates: picklable, and known to metadata routing.
+    """Base of the scorers: ranks candidates, pickles, and works with metadata routing.
 
-    scikit-learn's `make_scorer` cannot hand `labels` to the response method.
+    scikit-learn's `make_scorer` cannot pass `labels` to the response method.
     """
 
     def __init__(self, k, labels, average):
-        # Here, as scikit-learn makes a score of NaN of what a scorer raises after the fits.
+        # Checked here, because scikit-learn turns errors of a scorer into NaN after the fits.
         if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k is a whole number of at least 1, got {k!r}.")
+            raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
         if isinstance(labels, str) and labels not in ("test", "all"):
-            raise ValueError(
-                f'labels is None, "test", "all", a vocabulary or a sequence, got {labels!r}.'
-            )
+            raise ValueError(f"labels={labels!r} is unknown. Use None, 'test', 'all' or a list.")
         if average not in ("sample", "class"):
-            raise ValueError(f"average is 'sample' or 'class', got {average!r}.")
+            raise ValueError(f"average={average!r} is unknown. Use 'sample' or 'class'.")
         self.k = k
         self.labels = labels
         self.average = average
@@ -36,39 +34,42 @@ class _TopKScorer:
 
         Parameters
         ----------
-        estimator : fitted classifier, Pipeline, or search over parameters
-        X : what the estimator takes
+        estimator : fitted classifier, Pipeline, or parameter search
+            Estimator to score.
+        X : array-like of shape (n_samples, n_features), or images
+            Samples, as the estimator takes them.
         y_true : array-like of shape (n_samples,)
-            The true labels.
+            True labels.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         float
         """
         classifier, X = reach_classifier(estimator, X)
-        labels = self._candidates(classifier, y_true)
+        labels = self.labels
+        if isinstance(labels, str):
+            is_test = labels == "test"
+            labels = np.unique(y_true) if is_test else np.union1d(classifier.classes_, y_true)
         y_top = predict_top_k(classifier, X, self.k, labels)
         return self._score(classifier, y_true, y_top, labels, sample_weight)
 
-    def _candidates(self, classifier, y_true):
-        if not isinstance(self.labels, str):
-            return self.labels
-        if self.labels == "test":
-            return np.unique(y_true)
-        return np.union1d(classifier.classes_, y_true)
+    def __repr__(self):
+        average = "" if self.average == "sample" else f", average={self.average!r}"
+        return f"{type(self).__name__}(k={self.k}, labels={self.labels!r}{average})"
 
     @property
-    def _shown(self):
-        average = "" if self.average == "sample" else f", average={self.average!r}"
-        return f"k={self.k}, labels={self.labels!r}{average}"
+    def __name__(self):
+        # scikit-learn's displays read the name of a scorer.
+        return repr(self)
 
     def __sklearn_clone__(self):
-        # A deep copy would take the hierarchy along.
+        # A deep copy would copy the hierarchy.
         return copy(self)
 
     def get_metadata_routing(self):
-        """Tell metadata routing that the scorer takes `sample_weight`.
+        """Request `sample_weight` for the scorer.
 
         Returns
         -------
@@ -85,12 +86,14 @@ class HitAtK(_TopKScorer):
     Parameters
     ----------
     k : int, default=1
-    labels : None, "test", "all", LabelVocabulary or array-like of labels, default=None
-        The candidates. None leaves them to the classifier; "test" takes the classes that occur in
-        the scored y (DeViSE-0, where these are unseen); "all" adds the training classes
-        (DeViSE+1K). Names have the terms that a vocabulary in the classifier's own `labels` gives.
+        Number of answers that count.
+    labels : None, "test", "all", LabelVocabulary or sequence of labels, default=None
+        Candidates. None uses the classifier's own. "test" uses the labels that occur in the
+        scored y, which gives DeViSE-0 if they are unseen. "all" adds the training labels
+        (DeViSE+1K). Labels take their terms from a vocabulary in the classifier's `labels`.
     average : {"sample", "class"}, default="sample"
-        "class" takes the mean over the samples of each true label, and then over labels.
+        "sample" averages over samples. "class" averages over the samples of each true label
+        first, and then over labels.
 
     Examples
     --------
@@ -110,27 +113,26 @@ class HitAtK(_TopKScorer):
     def __init__(self, k=1, labels=None, *, average="sample"):
         super().__init__(k, labels, average)
 
-    def __repr__(self):
-        return f"HitAtK({self._shown})"
-
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
         return hit_at_k(y_true, y_top, self.k, sample_weight=sample_weight, average=self.average)
 
 
 class HierarchicalPrecisionAtK(_TopKScorer):
-    """Scorer of hierarchical precision@k: how close the k best answers are in a hierarchy.
+    """Scorer of hierarchical precision@k: how near the k best answers are in a hierarchy.
 
     Parameters
     ----------
     k : int
+        Number of answers that count.
     hierarchy : Hierarchy
-        Holds every true label and every candidate.
-    labels : None, "test", "all", LabelVocabulary or array-like of labels, default=None
-        The candidates, as in `HitAtK`.
-    valid : array-like of labels or LabelVocabulary, default=None
-        The labels that can count as right; None means the candidates.
+        Graph that holds every true label and every candidate.
+    labels : None, "test", "all", LabelVocabulary or sequence of labels, default=None
+        Candidates, as in `HitAtK`.
+    valid : sequence of labels, or LabelVocabulary, default=None
+        Labels that can count as correct. None means the candidates.
     average : {"sample", "class"}, default="sample"
-        "class" takes the mean over the samples of each true label, and then over labels.
+        "sample" averages over samples. "class" averages over the samples of each true label
+        first, and then over labels.
 
     Examples
     --------
@@ -146,20 +148,18 @@ class HierarchicalPrecisionAtK(_TopKScorer):
     def __init__(self, k, hierarchy, labels=None, valid=None, *, average="sample"):
         super().__init__(k, labels, average)
         if not isinstance(hierarchy, Hierarchy):
-            raise TypeError(f"hierarchy is a Hierarchy, got {hierarchy!r}.")
+            raise TypeError(f"hierarchy={hierarchy!r} is invalid. Pass a Hierarchy.")
         self.hierarchy = hierarchy
         self.valid = valid
-
-    def __repr__(self):
-        return f"HierarchicalPrecisionAtK({self._shown})"
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
         valid = self.valid
         if valid is None:
-            labels = getattr(classifier, "labels", None) if labels is None else labels
-            if labels is not None and hasattr(classifier, "label_space"):
-                labels = classifier.label_space(labels)  # A vocabulary may have dropped some.
-            valid = classifier.classes_ if labels is None else getattr(labels, "labels", labels)
+            valid = getattr(classifier, "labels", None) if labels is None else labels
+            if valid is None:
+                valid = classifier.classes_
+            elif hasattr(classifier, "label_space"):
+                valid = classifier.label_space(valid)  # Without labels that were dropped.
         return hierarchical_precision_at_k(
             y_true,
             y_top,

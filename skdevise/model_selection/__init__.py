@@ -1,4 +1,4 @@
-"""Splits by class, and parameters that need them."""
+"""Splits by class, and the choice of parameters on held-out classes."""
 
 from skdevise.model_selection._splits import UnseenClassSplit
 from skdevise.model_selection._tuning import tune_seen_penalty

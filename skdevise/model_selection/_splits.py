@@ -1,22 +1,24 @@
-"""Cross-validation whose test classes are never trained on."""
+"""Cross-validation splits whose test classes are absent from training."""
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
 
 class UnseenClassSplit(GroupShuffleSplit):
-    """Random splits whose test classes do not occur in training.
+    """Random splits whose test classes are absent from training.
 
-    Each split draws some classes, and takes all their samples for the test: what is measured is
+    Each split draws some classes and puts all their samples into the test set. Use it to measure
     how well a classifier answers with labels that it never saw. Score with
-    `HitAtK(labels="test")`.
+    `HitAtK(labels="test")`, which makes the test classes the candidates.
 
     Parameters
     ----------
     n_splits : int, default=5
+        Number of splits.
     test_size : float or int, default=0.2
-        Share of the classes, or their number.
+        Share of the classes in the test set, or their number.
     random_state : int, RandomState instance or None, default=None
+        Seed of the draws. Pass an int for the same splits in every run.
 
     Examples
     --------
@@ -31,20 +33,22 @@ class UnseenClassSplit(GroupShuffleSplit):
         super().__init__(n_splits, test_size=test_size, random_state=random_state)
 
     def split(self, X, y, groups=None):
-        """Give the positions of training and test samples of each split.
+        """Yield the positions of training and test samples of each split.
 
         Parameters
         ----------
         X : array-like of length n_samples
+            Samples. Only their number counts.
         y : array-like of shape (n_samples,)
-            The labels, whose classes are split.
+            Labels of the samples.
         groups : ignored
+            Present for compatibility with scikit-learn.
 
         Yields
         ------
-        train : ndarray of int
-        test : ndarray of int
+        train, test : ndarray of int
+            Positions of the samples.
         """
         if y is None or len(np.unique(y)) < 2:
-            raise ValueError("UnseenClassSplit needs y with at least two classes to split.")
+            raise ValueError("UnseenClassSplit needs at least two classes. Pass their labels as y.")
         yield from super().split(X, y, groups=y)

@@ -14,7 +14,7 @@ def close_figures():
     plt.close("all")
 
 
-def test_answers_stand_below_each_photo_and_right_ones_are_green(tmp_path):
+def test_answers_are_below_each_photo_and_correct_ones_are_green(tmp_path):
     path = tmp_path / "photo.png"
     Image.new("L", (8, 6)).save(path)
     photos = [path, Image.new("RGB", (4, 4)), np.zeros((5, 5), np.uint8)]
@@ -32,11 +32,11 @@ def test_answers_stand_below_each_photo_and_right_ones_are_green(tmp_path):
     assert [len(ax.images) for ax in display.axes_.flat] == [1, 1, 1, 0]
 
 
-def test_numbers_that_differ_are_refused():
-    with pytest.raises(ValueError, match="2 photos came with answers of these lengths"):
+def test_each_photo_needs_answers():
+    with pytest.raises(ValueError, match="2 photos"):
         TopKDisplay(np.zeros((2, 4, 4), np.uint8), {"DeViSE": [["cat"]]})
 
 
-def test_a_dollar_sign_is_no_formula():
+def test_labels_are_not_parsed_as_formulas():
     photos, answers = np.zeros((1, 4, 4), np.uint8), {"$\\x$": [["$\\y$"]]}
     TopKDisplay(photos, answers, y_true=["$\\z$"]).plot().figure_.canvas.draw()

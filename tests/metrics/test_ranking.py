@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from skdevise import Hierarchy
 from skdevise.metrics import hierarchical_precision_at_k, hit_at_k
 
-# The true label is first, second, third, and not there.
+# The true label is first, second, third, and absent.
 Y_TRUE = ["cat", "cat", "dog", "rat"]
 Y_TOP = [["cat", "dog", "rat"], ["dog", "cat", "rat"], ["rat", "cat", "dog"], ["dog", "cat", "elk"]]
 LEAVES = ["cat", "beagle", "husky"]
@@ -19,11 +19,11 @@ def test_a_hit_is_a_true_label_among_the_first_k(k, expected):
     assert hit_at_k(np.array(Y_TRUE, dtype=object), np.array(Y_TOP), k) == expected
 
 
-def test_one_answer_is_asked_for_by_default():
+def test_k_is_1_by_default():
     assert hit_at_k(Y_TRUE, Y_TOP) == 1 / 4
 
 
-def test_samples_can_weigh_differently():
+def test_samples_may_have_weights():
     # At 2 the first two are hits: (1 + 2) / (1 + 2 + 3 + 4).
     assert hit_at_k(Y_TRUE, Y_TOP, 2, sample_weight=[1, 2, 3, 4]) == pytest.approx(3 / 10)
 
@@ -35,13 +35,12 @@ def test_the_mean_over_classes_counts_each_class_once():
 
 
 def test_weights_count_within_a_class():
-    # Cats: 1 of 1 + 3. The rat weighs nothing, so that its class does not count.
+    # Cats: 1 of 1 + 3. The rat has weight 0, so its class does not count.
     score = hit_at_k(Y_TRUE, Y_TOP, 1, sample_weight=[1, 3, 7, 0], average="class")
     assert score == pytest.approx((1 / 4 + 0) / 2)
 
 
-def test_a_column_of_labels_is_as_good_as_a_row():
-    # Compared cell by cell, each of the two labels would be found in one of the two rows.
+def test_true_labels_may_be_a_column():
     assert hit_at_k(np.array([["a"], ["b"]]), [["a", "c"], ["a", "c"]], 1) == 1 / 2
 
 
@@ -84,7 +83,7 @@ def test_a_weight_is_a_number_of_copies(samples, weights, average):
         (["dog", "beagle", "animal"], 3, 1 / 3),
     ],
 )
-def test_an_answer_is_right_if_it_is_in_the_correct_set(tiny_tree, y_top, k, expected):
+def test_an_answer_is_correct_if_it_is_in_the_correct_set(tiny_tree, y_top, k, expected):
     score = hierarchical_precision_at_k(["beagle"], [y_top], k, tiny_tree, LEAVES)
     assert score == pytest.approx(expected)
 
@@ -96,7 +95,7 @@ def test_answers_beyond_k_need_not_be_in_the_hierarchy(tiny_tree):
 
 @pytest.fixture
 def three_samples():
-    """At 2: both answers right (beagle), one (beagle), one (cat: its set is all leaves at 2)."""
+    """At 2: both answers are correct (beagle), one is (beagle), one is (cat: its set is LEAVES)."""
     y_true = ["beagle", "beagle", "cat"]
     return y_true, [["husky", "beagle"], ["husky", "cat"], ["cat", "animal"]]
 
@@ -127,7 +126,7 @@ def test_at_one_it_equals_the_hit_rate(samples, average):
 
 
 def precision_naively(y_true, y_top, k, edges, valid, weights, average):
-    """hp@k by sets: one radius after another, one sample after another."""
+    """Compute hp@k with sets: one radius after another, one sample after another."""
     neighbours = {}
     for parent, child in edges:
         neighbours.setdefault(parent, set()).add(child)
@@ -161,7 +160,7 @@ def answered_dags(draw):
 
 @settings(deadline=None, max_examples=100)
 @given(answered_dags(), st.integers(1, 4), averages)
-def test_precision_equals_that_of_sets(answered, k, average):
+def test_precision_equals_a_naive_computation(answered, k, average):
     edges, valid, (y_true, y_top, weights) = answered
     score = hierarchical_precision_at_k(
         *(y_true, y_top, k, Hierarchy.from_edges(edges), sorted(valid)),
@@ -172,7 +171,7 @@ def test_precision_equals_that_of_sets(answered, k, average):
     assert score == pytest.approx(naive, abs=1e-12)
 
 
-def test_integer_labels_have_a_hierarchy_too():
+def test_labels_may_be_whole_numbers():
     tree = Hierarchy.from_edges([(0, 1), (0, 2), (2, 3), (2, 4)])
     # From 3 at 2: {3, 4}.
     assert hierarchical_precision_at_k([3], [[4, 1]], 2, tree, [1, 3, 4]) == 1 / 2
@@ -192,20 +191,20 @@ def metric(request, tiny_tree):
 
 
 @pytest.mark.parametrize(
-    ("y_true", "y_top", "params", "message"),
+    ("y_true", "y_top", "params", "named"),
     [
         (["cat"], [["cat"], ["cat"]], {}, "inconsistent numbers of samples"),
-        ([], np.empty((0, 1)), {}, "There is no sample to score"),
-        (["cat"], [["cat"]], {"k": 2}, r"k=2 needs answers of shape \(n_samples, k or more\)"),
-        (["cat"], [["cat"]], {"k": 0}, "k=0 needs answers"),
-        (["cat", "cat"], ["cat", "dog"], {}, r"got shape \(2,\)"),
-        (["cat"], [["cat"]], {"average": "macro"}, "'sample' or 'class', got 'macro'"),
+        ([], np.empty((0, 1)), {}, "no samples"),
+        (["cat"], [["cat"]], {"k": 2}, r"k=2.*\(1, 1\)"),
+        (["cat"], [["cat"]], {"k": 0}, "k=0"),
+        (["cat", "cat"], ["cat", "dog"], {}, r"\(2,\)"),
+        (["cat"], [["cat"]], {"average": "macro"}, "macro"),
         (["cat"], [["cat"]], {"sample_weight": [1, 2]}, "inconsistent numbers of samples"),
         ([["cat", "dog"]], [["cat"]], {}, "1d array"),
     ],
 )
-def test_what_does_not_fit_is_refused(metric, y_true, y_top, params, message):
-    with pytest.raises(ValueError, match=message):
+def test_invalid_arguments_are_named(metric, y_true, y_top, params, named):
+    with pytest.raises(ValueError, match=named):
         metric(y_true, y_top, **params)
 
 
@@ -213,12 +212,12 @@ def test_what_does_not_fit_is_refused(metric, y_true, y_top, params, message):
     ("y_true", "y_top", "valid"),
     [("emu", "cat", LEAVES), ("cat", "emu", LEAVES), ("cat", "cat", [*LEAVES, "emu"])],
 )
-def test_labels_that_the_hierarchy_lacks_are_named(tiny_tree, y_true, y_top, valid):
-    with pytest.raises(ValueError, match=r"does not know \['emu'\]"):
+def test_labels_missing_from_the_hierarchy_are_named(tiny_tree, y_true, y_top, valid):
+    with pytest.raises(ValueError, match="emu"):
         hierarchical_precision_at_k([y_true], [[y_top]], 1, tiny_tree, valid)
 
 
-def test_the_arguments_are_left_alone(tiny_tree):
+def test_the_arguments_stay_unchanged(tiny_tree):
     y_true, y_top = np.array(["cat", "husky"]), np.array([["cat", "husky"], ["cat", "beagle"]])
     before = y_true.copy(), y_top.copy()
     hierarchical_precision_at_k(y_true, y_top, 2, tiny_tree, LEAVES)
@@ -227,19 +226,19 @@ def test_the_arguments_are_left_alone(tiny_tree):
 
 
 @pytest.mark.parametrize("k", [1.0, "1"])
-def test_k_is_a_whole_number(k):
-    with pytest.raises(ValueError, match=f"k is a whole number of at least 1, got {k!r}"):
+def test_k_must_be_a_whole_number(k):
+    with pytest.raises(ValueError, match=f"k={k!r}"):
         hit_at_k(["cat"], [["cat"]], k=k)
 
 
-def test_text_is_not_compared_with_numbers():
-    with pytest.raises(ValueError, match="never equal answers of <U1"):
+def test_text_cannot_be_compared_with_numbers():
+    with pytest.raises(ValueError, match="int64.*<U1"):
         hit_at_k([1, 2], [["1"], ["2"]], 1)
     assert hit_at_k(np.array(["1", 2], dtype=object), [["1"], ["2"]], 1) == 0.5
 
 
 @pytest.mark.parametrize("average", ["sample", "class"])
 @pytest.mark.parametrize("weights", [[0, 0], [-1, 2], [1, np.nan], [[1], [1]]])
-def test_weights_that_give_no_mean_are_refused(weights, average):
-    with pytest.raises(ValueError, match="sample_weight holds a finite number of at least 0"):
+def test_weights_without_a_mean_are_refused(weights, average):
+    with pytest.raises(ValueError, match="sample_weight"):
         hit_at_k(["a", "b"], [["a"], ["a"]], sample_weight=weights, average=average)

@@ -19,7 +19,7 @@ UNSEEN_CV = UnseenClassSplit(2, test_size=3, random_state=0)
 
 
 class Ranker(ClassifierMixin, BaseEstimator):
-    """Was trained on cat and dog; ranks its candidates in reverse order of the alphabet."""
+    """Trained on cat and dog; ranks its candidates in reverse alphabetical order."""
 
     def __init__(self, labels=None):
         self.labels = labels
@@ -45,7 +45,7 @@ Y = ["cat", "dog", "owl", "owl"]
 @pytest.mark.parametrize(
     ("labels", "hits_at_1", "hits_at_2"),
     [
-        # The classifier's own, dog and cat.
+        # The classifier's own candidates: dog, cat.
         (None, 1 / 4, 2 / 4),
         # owl, dog (and cat).
         ("test", 2 / 4, 3 / 4),
@@ -56,13 +56,13 @@ Y = ["cat", "dog", "owl", "owl"]
     ],
     ids=str,
 )
-def test_the_candidates_are_those_that_are_asked_for(labels, hits_at_1, hits_at_2):
+def test_labels_sets_the_candidates(labels, hits_at_1, hits_at_2):
     assert HitAtK(1, labels)(Ranker(), X, Y) == hits_at_1
     assert HitAtK(2, labels)(Ranker(), X, Y) == hits_at_2
 
 
-def test_all_adds_the_training_classes_to_those_of_the_test():
-    # Of bat, cat, dog, the dog comes first; of the test's own classes the bat.
+def test_all_adds_the_training_labels():
+    # Of bat, cat and dog, dog comes first. The scored labels are only bat.
     y = ["bat"] * 4
     assert HitAtK(1, "test")(Ranker(), X, y) == 1
     assert HitAtK(1, "all")(Ranker(), X, y) == 0
@@ -70,17 +70,21 @@ def test_all_adds_the_training_classes_to_those_of_the_test():
     assert HitAtK(3, "all")(Ranker(), X, y) == 1
 
 
-def test_the_constructor_of_the_classifier_may_hold_the_candidates():
+def test_the_classifier_may_hold_the_candidates():
     assert HitAtK(1)(Ranker(labels=["cat", "owl"]), X, Y) == 2 / 4
 
 
-def test_other_words_for_candidates_are_refused():
-    with pytest.raises(ValueError, match="'unseen'"):
-        HitAtK(labels="unseen")(Ranker(), X, Y)
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"labels": "unseen"}, "unseen"), ({"k": 0}, "0"), ({"average": "x"}, "x")],
+)
+def test_invalid_options_are_named(options, named):
+    with pytest.raises(ValueError, match=named):
+        HitAtK(**options)
 
 
 def test_sample_weight_counts():
-    # The dog alone is hit: 3 / (1 + 3 + 2 + 2).
+    # Only the dog is a hit: 3 / (1 + 3 + 2 + 2).
     assert HitAtK()(Ranker(), X, Y, sample_weight=[1, 3, 2, 2]) == 3 / 8
 
 
@@ -101,30 +105,30 @@ def zoo():
 @pytest.mark.parametrize(
     ("labels", "valid", "expected"),
     [
-        # Answers dog, cat; these are valid. At 2 the correct set is always {cat, dog}.
+        # The answers dog and cat are valid, so the correct set at 2 is always {cat, dog}.
         (None, None, 1),
         # Answers owl, dog. The sets at 2: cat, dog {cat, dog}; owl {owl, cat, dog}.
         ("test", None, (1 / 2 + 1 / 2 + 1 + 1) / 4),
-        # Valid are cat, dog, owl, rook: the owl's set is {owl, rook}.
+        # Of the valid labels, the set of owl is {owl, rook}.
         ("test", ["cat", "dog", "owl", "rook"], (1 / 2 + 1 / 2 + 1 / 2 + 1 / 2) / 4),
-        # Answers rook, owl, of four valid ones.
+        # Answers rook, owl, of four valid labels.
         (LabelVocabulary(["cat", "dog", "owl", "rook"]), None, (0 + 0 + 1 + 1) / 4),
         (["cat", "dog", "owl", "rook"], None, (0 + 0 + 1 + 1) / 4),
     ],
 )
-def test_what_can_be_answered_can_be_right(zoo, labels, valid, expected):
+def test_the_candidates_are_valid(zoo, labels, valid, expected):
     scorer = HierarchicalPrecisionAtK(2, zoo, labels=labels, valid=valid)
     assert scorer(Ranker(), X, Y) == pytest.approx(expected)
 
 
-def test_what_the_classifier_was_made_with_can_be_right(zoo):
+def test_the_candidates_of_the_classifier_are_valid(zoo):
     ranker = Ranker(labels=LabelVocabulary(["cat", "dog", "owl", "rook"]))
     assert HierarchicalPrecisionAtK(2, zoo)(ranker, X, Y) == pytest.approx(1 / 2)
 
 
 def test_precision_weighs_samples(zoo):
     scorer = HierarchicalPrecisionAtK(2, zoo, labels="test")
-    # Half of the answers are right for cat and dog, all of them for the two owls.
+    # For cat and dog, half of the answers are correct; for the two owls, all.
     score = scorer(Ranker(), X, Y, sample_weight=[1, 1, 1, 3])
     assert score == pytest.approx((1 / 2 + 1 / 2 + 1 + 3) / 6)
 
@@ -147,8 +151,8 @@ def test_a_clone_shares_the_hierarchy(zoo):
     assert clone(search).scoring.hierarchy is zoo
 
 
-def test_repr_names_the_parameters(zoo):
-    assert repr(HitAtK(5, "test")) == "HitAtK(k=5, labels='test')"
+def test_repr_shows_the_parameters(zoo):
+    assert repr(HitAtK(5, "test")) == HitAtK(5, "test").__name__ == "HitAtK(k=5, labels='test')"
     assert repr(HierarchicalPrecisionAtK(2, zoo)) == "HierarchicalPrecisionAtK(k=2, labels=None)"
 
 
@@ -163,7 +167,7 @@ def routing(request):
 
 @pytest.fixture
 def scorers(by_form):
-    """hit@1, hit@2 and hp@2 of the labels that are tested."""
+    """hit@1, hit@2 and hp@2 with the scored labels as candidates."""
     return {
         "hit@1": HitAtK(1, "test"),
         "hit@2": HitAtK(2, "test"),
@@ -171,15 +175,15 @@ def scorers(by_form):
     }
 
 
-def test_cross_validate_takes_several(routing, devise, shapes, scorers):
+def test_cross_validate_accepts_several_scorers(routing, devise, shapes, scorers):
     scores = cross_validate(devise, *shapes, cv=UNSEEN_CV, scoring=scorers)
-    # Three labels that training did not know: chance is 1/3 and 2/3.
+    # With three unseen labels, chance is 1/3 and 2/3.
     assert scores["test_hit@1"].mean() > 0.8
     assert (scores["test_hit@2"] >= scores["test_hit@1"]).all()
     assert ((0 < scores["test_hp@2"]) & (scores["test_hp@2"] <= 1)).all()
 
 
-def test_seen_labels_compete_where_all_are_candidates(routing, devise, blurred):
+def test_with_all_labels_the_seen_ones_compete(routing, devise, blurred):
     among_unseen, among_all = (
         cross_val_score(devise, *blurred, cv=UNSEEN_CV, scoring=HitAtK(labels=labels)).mean()
         for labels in ("test", "all")
@@ -187,7 +191,7 @@ def test_seen_labels_compete_where_all_are_candidates(routing, devise, blurred):
     assert among_all < among_unseen
 
 
-def test_a_scorer_in_a_split_gives_what_it_gives_by_hand(routing, devise, shapes):
+def test_cross_val_score_equals_a_loop_over_splits(routing, devise, shapes):
     features, y = shapes
     by_hand = []
     for train, test in CV.split(features, y):
@@ -196,7 +200,7 @@ def test_a_scorer_in_a_split_gives_what_it_gives_by_hand(routing, devise, shapes
     assert_allclose(cross_val_score(devise, *shapes, cv=CV, scoring=HitAtK()), by_hand)
 
 
-def test_a_grid_search_refits_by_one_of_several(routing, devise, shapes, scorers):
+def test_a_grid_search_refits_by_one_of_several_scorers(routing, devise, shapes, scorers):
     search = GridSearchCV(
         make_pipeline(StandardScaler(with_mean=False), devise),
         {"deviseclassifier__max_epochs": [0, 20]},
@@ -204,14 +208,14 @@ def test_a_grid_search_refits_by_one_of_several(routing, devise, shapes, scorers
         scoring=scorers,
         refit="hit@1",
     ).fit(*shapes)
-    # Without training all is mapped to zero, and the first candidate is answered.
+    # Without training, all features are projected to zero and the first candidate wins.
     assert search.best_params_ == {"deviseclassifier__max_epochs": 20}
     assert search.best_score_ == search.cv_results_["mean_test_hit@1"].max()
     assert search.score(*shapes) == HitAtK(1, "test")(search, *shapes)
 
 
 def test_a_vocabulary_is_scored_whole_in_each_fold(routing, devise, shapes):
-    # As long as the samples of the whole, it would be cut to a fold's length if it had a length.
+    # scikit-learn would slice a list of this length in each fold.
     features, y = shapes
     more = [f"label {i}" for i in range(len(y) - 9)]
     terms = dict.fromkeys(more, "ring")
@@ -262,17 +266,17 @@ def test_sample_weight_is_routed_through_a_pipeline_in_a_search(devise, shapes):
         pipe = make_pipeline(FunctionTransformer(), devise.set_fit_request(sample_weight=False))
         search = GridSearchCV(pipe, {}, cv=CV, scoring=scorer)
         search.fit(features, y, sample_weight=weights)
-        # Only samples of the candidates weigh anything.
+        # Only samples of the candidates have a weight.
         assert search.best_score_ > 0.9
         assert search.score(features, y, sample_weight=weights) > 0.9
     assert scorer(search, features, y) < 0.5
 
 
-# A plain classifier as baseline
+# Other classifiers
 
 
 @pytest.mark.parametrize("n_classes", [2, 9])
-def test_a_plain_classifier_is_scored_too(routing, shapes, by_form, n_classes):
+def test_other_classifiers_can_be_scored(routing, shapes, by_form, n_classes):
     features, y = shapes
     shown = np.isin(y, np.unique(y)[:n_classes])
     features, y = features[shown], y[shown]
@@ -291,12 +295,12 @@ def test_a_plain_classifier_is_scored_too(routing, shapes, by_form, n_classes):
 
 
 @pytest.mark.parametrize("labels", ["test", "all", ["red ring"]])
-def test_candidates_for_a_plain_classifier_are_refused(shapes, labels):
+def test_other_classifiers_cannot_take_candidates(shapes, labels):
     clf = LogisticRegression().fit(*shapes)
-    with pytest.raises(TypeError, match="leave labels=None"):
+    with pytest.raises(TypeError, match="LogisticRegression"):
         HitAtK(labels=labels)(clf, *shapes)
 
 
-def test_a_scorer_without_a_hierarchy_is_refused():
-    with pytest.raises(TypeError, match="hierarchy is a Hierarchy, got None"):
+def test_hierarchical_precision_needs_a_hierarchy():
+    with pytest.raises(TypeError, match="None"):
         HierarchicalPrecisionAtK(2, None)

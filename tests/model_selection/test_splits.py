@@ -24,7 +24,7 @@ def test_no_class_is_on_both_sides_and_no_sample_is_lost(y, seed):
     for train, test in UnseenClassSplit(3, test_size=0.4, random_state=seed).split(y, y):
         assert not set(y[train]) & set(y[test])
         assert sorted([*train, *test]) == list(range(len(y)))
-        # 0.4 of the classes, rounded up.
+        # The share of 0.4 is rounded up.
         assert len(set(y[test])) == np.ceil(0.4 * len(set(y)))
 
 
@@ -39,14 +39,14 @@ def test_no_class_is_on_both_sides_and_no_sample_is_lost(y, seed):
     ],
     ids=["list", "object", "Series", "category", "int"],
 )
-def test_labels_can_be_of_any_kind(y):
+def test_labels_may_have_any_type(y):
     [(train, test)] = UnseenClassSplit(1, test_size=1, random_state=1).split(np.zeros((4, 1)), y)
-    # Drawn is the first of the three classes that are sorted.
+    # The seed draws the first of the three sorted classes.
     assert_array_equal(train, [0, 2, 3])
     assert_array_equal(test, [1])
 
 
-def test_an_int_is_a_number_of_classes():
+def test_an_int_test_size_is_a_number_of_classes():
     y = np.repeat(range(10), [1, 9, 2, 8, 3, 7, 4, 6, 5, 5])
     for _, test in UnseenClassSplit(5, test_size=3, random_state=0).split(y, y):
         assert len(set(y[test])) == 3
@@ -65,7 +65,7 @@ def test_random_state_makes_splits_reproducible():
 
 @pytest.mark.parametrize("y", [None, ["a", "a"], []])
 def test_at_least_two_classes_are_needed(y):
-    with pytest.raises(ValueError, match="needs y with at least two classes"):
+    with pytest.raises(ValueError, match="two classes"):
         next(UnseenClassSplit().split([[0], [0]], y))
 
 
@@ -78,7 +78,7 @@ def test_groups_are_ignored():
     assert splits[0] == splits[1]
 
 
-def test_it_says_how_many_splits_and_what_it_is():
+def test_repr_and_number_of_splits():
     cv = UnseenClassSplit(7, test_size=0.5)
     assert cv.get_n_splits() == 7
     assert "UnseenClassSplit(n_splits=7" in repr(cv)
@@ -86,7 +86,7 @@ def test_it_says_how_many_splits_and_what_it_is():
 
 
 @pytest.mark.parametrize("routing", [False, True])
-def test_it_splits_for_a_grid_search(devise, shapes, routing):
+def test_a_grid_search_can_split_by_class(devise, shapes, routing):
     with config_context(enable_metadata_routing=routing):
         search = GridSearchCV(
             devise,
@@ -95,7 +95,7 @@ def test_it_splits_for_a_grid_search(devise, shapes, routing):
             scoring=HitAtK(labels="test"),
             error_score="raise",
         ).fit(*shapes)
-    # Three unseen labels: chance is a third.
+    # With three unseen labels, chance is 1/3.
     assert search.best_score_ > 0.8
     assert search.n_splits_ == 2
 
@@ -105,7 +105,7 @@ def test_a_search_with_it_can_be_cloned(devise, shapes):
     assert repr(clone(search).cv) == repr(search.cv)
 
 
-def test_scores_of_seen_candidates_alone_are_zero(devise, shapes):
-    # With labels=None the classifier answers with what it saw, which is never in the test.
+def test_seen_candidates_score_zero(devise, shapes):
+    # With labels=None the classifier answers with training labels, which the test set lacks.
     cv = UnseenClassSplit(2, test_size=3, random_state=0)
     assert_array_equal(cross_val_score(devise, *shapes, cv=cv, scoring=HitAtK(k=6)), [0, 0])
