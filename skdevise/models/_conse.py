@@ -60,7 +60,7 @@ class ConSEClassifier(
         `tune_seen_penalty` chooses it.
     hubness : {"csls", "inverted_softmax"}, default=None
         Correction for labels that are near to every sample. It subtracts the nearness of a label to
-        the training samples from its scores.
+        the training samples from its scores. It ignores sample weights.
 
     Attributes
     ----------

@@ -622,7 +622,9 @@ class DeViSEClassifier(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        # A net computes in float32 whatever the features are.
+        dtypes = ["float64", "float32"] if self.projection == "linear" else ["float32"]
+        tags.transformer_tags.preserves_dtype = dtypes
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags

@@ -1,0 +1,384 @@
+"""Contracts that every estimator keeps, in the manner of imbalanced-learn's `test_common.py`.
+
+The dictionaries below list each estimator in its smallest useful forms. scikit-learn's checks run
+first on all classifiers of features. A battery of our own then runs on all estimators.
+"""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+from sklearn.utils import estimator_checks, get_tags
+from torch import nn
+
+from skdevise import (
+    ConSEClassifier,
+    DeViSEClassifier,
+    EncoderEmbedder,
+    ESZSLClassifier,
+    LabelSpace,
+    LabelVocabulary,
+    PretrainedEmbedder,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+    SkipGramEmbedder,
+    VisualFeaturizer,
+)
+from skdevise.metrics import hit_at_k
+
+LABELS = ["cat", "dog", "truck"]
+UNSEEN = ["yak", "lynx", "lorry", "emu"]
+EMBEDDER = RandomEmbedder(8)
+
+
+def tiny_projection(n_features, vector_size):
+    """A projection with a hidden layer."""
+    return nn.Sequential(nn.Linear(n_features, 16), nn.ReLU(), nn.Linear(16, vector_size))
+
+
+def tiny_net():
+    """A net from 16 x 16 photos to 6 features and 3 scores."""
+    pooled = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(pooled, nn.Linear(6, 3))
+
+
+def encode(texts):
+    """Encode texts by the numbers of four of their letters."""
+    return np.array([[1 + text.count(letter) for letter in "acty"] for text in texts], float)
+
+
+def devise(**params):
+    """A classifier that trains in a few steps."""
+    params = {"max_epochs": 6, "lr": 0.3, "random_state": 0, **params}
+    return DeViSEClassifier(EMBEDDER, **params)
+
+
+CLASSIFIERS = {
+    "devise, random vectors": DeViSEClassifier(max_epochs=6, lr=0.3, random_state=0),
+    "devise": devise(),
+    "devise, all negatives": devise(negatives="all"),
+    "devise, hardest negative": devise(negatives="hardest"),
+    "devise, 2 negatives": devise(negatives=2),
+    "devise, more negative labels": devise(negative_labels=UNSEEN),
+    "devise, warp": devise(loss="warp"),
+    "devise, mse": devise(loss="mse"),
+    "devise, cosine": devise(loss="cosine"),
+    "devise, contrastive": devise(loss="contrastive"),
+    "devise, callable projection": devise(projection=tiny_projection, lr=0.1, max_epochs=15),
+    "devise, standard scaling": devise(feature_scaling="standard"),
+    "devise, no scaling": devise(feature_scaling="none"),
+    "devise, trained label vectors": devise(train_label_vectors=True),
+    "devise, early stopping": devise(early_stopping=True, validation_fraction=0.3),
+    "devise, csls": devise(hubness="csls"),
+    "devise, inverted softmax": devise(hubness="inverted_softmax"),
+    "conse, random vectors": ConSEClassifier(),
+    "conse, seen penalty": ConSEClassifier(embedder=EMBEDDER, seen_penalty=0.1),
+    "ridge, random vectors": RidgeProjectionClassifier(),
+    "ridge, standard scaling": RidgeProjectionClassifier(EMBEDDER, feature_scaling="standard"),
+    "eszsl, random vectors": ESZSLClassifier(),
+    "eszsl, no scaling": ESZSLClassifier(EMBEDDER, feature_scaling="none"),
+}
+EMBEDDERS = {
+    "random": RandomEmbedder(4),
+    "pretrained": PretrainedEmbedder((LABELS + UNSEEN, encode(LABELS + UNSEEN))),
+    "encoder": EncoderEmbedder(encode),
+    "skip-gram": SkipGramEmbedder(4, min_count=1, n_jobs=1, random_state=0),
+}
+FEATURIZERS = {
+    "featurizer": VisualFeaturizer(tiny_net, image_size=16, random_state=0),
+    "featurizer, pre-trained": VisualFeaturizer(
+        tiny_net, weights=None, image_size=16, max_epochs=2, random_state=0
+    ),
+}
+ESTIMATORS = {**CLASSIFIERS, **EMBEDDERS, **FEATURIZERS}
+
+# A parameter that changes the next fit, and only that.
+NEXT_FIT = {
+    DeViSEClassifier: {"max_epochs": 0},
+    ConSEClassifier: {"classifier": LogisticRegression(C=0.01)},
+    RidgeProjectionClassifier: {"alpha": 100.0},
+    ESZSLClassifier: {"label_alpha": 100.0},
+    SkipGramEmbedder: {"vector_size": 3},
+    VisualFeaturizer: {"random_state": 1},
+}
+
+
+def make_features():
+    """24 samples of three classes, each in a direction of its own: X (24, 4), y."""
+    y = np.repeat(LABELS, 8)
+    X = np.repeat(np.eye(4)[:3], 8, axis=0)
+    return X + np.random.default_rng(0).uniform(0, 0.2, (24, 4)), y
+
+
+def training_data(estimator):
+    """Return X and y for `fit`."""
+    if isinstance(estimator, VisualFeaturizer):
+        photos = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+        return list(photos), np.array(LABELS * 2)
+    if type(estimator) in map(type, EMBEDDERS.values()):
+        return [" ".join(LABELS + UNSEEN)] * 9, None
+    return make_features()
+
+
+def test_data(estimator):
+    """Return X for `transform` and `predict`."""
+    is_embedder = type(estimator) in map(type, EMBEDDERS.values())
+    return LABELS + UNSEEN if is_embedder else training_data(estimator)[0]
+
+
+test_data.__test__ = False
+
+
+def by_name(estimators):
+    """A fixture's parameters: estimators with their names as ids."""
+    return {"params": list(estimators.values()), "ids": list(estimators)}
+
+
+@pytest.fixture(**by_name(ESTIMATORS))
+def estimator(request):
+    """An estimator that is not fitted. A test may change it."""
+    return copy.deepcopy(request.param)
+
+
+@pytest.fixture(**by_name(CLASSIFIERS))
+def classifier(request):
+    """A classifier of features that is not fitted."""
+    return clone(request.param)
+
+
+@pytest.fixture(scope="module", **by_name(CLASSIFIERS))
+def fitted_classifier(request):
+    """A fitted classifier. Tests do not change it."""
+    return clone(request.param).fit(*make_features())
+
+
+# --- scikit-learn's checks
+
+
+def expected_failures(estimator):
+    """Excuse stochastic training, as scikit-learn excuses its own."""
+    if not isinstance(estimator, DeViSEClassifier):
+        return {}
+    return {
+        "check_sample_weight_equivalence_on_dense_data": "A repeated sample meets other false "
+        "labels than a sample of weight 2."
+    }
+
+
+@estimator_checks.parametrize_with_checks(
+    list(CLASSIFIERS.values()), expected_failed_checks=expected_failures
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+# scikit-learn only fits estimators of numbers. Terms and photos get its checks without data.
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_estimator_cloneable,
+        estimator_checks.check_estimator_repr,
+        estimator_checks.check_estimator_tags_renamed,
+        estimator_checks.check_get_params_invariance,
+        estimator_checks.check_mixin_order,
+        estimator_checks.check_no_attributes_set_in_init,
+        estimator_checks.check_valid_tag_types,
+    ],
+    ids=lambda check: check.__name__,
+)
+@pytest.mark.parametrize("name", [*EMBEDDERS, *FEATURIZERS])
+def test_scikit_learns_checks_without_data(name, check):
+    estimator = copy.deepcopy(ESTIMATORS[name])
+    check(type(estimator).__name__, estimator)
+
+
+# --- All estimators
+
+
+def test_a_clone_has_the_same_parameters_and_the_same_fit(estimator):
+    X, y = training_data(estimator)
+    expected = estimator.fit(X, y).transform(test_data(estimator))
+    cloned = clone(estimator)
+    assert repr(cloned) == repr(estimator)
+    if get_tags(estimator).requires_fit:
+        with pytest.raises(NotFittedError):
+            cloned.transform(test_data(estimator))
+    assert_allclose(cloned.fit(X, y).transform(test_data(estimator)), expected, atol=1e-6)
+
+
+def test_parameters_set_after_fit_change_the_next_fit(estimator):
+    if not get_tags(estimator).requires_fit:
+        pytest.skip("The estimator has no fitted state.")
+    data, X = training_data(estimator), test_data(estimator)
+    before = estimator.fit(*data).transform(X)
+    params = NEXT_FIT[type(estimator)]
+    assert_array_equal(estimator.set_params(**params).transform(X), before)
+    after = estimator.fit(*data).transform(X)
+    assert after.shape != before.shape or not np.allclose(after, before)
+    assert_allclose(clone(estimator).fit(*data).transform(X), after, atol=1e-6)
+
+
+def test_a_pickle_gives_the_same_results(estimator):
+    X = test_data(estimator)
+    unfitted = pickle.loads(pickle.dumps(estimator))
+    assert repr(unfitted) == repr(estimator)
+    estimator.fit(*training_data(estimator))
+    again = pickle.loads(pickle.dumps(estimator))
+    assert_allclose(again.transform(X), estimator.transform(X), rtol=1e-6)
+    if hasattr(estimator, "classes_"):
+        assert_array_equal(again.predict(X), estimator.predict(X))
+
+
+def test_every_method_needs_a_fit(estimator):
+    X, y = test_data(estimator), training_data(estimator)[1]
+    if not get_tags(estimator).requires_fit:
+        assert len(estimator.transform(X)) == len(X)
+        return
+    calls = {
+        "transform": (X,),
+        "predict_proba": (X,),
+        "predict_log_proba": (X,),
+        "predict_top_k": (X,),
+        "decision_function": (X,),
+        "label_space": (UNSEEN,),
+        "get_feature_names_out": (),
+    }
+    if y is not None:
+        calls |= {"predict": (X,), "score": (X, y)}
+    for method, args in calls.items():
+        if hasattr(estimator, method):
+            with pytest.raises(NotFittedError):
+                getattr(estimator, method)(*args)
+
+
+def test_one_row_gives_the_same_as_many(estimator):
+    X = test_data(estimator)
+    estimator.fit(*training_data(estimator))
+    points = estimator.transform(X)
+    assert len(points) == len(X)
+    for row in (0, 3, len(X) - 1):
+        assert_allclose(estimator.transform(X[row : row + 1])[0], points[row], atol=1e-5)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_set_output_returns_a_table_with_the_names_of_the_features(estimator, library):
+    pytest.importorskip(library, reason=f"{library} is not installed.")
+    X = test_data(estimator)
+    points = estimator.fit(*training_data(estimator)).transform(X)
+    names = [f"{type(estimator).__name__.lower()}{i}" for i in range(points.shape[1])]
+    assert estimator.get_feature_names_out().tolist() == names
+    table = estimator.set_output(transform=library).transform(X)
+    assert type(table).__module__.startswith(library)
+    assert list(table.columns) == names
+    assert_allclose(table.to_numpy(), points, atol=1e-6)
+    if hasattr(estimator, "classes_"):
+        assert set(estimator.predict(X)) <= set(estimator.classes_)
+
+
+# --- All classifiers
+
+
+# Each form of candidates, made from a list of labels and the vectors of a fitted classifier.
+FORMS = {
+    "list": lambda labels, embedder: labels,
+    "tuple": lambda labels, embedder: tuple(labels),
+    "array": lambda labels, embedder: np.array(labels),
+    "mapping": lambda labels, embedder: {label: [label] for label in labels},
+    "vocabulary": lambda labels, embedder: LabelVocabulary(labels),
+    "space": LabelSpace,
+}
+
+
+def test_points_are_unit_vectors(fitted_classifier):
+    points = fitted_classifier.transform(make_features()[0])
+    assert_allclose(normalize(points), points, atol=1e-6)
+
+
+def test_training_labels_are_learned(fitted_classifier):
+    X, y = make_features()
+    assert fitted_classifier.classes_.tolist() == LABELS
+    assert fitted_classifier.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_candidates_come_in_any_ordered_form(fitted_classifier, form):
+    X, _ = make_features()
+    labels = [*UNSEEN, "cat"]
+    candidates = FORMS[form](labels, fitted_classifier.embedder_)
+    expected = fitted_classifier.decision_function(X, labels)
+    assert expected.shape == (24, 5)
+    assert_allclose(fitted_classifier.decision_function(X, candidates), expected, atol=1e-6)
+    top = fitted_classifier.predict_top_k(X, 2, labels=candidates)
+    assert_array_equal(top[:, 0], np.array(labels)[expected.argmax(axis=1)])
+    assert_array_equal(fitted_classifier.predict(X, labels=candidates), top[:, 0])
+
+
+def test_columns_follow_the_order_of_the_candidates(fitted_classifier):
+    X, _ = make_features()
+    scores = fitted_classifier.decision_function(X, UNSEEN)
+    reverse = fitted_classifier.decision_function(X, UNSEEN[::-1])
+    assert_allclose(reverse, scores[:, ::-1], atol=1e-6)
+    assert_allclose(
+        fitted_classifier.predict_proba(X), fitted_classifier.predict_proba(X, LABELS), atol=1e-6
+    )
+
+
+def test_a_set_of_candidates_is_refused(fitted_classifier):
+    with pytest.raises(TypeError):
+        fitted_classifier.predict(make_features()[0], labels=set(UNSEEN))
+
+
+def test_log_probabilities_are_logarithms_of_probabilities(fitted_classifier):
+    X, _ = make_features()
+    for labels in (None, UNSEEN):
+        proba = fitted_classifier.predict_proba(X, labels)
+        assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+        log_proba = fitted_classifier.predict_log_proba(X, labels)
+        assert_allclose(log_proba, np.log(proba), rtol=1e-4, atol=1e-6)
+        ranked = fitted_classifier.predict_top_k(X, 1, labels)[:, 0]
+        candidates = np.array(LABELS if labels is None else labels)
+        assert_array_equal(candidates[proba.argmax(axis=1)], ranked)
+
+
+def test_score_is_hit_at_1(fitted_classifier):
+    X, y = make_features()
+    weight = np.random.default_rng(0).uniform(0, 1, 24)
+    labels = [*LABELS, *UNSEEN]
+    top = fitted_classifier.predict_top_k(X, 1, labels)
+    expected = hit_at_k(y, top, 1, sample_weight=weight)
+    assert fitted_classifier.score(X, y, weight, labels) == pytest.approx(expected)
+
+
+def test_labels_may_be_numbers(classifier):
+    X, y = make_features()
+    numbers = np.array([10 + LABELS.index(label) for label in y])
+    classifier.fit(X, numbers)
+    assert classifier.classes_.tolist() == [10, 11, 12]
+    assert classifier.predict(X).dtype == numbers.dtype
+    assert classifier.predict(X, labels=[7, 12]).dtype.kind == "i"
+    assert classifier.score(X, numbers) > 0.8
+
+
+def test_two_classes_have_one_column_of_scores(classifier):
+    X, y = make_features()
+    X, y = X[:16], y[:16]
+    classifier.fit(X, y)
+    scores = classifier.decision_function(X)
+    assert scores.shape == (16,)
+    assert_array_equal(scores > 0, classifier.predict(X) == "dog")
+    assert classifier.decision_function(X, labels=["cat", "dog"]).shape == (16, 2)
+    assert classifier.predict_proba(X).shape == (16, 2)
+
+
+def test_the_labels_of_the_constructor_are_the_default_candidates(classifier):
+    X, y = make_features()
+    classifier.set_params(labels=UNSEEN).fit(X, y)
+    assert classifier.classes_.tolist() == LABELS
+    assert_array_equal(classifier.predict(X), classifier.predict(X, labels=UNSEEN))
+    assert classifier.decision_function(X).shape == (24, len(UNSEEN))
