@@ -32,7 +32,7 @@ class Backbone:
     categories: Sequence | None  # labels of the softmax layer, if they are known
     recipe: dict  # arguments of `load_backbone` that build the network again
     is_published: bool  # whether these arguments also load its weights
-    softmax_name: str | None  # name of the softmax layer in `net`, if there is one
+    softmax_name: str | None  # name of the softmax layer in `net`, or None
     n_features: int
     n_classes: int  # 0 without a softmax layer
     is_linear: bool  # whether the scores are a linear function of the features
@@ -60,7 +60,7 @@ class Backbone:
             {key: value for key, value in vars(module).items() if isinstance(value, int | float)}
             for module in modules
         ]
-        code = sorted({_source_code(type(module)) for module in modules})
+        code = sorted(map(_source_code, {type(module) for module in modules}))
         weights = self.net.state_dict()
         return content_hash(
             str(self.net), settings, code, weights, preprocess, _source_code(preprocess)
@@ -102,7 +102,7 @@ def load_backbone(
     `with_weights`, the network is built for published weights, but they are not loaded.
     """
     path = weights if is_path(weights) else None
-    source = _find_source(backbone, None if path else weights, image_size, verbose)
+    source = find_source(backbone, None if path else weights, image_size, verbose)
     if preprocess == "auto":
         preprocess = source.preprocess
     recipe = {
@@ -196,7 +196,7 @@ def find_softmax(net, photo, title):
     features, weight, bias = last["input"].flatten(), last["layer"].weight, last["layer"].bias
     with torch.no_grad():
         scores = F.linear(features, weight.flatten(1), bias)
-    is_linear = torch.allclose(scores, output[0], rtol=1e-3, atol=1e-4)
+    is_linear = bool((scores - output[0]).norm() <= 1e-3 * output.norm())
     return last["name"], len(features), len(scores), is_linear
 
 
@@ -249,7 +249,7 @@ class _Source(NamedTuple):
     build: Callable  # build(loads_published) -> nn.Module
 
 
-def _find_source(backbone, weights, image_size, verbose):
+def find_source(backbone, weights, image_size, verbose):
     """Find a network and its published weights by name, without building it."""
     if not isinstance(backbone, str):
         return _given_source(backbone, weights, image_size)

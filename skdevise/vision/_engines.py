@@ -105,8 +105,8 @@ class InferenceEngine:
 def fold_batch_norms(net, shape):
     """Fold batch norms into convolutions, in a copy of a CPU network if its features stay equal.
 
-    A batch norm is folded into the convolution that is registered right before it, as almost every
-    network does. torch.fx would find more, but cannot trace networks whose padding depends on size.
+    Most networks register a batch norm right after its convolution, so these pairs are folded. The
+    fuser of torch.fx cannot trace networks whose padding depends on the size of the photo.
     """
     folded, n_folded = copy.deepcopy(net), 0
     photos = _noise(shape)

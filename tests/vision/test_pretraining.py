@@ -1,3 +1,5 @@
+"""Pre-training of a network on labelled photos."""
+
 import pickle
 
 import numpy as np
@@ -10,8 +12,7 @@ from torch import nn
 
 from skdevise.datasets import load_image_folder, make_shapes
 from skdevise.vision import VisualFeaturizer
-from tests.vision.conftest import headless_net, tiny_net
-from tests.vision.test_featurizer import tiny
+from tests.vision.conftest import headless_net, tiny, tiny_net
 
 
 def pretrained(two_colours, **params):
@@ -38,7 +39,7 @@ def test_other_optimizers(two_colours, optimizer):
     assert len(featurizer.history_) == 2
 
 
-def test_pretraining_is_reproducible_and_leaves_global_generators_alone(two_colours):
+def test_pretraining_is_reproducible_and_keeps_the_global_generators(two_colours):
     torch_state, numpy_state = torch.get_rng_state(), pickle.dumps(np.random.get_state())
     first = pretrained(two_colours, max_epochs=2).transform(two_colours[0])
     tiny(random_state=None).fit(two_colours[0])
@@ -52,13 +53,13 @@ def test_pretraining_is_reproducible_and_leaves_global_generators_alone(two_colo
     assert not np.allclose(other, first)
 
 
-def test_pretraining_leaves_out_a_batch_of_one(two_colours):
+def test_pretraining_leaves_out_a_last_batch_of_one_photo(two_colours):
     photos, labels = two_colours
-    # 9 photos in batches of 4 leave one over, on which batch norm of 1x1 maps would fail.
+    # 9 photos in batches of 4 leave one photo. Batch norm would fail on its maps of 1 x 1.
     pretrained((photos[:9], labels[:9]), max_epochs=1)
 
 
-def test_pretraining_trains_a_copy(two_colours):
+def test_pretraining_trains_a_copy_of_a_module(two_colours):
     net = tiny_net()
     before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
     pretrained(two_colours, backbone=net, max_epochs=1)
@@ -68,15 +69,15 @@ def test_pretraining_trains_a_copy(two_colours):
 
 
 def test_pretraining_needs_labels(arrays):
-    with pytest.raises(ValueError, match="weights=None pre-trains .* give y, or choose weights"):
+    with pytest.raises(ValueError, match="y is missing"):
         tiny(weights=None).fit(arrays)
-    with pytest.raises(ValueError, match="y has one class, 'a': pre-training needs two at least"):
+    with pytest.raises(ValueError, match="'a'"):
         tiny(weights=None).fit(arrays, ["a"] * 5)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="5, 2"):
         tiny(weights=None).fit(arrays, ["a", "b"])
 
 
-def test_pretraining_alters_photos_and_transform_does_not(two_colours):
+def test_augmentation_changes_photos_in_pretraining_only(two_colours):
     seen = []
 
     def turn_black(image, rng):
@@ -85,16 +86,16 @@ def test_pretraining_alters_photos_and_transform_does_not(two_colours):
 
     photos, labels = two_colours
     featurizer = pretrained(two_colours, augment=turn_black, max_epochs=2)
-    # Every photo in every epoch, each time with a generator of its own.
+    # Each photo gets a new random generator in each epoch.
     assert len(seen) == len(set(seen)) == 24
-    # All that the net saw was the same: it cannot tell the labels.
+    # All photos were black, so the loss stays near that of chance, log(2) = 0.69.
     assert featurizer.history_.train_loss.iloc[-1] > 0.6
     plain = featurizer.transform(photos)
     assert len(seen) == 24
     np.testing.assert_array_equal(featurizer.set_params(augment=None).transform(photos), plain)
 
 
-def test_augmented_pretraining_learns_shapes_on_any_number_of_threads():
+def test_augmented_pretraining_gives_the_same_result_for_any_number_of_threads():
     shapes = make_shapes(168, n_sentences=0, random_state=0)
     colours = [label.split()[0] for label in shapes.target]
     first, second = (
@@ -108,18 +109,18 @@ def test_augmented_pretraining_learns_shapes_on_any_number_of_threads():
         ).fit(shapes.images, colours)
         for n_jobs in (1, 2)
     )
-    assert first.score(shapes.images, colours) > 0.6  # one in six by chance
-    for key, own in first.weights_.items():
-        np.testing.assert_array_equal(second.weights_[key], own)
+    assert first.score(shapes.images, colours) > 0.6  # chance is 1/6
+    for key, array in first.weights_.items():
+        np.testing.assert_array_equal(second.weights_[key], array)
 
 
-def test_diverged_pretraining_is_an_error(two_colours):
-    with pytest.raises(ValueError, match="diverged within 5 epochs: lower lr=1e"):
+def test_pretraining_that_diverges_raises(two_colours):
+    with pytest.raises(ValueError, match="lr=1e"):
         pretrained(two_colours, lr=1e30, max_epochs=5)
 
 
 class Crash(Callback):
-    """Ends the process, as it were, in the middle of an epoch."""
+    """Interrupt the training in the middle of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -132,16 +133,16 @@ class Crash(Callback):
 @pytest.mark.parametrize(
     "params", [{}, {"augment": "flip_crop", "optimizer": "adam"}, {"early_stopping": True}]
 )
-def test_an_interrupted_pretraining_goes_on_to_the_same_result(two_colours, tmp_path, params):
+def test_an_interrupted_pretraining_resumes_to_the_same_result(two_colours, tmp_path, params):
     params = {"max_epochs": 6, "lr": 0.01, "lr_schedule": "cosine", **params}
     whole = pretrained(two_colours, **params)
     with pytest.raises(RuntimeError, match="power cut"):
         pretrained(two_colours, checkpoint=tmp_path, callbacks=[Crash(4)], **params)
     resumed = pretrained(two_colours, checkpoint=tmp_path, **params)
-    for key, own in whole.weights_.items():
-        assert np.array_equal(resumed.weights_[key], own)
+    for key, array in whole.weights_.items():
+        assert np.array_equal(resumed.weights_[key], array)
     assert resumed.history_.drop(columns="dur").equals(whole.history_.drop(columns="dur"))
-    # A fit of other photos, labels or parameters is another one.
+    # Other photos, labels or parameters have their own file.
     n_files = len(list(tmp_path.iterdir()))
     photos, labels = two_colours
     pretrained((photos[::-1], labels), checkpoint=tmp_path, **params)
@@ -150,7 +151,7 @@ def test_an_interrupted_pretraining_goes_on_to_the_same_result(two_colours, tmp_
     assert len(list(tmp_path.iterdir())) == n_files + 3
 
 
-def test_a_fit_without_a_seed_takes_up_that_of_its_checkpoint(two_colours, tmp_path):
+def test_a_fit_without_a_seed_finds_its_checkpoint(two_colours, tmp_path):
     params = {"random_state": None, "checkpoint": tmp_path, "max_epochs": 3}
     with pytest.raises(RuntimeError, match="power cut"):
         pretrained(two_colours, callbacks=[Crash(3)], **params)
@@ -159,22 +160,22 @@ def test_a_fit_without_a_seed_takes_up_that_of_its_checkpoint(two_colours, tmp_p
     np.testing.assert_array_equal(first.transform(two_colours[0]), second.transform(two_colours[0]))
 
 
-def test_nets_that_differ_have_checkpoints_of_their_own(two_colours, tmp_path):
-    for net in (tiny_net(), tiny_net()):  # Their weights are random, and the seed is not theirs.
+def test_different_modules_have_different_checkpoints(two_colours, tmp_path):
+    for net in (tiny_net(), tiny_net()):  # Their weights are random.
         pretrained(two_colours, backbone=net, checkpoint=tmp_path, max_epochs=1)
     assert len(list(tmp_path.iterdir())) == 2
-    with pytest.raises(ValueError, match="can be pickled, but backbone=<function"):
+    with pytest.raises(ValueError, match="backbone=<function"):
         pretrained(two_colours, backbone=lambda: tiny_net(), checkpoint=tmp_path)
 
 
 def test_early_stopping_keeps_the_best_weights(two_colours):
     class Spoil(Callback):
-        """Makes the third epoch's weights worthless, and those after it."""
+        """Set all weights to zero from the third epoch on."""
 
         def on_batch_end(self, net, **kwargs):
             if len(net.history) >= 3:
-                for own in net.module_.parameters():
-                    own.data.zero_()
+                for parameter in net.module_.parameters():
+                    parameter.data.zero_()
 
     photos, labels = two_colours
     featurizer = pretrained(
@@ -187,9 +188,9 @@ def test_early_stopping_keeps_the_best_weights(two_colours):
     assert featurizer.score(photos, labels) > 0.5
 
 
-def test_classes_weigh_as_asked(two_colours):
+def test_class_weights_move_the_probabilities(two_colours):
     photos, labels = two_colours
-    # All photos look the same, nine of twelve are red: the net answers with the heavier class.
+    # All photos are equal, and 9 of 12 are red. The probability of red is its share of the weight.
     blank, mostly_red = [photos[0]] * 12, ["red"] * 9 + ["blue"] * 3
     for class_weight, proba in ((None, 9 / 12), ("balanced", 0.5), ({"blue": 6, "red": 1}, 1 / 3)):
         featurizer = pretrained(
@@ -200,7 +201,7 @@ def test_classes_weigh_as_asked(two_colours):
         assert red == pytest.approx(proba, abs=0.05)
 
 
-def test_a_schedule_reaches_the_optimizer(two_colours):
+def test_the_schedule_changes_the_learning_rate_of_the_optimizer(two_colours):
     seen = []
 
     class Look(Callback):
@@ -211,28 +212,26 @@ def test_a_schedule_reaches_the_optimizer(two_colours):
     assert seen == pytest.approx([0.1, 0.075, 0.05, 0.025])
 
 
-def test_a_checkpoint_that_is_no_folder_is_refused(two_colours, tmp_path):
+def test_a_checkpoint_must_be_a_folder(two_colours, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="is no folder that can be used"):
+    with pytest.raises(ValueError, match="file"):
         pretrained(two_colours, checkpoint=tmp_path / "file")
 
 
-def test_photos_that_all_cannot_be_read_are_no_training_set():
-    with (
-        pytest.warns(UserWarning, match="2 of 2 photos"),
-        pytest.raises(ValueError, match="None of the 2 photos can be read"),
-    ):
-        tiny(weights=None, on_error="nan").fit([b"x", b"y"], ["cat", "dog"])
-
-
-@pytest.mark.parametrize("class_weight", [{"blue": -1, "red": 1}, {"blue": 0, "red": 0}])
-def test_class_weights_weigh_something(two_colours, class_weight):
-    with pytest.raises(ValueError, match="class_weight=.* gives .*: weights are 0 or more"):
-        pretrained(two_colours, class_weight=class_weight)
+def test_pretraining_leaves_out_unreadable_photos_with_a_warning(two_colours):
+    photos, labels = two_colours
+    params = {"max_epochs": 1, "on_error": "nan"}
+    with pytest.warns(UserWarning, match="1 of 13 photos"):
+        featurizer = pretrained(([b"no photo", *photos], ["red", *labels]), **params)
+    expected = pretrained((photos, labels), **params)
+    for key, array in expected.weights_.items():
+        np.testing.assert_array_equal(featurizer.weights_[key], array)
+    with pytest.raises(ValueError, match="2 photos"):
+        pretrained(([b"x", b"y"], ["cat", "dog"]), on_error="nan")
 
 
 def small_net():
-    """Four convolutions, pooled; at module level, so that it pickles."""
+    """Four convolutions with pooling. The function can be pickled."""
     layers, n_in = [], 3
     for n_out in (24, 48, 96, 192):
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out)]
