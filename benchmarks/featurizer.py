@@ -12,14 +12,11 @@ The second table shows the time of the first photo in a process that has only lo
 
 import argparse
 import multiprocessing
-import os
 import tarfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -27,6 +24,7 @@ from _common import least_cosine, print_machine, print_table, spread
 from PIL import Image
 
 from skdevise.vision._backbones import load_backbone
+from skdevise.vision._engines import InferenceEngine
 
 BATCH_SIZE = 16
 N_COMPARED = 512
@@ -35,7 +33,6 @@ NETWORKS = {
     "EfficientNet-Lite0": ("efficientnet_lite0", "DEFAULT"),
     "ResNet-50": ("resnet50", None),
 }
-PRECISIONS = ("float32", "bfloat16")
 
 
 def read_photos(archive, preprocess):
@@ -53,11 +50,9 @@ def eager(net, photos):
         return net(photos).numpy()
 
 
-def started_engine(net, shape, name, precision="float32", n_photos=10_000):
+def started_engine(net, shape, name, n_photos=10_000):
     """Return an engine that is ready for `n_photos` photos."""
-    from skdevise.vision.engines import InferenceEngine
-
-    engine = InferenceEngine(net, shape, name, precision)
+    engine = InferenceEngine(net, shape, name)
     engine.expect(n_photos)
     return engine
 
@@ -70,18 +65,15 @@ def seconds(run, n_threads):
 
 
 def compare_nets(archive, n_threads, n_rounds):
-    """Return the rows of the table: each network, engine and precision."""
+    """Return the rows of the table: each network and engine."""
     rows = []
     for title, (backbone, weights) in NETWORKS.items():
         loaded = load_backbone(backbone, weights)
         net, photos = loaded.without_softmax(), read_photos(archive, loaded.preprocess)
         batches = photos.split(BATCH_SIZE)
         shape = tuple(photos.shape[1:])
-        loops = {("eager", "float32"): partial(eager, net)}
-        for precision in PRECISIONS:
-            for name in ("torch", "openvino"):
-                with suppress(ValueError):  # The processor does not support bfloat16.
-                    loops[name, precision] = started_engine(net, shape, name, precision)
+        loops = {"eager": partial(eager, net)}
+        loops |= {name: started_engine(net, shape, name) for name in ("torch", "openvino")}
         features = {key: np.concatenate([*map(loop, batches)]) for key, loop in loops.items()}
         times = np.array(
             [
@@ -89,12 +81,12 @@ def compare_nets(archive, n_threads, n_rounds):
                 for _ in range(n_rounds)
             ]
         )
-        for column, (name, precision) in enumerate(loops):
+        for column, name in enumerate(loops):
             if column > 0:
-                cosine = least_cosine(features[name, precision], features["eager", "float32"])
+                cosine = least_cosine(features[name], features["eager"])
                 ms = 1_000 * np.median(times[:, column]) / BATCH_SIZE
                 ratios = times[:, 0] / times[:, column]
-                rows.append([f"{title}, {precision}, {name}", f"{ms:.1f}", spread(ratios)])
+                rows.append([f"{title}, {name}", f"{ms:.1f}", spread(ratios)])
                 rows[-1].append(f"{cosine:.7f}")
     return rows
 
@@ -115,16 +107,11 @@ def compare_first_answers(n_threads, n_rounds):
     rows = []
     spawn = multiprocessing.get_context("spawn")
     for title, net in NETWORKS.items():
-        times = {"eager": [], "auto": [], "openvino, compiling": [], "openvino, from disk": []}
+        times = {"eager": [], "auto": [], "openvino": []}
         for _ in range(n_rounds):
-            with (
-                TemporaryDirectory() as home,
-                ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool,
-            ):
-                os.environ["SKDEVISE_HOME"] = home
-                for label in times:
-                    name = label.partition(",")[0]
-                    times[label].append(pool.submit(first_answer, name, *net, n_threads).result())
+            with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
+                for name in times:
+                    times[name].append(pool.submit(first_answer, name, *net, n_threads).result())
         rows.append([title, *(f"{np.median(measured):.2f}" for measured in times.values())])
     return [f"first photo, s ({'CPU' if n_threads == 1 else 'wall'})", *times], rows
 

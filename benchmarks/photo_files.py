@@ -30,17 +30,13 @@ from torchvision.transforms import v2
 from skdevise import VisualFeaturizer
 from skdevise.vision._backbones import load_backbone
 from skdevise.vision._batches import load_batches
+from skdevise.vision._engines import InferenceEngine
 from skdevise.vision._photos import Photos
-from skdevise.vision.engines import InferenceEngine
 
 BACKBONE = "efficientnet_lite0"
 BATCH_SIZE = 16
 N_PHOTOS = 320
-SETTINGS = {
-    "torch, float32": {"engine": "torch", "precision": "float32"},
-    "openvino, float32": {"engine": "openvino", "precision": "float32"},
-    "openvino, bfloat16": {"engine": "openvino", "precision": "bfloat16"},
-}
+SETTINGS = {"torch": {"engine": "torch"}, "openvino": {"engine": "openvino"}}
 
 
 def loop(paths, net, preprocess):

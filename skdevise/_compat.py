@@ -24,7 +24,6 @@ __all__ = [
     "check_sample_weight",
     "decode_jpeg",
     "fit_context",
-    "image_classification_preset",
     "safe_indexing",
     "validate_params",
 ]
@@ -43,11 +42,3 @@ def decode_jpeg(data):
         return operator(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode, False)
     except (AttributeError, RuntimeError):
         return None
-
-
-def image_classification_preset():
-    """Return torchvision's class of presets for classification."""
-    # torchvision 0.20 to 0.29. `weights.transforms()` is an instance of this private class.
-    from torchvision.transforms._presets import ImageClassification
-
-    return ImageClassification

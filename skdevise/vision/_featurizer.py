@@ -77,14 +77,14 @@ class VisualFeaturizer(
         Torch device, for example "cuda:1". "auto" uses "cuda" or "mps" if available, and otherwise
         "cpu".
     engine : {"auto", "torch", "compile", "openvino"}, default="auto"
-        Software that runs the network. "openvino" (extra `fast`) is several times as fast as
-        "torch" on a CPU, after a compilation that takes seconds. "compile" is `torch.compile`.
+        Software that runs the network. "openvino" (extra `fast`) is 1.2 to 3 times as fast as
+        "torch" on a CPU, after a conversion that takes seconds. "compile" is `torch.compile`.
         "auto" uses OpenVINO on a CPU if it is installed, supports the network, and there are enough
-        photos to repay the compilation. Otherwise it uses "torch".
+        photos to repay the conversion. Otherwise it uses "torch".
     precision : {"float32", "bfloat16"}, default="float32"
-        Number format of the network's arithmetic, in `transform` and in pre-training. "bfloat16" is
-        up to twice as fast on hardware that supports it, and changes features slightly. Features
-        are float32 in either case.
+        Number format of the network's arithmetic, in `transform` and in pre-training. "bfloat16"
+        needs a CUDA device that supports it. It is faster there, and changes features slightly.
+        Features are float32 in either case.
     cache : str, Path or FeatureCache, default=None
         Folder that stores the features of each photo, so that the photo goes through the network
         only once. Use it for grid searches and repeated runs. Photos are recognised by their
@@ -293,9 +293,9 @@ class VisualFeaturizer(
         """
         from skdevise.training._net import epoch_table
         from skdevise.vision._backbones import load_backbone
+        from skdevise.vision._engines import check_precision
         from skdevise.vision._photos import Photos
         from skdevise.vision._pretraining import LabelledPhotos, open_checkpoint, pretrain
-        from skdevise.vision.engines.precision import find_dtype
 
         photos = Photos(X)
         if self.preprocess != "auto" and self.image_size is not None:
@@ -304,7 +304,7 @@ class VisualFeaturizer(
                 "crop in your own preprocess."
             )
         device = find_device(self.device)
-        find_dtype(self.precision, device)
+        check_precision(self.precision, device)
         self._open_cache()
         # With a checkpoint, None counts as 0, so that a later fit finds the file.
         resumes = self.random_state is None and self.checkpoint is not None
@@ -555,7 +555,7 @@ class VisualFeaturizer(
 
     def _engine(self, shape, n_photos, with_softmax):
         """Return the engine that runs the network on photos (C, H, W). Engines are kept."""
-        from skdevise.vision.engines import InferenceEngine
+        from skdevise.vision._engines import InferenceEngine
 
         key = (with_softmax, shape, self.engine, self.precision, self.device, self.verbose)
         engines = vars(self).setdefault("_engines", {})
@@ -598,7 +598,7 @@ class VisualFeaturizer(
         """Take over the weights of the loaded network, and forget its old engines."""
         for name in ("_engines", "_last_engine", "_network_hash"):
             vars(self).pop(name, None)
-        self.weights_ = None if self._loaded.weights_digest else self._loaded.state_arrays()
+        self.weights_ = None if self._loaded.is_published else self._loaded.state_arrays()
         if self.cache is not None:
             self._network_key()  # A pickled featurizer then finds its features without the network.
 
@@ -620,7 +620,7 @@ class VisualFeaturizer(
 
     def _keep_weights(self):
         """Make the weights of the network the fitted ones, after it was trained further."""
-        self._load().weights_digest = None
+        self._load().is_published = False
         self._set_weights()
 
     def __getstate__(self):
