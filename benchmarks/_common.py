@@ -1,4 +1,4 @@
-"""What the benchmarks share: a table, and a line on where it was made."""
+"""Helpers of the benchmarks: tables, ratios, and a line about the machine."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def print_table(header, rows):
-    """Print a Markdown table; a row is a name and numbers or text."""
+    """Print a Markdown table. The first cell of a row is a name, the others are values."""
     print("| " + " | ".join(header) + " |")
     print("|" + " --- |" + " ---: |" * (len(header) - 1))
     for row in rows:
@@ -16,7 +16,7 @@ def print_table(header, rows):
 
 
 def print_machine():
-    """Print the machine and the versions."""
+    """Print the machine and the versions of the packages."""
     packages = ("numpy", "scikit-learn", "torch", "torchvision", "skorch", "skdevise")
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
@@ -25,17 +25,17 @@ def print_machine():
 
 
 def percent(runs):
-    """Mean of each figure over runs (n_runs, n_figures), in percent with one decimal."""
+    """Format the mean of each figure over runs (n_runs, n_figures) in percent."""
     return [f"{100 * figure:.1f}" for figure in np.mean(runs, axis=0)]
 
 
 def spread(ratios, digits=2):
-    """Median of some ratios, and their range if there are several."""
-    median, *ends = (f"{own:.{digits}f}" for own in (np.median(ratios), min(ratios), max(ratios)))
+    """Format the median of ratios, with their range if there are several."""
+    median, *ends = (f"{r:.{digits}f}" for r in (np.median(ratios), min(ratios), max(ratios)))
     return median if len(ratios) == 1 else f"{median} ({'-'.join(ends)})"
 
 
 def least_cosine(a, b):
-    """The least of the cosines of rows (n, n_features) with those of the other array."""
+    """Compute the smallest cosine between the rows of two arrays (n, n_features)."""
     a, b = a.astype(float), b.astype(float)
     return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()

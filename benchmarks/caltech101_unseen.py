@@ -1,9 +1,9 @@
-"""Zero-shot: photos of 62 Caltech-101 classes, by maps trained on one photo a class of ImageNet.
+"""Zero-shot prediction of 62 Caltech-101 classes, after training on one photo per ImageNet class.
 
 python benchmarks/caltech101_unseen.py glove-6b-100d-subset.bin
 
-Neither the net nor the map has seen one of the 62 classes, nor any synonym of them. Features are
-the bundled ones. Training labels are the synset ids, whose target is their first term.
+Neither the network nor the classifier was trained on one of the 62 classes or on a synonym. The
+features are bundled. The training labels are synset ids, whose target is their first term.
 """
 
 import argparse
@@ -36,15 +36,15 @@ def main():
         "random 500-d": RandomEmbedder(),
     }
     synsets = LabelVocabulary(imagenet.target)
-    rows, left_out = [], []
+    rows, without_vector = [], []
     for name, embedder in embedders.items():
         has_vector = embedder.has_vector(unseen)
         labels = unseen[has_vector]
         tested = np.isin(caltech.target, labels)
         X, y = caltech.data[tested], caltech.target[tested]
-        trained = np.array([embedder.has_vector(terms).any() for terms in synsets.terms])
+        trained = ~np.isin(imagenet.target, synsets.coverage(embedder).missing)
         if not has_vector.all():
-            left_out.append(f"{name}: {', '.join(unseen[~has_vector])}")
+            without_vector.append(f"{name}: {', '.join(unseen[~has_vector])}")
         for system, params in SYSTEMS.items():
             runs = []
             for seed in SEEDS:
@@ -57,7 +57,7 @@ def main():
     rows.append(["chance", "", len(unseen), "", *percent([[k / len(unseen) for k in KS]])])
     header = ["vectors, system", "trained on", "candidates", "photos"]
     print_table(header + [f"hit@{k}" for k in KS], rows)
-    print(f"\nWithout a vector, so neither candidates nor tested: {'; '.join(left_out)}.")
+    print(f"\nClasses without a vector, which are left out: {'; '.join(without_vector)}.")
     print(f"Means of {len(SEEDS)} seeds, in percent.")
     print_machine()
 

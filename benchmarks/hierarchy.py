@@ -1,9 +1,9 @@
-"""hp@k and reading the noun graph: nltk's WordNet and plain Python sets against skdevise.
+"""hp@k and reading WordNet: skdevise against nltk and plain Python sets.
 
-python benchmarks/hierarchy.py
+python benchmarks/hierarchy.py --wordnet /usr/share/wordnet
 
-Needs WordNet 3.0 as Debian's package wordnet-base has it. One thread, and the CPU time of the
-process; rounds alternate.
+`--wordnet` is the folder of WordNet 3.0, as Debian's package wordnet-base installs it. Without it,
+nltk is left out. The benchmark uses one thread, measures CPU time, and alternates the methods.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import shutil
 import tempfile
 import time
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 
 import nltk
@@ -20,45 +19,31 @@ from _common import print_machine, print_table, spread
 from threadpoolctl import threadpool_limits
 
 from skdevise import Hierarchy, datasets
-from skdevise.labels._hierarchy import _wordnet
+from skdevise.labels._wordnet import bundled_graph
 from skdevise.metrics import hierarchical_precision_at_k
 
 N_PREDICTIONS = 5_000
 
 
-def predictions(labels, rng):
-    """Random true labels, and twenty answers each whose ids are near; kinds of a thing are."""
+def draw_predictions(labels, rng):
+    """Draw true labels, and twenty answers to each with similar ids, which mean similar things."""
     true = rng.integers(len(labels), size=N_PREDICTIONS)
     near = true[:, None] + rng.integers(-30, 31, size=(N_PREDICTIONS, 20))
     return labels[true], labels[near.clip(0, len(labels) - 1)]
 
 
-def copy_wordnet(source, folder):
-    """Make a folder that nltk can read: it wants two files that Debian leaves out."""
-    folder.mkdir(parents=True)
-    for path in filter(Path.is_file, source.iterdir()):
-        shutil.copy(path, folder)
-    (folder / "lexnames").write_text("".join(f"{i} unknown 0\n" for i in range(45)))
-    (folder / "index.sense").touch()
-
-
-def read_by_nltk(folder):
-    """The reader, with all nouns and the synsets above them in its cache."""
+def read_with_nltk(folder):
+    """Read all nouns and their hypernyms into the cache of nltk's reader."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # It warns that it knows no other languages.
+        warnings.simplefilter("ignore")  # It warns that other languages are missing.
         reader = nltk.corpus.reader.WordNetCorpusReader(str(folder), None)
     for synset in reader.all_synsets("n"):
         synset.hypernyms()
     return reader
 
 
-def read_by_us():
-    _wordnet.cache_clear()
-    return Hierarchy.wordnet()
-
-
 def correct_set(start, k, valid, neighbours_of):
-    """Breadth first over sets, whole radii, until k valid ones are found."""
+    """Search breadth first with sets, one whole radius at a time, until k valid nodes are found."""
     seen, ring = {start}, {start}
     correct = seen & valid
     while ring and len(correct) < k:
@@ -68,51 +53,18 @@ def correct_set(start, k, valid, neighbours_of):
     return correct
 
 
-def precision(y_true, y_top, k, set_of):
-    return np.mean(
-        [
-            sum(answer in correct for answer in top[:k]) / k
-            for correct, top in zip(map(set_of, y_true.tolist()), y_top.tolist(), strict=True)
-        ]
-    )
-
-
-def by_nltk(reader, y_true, y_top, k, labels):
-    def synset(label):
-        return reader.synset_from_pos_and_offset("n", int(label[1:]))
-
-    def neighbours(node):
-        return node.hypernyms() + node.hyponyms()
-
-    valid = {synset(label) for label in labels.tolist()}
-    return np.mean(
-        [
-            sum(synset(answer) in correct for answer in top[:k]) / k
-            for correct, top in zip(
-                (correct_set(synset(label), k, valid, neighbours) for label in y_true.tolist()),
-                y_top.tolist(),
-                strict=True,
-            )
-        ]
-    )
-
-
-def by_sets(neighbours, y_true, y_top, k, labels):
-    valid = set(labels.tolist())
-    return precision(
-        y_true, y_top, k, lambda label: correct_set(label, k, valid, neighbours.__getitem__)
-    )
-
-
-def by_kept_sets(neighbours, y_true, y_top, k, labels, kept=None):
-    valid, kept = set(labels.tolist()), {} if kept is None else kept
-
-    def set_of(label):
-        if label not in kept:
-            kept[label] = correct_set(label, k, valid, neighbours.__getitem__)
-        return kept[label]
-
-    return precision(y_true, y_top, k, set_of)
+def by_sets(y_true, y_top, k, labels, neighbours_of, node_of=str, cache=None):
+    """Compute hp@k with sets. Correct sets are reused if there is a cache."""
+    valid = set(map(node_of, labels.tolist()))
+    shares = []
+    for label, top in zip(y_true.tolist(), y_top.tolist(), strict=True):
+        correct = None if cache is None else cache.get(label)
+        if correct is None:
+            correct = correct_set(node_of(label), k, valid, neighbours_of)
+        if cache is not None:
+            cache[label] = correct
+        shares.append(sum(node_of(answer) in correct for answer in top[:k]) / k)
+    return np.mean(shares)
 
 
 def timed(run):
@@ -121,72 +73,85 @@ def timed(run):
     return value, time.process_time() - start
 
 
-def compare_precision(k, graph, reader, labels, n_rounds):
-    """By name, the ratio of CPU time to ours and the difference; and our time."""
-    data = *predictions(labels, np.random.default_rng(k)), k
-    neighbours = {label: [] for label in graph.labels.tolist()}
-    for parent, child in graph.labels[graph._edges].tolist():
+def compare_precision(k, reader, labels, n_rounds):
+    """Return our time, and for each method its time over ours and its difference from ours."""
+    graph = Hierarchy.wordnet()
+    data = *draw_predictions(labels, np.random.default_rng(k)), k
+    nodes, edges, _ = bundled_graph("wordnet")
+    neighbours = {label: [] for label in nodes.tolist()}
+    for parent, child in nodes[edges].tolist():
         neighbours[parent].append(child)
         neighbours[child].append(parent)
-    kept = {}
-    others = {
-        "nltk's synsets": lambda: by_nltk(reader, *data, labels),
-        "sets, one example after another": lambda: by_sets(neighbours, *data, labels),
-        "sets, kept for each label": lambda: by_kept_sets(neighbours, *data, labels),
-        "sets, all kept from a call before": lambda: by_kept_sets(neighbours, *data, labels, kept),
+    get = neighbours.__getitem__
+    cache = {}
+    methods = {
+        "sets": lambda: by_sets(*data, labels, get),
+        "sets, one search per label": lambda: by_sets(*data, labels, get, cache={}),
+        "sets, no search at all": lambda: by_sets(*data, labels, get, cache=cache),
     }
-    ratios, differences, times = {name: [] for name in others}, {}, []
+    if reader is not None:
+        methods["nltk's synsets"] = lambda: by_sets(
+            *data,
+            labels,
+            lambda node: node.hypernyms() + node.hyponyms(),
+            lambda label: reader.synset_from_pos_and_offset("n", int(label[1:])),
+        )
+    times, ratios, differences = [], {name: [] for name in methods}, {}
     for _ in range(n_rounds + 1):
-        ours, time_of_ours = timed(lambda: hierarchical_precision_at_k(*data, graph, labels))
-        times.append(time_of_ours)
-        for name, run in others.items():
-            value, time_of_other = timed(run)
-            differences[name] = abs(value - ours)
-            ratios[name].append(time_of_other / time_of_ours)
+        value, our_time = timed(lambda: hierarchical_precision_at_k(*data, graph, labels))
+        times.append(our_time)
+        for name, run in methods.items():
+            other, other_time = timed(run)
+            ratios[name].append(other_time / our_time)
+            differences[name] = abs(other - value)
     # The first round warms caches.
-    found = {name: (spread(ratios[name][1:], digits=1), differences[name]) for name in others}
-    return found, np.median(times[1:])
-
-
-def compare_reading(folder, n_rounds):
-    ratios, times = [], []
-    for _ in range(n_rounds):
-        times.append(timed(read_by_us)[1])
-        ratios.append(timed(lambda: read_by_nltk(folder))[1] / times[-1])
-    return spread(ratios, digits=1), np.median(times)
+    found = {name: (spread(ratios[name][1:], digits=1), differences[name]) for name in methods}
+    return np.median(times[1:]), found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--wordnet", type=Path, help="folder of WordNet 3.0")
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     labels = datasets.load_imagenet_labels().fall11
+    reader = reading = None
     with threadpool_limits(1), tempfile.TemporaryDirectory() as root:
-        nltk.data.path.append(root)  # nltk reads below its own paths alone.
-        folder = Path(root) / "corpora" / "wordnet"
-        copy_wordnet(arguments.wordnet, folder)
-        reader, graph = read_by_nltk(folder), Hierarchy.wordnet()
-        found = {k: compare_precision(k, graph, reader, labels, arguments.rounds) for k in (5, 20)}
-        del reader
-        reading, graph_time = compare_reading(folder, arguments.rounds)
+        graph_time = np.median(
+            [timed(lambda: Hierarchy(*bundled_graph("wordnet")))[1] for _ in range(5)]
+        )
+        if arguments.wordnet:
+            nltk.data.path.append(root)  # nltk reads only below its own paths.
+            folder = Path(root) / "corpora" / "wordnet"
+            shutil.copytree(arguments.wordnet, folder)
+            # Debian omits two files that nltk needs.
+            (folder / "lexnames").write_text("".join(f"{i} unknown 0\n" for i in range(45)))
+            (folder / "index.sense").touch()
+            reader, nltk_time = timed(lambda: read_with_nltk(folder))
+            reading = f"{nltk_time / graph_time:.1f}"
+        (time_5, at_5), (time_20, at_20) = (
+            compare_precision(k, reader, labels, arguments.rounds) for k in (5, 20)
+        )
     print(
-        f"CPU time over ours, median and range of {arguments.rounds} rounds; hp@k of "
+        f"Time over ours, median and range of {arguments.rounds} rounds; hp@k of "
         f"{N_PREDICTIONS:,} predictions among {len(labels):,} labels.\n"
     )
-    (at_5, our_time_at_5), (at_20, our_time_at_20) = found.values()
+    ours = [f"{1e3 * seconds:.0f} ms" for seconds in (time_5, time_20, graph_time)]
     rows = [
-        [name, at_5[name][0], at_20[name][0], f"{max(at_5[name][1], at_20[name][1]):.0e}", ""]
+        [
+            name,
+            at_5[name][0],
+            at_20[name][0],
+            f"{max(at_5[name][1], at_20[name][1]):.0e}",
+            reading if name.startswith("nltk") else "",
+        ]
         for name in at_5
     ]
-    rows[0][-1] = reading
-    ours = [f"{1e3 * median:.0f} ms" for median in (our_time_at_5, our_time_at_20, graph_time)]
     print_table(
-        ["in place of skdevise", "hp@5", "hp@20", "largest difference", "reading the nouns"],
-        [*rows, ["skdevise itself", *ours[:2], "", ours[2]]],
+        ["", "hp@5", "hp@20", "largest difference", "reading WordNet"],
+        [["skdevise", *ours[:2], "", ours[2]], *rows],
     )
     print_machine()
-    print(f"nltk {version('nltk')}")
 
 
 if __name__ == "__main__":

