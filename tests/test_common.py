@@ -110,7 +110,7 @@ NEXT_FIT = {
 
 
 def make_features():
-    """24 samples of three classes, each in a direction of its own: X (24, 4), y."""
+    """Return 24 samples of three classes, which are easy to separate: X (24, 4), y."""
     y = np.repeat(LABELS, 8)
     X = np.repeat(np.eye(4)[:3], 8, axis=0)
     return X + np.random.default_rng(0).uniform(0, 0.2, (24, 4)), y

@@ -2,10 +2,10 @@
 
 Each sampler takes:
 
-- points: projected features (n, vector_size);
-- target: positions of their true labels (n,);
-- vectors: unit vectors of all labels (n_labels, vector_size);
-- least: score of each point above which a false label violates the margin (n,).
+- `points`, projected features (n, vector_size).
+- `target`, positions of their true labels (n,).
+- `vectors`, unit vectors of all labels (n_labels, vector_size).
+- `least`, the score of each point above which a false label violates the margin (n,).
 
 It returns violating pairs: rows of points, and positions of false labels. Random numbers are drawn
 on the device of the generator.

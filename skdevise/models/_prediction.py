@@ -236,7 +236,7 @@ class LabelPredictionMixin:
         return scores if offsets is None else scores - offsets.astype(scores.dtype)
 
     def _offsets(self, space):
-        """Compute what is subtracted from the score of each label: (n_labels,) or None."""
+        """Compute the corrections to subtract from the scores of labels: (n_labels,) or None."""
         if self.hubness is None and not self.seen_penalty:
             return None
         offsets = self.seen_penalty * np.isin(space.labels, self.classes_)

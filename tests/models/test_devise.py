@@ -6,15 +6,11 @@ import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdevise import (
-    ConSEClassifier,
     DeViSEClassifier,
     LabelVocabulary,
     PretrainedEmbedder,
@@ -26,24 +22,6 @@ from skdevise.datasets import make_shapes
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.metrics import HitAtK
 from skdevise.model_selection import UnseenClassSplit
-
-
-def stochastic(estimator):
-    """The one check that no stochastic gradient passes: scikit-learn's own are excused as well."""
-    return {
-        "check_sample_weight_equivalence_on_dense_data": "a sample that comes twice meets other "
-        "false labels, in another order, than one that weighs twice as much"
-    }
-
-
-@parametrize_with_checks(
-    [
-        DeViSEClassifier(),
-    ],
-    expected_failed_checks=stochastic,
-)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.fixture
@@ -74,44 +52,6 @@ def test_nearest_labels_come_in_the_order_of_their_angles(clf):
     # The photo may be placed between the first two; the others follow by their angle.
     assert set(top[0, :2]) == {"truck", "lorry"}
     assert top[0, 2:].tolist() == ["dog", "lynx", "cat"]
-
-
-def test_every_method_takes_labels(clf, photos):
-    labels = ["lorry", "lynx", "dog", "truck"]
-    cosines = clf.decision_function(photos, labels=labels)
-    proba = clf.predict_proba(photos, labels=labels)
-    top, scores = clf.predict_top_k(photos, k=2, labels=labels, return_scores=True)
-    assert cosines.shape == proba.shape == (60, 4)
-    assert np.abs(cosines).max() <= 1 + 1e-6
-    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(scores, np.sort(cosines, axis=1)[:, :-3:-1], rtol=1e-6)
-    assert (clf.predict(photos, labels=labels) == top[:, 0]).all()
-    assert (np.array(labels)[proba.argmax(axis=1)] == top[:, 0]).all()
-    assert clf.score(photos, top[:, 0], labels=labels) == 1.0
-
-
-def test_decision_function_of_two_classes_is_one_column_unless_labels_are_given(plane):
-    # Trap 5.
-    X, y = [[0, 1], [1, 0]], ["cat", "truck"]
-    clf = DeViSEClassifier(plane, random_state=0).fit(X, y)
-    assert clf.decision_function(X).shape == (2,)
-    assert clf.decision_function(X, labels=["cat", "truck"]).shape == (2, 2)
-    assert ((clf.decision_function(X) > 0) == (clf.predict(X) == "truck")).all()
-
-
-def test_constructor_labels_are_the_candidates(plane, pets_and_trucks):
-    clf = DeViSEClassifier(plane, labels=["lynx", "lorry"], random_state=0).fit(*pets_and_trucks)
-    assert set(clf.predict(pets_and_trucks[0])) == {"lynx", "lorry"}
-
-
-def test_a_vocabulary_gives_training_labels_their_terms(plane, pets_and_trucks):
-    X, y = pets_and_trucks
-    codes = np.array([{"cat": 7, "dog": 8, "truck": 9}[label] for label in y])
-    vocabulary = LabelVocabulary([7, 8, 9], ["cat", "dog", ["truck", "lorry"]])
-    clf = DeViSEClassifier(plane, labels=vocabulary, random_state=0).fit(X, codes)
-    assert clf.score(X, codes) == 1.0
-    # Known terms serve a plain list too; its other labels are their own terms.
-    assert clf.predict(X[:1], labels=[9, 7]).tolist() == [7]
 
 
 def test_synset_ids_are_labels(pets_and_trucks):
@@ -365,15 +305,6 @@ class CountingEmbedder:
         return RandomEmbedder(8).transform(terms)
 
 
-def test_the_same_labels_are_embedded_once():
-    embedder = CountingEmbedder()
-    clf = DeViSEClassifier(embedder, max_epochs=1).fit([[0, 1], [1, 0]], ["a", "b"])
-    for _ in range(3):
-        clf.predict([[0, 1]], labels=["c", "d", "e"])
-        clf.decision_function([[0, 1]], labels=LabelVocabulary(["c", "d", "e"]))
-    assert embedder.n_asked == 2 + 3
-
-
 # --- What it refuses
 
 
@@ -387,33 +318,6 @@ def test_candidates_without_vectors_are_all_named(clf, photos):
         clf.predict(photos, labels=["gnu", "cat"])
 
 
-def test_an_unfitted_embedder_is_refused_with_advice():
-    with pytest.raises(NotFittedError, match="SkipGramEmbedder is not fitted.*fit it on text"):
-        DeViSEClassifier(SkipGramEmbedder()).fit([[0], [1]], ["cat", "dog"])
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ([], "There are no labels to choose from"),
-        (["cat", "dog", "cat"], r"given several times: \['cat'\]"),
-    ],
-)
-def test_bad_candidates_are_refused(clf, photos, labels, message):
-    with pytest.raises(ValueError, match=message):
-        clf.predict(photos, labels=labels)
-
-
-def test_one_label_as_a_string_is_refused(clf, photos):
-    with pytest.raises(TypeError, match="Expected a sequence of labels, got 'cat'"):
-        clf.predict(photos, labels="cat")
-
-
-def test_k_above_the_number_of_candidates_is_refused(clf, photos):
-    with pytest.raises(ValueError, match="k=4 is out of range: there are 3 candidate labels"):
-        clf.predict_top_k(photos, k=4)
-
-
 def test_nan_features_are_refused(clf):
     with pytest.raises(ValueError, match="^X holds NaN or infinity, first in row 1: leave such"):
         clf.predict([[1, 0, 0], [0, np.nan, 0]])
@@ -424,37 +328,6 @@ def test_nan_features_are_refused(clf):
 def test_one_class_is_refused(plane):
     with pytest.raises(ValueError, match="all samples are of one class: 'cat'"):
         DeViSEClassifier(plane).fit([[0], [1]], ["cat", "cat"])
-
-
-# --- ConSE
-
-
-def test_conse_takes_a_classifier_that_was_trained_before(plane, pets_and_trucks):
-    X, y = pets_and_trucks
-    trained = FrozenEstimator(LogisticRegression().fit(X, y))
-    names = np.where(y == "truck", "lorry", "lynx")
-    clf = ConSEClassifier(trained, plane).fit(X, names)
-    assert clf.classes_.tolist() == ["cat", "dog", "truck"]
-    assert clf.score(X[:20], y[:20]) == 1.0
-    assert clf.score(X[40:], names[40:], labels=["lorry", "lynx"]) == 1.0
-
-
-@parametrize_with_checks([ConSEClassifier()])
-def test_scikit_learns_checks_of_conse(estimator, check):
-    check(estimator)
-
-
-class FixedProba(LogisticRegression):
-    def predict_proba(self, X):
-        return np.array([[0.5, 0.3, 0.2]] * len(X))
-
-
-def test_conse_combines_the_most_probable_labels_by_hand(plane, pets_and_trucks):
-    # 0.5 (1, 0) + 0.3 (sqrt(1/2), sqrt(1/2)): tan of its angle is 0.2121 / 0.7121, so 16.6 degrees.
-    clf = ConSEClassifier(FixedProba(), plane, n_top=2).fit(*pets_and_trucks)
-    point = clf.transform(pets_and_trucks[0][:1])[0]
-    assert np.rad2deg(np.arctan2(point[1], point[0])) == pytest.approx(16.588, abs=1e-3)
-    assert clf.predict([[0, 0, 0]], labels=["lynx", "dog", "cat"]).tolist() == ["lynx"]
 
 
 # --- What a review found
@@ -474,33 +347,6 @@ def test_a_search_over_the_embedders_parameters_leaves_the_users_object_alone():
     ).fit(X, y)
     assert embedder.vector_size == 7
     assert search.best_estimator_.transform(X).shape[1] in (3, 9)
-
-
-def test_an_embedder_trained_anew_does_not_change_a_fitted_classifier():
-    embedder = SkipGramEmbedder(vector_size=4, random_state=0).fit(["cat dog truck"] * 9)
-    clf = DeViSEClassifier(embedder, random_state=0).fit(np.eye(3), ["cat", "dog", "truck"])
-    before = clf.decision_function(np.eye(3), labels=["dog", "cat"])
-    embedder.set_params(random_state=1).fit(["truck dog cat cat"] * 9)
-    after = clf.decision_function(np.eye(3), labels=["dog", "cat", "truck"])
-    np.testing.assert_allclose(before, after[:, :2], rtol=1e-5)
-
-
-def test_columns_follow_classes_where_the_vocabulary_has_them_in_another_order(
-    plane, pets_and_trucks
-):
-    vocabulary = LabelVocabulary(["truck", "dog", "cat"])
-    clf = DeViSEClassifier(plane, labels=vocabulary, random_state=0).fit(*pets_and_trucks)
-    proba = clf.predict_proba(pets_and_trucks[0])
-    assert (clf.classes_[proba.argmax(axis=1)] == pets_and_trucks[1]).all()
-    given = clf.predict_proba(pets_and_trucks[0], labels=vocabulary)
-    np.testing.assert_allclose(given, proba[:, ::-1], rtol=1e-5)
-    again = pickle.loads(pickle.dumps(clf)).predict_proba(pets_and_trucks[0])
-    np.testing.assert_allclose(again, proba, rtol=1e-5)
-
-
-def test_other_constructor_labels_count_after_set_params(clf, photos):
-    clf.set_params(labels=["lorry", "lynx"])
-    assert set(clf.predict(photos)) == {"lorry", "lynx"}
 
 
 def test_an_embedder_with_an_array_of_vectors_is_asked_itself():
@@ -543,17 +389,6 @@ def test_a_fit_that_diverged_says_so(plane, pets_and_trucks):
 def test_labels_of_several_kinds_are_refused():
     with pytest.raises(ValueError, match="y mixes text with numbers"):
         DeViSEClassifier().fit([[0], [1]], np.array(["cat", 1], dtype=object))
-
-
-def test_true_labels_that_are_no_candidates_are_warned_of(clf, photos):
-    with pytest.warns(UserWarning, match="None of the true labels is among the candidates"):
-        assert clf.score(photos, np.full(60, "lynx")) == 0
-
-
-@pytest.mark.parametrize("k", [0, 4, 2.0, "2"])
-def test_k_is_checked_before_the_features_are_computed(clf, k):
-    with pytest.raises(ValueError, match="k=.* is out of range"):
-        clf.predict_top_k(["no features"], k=k)
 
 
 def test_a_dict_of_vectors_is_pickled_as_an_array():

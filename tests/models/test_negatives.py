@@ -19,7 +19,7 @@ def least_scores(scores, target):
 
 
 def by_scores(sampler, scores, target, *options, **flags):
-    """Call a sampler with scores: they are points if each label has a dimension of its own."""
+    """Call a sampler with scores. They are the points if the label vectors are unit axes."""
     vectors = torch.eye(len(scores[0]), device=scores.device)
     return sampler(scores, target, vectors, least_scores(scores, target), *options, **flags)
 
