@@ -146,8 +146,9 @@ def _collect(rows, futures):
             f"preprocess returns tensors of different shapes: {sorted(shapes)[:2]}. It must crop "
             "or resize every photo to the same shape."
         )
-    stacked = torch.stack([loaded[row].movedim(0, -1) for row in readable])
-    return Batch(readable, stacked.movedim(-1, 1), errors)
+    # torch.stack would use several threads, which wait for the cores that decode photos.
+    stacked = np.stack([loaded[row].movedim(0, -1).numpy(force=True) for row in readable])
+    return Batch(readable, torch.from_numpy(stacked).movedim(-1, 1), errors)
 
 
 class PhotoTensors:
