@@ -148,7 +148,8 @@ def _collect(rows, futures):
         )
     # torch.stack would use several threads, which wait for the cores that decode photos.
     stacked = np.stack([loaded[row].movedim(0, -1).numpy(force=True) for row in readable])
-    return Batch(readable, torch.from_numpy(stacked).movedim(-1, 1), errors)
+    stacked = torch.from_numpy(np.ascontiguousarray(stacked))  # channels last in memory
+    return Batch(readable, stacked.movedim(-1, 1), errors)
 
 
 class PhotoTensors:
