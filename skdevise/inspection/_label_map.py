@@ -317,7 +317,7 @@ def hypernym_groups(labels, hierarchy, n_groups=9, largest=0.13):
         size = max(sizes.values(), default=0)
         if size < 2:
             break
-        # Of equal hypernyms, the most specific one: it covers fewest labels, and lies deepest.
+        # Among equal hypernyms, the most specific one covers fewest labels, and lies deepest.
         equal = [node for node, n in sizes.items() if n == size]
         chosen = min(equal, key=lambda node: (totals[node], -len(hierarchy.ancestors(node)), node))
         group_of |= {label: hierarchy.terms(chosen)[0] for label in rest if chosen in above[label]}

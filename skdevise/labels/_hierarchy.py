@@ -55,7 +55,7 @@ class Hierarchy:
     """
 
     def __init__(self, labels, edges, terms=None):
-        # An array of text is copied as it is: checking WordNet's labels one by one is slow.
+        # label_array checks labels one by one, which is slow for WordNet and needless for text.
         is_text = isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
         self.labels = labels.copy() if is_text else label_array(labels)
         self.labels.flags.writeable = False
@@ -183,7 +183,7 @@ class Hierarchy:
         return Hierarchy, (self.labels, self._edges, self._terms)
 
     def rename(self, names):
-        """Give labels other names, for example a word in place of a synset id.
+        """Rename labels, for example synset ids to words.
 
         Parameters
         ----------
@@ -387,7 +387,7 @@ class Hierarchy:
         return set(self.labels[valid[is_correct]].tolist())
 
     def in_correct_sets(self, starts, answers, k, is_valid, max_pairs=_MAX_PAIRS):
-        """Tell which answers are in the correct sets of many labels, all given by position.
+        """Check which answers are in the correct sets of their true labels.
 
         Parameters
         ----------

@@ -30,8 +30,8 @@ class LabelSpace:
     vocabulary : LabelVocabulary, sequence of labels, or dict of label to terms
         Candidate labels.
     embedder : term embedder
-        Source of the vectors: `transform` returns unit rows. If it has a method `has_vector`, that
-        method decides which terms have a vector.
+        Source of the vectors: `transform` returns unit rows. Its optional method `has_vector`
+        decides which terms have a vector.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
         Method that finds the nearest terms. "exact" compares all vectors. "hnsw" and "lsh" are
         approximate indexes of faiss (extra ``ann``); "hnsw" is the better one for many labels.
@@ -80,18 +80,18 @@ class LabelSpace:
         terms = list(dict.fromkeys(chain.from_iterable(vocabulary.terms)))
         terms = list(compress(terms, known_terms(embedder, terms, vocabulary.templates)))
         row_of = {term: row for row, term in enumerate(terms)}
-        rows = [[row_of[term] for term in own if term in row_of] for own in vocabulary.terms]
+        rows = [[row_of[term] for term in label if term in row_of] for label in vocabulary.terms]
         self.labels, rows = _labels_with_vectors(vocabulary, rows)
         vectors = np.asarray(_embed(embedder, terms, vocabulary.templates))
         if vocabulary.pool == "mean":
-            vectors = normalize([vectors[own].mean(axis=0) for own in rows])
+            vectors = normalize([vectors[label_rows].mean(axis=0) for label_rows in rows])
             rows = [[row] for row in range(len(rows))]
         elif vocabulary.pool == "first":
-            rows = [own[:1] for own in rows]
+            rows = [label_rows[:1] for label_rows in rows]
         vectors = vectors.astype(np.float32, copy=False)
         # Terms with equal vectors share one row of the index. Matrix products can round equal rows
         # differently, and labels with equal scores must keep their order.
-        sizes = [len(own) for own in rows]
+        sizes = list(map(len, rows))
         rows = _first_equal_rows(vectors)[np.fromiter(chain.from_iterable(rows), np.intp)]
         used, self._rows = np.unique(rows, return_inverse=True)
         vectors = vectors[used]
@@ -337,7 +337,7 @@ def _check_k(k, n_candidates, noun):
 
 def _labels_with_vectors(vocabulary, rows):
     """Return the labels that have rows, and these rows; refuse or drop the other labels."""
-    has_vector = np.array([len(own) > 0 for own in rows])
+    has_vector = np.array(list(map(bool, rows)))
     if has_vector.all():
         return vocabulary.labels, rows
     missing = vocabulary.labels[~has_vector].tolist()
@@ -348,7 +348,7 @@ def _labels_with_vectors(vocabulary, rows):
         f"{name_some(missing)}. LabelVocabulary.coverage names all of them.",
         stacklevel=3,
     )
-    return vocabulary.labels[has_vector], [own for own in rows if own]
+    return vocabulary.labels[has_vector], list(filter(None, rows))
 
 
 def _first_equal_rows(vectors):

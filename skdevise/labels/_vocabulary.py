@@ -26,8 +26,8 @@ class LabelVocabulary:
     (intersection) and ``-`` (difference) combine it with another vocabulary or a list. They keep
     the order, the terms and the options of the left operand.
 
-    A vocabulary has no length on purpose. scikit-learn slices metadata that is as long as the
-    samples, so a list of 20 labels can become 10 in a fold. It passes a vocabulary on whole.
+    A vocabulary has no length on purpose. A list of labels that is as long as the samples would be
+    sliced in cross-validation, because scikit-learn takes it for data of the samples.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ class LabelVocabulary:
         dict may omit labels. A label without an entry gets the terms of its synset if it is a
         WordNet 3.0 noun id ("n02084071"). Any other label is its own term.
     pool : {"terms", "first", "mean"}, default="terms"
-        How a label with several terms is scored. "terms" uses its nearest term, as the DeViSE
-        paper does (appendix A.2). "first" uses only its first term with a vector, which is also
-        the training target. "mean" uses the normalised mean of its vectors.
+        Terms that give the score of a label. "terms" uses its nearest term, as the DeViSE paper
+        does (appendix A.2). "first" uses only its first term with a vector, which is also the
+        training target. "mean" uses the normalised mean of its vectors.
     templates : sequence of str, default=None
         Sentences that each term is put into, such as "a photo of a {}". The vector of a term is
         then the normalised mean over the sentences. Use them with sentence encoders. None embeds
         the term alone.
     on_missing : {"error", "drop"}, default="error"
-        What happens to candidates without a vector. "error" raises an error that names them.
-        "drop" removes them with a warning. Training labels are never dropped.
+        Treatment of candidates without a vector. "error" raises an error that names them. "drop"
+        removes them with a warning. Training labels are never dropped.
 
     Attributes
     ----------
@@ -112,19 +112,12 @@ class LabelVocabulary:
             Labels in the hierarchy, for example WordNet ids.
         hierarchy : Hierarchy
             Source of the terms.
-        pool : {"terms", "first", "mean"}, default="terms"
-            As in the constructor.
-        **options
-            `templates` and `on_missing`, as in the constructor.
+        pool, **options
+            `pool`, `templates` and `on_missing`, as in the constructor.
 
         Returns
         -------
         LabelVocabulary
-
-        Raises
-        ------
-        ValueError
-            If the hierarchy lacks a label.
 
         Examples
         --------
@@ -147,10 +140,8 @@ class LabelVocabulary:
             machine.
         hierarchy : Hierarchy
             Source of the labels and of all their terms.
-        pool : {"terms", "first", "mean"}, default="terms"
-            As in the constructor.
-        **options
-            `templates` and `on_missing`, as in the constructor.
+        pool, **options
+            `pool`, `templates` and `on_missing`, as in the constructor.
 
         Returns
         -------
@@ -218,8 +209,8 @@ class LabelVocabulary:
         -------
         Coverage
             Three arrays of labels. `as_term`: the first term with a vector is in the embedder's
-            table. `composed`: it is composed of the vectors of its words. `missing`: no term has a
-            vector.
+            table. `composed`: its vector is composed of those of its words. `missing`: no term has
+            a vector.
 
         Examples
         --------
@@ -233,7 +224,7 @@ class LabelVocabulary:
         """
         terms = list(dict.fromkeys(chain.from_iterable(self.terms)))
         known = dict(zip(terms, known_terms(embedder, terms, self.templates), strict=True))
-        first = [next((term for term in own if known[term]), None) for own in self.terms]
+        first = [next((term for term in terms if known[term]), None) for terms in self.terms]
         found = [term for term in first if term is not None]
         is_missing = np.array([term is None for term in first])
         is_whole = np.zeros(self.n_labels, dtype=bool)
@@ -347,17 +338,7 @@ class LabelVocabulary:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Coverage:
-    """Labels of a vocabulary, grouped by the kind of vector that an embedder has for them.
-
-    Attributes
-    ----------
-    as_term : ndarray of labels
-        Labels whose first term with a vector is in the embedder's table.
-    composed : ndarray of labels
-        Labels whose first term with a vector is composed of the vectors of its words.
-    missing : ndarray of labels
-        Labels without a vector.
-    """
+    """Labels grouped by the kind of their vector; `LabelVocabulary.coverage` explains them."""
 
     as_term: np.ndarray
     composed: np.ndarray
@@ -377,7 +358,7 @@ class Coverage:
 
 
 def as_vocabulary(labels, known=None):
-    """Turn labels into a vocabulary, with the terms and options of `known` if it has them."""
+    """Turn labels into a vocabulary. Missing terms, and the options, come from `known`."""
     if isinstance(labels, LabelVocabulary):
         return labels
     if known is None:

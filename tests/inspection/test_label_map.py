@@ -218,7 +218,7 @@ def test_a_hierarchy_gives_the_groups(make):
 
 
 def test_the_largest_hypernym_that_is_not_too_general_goes_first():
-    # Of 8 labels, c covers 3 and a covers 5, which is too many. After c, b covers the most: 2.
+    # c covers 3 of 8 labels, and a covers 5, which is too many. After c, b covers the most: 2.
     tree = Hierarchy.from_edges(
         [("root", "a"), ("a", "b"), ("a", "c"), ("root", "d")]
         + [("b", "b1"), ("b", "b2"), ("c", "c1"), ("c", "c2"), ("c", "c3")]

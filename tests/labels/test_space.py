@@ -107,7 +107,7 @@ N_TERMS = 30
 
 def naive_ranking(vocabulary, vector_of, point, k):
     """Score each label by its nearest term, and rank with Python's stable sort."""
-    scores = [max(float(vector_of[term] @ point) for term in own) for own in vocabulary.terms]
+    scores = [max(float(vector_of[term] @ point) for term in terms) for terms in vocabulary.terms]
     ranking = sorted(range(len(scores)), key=lambda label: -scores[label])[:k]
     return [vocabulary.labels[label] for label in ranking], [scores[label] for label in ranking]
 

@@ -473,8 +473,8 @@ def test_coverage_depends_on_the_first_term_with_a_vector(terms_of_labels):
         {"white": [0, 1], "shark": [1, 0], "great dane": [1, 1], "broken": [0, 0]}
     )
     expected = ([], [], [])
-    for label, own in enumerate(terms_of_labels):
-        known = [term for term in own if embedder.has_vector([term])[0]]
+    for label, label_terms in enumerate(terms_of_labels):
+        known = [term for term in label_terms if embedder.has_vector([term])[0]]
         group = 2 if not known else 0 if embedder.has_term([known[0]])[0] else 1
         expected[group].append(label)
     vocabulary = LabelVocabulary(range(len(terms_of_labels)), terms_of_labels)

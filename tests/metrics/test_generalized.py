@@ -20,17 +20,19 @@ SEEN = ["cat", "dog"]
 def accuracies_naively(y_true, y_score, penalty, weight, average):
     """Compute the accuracies on seen and unseen labels, sample by sample."""
     found = {}
-    for kind in ("seen", "unseen"):
+    for group_name in ("seen", "unseen"):
         per_class = {}
-        for label, scores, own in zip(y_true, y_score.tolist(), weight, strict=True):
-            if (label in SEEN) != (kind == "seen"):
+        for label, scores, share in zip(y_true, y_score.tolist(), weight, strict=True):
+            if (label in SEEN) != (group_name == "seen"):
                 continue
             scores = [s - penalty * (name in SEEN) for s, name in zip(scores, LABELS, strict=True)]
             right = LABELS[scores.index(max(scores))] == label
             group = per_class.setdefault(label if average == "class" else "all", [])
-            group.append((own, own * right))
-        means = [sum(hit for _, hit in g) / sum(own for own, _ in g) for g in per_class.values()]
-        found[kind] = sum(means) / len(means)
+            group.append((share, share * right))
+        means = [
+            sum(hit for _, hit in g) / sum(share for share, _ in g) for g in per_class.values()
+        ]
+        found[group_name] = sum(means) / len(means)
     return found["seen"], found["unseen"]
 
 

@@ -143,8 +143,8 @@ def precision_naively(y_true, y_top, k, edges, valid, weights, average):
     shares, weights = np.array(shares), np.array(weights, dtype=float)
     if average == "sample":
         return (shares * weights).sum() / weights.sum()
-    groups = [[own == label for own in y_true] for label in set(y_true)]
-    return np.mean([(shares * weights)[own].sum() / weights[own].sum() for own in groups])
+    groups = [[other == label for other in y_true] for label in set(y_true)]
+    return np.mean([(shares * weights)[rows].sum() / weights[rows].sum() for rows in groups])
 
 
 @st.composite
