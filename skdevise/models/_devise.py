@@ -1,7 +1,8 @@
-"""The Deep Visual-Semantic Embedding model."""
+"""The deep visual-semantic embedding model (DeViSE)."""
 
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
 
@@ -15,23 +16,30 @@ from sklearn.base import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.utils import check_consistent_length, compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
-from skdevise.labels import LabelSpace, LabelVocabulary
-from skdevise.models._inputs import (
+from skdevise._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skdevise._utils import check_checkpoint_folder, draw_seed, find_device, seeded
+from skdevise.labels._space import LabelSpace
+from skdevise.labels._vocabulary import LabelVocabulary, known_terms
+from skdevise.language._tuned import TunedEmbedder
+from skdevise.models._features import (
+    Samples,
     check_features,
-    check_training_set,
-    hold_out,
+    check_labels,
+    finite_blocks,
     join_labels,
-    refuse_unusable,
+    known_dtype,
+    read_rows,
 )
-from skdevise.models._options import check_lasting, check_options
 from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
-from skdevise.models._tables import is_streamed, parts, read
+from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
-# Parameters that `partial_fit` goes on with as they were in the first call.
-_LASTING = ("embedder", "visual", "projection", "feature_scaling")
+# The modules that need torch are imported in the methods that train.
+
+# `partial_fit` continues with the values that these parameters had in the first call.
+_LASTING_PARAMS = ("embedder", "visual", "projection", "feature_scaling")
 
 
 class DeViSEClassifier(
@@ -41,157 +49,159 @@ class DeViSEClassifier(
     TransformerMixin,
     BaseEstimator,
 ):
-    r"""Deep Visual-Semantic Embedding: a linear map from photos into a space of words.
+    r"""Deep visual-semantic embedding (DeViSE).
 
-    Trained on photos of some labels, it answers with any labels that have a word vector: the
-    candidates are given at prediction time, and nothing is retrained.
+    The classifier learns a projection from image features into a space of word vectors. It then
+    answers with the label whose vector is nearest. The candidate labels are chosen at prediction
+    time, so they may include labels that do not occur in training.
 
-    The map M is trained with the hinge rank loss of the paper [1]_ (eq. 1): the true label's
-    score :math:`t_y \cdot M v` shall exceed that of each false one by `margin`, and the sum over
-    false labels, taken in random order, is cut off after the first that violates it.
+    The default projection is the linear map M of the paper [1]_, trained with its hinge rank loss
+    (eq. 1). The score :math:`t_y \cdot M v` of the true label must exceed the score of each false
+    label by `margin`. The sum over false labels, in random order, stops after the first violation.
 
     Parameters
     ----------
     embedder : fitted term embedder, default=None
-        The pre-trained language model: `PretrainedEmbedder`, `SkipGramEmbedder`, or any object
-        whose `transform` turns terms into unit vectors. It is never trained here, and a clone
-        shares it. None means `RandomEmbedder()`, the paper's random-embedding baseline.
+        Source of the label vectors: `PretrainedEmbedder`, `SkipGramEmbedder`, or any object whose
+        `transform` returns a unit vector for each term. It is not trained here, and clones share
+        it. None means `RandomEmbedder()`, the random-vector baseline of the paper.
     visual : VisualFeaturizer, default=None
-        The net that turns images into features; a clone of it is fitted, and one that is fitted
-        stays as it is inside `sklearn.frozen.FrozenEstimator`. None means that X holds features.
+        Visual model that computes features from photos. A clone of it is fitted, unless it is
+        wrapped in `sklearn.frozen.FrozenEstimator`. None means that X contains features.
     projection : {"linear", "mlp"} or callable, default="linear"
-        "linear" is the paper's map, without a bias; "mlp" the head of the Keras recipe (dropout,
-        1,024 rectified units, batch norm, a linear layer); a callable makes an `nn.Module` of
-        (n_features, vector_size).
+        Form of the projection. "linear" is the map of the paper, without a bias. "mlp" is the head
+        of the Keras recipe for DeViSE: dropout, 1,024 ReLU units, batch norm and a linear layer. A
+        callable takes (n_features, vector_size) and returns an `nn.Module`.
     loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"}, default="hinge_rank"
-        "mse" is the squared distance to the true label's vector (the paper's L2 baseline),
-        "cosine" one less the cosine with it, "warp" the hinge weighted by the rank of the true
-        label (WSABIE), "contrastive" the cross-entropy over cosines / `loss_temperature`.
+        Training loss. "hinge_rank" is the loss of the paper. "mse" is the squared distance to the
+        vector of the true label, the L2 baseline of the paper. "cosine" is one minus the cosine
+        similarity. "warp" weights the hinge by the estimated rank of the true label (WSABIE).
+        "contrastive" is the cross-entropy of a softmax over cosine similarities.
     margin : float, default=0.1
-        Margin of the hinge rank and the WARP loss, in units of scores; above zero.
+        Margin of the "hinge_rank" and "warp" losses, in units of scores.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
-        False labels that the hinge rank loss trains against: the first in random order that
-        violates the margin (the paper's), all of them, that with the highest score, or so many at
-        random.
+        False labels used by the "hinge_rank" loss for each sample. "first_violation" is the first
+        one in random order that violates the margin, as in the paper. "hardest" is the one with
+        the highest score. An int is a number of random draws.
     negative_labels : "training", LabelVocabulary or array-like of labels, default="training"
-        Where false labels are taken from: the training labels, or these too.
+        Labels that serve as false labels in addition to the training labels. The default uses the
+        training labels only.
     loss_temperature : float or "learned", default="learned"
-        Of the contrastive loss; one that is learned is kept in `loss_temperature_`.
+        Temperature of the "contrastive" loss. "learned" trains it with the projection. It is not
+        the temperature of `predict_proba`.
     train_label_vectors : bool, default=False
-        Let the gradient reach the vectors of the training labels (footnote 5 of the paper).
-        Their terms have the vectors so found from then on.
+        Also train the vectors of the training labels (footnote 5 of the paper). The terms of these
+        labels keep the trained vectors in later predictions.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into the sample weights. "balanced" gives each class the
+        same total weight. Use it if some labels have many more samples than others.
     feature_scaling : {"l2", "standard", "none"}, default="l2"
-        Scale each sample's features to unit length, or each feature to zero mean and unit variance
-        over the training samples that are not held out, or leave them. Learning rates depend on it.
+        Scaling of the features. "l2" scales each sample to unit length. "standard" scales each
+        feature to zero mean and unit variance over the training samples. The best learning rate
+        depends on the scaling.
     labels : LabelVocabulary or array-like of labels, default=None
-        The candidates where a method is given none; None means the training labels. A vocabulary
-        also gives the training labels and those of later calls their terms.
+        Candidate labels of predictions that are given no others. None means the training labels. A
+        vocabulary also defines the terms of the training labels.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
-        How the nearest terms are found; "auto" is exact below 200,000 terms. See `LabelSpace`.
-    expand : int, default=4
-        The k nearest labels are sought among the terms of `expand` * k places (A.2).
+        Search for the nearest terms. "auto" is exact below 200,000 terms. See `LabelSpace`.
     seen_penalty : float, default=0
-        Taken off the scores of training labels where others compete with them: they would win
-        nearly always (calibrated stacking [2]_). `tune_seen_penalty` chooses it.
+        Amount subtracted from the scores of training labels when unseen labels compete with them
+        (calibrated stacking [2]_). Without it, training labels win almost every time. Use
+        `tune_seen_penalty` to choose it.
     hubness : {"csls", "inverted_softmax"}, default=None
-        Correct the scores of labels that are near to everything, by how near they are to the
-        training samples.
+        Correction of the scores of hubs, which are labels close to most samples. None means no
+        correction.
     max_epochs : int, default=30
-        Passes over the training samples, with the visual net as it is (stage 1).
+        Number of training epochs of the projection (stage 1). The visual model is frozen.
     lr : float, default=0.02
-        Learning rate.
+        Learning rate of stage 1.
     lr_schedule : {"linear", "cosine"} or callable, default=None
-        How the learning rate falls to zero over the epochs, or a function that gives the share of
-        it that is left after a share of them. None leaves it as it is.
+        Schedule by which the learning rate falls to zero. A callable takes the fraction of epochs
+        that are done, and returns the fraction of the learning rate that remains. None keeps the
+        learning rate constant.
     optimizer : {"adagrad", "adam", "sgd"} or torch.optim.Optimizer class, default="adagrad"
-        How steps are made of gradients; Adagrad keeps a learning rate for each weight.
+        Optimizer of stage 1. "sgd" has momentum 0.9 and weight decay 0.0005.
     batch_size : int, default=128
-        Training samples a step.
+        Number of samples per gradient step.
     finetune_epochs : int, default=0
-        Passes in which the gradient also reaches the visual net (stage 2); needs `visual`.
+        Number of epochs that train the visual model together with the projection (stage 2). It
+        needs `visual`. 0 skips stage 2.
     finetune_lr : float, default=0.001
         Learning rate of stage 2.
-    finetune_optimizer : as `optimizer`, default="adagrad"
-        That of stage 2.
+    finetune_optimizer : {"adagrad", "adam", "sgd"} or torch.optim.Optimizer class, \
+            default="adagrad"
+        Optimizer of stage 2.
     freeze_batch_norm : bool, default=True
-        Leave the running statistics of the visual net's batch norms as they are in stage 2.
+        Keep the running statistics of the visual model's batch norms in stage 2. Set it to False
+        if the new photos differ from those of the pre-training.
     early_stopping : bool, default=False
-        Hold out some of the training samples, record the hit@1 on them after each epoch, end a
-        stage when it no longer grows, and keep the best weights. Neither the scaler nor the
-        pre-training of `visual` sees them.
+        Hold out some training samples, and measure hit@1 on them after each epoch. A stage ends
+        when hit@1 stops improving, and the best weights are kept.
     validation_fraction : float, default=0.1
-        Share of the samples of each class, or of the classes, that is held out.
+        Fraction of the samples of each class, or of the classes, that is held out.
     validation_split : {"samples", "classes"}, default="samples"
-        With "classes" whole classes are held out, and told apart from each other: the hit@1 is
-        that of labels which the map never saw. A net that was trained before, in `visual` or
-        behind given features, may have seen them.
+        Held-out part. "samples" holds out some samples of each class. "classes" holds out whole
+        classes, so hit@1 measures how well the projection generalises to unseen labels.
     n_iter_no_change : int, default=5
-        Epochs without a better hit@1 that end training.
+        Number of epochs without a better hit@1 after which a stage ends.
     callbacks : list of skorch callbacks, default=None
-        Passed to skorch, whose validation is not used: there are neither a "valid_loss" nor data to
-        score on. They may monitor "train_loss" and, with `early_stopping`, "valid_hit@1".
+        Callbacks of the training loop. They may monitor "train_loss" and, with `early_stopping`,
+        "valid_hit@1". There is no "valid_loss".
     checkpoint : str or Path, default=None
-        A folder where the state of the fit is kept after each epoch. A fit of the same parameters
-        and data that was interrupted goes on from there, to the same result; one that was finished
-        is read. Callbacks keep no state there.
+        Folder that stores the state of the fit after each epoch. If a fit is interrupted, a fit
+        with the same parameters and data resumes it. `random_state=None` then counts as 0.
     precision : {"float32", "bfloat16"}, default="float32"
-        With "bfloat16" the map, and in stage 2 the net, run in mixed precision.
+        Precision of the training. "bfloat16" uses mixed precision, which is faster on recent GPUs.
     compile : bool, default=False
-        Compile a map that is not linear, and in stage 2 the net, by `torch.compile`.
+        Compile the network with `torch.compile`. It has no effect on a linear projection in
+        stage 1.
     warm_start : bool, default=False
-        Begin a fit from the map of the fit before; labels may differ. Label vectors that were
-        trained start from those of `embedder` again.
+        Start from the projection of the previous fit. Trained label vectors start afresh.
     device : str, default="auto"
-        Where the map is trained, in torch's words; "auto" takes a GPU where there is one.
+        Torch device of the training. "auto" uses a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Order of the samples, draws of false labels, what is held out, and the start of a map that
-        starts at random. An int gives the same model each time.
+        Seed of the initial weights, the order of samples, the negatives and the held-out samples.
+        Pass an int for reproducible results.
     verbose : int, default=0
-        1 prints a line an epoch, 2 shows a progress bar too.
+        Verbosity. 1 prints a line per epoch, and 2 also shows a progress bar.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels seen in training.
-    coef_ : ndarray of shape (vector_size, n_features)
-        The map M, if it is linear: float32.
+        Training labels.
+    coef_ : ndarray of shape (vector_size, n_features), float32
+        The map M, if `projection="linear"`.
     projection_weights_ : dict of str to ndarray
-        State of the module, if the map is another.
+        Weights of any other projection.
     scaler_ : StandardScaler
-        With `feature_scaling="standard"`, fitted to the samples that are trained on; `partial_fit`
-        goes on with that of its first call.
+        Scaler of the features, if `feature_scaling="standard"`.
     temperature_ : float
-        Of the softmax in `predict_proba`, fitted on the training samples.
+        Temperature of the softmax in `predict_proba`, fitted on the training samples.
     loss_temperature_ : float
-        Of the contrastive loss, if it is learned.
+        Learned temperature of the contrastive loss.
     embedder_ : term embedder
-        `embedder`, its `vectors_` where it has such, or the `RandomEmbedder` that stands for None;
-        with `train_label_vectors` an embedder around it, which gives the trained terms their new
-        vectors.
+        Source of the label vectors in predictions. It includes trained label vectors.
     label_space_ : LabelSpace
-        The training labels, embedded.
+        Vectors of the training labels.
     reference_points_ : ndarray of shape (n_points, vector_size)
-        Where training samples lie, up to a thousand: what `hubness` is judged by.
+        Up to 1,000 training samples in the label space, used by `hubness`.
     visual_ : VisualFeaturizer
-        The fitted net, if `visual` is given.
+        Fitted visual model, if `visual` is given.
     net_ : skorch.NeuralNet
-        The training loop. A pickle leaves it out, and stage 2 ends
-        with another one, of photos: it is made again around the map when it is asked for, with a
-        fresh optimizer. Answers do not need it.
+        Training loop around the projection. It is not pickled, and is created again on demand.
     history_ : pandas.DataFrame
-        A row an epoch: "train_loss", "dur" (in seconds), with `early_stopping` "valid_hit@1", and
-        numbers and texts that callbacks have added. Its index is "epoch", or with `finetune_epochs`
-        ("stage", "epoch").
+        Training history with a row per epoch: "train_loss", "dur" (seconds), and "valid_hit@1"
+        with `early_stopping`. With `finetune_epochs`, its index is ("stage", "epoch").
     n_features_in_ : int
         Number of features, if `visual` is None.
     feature_names_in_ : ndarray of str, of shape (`n_features_in_`,)
-        Names of the features, if X has such.
+        Names of the features, if X has column names.
 
     See Also
     --------
-    ConSEClassifier : Combines the seen labels' vectors instead of learning a map.
-    VisualFeaturizer : Turns photos into features.
-    LabelVocabulary : Candidates with several terms each.
+    ConSEClassifier : Combines the vectors of training labels, and trains no projection.
+    VisualFeaturizer : Computes features from photos.
+    LabelVocabulary : Candidate labels with synonyms.
 
     References
     ----------
@@ -224,6 +234,7 @@ class DeViSEClassifier(
         "negative_labels": [StrOptions({"training"}), "array-like", LabelVocabulary],
         "loss_temperature": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
         "train_label_vectors": ["boolean"],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
         "feature_scaling": [StrOptions({"l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
@@ -261,10 +272,10 @@ class DeViSEClassifier(
         negative_labels="training",
         loss_temperature="learned",
         train_label_vectors=False,
+        class_weight=None,
         feature_scaling="l2",
         labels=None,
         search="auto",
-        expand=4,
         seen_penalty=0.0,
         hubness=None,
         max_epochs=30,
@@ -298,10 +309,10 @@ class DeViSEClassifier(
         self.negative_labels = negative_labels
         self.loss_temperature = loss_temperature
         self.train_label_vectors = train_label_vectors
+        self.class_weight = class_weight
         self.feature_scaling = feature_scaling
         self.labels = labels
         self.search = search
-        self.expand = expand
         self.seen_penalty = seen_penalty
         self.hubness = hubness
         self.max_epochs = max_epochs
@@ -328,17 +339,17 @@ class DeViSEClassifier(
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
-        """Train the map on samples of the seen labels.
+        """Train the projection on samples of the training labels.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or images if `visual` is given
-            Features in memory, or where they are: a memory map of more than 256 MB, or an object
-            with `shape`, `dtype` and `__getitem__` (HDF5, zarr), is read a batch at a time.
+        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
+            Features in memory or on disk. A memory map above 256 MB, or a dataset of HDF5 or zarr,
+            is read one batch at a time.
         y : array-like of shape (n_samples,)
-            Labels: names, synset ids, or any others that a vocabulary in `labels` has terms for.
+            Labels: names, WordNet ids, or any label that a vocabulary in `labels` has terms for.
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts in the loss. Those of weight 0 are left out.
+            Weights of the samples in the loss. Samples of weight 0 are ignored.
 
         Returns
         -------
@@ -347,42 +358,47 @@ class DeViSEClassifier(
         Raises
         ------
         LabelWithoutVectorError
-            If a label has no vector, before any training; it names them all.
+            If a label has no vector. The error names all such labels, and is raised before any
+            training.
         NotFittedError
             If `embedder` is not fitted.
         """
-        check_options(self)
-        with self._all_or_nothing():
-            start = self._map_state() if self.warm_start and hasattr(self, "temperature_") else None
-            fitted = (name for name in vars(self) if name.endswith("_"))
-            for name in list(fitted):
-                delattr(self, name)
-            samples, y = check_training_set(self, X, y, sample_weight, reset=True)
-            classes, samples.targets = np.unique(y[samples.rows], return_inverse=True)
-            self._begin(classes, first=True)
-            hold_out(self, samples)
-            self._fit_features(samples, y)
-            from skdevise.models._stages import finetune, train_map
-
-            train_map(self, samples, start)
+        self._check_resources()
+        start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
+        with self._unchanged_on_error():
+            self._forget_fit()
+            X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
+            classes, targets = np.unique(y[rows], return_inverse=True)
+            self._embed_labels(classes, first=True)
+            seed = self._draw_seed()
+            kept, held_out = self._hold_out(targets, seed)
+            self._fit_visual(X, y, rows[kept])
+            samples = Samples(X, self._training_features(X), rows, targets, weight)
+            self._fit_scaler(samples.take(kept))
+            net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
+            self._keep(net)
             if self.finetune_epochs:
-                samples = finetune(self, samples)
-            self._finish(samples)
+                net = self._trainer().train_stage(
+                    2, samples, kept, held_out, seed, self._map_state()
+                )
+                samples = self._keep_fine_tuned(net, samples)
+            self._fit_temperature(samples)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train the map on, for one pass over some samples.
+        """Train the projection for one epoch on a batch of samples.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or images if `visual` is given
+        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
+            Features or photos, as in `fit`.
         y : array-like of shape (n_samples,)
-            Labels that were not there before join: they need only a vector.
+            Labels. New labels may join in any call if they have a vector.
         classes : LabelVocabulary or array-like of shape (n_classes,), default=None
-            Labels that will come, so that they count as false ones from the first call on.
+            Labels that occur in later calls. They serve as false labels from this call on.
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts in the loss.
+            Weights of the samples in the loss. Unlike in `fit`, they are not normalised.
 
         Returns
         -------
@@ -391,59 +407,335 @@ class DeViSEClassifier(
         Raises
         ------
         LabelWithoutVectorError
-            If a label has no vector, before any training; it names them all.
+            If a label has no vector.
         ValueError
-            If there are not two labels yet, new ones come where label vectors are trained, or
-            `embedder`, `visual`, `projection` or `feature_scaling` is another than before.
+            If there are fewer than two labels, if new labels arrive while label vectors are
+            trained, or if `embedder`, `visual`, `projection` or `feature_scaling` has changed.
 
         Notes
         -----
-        `temperature_` is fitted on the samples of the last call, a scaler on those of the first.
-        Early stopping, schedules, checkpoints and stage 2 belong to `fit`. Weights count as they
-        are, so that calls can weigh more or less. A pickle leaves out the state of the optimizer:
-        after it, and after a change of parameters other than `lr`, training goes on from the map
-        with a fresh one. A
-        call that breaks off leaves map and optimizer as they were.
+        `temperature_` is fitted on the samples of the last call, and `scaler_` on those of the
+        first. Only `fit` uses early stopping, schedules, checkpoints and stage 2. A pickle does
+        not contain the state of the optimizer, so training then continues with a new one. The same
+        holds after a change of a training parameter other than `lr`.
         """
-        self._validate_params()  # Of a fitted estimator `fit_context` takes them for valid.
-        check_options(self)
-        with self._all_or_nothing():
-            self._fit_pass(X, y, classes, sample_weight, first=not hasattr(self, "temperature_"))
+        self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
+        self._check_resources()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' does not work with partial_fit, which does not know all "
+                "samples. Pass a dict of weights."
+            )
+        first = not self.__sklearn_is_fitted__()
+        start = None if first else self._map_state()
+        with self._unchanged_on_error():
+            if not first:
+                self._check_lasting_parameters()
+            X, y, rows, weight = self._validate(X, y, sample_weight, first)
+            known = [] if first else self.classes_
+            labels = join_labels(known, y[rows], [] if classes is None else classes)
+            if first or len(labels) > len(known) or self._has_new_candidates():
+                self._embed_labels(labels, first)
+            if first:
+                self._fit_visual(X, y, rows)
+            targets = np.searchsorted(self.classes_, y[rows])
+            samples = Samples(X, self._training_features(X), rows, targets, weight)
+            if first:
+                self._fit_scaler(samples)
+            net = self._trainer().train_pass(
+                self._n_passes, samples, self._draw_seed(), vars(self).get("_net"), start
+            )
+            self._keep(net)
+            self._n_passes += 1
+            self._fit_temperature(samples)
         return self
 
-    def _fit_pass(self, X, y, classes, sample_weight, first):
-        if not first:
-            check_lasting(self)
-        samples, y = check_training_set(self, X, y, sample_weight, reset=first)
-        earlier = None if first else self.classes_
-        known = y[:0] if first else earlier
-        announced = join_labels(known, y[samples.rows], [] if classes is None else classes)
-        if not first and self.train_label_vectors and len(announced) > len(known):
-            new = np.setdiff1d(announced, known).tolist()
-            raise ValueError(
-                f"The labels {new} are new, but label vectors are trained: give all labels as "
-                "classes in the first call."
-            )
-        if len(announced) > len(known) or self._has_other_labels():
-            self._begin(announced, first)
-            if self.train_label_vectors:
-                vars(self).pop("net_", None)  # It holds vectors of the terms and labels before.
-        samples.targets = np.searchsorted(self.classes_, y[samples.rows])
-        if first:
-            self._fit_features(samples, y)
-        else:
-            samples.table = self._training_table(samples.X)
-        from skdevise.models._stages import train_pass
+    def transform(self, X):
+        """Project samples into the label space.
 
-        train_pass(self, samples, earlier)
-        self._n_passes += 1
-        self._finish(samples)
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
+            Features or photos, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, vector_size)
+            Unit rows. The dtype is float32, except that a linear projection keeps that of X.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "visual_"):
+            X = check_features(self, X, reset=False)
+        blocks = finite_blocks(self._features(X))
+        points = [normalize(self._project(self._scale(block))) for block in blocks]
+        return points[0] if len(points) == 1 else np.concatenate(points)
+
+    @property
+    def net_(self):
+        """Training loop around the projection."""
+        check_is_fitted(self)
+        if "_net" not in vars(self):
+            from skdevise.models._devise_net import draw_seeds
+
+            seeds = draw_seeds(self._draw_seed(), self._n_passes, "pass")
+            every = np.arange(len(self.classes_))
+            state, temperature = self._map_state()
+            trainer = self._trainer()
+            projection = trainer.make_projection(self._n_features, state)
+            self._net = trainer.make_net(projection, every, seeds, temperature)
+        return self._net
+
+    # --- Validation
+
+    def _check_resources(self):
+        """Check the device, the checkpoint folder and the visual model before any work."""
+        find_device(self.device)
+        if self.checkpoint is not None:
+            check_checkpoint_folder(self.checkpoint)
+        if self.finetune_epochs and not hasattr(self.visual, "backbone"):
+            raise ValueError(
+                f"finetune_epochs={self.finetune_epochs} needs a visual model. Pass "
+                "visual=VisualFeaturizer(...)."
+            )
+
+    def _check_lasting_parameters(self):
+        """Check that `partial_fit` can continue with the current parameters."""
+        for name, fitted in self._fitted_params.items():
+            value = getattr(self, name)
+            if value is not fitted and not (isinstance(value, str) and value == fitted):
+                raise ValueError(
+                    f"partial_fit cannot continue with {name}={value!r}, because the classifier "
+                    f"was fitted with {fitted!r}. Call fit, or restore the parameter."
+                )
+
+    def _validate(self, X, y, sample_weight, first):
+        """Validate the training data: X, y, the rows with a weight and their weights or None."""
+        if y is None:
+            raise ValueError("DeViSEClassifier requires y to be passed, but the target y is None.")
+        y = known_dtype(y)
+        if self.visual is None:
+            X, y = check_features(self, X, y, reset=first)
+        else:
+            check_consistent_length(X, y)
+        y = check_labels(y)
+        rows = np.arange(len(y))
+        if sample_weight is None and self.class_weight is None:
+            return X, y, rows, None
+        weight = check_sample_weight(sample_weight, rows)
+        if self.class_weight is not None:
+            weight = weight * compute_sample_weight(self.class_weight, y)
+        weight = check_sample_weight(weight, rows, ensure_non_negative=True)
+        rows = np.flatnonzero(weight)
+        if not len(rows):
+            raise ValueError("All sample weights are zero. Give some samples a positive weight.")
+        return X, y, rows, weight[rows]
+
+    def _draw_seed(self):
+        """Draw the seed of a call. With a checkpoint, None counts as 0, to find the file again."""
+        if self.random_state is None and self.checkpoint is not None:
+            return draw_seed(0)
+        return draw_seed(self.random_state)
+
+    def _hold_out(self, targets, seed):
+        """Split the positions of samples for early stopping: kept, held out."""
+        if not self.early_stopping:
+            return np.arange(len(targets)), np.arange(0)
+        split = hold_out_classes if self.validation_split == "classes" else hold_out_samples
+        return split(targets, self.validation_fraction, seed)
+
+    # --- Labels
+
+    def _embed_labels(self, classes, first):
+        """Embed the training labels and the additional false labels."""
+        if len(classes) < 2:
+            raise ValueError(
+                f"Training needs at least two labels, but y contains only {classes.tolist()}. Add "
+                "samples of another label."
+            )
+        vocabulary = self._vocabulary(classes)
+        if self.train_label_vectors and (vocabulary.pool == "mean" or vocabulary.templates):
+            raise ValueError(
+                "train_label_vectors=True does not work with a vocabulary that averages several "
+                "terms. Use pool='terms' and no templates."
+            )
+        if first:
+            self._fitted_params = {name: getattr(self, name) for name in _LASTING_PARAMS}
+            self._n_passes = 0
+            self._open_label_space(classes)
+            self._untrained_embedder = self.embedder_
+        else:
+            self._bind_labels(classes, self.embedder_)
+            if self.train_label_vectors:
+                vars(self).pop("_net", None)  # It holds the vectors of the previous labels.
+        self._n_features_out = self.label_space_.vector_size
+        self._negative_vectors = self._embed_negative_labels(classes)
+        self._fitted_candidates = self.labels, self.negative_labels
+
+    def _embed_negative_labels(self, classes):
+        """Embed the false labels that are not training labels: (n, vector_size)."""
+        if not isinstance(self.negative_labels, str):
+            vocabulary = self._vocabulary(self.negative_labels)
+            if not set(vocabulary.labels.tolist()) <= set(classes.tolist()):
+                return LabelSpace(vocabulary - classes, self.embedder_, "exact").targets
+        return self.label_space_.targets[:0]
+
+    def _has_new_candidates(self):
+        """Return whether `labels` or `negative_labels` has been replaced, compared by identity."""
+        labels, negative_labels = self._fitted_candidates
+        return self.labels is not labels or self.negative_labels is not negative_labels
+
+    # --- Features
+
+    def _fit_visual(self, X, y, rows):
+        """Fit the visual model on the photos at some rows."""
+        if self.visual is None:
+            return
+        if len(rows) < len(y):
+            from skdevise.models._fine_tuning import take_photos
+
+            X, y = take_photos(X, rows), y[rows]
+        self.visual_ = clone(self.visual).fit(X, y)
+        if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
+            # Fine-tuning trains a copy, because the frozen model belongs to the user.
+            self.visual_ = deepcopy(self.visual_.estimator)
+
+    def _features(self, X):
+        """Return the features of X, which may be on disk: (n_samples, n_features), unscaled."""
+        return np.asarray(self.visual_.transform(X), np.float32) if hasattr(self, "visual_") else X
+
+    def _training_features(self, X):
+        """Return the features of training samples, after a check of their values."""
+        features = self._features(X)
+        for _ in finite_blocks(features):
+            pass
+        self._n_features = features.shape[1]
+        return features
+
+    def _fit_scaler(self, samples):
+        """Fit the scaler on blocks of samples."""
+        if self.feature_scaling == "standard":
+            self.scaler_ = StandardScaler()
+            for block, weight in samples.blocks():
+                self.scaler_.partial_fit(block, sample_weight=weight)
+
+    def _scale(self, features):
+        """Scale features as in the first fit."""
+        scaling = self._fitted_params["feature_scaling"]
+        if scaling == "l2":
+            return normalize(features)
+        return self.scaler_.transform(features) if scaling == "standard" else features
+
+    # --- Training
+
+    def _trainer(self):
+        """Create the trainer of the projection from the parameters and the fitted parts."""
+        from skdevise.models._devise_net import Trainer
+
+        return Trainer(
+            self.get_params(deep=False) | self._fitted_params,
+            class_vectors=self.label_space_.targets,
+            negative_vectors=self._negative_vectors,
+            scale=self._scale,
+            scaler=getattr(self, "scaler_", None),
+            visual=getattr(self, "visual_", None),
+        )
+
+    def _keep(self, net):
+        """Keep the net, its weights as arrays, and trained label vectors as an embedder."""
+        from skdevise.models._devise_net import state_arrays
+        from skdevise.training._net import epoch_table
+
+        state = state_arrays(net.projection)
+        if not all(np.isfinite(value).all() for value in state.values()):
+            raise ValueError(f"Training diverged with a learning rate of {net.lr}. Lower it.")
+        for name in ("_module", "loss_temperature_"):
+            vars(self).pop(name, None)
+        if self._fitted_params["projection"] == "linear":
+            self.coef_ = state["weight"]
+        else:
+            self.projection_weights_ = state
+            if not self.compile:  # A compiled module would be compiled again to predict.
+                self._module = net.projection
+        if self.loss == "contrastive" and self.loss_temperature == "learned":
+            self.loss_temperature_ = net.criterion_.temperature.item()
+        if self.train_label_vectors:
+            vectors = net.criterion_.vectors[: len(net.trained)].numpy(force=True)
+            self._keep_label_vectors(self.classes_[net.trained], vectors)
+        self._net, self.history_ = net, epoch_table(net.history)
+
+    def _keep_label_vectors(self, classes, vectors):
+        """Give the first known term of each class its trained vector."""
+        embedder, first_terms = self._untrained_embedder, []
+        for terms in self._vocabulary(classes).terms:
+            first_terms.append(terms[known_terms(embedder, list(terms)).argmax()])
+        self._bind_labels(self.classes_, TunedEmbedder(embedder, first_terms, vectors))
+
+    def _keep_fine_tuned(self, net, samples):
+        """Keep the result of stage 2, and return samples with features of the new network."""
+        import pandas as pd
+
+        from skdevise.models._fine_tuning import take_photos
+
+        first_history = self.history_
+        self._keep(net)
+        del self._net  # It trains photos, whereas `net_` trains features.
+        self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
+        self.visual_._keep_weights()
+        samples = samples.take(calibration_rows(len(samples.rows)))
+        features = self.visual_.transform(take_photos(samples.X, samples.rows))
+        return replace(samples, features=features, rows=np.arange(len(samples.rows)))
+
+    def _fit_temperature(self, samples):
+        """Fit the temperature of `predict_proba` on some of the samples."""
+        samples = samples.take(calibration_rows(len(samples.rows)))
+        features = read_rows(samples.features, samples.rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            diverged = not np.isfinite(features).all()  # Stage 2 changes the features.
+            if not diverged:
+                points = self._project(self._scale(features))
+                diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
+        if diverged:
+            rates = f"lr={self.lr}"
+            if self.finetune_epochs:
+                rates += f" and finetune_lr={self.finetune_lr}"
+            raise ValueError(f"Training diverged with {rates}. Lower the learning rate.")
+        self._calibrate(normalize(points), samples.targets, samples.weight)
+
+    # --- Fitted state
+
+    def _project(self, features):
+        """Project scaled features: (n, vector_size)."""
+        if hasattr(self, "coef_"):
+            # Sums in float32 depend on the number of rows, so the precision is that of X.
+            return features @ self.coef_.T.astype(features.dtype, copy=False)
+        from skdevise.models._devise_net import project
+
+        if "_module" not in vars(self):
+            try:
+                device = find_device(self.device)
+            except ValueError:  # The classifier was trained on another machine.
+                device = find_device("cpu")
+            with seeded(0, device):
+                module = self._trainer().make_projection(self._n_features, self.projection_weights_)
+            self._module = module.to(device)
+        return project(self._module, features)
+
+    def _map_state(self):
+        """Return the weights of the projection, and the learned temperature of the loss or None."""
+        state = {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
+        return state, getattr(self, "loss_temperature_", None)
+
+    def _forget_fit(self):
+        """Delete the fitted attributes."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        vars(self).pop("_net", None)
 
     @contextmanager
-    def _all_or_nothing(self):
-        """What breaks off leaves the estimator as it was."""
+    def _unchanged_on_error(self):
+        """Restore the classifier as it was before the block if the block raises."""
         before = vars(self).copy()
-        net = before.get("net_")
+        net = before.get("_net")
         state = None if net is None else net.state()
         try:
             yield
@@ -454,167 +746,11 @@ class DeViSEClassifier(
                 net.load_state(state)
             raise
 
-    def _begin(self, classes, first):
-        """Bind the training labels to their vectors: what lacks one is refused before training."""
-        if len(classes) < 2:
-            only = classes.tolist()[0]
-            raise ValueError(
-                f"Ranking needs false labels, but all samples are of one class: {only!r}."
-            )
-        vocabulary = self._vocabulary(classes)
-        if self.train_label_vectors and (vocabulary.pool == "mean" or vocabulary.templates):
-            raise ValueError(
-                "train_label_vectors needs labels that lie where a term does: a vocabulary with "
-                "pool='mean' or templates has none."
-            )
-        if first:
-            self._given = {name: getattr(self, name) for name in _LASTING}
-            self._open_label_space(classes)
-            self._given_embedder = self.embedder_
-        else:
-            self._bind_labels(classes, self.embedder_)
-        self._n_features_out = self.label_space_.vector_size
-        self._negative_vectors = self._embed_negatives(classes)
-        self._bound = self.labels, self.negative_labels
-
-    def _has_other_labels(self):
-        # By identity: to compare thousands of labels at each call would cost more than it saves.
-        labels, negative_labels = self._bound
-        return self.labels is not labels or self.negative_labels is not negative_labels
-
-    def _embed_negatives(self, classes):
-        """Vectors of the false labels that are no training labels: (n, vector_size)."""
-        if isinstance(self.negative_labels, str):
-            return self.label_space_.targets[:0]
-        vocabulary = self._vocabulary(self.negative_labels)
-        if set(vocabulary.labels.tolist()) <= set(classes.tolist()):
-            return self.label_space_.targets[:0]
-        return LabelSpace(vocabulary - classes, self.embedder_, "exact").targets
-
-    def _table(self, X):
-        """Features of checked samples, not scaled: (n_samples, n_features)."""
-        if not hasattr(self, "visual_"):
-            return X
-        table = np.asarray(self.visual_.transform(X), np.float32)
-        refuse_unusable(table)
-        return table
-
-    def _training_table(self, X):
-        table = self._table(X)
-        if hasattr(self, "visual_") and len(table) != len(X):
-            raise ValueError(
-                f"visual gives features of {len(table)} of {len(X)} photos: leave out of X and "
-                "y those that cannot be read."
-            )
-        return table
-
-    def _fit_features(self, samples, y):
-        """Fit the visual net and the scaler to what is not held out, and compute the features."""
-        kept = samples.take(samples.kept)
-        if self.visual is not None:
-            self._fit_visual(kept, y)
-        samples.table = kept.table = self._training_table(samples.X)
-        self._n_map_features, self._n_passes = samples.table.shape[1], 0
-        if self.feature_scaling == "standard":
-            self.scaler_ = StandardScaler()
-            for _, block, weight in kept.blocks():
-                self.scaler_.partial_fit(block, sample_weight=weight)
-
-    def _fit_visual(self, samples, y):
-        photos = samples.X
-        if len(samples.rows) < len(y):
-            from skdevise.models._stages import take_photos
-
-            photos, y = take_photos(photos, samples.rows), y[samples.rows]
-        self.visual_ = clone(self.visual).fit(photos, y)
-        if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
-            # A frozen net is its owner's: what is trained is a copy.
-            self.visual_ = deepcopy(self.visual_.estimator)
-
-    def _scale(self, features):
-        scaling = self._given["feature_scaling"]
-        if scaling == "l2":
-            return normalize(features)
-        return self.scaler_.transform(features) if scaling == "standard" else features
-
-    def _finish(self, samples):
-        """Fit the temperature on some of the samples."""
-        chosen = calibration_rows(len(samples.rows))
-        features = self._scale(read(samples.table, samples.rows[chosen]))
-        points = self._map(features)
-        with np.errstate(over="ignore", invalid="ignore"):
-            diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
-        if diverged:
-            also = f" or finetune_lr={self.finetune_lr}" if self.finetune_epochs else ""
-            raise ValueError(f"Training diverged: lower lr={self.lr}{also}.")
-        weight = None if samples.weight is None else samples.weight[chosen]
-        self._calibrate(normalize(points), samples.targets[chosen], weight)
-
-    def _set_map(self, state, temperature):
-        """Keep a trained map, and the temperature that its loss has learned, if it has."""
-        if self._given["projection"] == "linear":
-            self.coef_ = state["weight"]
-        else:
-            self.projection_weights_ = state
-        vars(self).pop("_module", None)
-        vars(self).pop("loss_temperature_", None)
-        if temperature is not None:
-            self.loss_temperature_ = temperature
-
-    def _map_state(self):
-        state = {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
-        return state, getattr(self, "loss_temperature_", None)
-
-    def _map(self, features):
-        """Send scaled features through the map."""
-        if hasattr(self, "coef_"):
-            # In the precision of the features: float32 sums depend on how many rows there are.
-            return features @ self.coef_.T.astype(features.dtype, copy=False)
-        from skdevise.models._nets import map_features, restored_map
-
-        if "_module" not in vars(self):
-            self._module = restored_map(self)
-        return map_features(self._module, features)
-
-    def transform(self, X):
-        """Place samples in the label space.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images if `visual` is given
-
-        Returns
-        -------
-        ndarray of shape (n_samples, vector_size)
-            Unit rows: M v over its length. In float32, or of a linear map in the precision of X.
-        """
-        check_is_fitted(self)
-        if not hasattr(self, "visual_"):
-            X = check_features(self, X, reset=False)
-        table = self._table(X)
-        points = []
-        for part in parts(table, table.shape[0]):
-            block = read(table, part)
-            if is_streamed(table):
-                refuse_unusable(block, part.start)
-            points.append(normalize(self._map(self._scale(block))))
-        return points[0] if len(points) == 1 else np.concatenate(points)
-
-    def __getattr__(self, name):
-        # Only what is missing comes here: a net that a pickle left out is made around its map.
-        has_map = "coef_" in vars(self) or "projection_weights_" in vars(self)
-        if name != "net_" or not has_map:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        from skdevise.models._nets import restored_net
-
-        self.net_ = restored_net(self)
-        return self.net_
-
     def __getstate__(self):
-        # Fitted state is plain arrays; a net in a pickle ties it to versions of torch and skorch.
+        # A net in a pickle would need the same versions of torch and skorch.
         state = super().__getstate__()
-        state.pop("net_", None)
-        state.pop("_module", None)
+        for name in ("_net", "_module"):
+            state.pop(name, None)
         return state
 
     def __sklearn_is_fitted__(self):

@@ -1,63 +1,176 @@
-"""Features as training takes them: at any rows, in float32, scaled."""
+"""Training data: validated labels, and features in memory or on disk."""
+
+from dataclasses import dataclass, replace
+from numbers import Number
+from os import PathLike
+from typing import Any
 
 import numpy as np
-import torch
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
-from skdevise.models._tables import read, rows_at_once
+from skdevise.labels._label_index import label_array
+from skdevise.labels._vocabulary import LabelVocabulary
 
-# Numbers that a look-up brings: as many as stay in the processor's cache.
-_N_CACHED = 2**18
+# A larger memory map stays on disk.
+_N_BYTES_IN_MEMORY = 2**28
 
-
-class ResidentFeatures:
-    """Features in memory.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n_samples, n_features)
-        Scaled already.
-
-    Examples
-    --------
-    >>> ResidentFeatures(np.eye(2))[torch.tensor([1])]
-    tensor([[0., 1.]])
-    """
-
-    def __init__(self, features):
-        # torch takes neither negative strides nor memory that cannot be written.
-        features = np.require(features, dtype=np.float32, requirements=["C", "W"])
-        self.features = torch.from_numpy(features)
-        self.n_rows_at_once = _N_CACHED // features.shape[1]
-
-    def __getitem__(self, rows):
-        return self.features[rows]
+# Features on disk are read in blocks of this many numbers (4 MB).
+_BLOCK_SIZE = 2**20
 
 
-class StreamedFeatures:
-    """Features that stay on disk.
+@dataclass(frozen=True)
+class Samples:
+    """Training samples: rows of a table of unscaled features, their targets and weights."""
 
-    Parameters
-    ----------
-    table : object with `shape`, `dtype` and `__getitem__`
-        Of shape (n_samples, n_features).
-    scale : callable
-        Scales a block of features.
+    X: Any
+    """Photos if the classifier has a visual model, otherwise the same as `features`."""
+    features: Any
+    """Array, or table on disk, with a row for each photo."""
+    rows: np.ndarray
+    """Rows of `features` that are samples, ascending: (n,)."""
+    targets: np.ndarray
+    """Positions of the labels among the classes: (n,)."""
+    weight: np.ndarray | None = None
+    """Sample weights (n,), or None."""
 
-    Examples
-    --------
-    >>> StreamedFeatures(np.eye(2), scale=lambda block: 2 * block)[torch.tensor([1, 0])]
-    tensor([[0., 2.],
-            [2., 0.]])
-    """
+    def take(self, positions):
+        """Select samples by their positions, ascending."""
+        return replace(
+            self,
+            rows=self.rows[positions],
+            targets=self.targets[positions],
+            weight=None if self.weight is None else self.weight[positions],
+        )
 
-    def __init__(self, table, scale):
-        self.table = table
+    def blocks(self):
+        """Iterate over blocks of features (n, n_features) and their weights (n,) or None."""
+        for part in row_blocks(self.features, len(self.rows)):
+            weight = None if self.weight is None else self.weight[part]
+            yield read_rows(self.features, self.rows[part]), weight
+
+
+def is_on_disk(X):
+    """Return whether X is a large memory map, or a dataset of HDF5 or zarr: bool."""
+    if isinstance(X, np.ndarray):
+        return isinstance(X, np.memmap) and X.nbytes > _N_BYTES_IN_MEMORY
+    # DataFrames, sparse matrices, tensors and arrays of other libraries are in memory.
+    if any(hasattr(X, name) for name in ("iloc", "tocsr", "__array_namespace__", "numpy")):
+        return False
+    return all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
+
+
+def read_rows(features, rows):
+    """Read rows (a slice, or ascending positions). Those on disk become float32."""
+    if is_on_disk(features):
+        return np.array(features[rows], dtype=np.float32)
+    return features[rows]
+
+
+def row_blocks(features, n_rows):
+    """Split a number of rows into blocks: list of slice, one if the features are in memory."""
+    size = max(1, _BLOCK_SIZE // features.shape[1] if is_on_disk(features) else n_rows)
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def check_features(estimator, X, y="no_validation", *, reset):
+    """Validate the form of features and, if given, y; values on disk are not read."""
+    if is_on_disk(X):
+        if len(X.shape) != 2 or 0 in X.shape or np.dtype(X.dtype).kind not in "biuf":
+            raise ValueError(
+                f"X has shape {tuple(X.shape)} and dtype {X.dtype}. Pass a table of numbers, with "
+                "one row per sample."
+            )
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
+        if isinstance(y, str):
+            return X
+        check_consistent_length(X, y)
+        return X, column_or_1d(y, warn=True)
+    first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
+    if isinstance(first, str | PathLike) or hasattr(first, "getexif") or np.ndim(first) > 1:
+        raise ValueError(
+            "X contains photos, but visual=None expects features. Pass "
+            "visual=VisualFeaturizer(...), or use a VisualFeaturizer as the first step of a "
+            "Pipeline."
+        )
+    if hasattr(X, "detach"):
+        X = X.detach().cpu()
+        X = (X.float() if X.itemsize < 4 else X).numpy()  # NumPy has no bfloat16.
+    return validate_data(
+        estimator, X, y, dtype=[np.float32, np.float64], reset=reset, ensure_all_finite=False
+    )
+
+
+def finite_blocks(features):
+    """Iterate over blocks of features. Raise ValueError if one contains NaN or infinity."""
+    for part in row_blocks(features, features.shape[0]):
+        block = read_rows(features, part)
+        is_finite = np.isfinite(block).all(axis=1)
+        if not is_finite.all():
+            row = part.start + is_finite.argmin()
+            raise ValueError(
+                f"The features of X contain NaN or infinity in row {row}. Remove such rows, or "
+                "impute them (unreadable photos have NaN features with on_error='nan')."
+            )
+        yield block
+
+
+def as_tensor(features):
+    """Convert features to a float32 Tensor."""
+    import torch
+
+    # torch supports neither negative strides nor read-only memory.
+    return torch.from_numpy(np.require(features, np.float32, ["C", "W"]))
+
+
+class FeaturesOnDisk:
+    """Features on disk, indexed by a Tensor of rows. They are read and scaled when needed."""
+
+    def __init__(self, features, scale):
+        self.features = features
         self.scale = scale
-        self.n_rows_at_once = rows_at_once(table)
+        self.n_rows_at_once = max(1, _BLOCK_SIZE // features.shape[1])
 
     def __getitem__(self, rows):
         ascending, order = rows.sort()
-        block = self.scale(read(self.table, ascending.numpy()))
-        features = torch.empty(block.shape)
-        features[order] = torch.from_numpy(np.require(block, np.float32, ["C", "W"]))
-        return features
+        block = as_tensor(self.scale(read_rows(self.features, ascending.numpy())))
+        return block[order.argsort()]
+
+
+def known_dtype(y):
+    """Convert an array of NumPy's StringDType, which scikit-learn does not know, to objects."""
+    is_string = getattr(getattr(y, "dtype", None), "kind", None) == "T"
+    return np.asarray(y, dtype=object) if is_string else y
+
+
+def check_labels(y, name="y"):
+    """Validate labels: (n,) text or numbers, without missing values."""
+    y = column_or_1d(known_dtype(y), warn=True)
+    if y.dtype.kind == "O":
+        for row, label in enumerate(y):
+            if not isinstance(label, str | Number) or label != label:
+                raise ValueError(
+                    f"{name} contains {label!r} in row {row}. Pass labels that are text or numbers."
+                )
+        if len({isinstance(label, str) for label in y}) > 1:
+            raise ValueError(f"{name} mixes text and numbers. Pass labels of one type.")
+    elif y.dtype.kind == "f":
+        check_classification_targets(y)
+    return y
+
+
+def join_labels(*parts):
+    """Return the sorted union of labels from arrays, sequences and vocabularies."""
+    arrays = []
+    for part in parts:
+        labels = part.labels if isinstance(part, LabelVocabulary) else part
+        if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+            raise TypeError(f"classes must be a sequence of labels, got {part!r}. Pass a list.")
+        labels = labels if isinstance(labels, np.ndarray) else label_array(labels)
+        if len(labels):
+            arrays.append(check_labels(labels, "classes"))
+    if len({array.dtype.kind in "US" for array in arrays}) > 1:
+        dtypes = ", ".join(str(array.dtype) for array in arrays)
+        raise ValueError(f"y and classes mix text and numbers ({dtypes}). Pass labels of one type.")
+    return np.unique(np.concatenate(arrays))

@@ -19,6 +19,7 @@ from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary, as_vocabulary
 from skdevise.language import RandomEmbedder
+from skdevise.models._features import known_dtype
 from skdevise.models._hubness import hub_offsets
 
 # Label spaces and hub offsets that stay in memory between calls.

@@ -9,7 +9,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import ProgressBar
 from skorch.history import History
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import nn
 from torch.utils.data import Dataset
 
 from skdevise._utils import find_device
@@ -20,6 +20,8 @@ OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4),
 }
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 # Fraction of the learning rate that remains after a fraction of the epochs.
 SCHEDULES = {
@@ -102,7 +104,7 @@ class TrainingNet(NeuralNet):
             iterator_train__generator=torch.Generator().manual_seed(order_seed),
             # Batch norm cannot train on a last batch of one example.
             iterator_train__skip_single=batch_size > 1
-            and any(isinstance(part, _BatchNorm) and part.training for part in module.modules()),
+            and any(isinstance(part, BATCH_NORMS) and part.training for part in module.modules()),
             train_split=None,
             callbacks=[*(callbacks or []), *([ProgressBar()] if verbose > 1 else [])],
             precision=precision,

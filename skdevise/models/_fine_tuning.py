@@ -1,22 +1,17 @@
-"""The visual net under the map: its features of altered photos, and both in one module."""
+"""Photos in training: augmentation in stage 1, and fine-tuning of the visual model in stage 2."""
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import Dataset, Subset
+
+from skdevise._compat import safe_indexing
+from skdevise.models._features import as_tensor
+from skdevise.training._net import BATCH_NORMS
 
 
 class AugmentedFeatures:
-    """Features of photos that are augmented afresh each time.
-
-    Parameters
-    ----------
-    photos : PhotoTensors
-    net : nn.Module
-        The visual net up to its softmax layer.
-    scale : callable
-        Scales features.
-    """
+    """Scaled features of photos that are augmented anew whenever a batch needs them."""
 
     n_rows_at_once = 1
 
@@ -30,22 +25,13 @@ class AugmentedFeatures:
         device = next(self.net.parameters(), torch.empty(0)).device
         with torch.no_grad():
             features = self.net(self.photos[rows].to(device)).cpu().numpy()
-        return torch.from_numpy(np.asarray(self.scale(features), dtype=np.float32))
+        return as_tensor(self.scale(features))
 
 
-class PhotoMap(nn.Module):
-    """The visual net and the map in one: photos (n, 3, H, W) to points (n, vector_size).
+class PhotoProjection(nn.Module):
+    """The visual net and the projection in one module: photos (n, 3, H, W) to points."""
 
-    Parameters
-    ----------
-    net, projection : nn.Module
-    feature_scaling : str
-    scaler : StandardScaler or None
-    freeze_batch_norm : bool
-        Batch norms of the net go on using the statistics that they have.
-    """
-
-    def __init__(self, net, projection, feature_scaling, scaler, freeze_batch_norm):
+    def __init__(self, net, projection, *, feature_scaling, scaler, freeze_batch_norm):
         super().__init__()
         self.net = net
         self.projection = projection
@@ -56,19 +42,26 @@ class PhotoMap(nn.Module):
             self.register_buffer("std", torch.tensor(scaler.scale_, dtype=torch.float32))
 
     def train(self, mode=True):
-        """As of any module, but for frozen batch norms."""
+        """Set the training mode. Frozen batch norms keep using their running statistics."""
         super().train(mode)
         if self.freeze_batch_norm:
             for module in self.net.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                if isinstance(module, BATCH_NORMS):
                     module.eval()
         return self
 
     def forward(self, photos):
-        """Map photos to the space."""
+        """Compute features, scale them and project them."""
         features = self.net(photos)
         if self.feature_scaling == "l2":
             features = F.normalize(features, dim=1)
         elif self.feature_scaling == "standard":
             features = (features - self.mean) / self.std
         return self.projection(features)
+
+
+def take_photos(X, rows):
+    """Select photos by row, in the form that X has."""
+    if isinstance(X, Dataset):
+        return Subset(X, rows.tolist())
+    return safe_indexing(X, rows)

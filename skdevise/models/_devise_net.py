@@ -1,0 +1,320 @@
+"""The net that DeViSEClassifier trains: projection, loss and negative sampler in one skorch net."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from skdevise._utils import content_hash, find_device, seeded
+from skdevise.models._features import FeaturesOnDisk, as_tensor, is_on_disk
+from skdevise.models._fine_tuning import AugmentedFeatures, PhotoProjection
+from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
+from skdevise.training._checkpoint import Checkpoint, fit_key
+from skdevise.training._early_stopping import EarlyStopping
+from skdevise.training._net import OPTIMIZERS, TrainingNet, TrainingSet
+
+# A change of one of these parameters gives `partial_fit` a new net.
+_NET_PARAMS = (
+    "loss", "margin", "negatives", "loss_temperature", "train_label_vectors", "optimizer",
+    "batch_size", "callbacks", "precision", "compile", "device", "verbose",
+)  # fmt: skip
+
+# A checkpoint belongs to the data and to these parameters, and in stage 2 also to the others.
+_STAGE_1_PARAMS = (
+    "projection", "loss", "margin", "negatives", "loss_temperature", "train_label_vectors",
+    "feature_scaling", "max_epochs", "lr", "lr_schedule", "optimizer", "batch_size", "precision",
+    "early_stopping", "validation_fraction", "validation_split", "n_iter_no_change",
+)  # fmt: skip
+_STAGE_2_PARAMS = "finetune_epochs", "finetune_lr", "finetune_optimizer", "freeze_batch_norm"
+
+# A hidden layer holds the activations of this many rows at once.
+_N_ROWS_PROJECTED = 8_192
+
+
+class LinearProjection(nn.Module):
+    """The linear map M of the paper, without a bias: (n, n_features) to (n, vector_size)."""
+
+    def __init__(self, n_features, vector_size, scale=0.0):
+        super().__init__()
+        self.weight = nn.Parameter(scale * torch.randn(vector_size, n_features))
+
+    def forward(self, features):
+        return features @ self.weight.T
+
+
+def make_projection(projection, n_features, vector_size, loss, state=None):
+    """Create the projection, and load its state (dict of arrays) if given."""
+    if projection == "linear":
+        # Starting from zero suits losses that are linear in M. A cosine has no gradient there.
+        scale = n_features**-0.5 if loss in ("cosine", "contrastive") else 0.0
+        module = LinearProjection(n_features, vector_size, scale)
+    elif projection == "mlp":  # The head of the Keras recipe for DeViSE.
+        module = nn.Sequential(
+            nn.Dropout(0.3),
+            nn.Linear(n_features, 1024),
+            nn.ReLU(),
+            nn.BatchNorm1d(1024),
+            nn.Linear(1024, vector_size),
+        )
+    else:
+        module = None if isinstance(projection, nn.Module) else projection(n_features, vector_size)
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"projection={projection!r} does not create an nn.Module. Pass a callable that "
+                "takes (n_features, vector_size) and returns a new module."
+            )
+        with torch.no_grad():
+            points = module.eval()(torch.zeros(2, n_features))
+        if getattr(points, "shape", None) != (2, vector_size):
+            raise ValueError(
+                f"projection={projection!r} does not map (2, {n_features}) features to a tensor of "
+                f"shape (2, {vector_size}). Use the sizes that it is called with."
+            )
+    if state is not None:
+        try:
+            module.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
+        except RuntimeError as error:
+            raise ValueError(
+                f"The previous fit does not match {projection=}, {n_features} features and "
+                f"{vector_size}-dimensional vectors. Set warm_start=False."
+            ) from error
+    return module
+
+
+def make_loss(params, vectors, n_trained, seed, temperature=None):
+    """Create the loss from the classifier's parameters. Its first vectors may be trained."""
+    margin, negatives = params["margin"], params["negatives"]
+    match params["loss"]:
+        case "hinge_rank":
+            return HingeRank(vectors, n_trained, margin, negatives, seed)
+        case "warp":
+            return Warp(vectors, n_trained, margin, seed)
+        case "mse":
+            return MeanSquaredError(vectors, n_trained)
+        case "cosine":
+            return Cosine(vectors, n_trained)
+    start = {} if temperature is None else {"start": temperature}
+    return Contrastive(vectors, n_trained, temperature=params["loss_temperature"], **start)
+
+
+class DeViSENet(TrainingNet):
+    """A training net that knows the gradient of a linear map under the hinge rank loss.
+
+    `Trainer` sets `projection`, the module that maps features, `trained`, the positions of the
+    classes that the loss is for, and `params`, the parameters that the net is made from.
+    """
+
+    @property
+    def has_closed_form(self):
+        """Whether the gradient needs no automatic differentiation."""
+        return (
+            isinstance(self.module_, LinearProjection)
+            and isinstance(self.criterion_, HingeRank)
+            and not self.criterion_.n_trained
+            and self.precision == "float32"
+            and self.optimizer in OPTIMIZERS.values()
+        )
+
+    def step(self, X, target, weight, batch):
+        """Update the weights, and return the loss: a scalar."""
+        if not self.has_closed_form:
+            return super().step(X, target, weight, batch)
+        with torch.no_grad():
+            loss = self._set_gradient(X, target, weight)
+        self.notify_gradient(batch)
+        self.optimizer_.step()
+        return loss
+
+    def _set_gradient(self, X, target, weight):
+        """Set the gradient of M, which is the outer product of pulls and features."""
+        map_ = self.module_.weight
+        points = X @ map_.T
+        rows, constant, pull = self.criterion_.pull(points, target)
+        if weight is not None:
+            pull, constant = pull * weight[rows, None], constant * weight[rows]
+        total = points[rows].mul_(pull).sum()
+        total += constant.sum() if isinstance(constant, torch.Tensor) else constant * len(rows)
+        if map_.grad is None:
+            map_.grad = torch.empty_like(map_)
+        torch.mm(pull.div_(len(X)).T, X[rows], out=map_.grad)
+        return total / len(X)
+
+
+def draw_seeds(seed, number, kind):
+    """Draw the seeds of a stage of `fit` or a pass of `partial_fit`.
+
+    They seed the weights and dropout, the order of samples, the negatives and the augmentation.
+    """
+    entropy = [seed, number] if kind == "stage" else [seed, number, 1]
+    return np.random.SeedSequence(entropy).generate_state(4).tolist()
+
+
+@torch.no_grad()
+def project(module, features):
+    """Project scaled features with a module: (n, vector_size) float32."""
+    device = next(module.eval().parameters()).device
+    blocks = as_tensor(features).split(_N_ROWS_PROJECTED)
+    return torch.cat([module(block.to(device)).float().cpu() for block in blocks]).numpy()
+
+
+def state_arrays(module):
+    """Copy the state of a module into arrays: dict of str to ndarray."""
+    return {key: value.numpy(force=True).copy() for key, value in module.state_dict().items()}
+
+
+class NearestClass:
+    """Predict the nearest of the given vectors, or else of the first `n_trained` of the loss."""
+
+    def __init__(self, n_trained, vectors=None):
+        self.n_trained = n_trained
+        self.vectors = None if vectors is None else torch.from_numpy(vectors)
+
+    def __call__(self, net, points):
+        vectors = net.criterion_.vectors[: self.n_trained] if self.vectors is None else self.vectors
+        return (points @ vectors.to(points.device).T).argmax(dim=1)
+
+
+@dataclass
+class Trainer:
+    """Trains the projection of a DeViSEClassifier, given its parameters and fitted parts."""
+
+    params: dict
+    """Parameters of the classifier."""
+    class_vectors: np.ndarray
+    """Vectors of the training labels: (n_classes, vector_size)."""
+    negative_vectors: np.ndarray
+    """Vectors of additional false labels: (n_negatives, vector_size)."""
+    scale: Any
+    """Function that scales features."""
+    scaler: Any = None
+    """Scaler behind `scale`, if `feature_scaling="standard"`."""
+    visual: Any = None
+    """Fitted visual model, or None."""
+
+    def train_stage(self, stage, samples, kept, held_out, seed, start=None):
+        """Train the projection (stage 1), or the visual model with it (stage 2): DeViSENet."""
+        params, (state, temperature) = self.params, start or (None, None)
+        seeds = draw_seeds(seed, stage, "stage")
+        checkpoint = self._open_checkpoint(stage, samples, seed, start)
+        training = samples.take(kept)
+        # Whole classes may be held out.
+        trained, targets = np.unique(training.targets, return_inverse=True)
+        # The mean weight is one, so the learning rate has the same effect as without weights.
+        weight = None if training.weight is None else training.weight / training.weight.mean()
+        with seeded(seeds[0], find_device(params["device"])):
+            projection = self.make_projection(samples.features.shape[1], state)
+            net = self.make_net(projection, trained, seeds, temperature, stage)
+            source, unaltered = self._sources(samples, stage, seeds[3])
+            net.train_epochs(
+                TrainingSet(source, training.rows, targets, weight),
+                params["max_epochs" if stage == 1 else "finetune_epochs"],
+                schedule=params["lr_schedule"],
+                early_stopping=self._early_stopping(samples.take(held_out), unaltered, trained),
+                checkpoint=checkpoint,
+            )
+        return net
+
+    def train_pass(self, number, samples, seed, net=None, start=None):
+        """Train the projection for one epoch, with the given net if it still fits: DeViSENet."""
+        seeds = draw_seeds(seed, number, "pass")
+        every = np.arange(len(self.class_vectors))
+        with seeded(seeds[0], find_device(self.params["device"])):
+            if net is None or net.params != self._net_params(every):
+                state, temperature = start or (None, None)
+                projection = self.make_projection(samples.features.shape[1], state)
+                net = self.make_net(projection, every, seeds, temperature)
+            elif not self.params["train_label_vectors"]:
+                net.criterion_.replace_vectors(self._vectors(every))
+                net.trained = every
+            net.lr = self.params["lr"]
+            source, _ = self._sources(samples, 1, seeds[3])
+            net.train_epochs(TrainingSet(source, samples.rows, samples.targets, samples.weight), 1)
+        return net
+
+    def make_projection(self, n_features, state=None):
+        """Create the projection, in the given state or a new one."""
+        return make_projection(
+            self.params["projection"],
+            n_features,
+            self.class_vectors.shape[1],
+            self.params["loss"],
+            state,
+        )
+
+    def make_net(self, projection, trained, seeds, temperature=None, stage=1):
+        """Create the net that trains a projection against the vectors of some classes."""
+        params, module = self.params, projection
+        if stage == 2:
+            module = PhotoProjection(
+                self.visual._feature_net(),
+                projection,
+                feature_scaling=params["feature_scaling"],
+                scaler=self.scaler,
+                freeze_batch_norm=params["freeze_batch_norm"],
+            )
+        if params["compile"] and not isinstance(module, LinearProjection):
+            module.compile()
+        n_trained = len(trained) if params["train_label_vectors"] else 0
+        net = DeViSENet.build(
+            module,
+            make_loss(params, self._vectors(trained), n_trained, seeds[2], temperature),
+            optimizer=params["optimizer" if stage == 1 else "finetune_optimizer"],
+            lr=params["lr" if stage == 1 else "finetune_lr"],
+            batch_size=params["batch_size"],
+            callbacks=params["callbacks"],
+            precision=params["precision"],
+            device=params["device"],
+            order_seed=seeds[1],
+            verbose=params["verbose"],
+        )
+        net.projection, net.trained, net.params = projection, trained, self._net_params(trained)
+        return net
+
+    def _net_params(self, trained):
+        """Collect the parameters that a net is made from: dict."""
+        params = {name: self.params[name] for name in _NET_PARAMS}
+        return params | {"n_trained": len(trained) if params["train_label_vectors"] else None}
+
+    def _vectors(self, trained):
+        """Stack the vectors of some classes and of the additional false labels."""
+        return np.vstack([self.class_vectors[trained], self.negative_vectors])
+
+    def _sources(self, samples, stage, seed):
+        """Return the source of batches, and the same source without augmentation."""
+        if stage == 2:
+            return [self.visual._photos(samples.X, altered, seed) for altered in (True, False)]
+        if is_on_disk(samples.features):
+            features = FeaturesOnDisk(samples.features, self.scale)
+        else:
+            features = as_tensor(self.scale(samples.features))
+        if getattr(self.visual, "augment", None) is None:
+            return features, features
+        photos = self.visual._photos(samples.X, True, seed)
+        return AugmentedFeatures(photos, self.visual._feature_net(), self.scale), features
+
+    def _early_stopping(self, held_out, source, trained):
+        """Create the early stopping on held-out samples, or return None."""
+        if not self.params["early_stopping"]:
+            return None
+        targets, vectors = held_out.targets, None
+        if self.params["validation_split"] == "classes":
+            classes, targets = np.unique(targets, return_inverse=True)
+            vectors = self.class_vectors[classes]
+        data = TrainingSet(source, held_out.rows, targets)
+        answer = NearestClass(len(trained), vectors)
+        return EarlyStopping(data, answer, self.params["n_iter_no_change"])
+
+    def _open_checkpoint(self, stage, samples, seed, start):
+        """Find the checkpoint of a stage by its parameters and data, or return None."""
+        if self.params["checkpoint"] is None:
+            return None
+        names = _STAGE_1_PARAMS if stage == 1 else _STAGE_1_PARAMS + _STAGE_2_PARAMS
+        params = {name: self.params[name] for name in names}
+        params["augment"] = getattr(self.visual, "augment", None)
+        blocks = [content_hash(block) for block, _ in samples.blocks()]
+        data = [samples.rows, samples.targets, samples.weight, blocks]
+        vectors = [self.class_vectors, self.negative_vectors]
+        key = fit_key(params, stage, seed, start, vectors, data)
+        return Checkpoint(self.params["checkpoint"], key)
