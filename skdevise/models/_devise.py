@@ -431,10 +431,17 @@ class DeViSEClassifier(
         with self._unchanged_on_error():
             if not first:
                 self._check_lasting_parameters()
-            X, y, rows, weight = self._validate(X, y, sample_weight, first)
+            X, y, rows, weight = self._validate(X, y, sample_weight, first, partial=True)
             known = [] if first else self.classes_
             labels = join_labels(known, y[rows], [] if classes is None else classes)
-            if first or len(labels) > len(known) or self._has_new_candidates():
+            has_joined = len(labels) > len(known)
+            if has_joined and not first and self.train_label_vectors:
+                joined = np.setdiff1d(labels, known).tolist()
+                raise ValueError(
+                    f"The labels {joined} cannot join while label vectors are trained. Pass all "
+                    "labels as classes in the first call."
+                )
+            if has_joined or self._has_new_candidates():
                 self._embed_labels(labels, first)
             if first:
                 self._fit_visual(X, y, rows)
@@ -442,9 +449,8 @@ class DeViSEClassifier(
             samples = Samples(X, self._training_features(X), rows, targets, weight)
             if first:
                 self._fit_scaler(samples)
-            net = self._trainer().train_pass(
-                self._n_passes, samples, self._draw_seed(), vars(self).get("_net"), start
-            )
+            net = None if first else self.net_
+            net = self._trainer().train_pass(self._n_passes, samples, self._draw_seed(), net, start)
             self._keep(net)
             self._n_passes += 1
             self._fit_temperature(samples)
@@ -475,14 +481,8 @@ class DeViSEClassifier(
         """Training loop around the projection."""
         check_is_fitted(self)
         if "_net" not in vars(self):
-            from skdevise.models._devise_net import draw_seeds
-
-            seeds = draw_seeds(self._draw_seed(), self._n_passes, "pass")
-            every = np.arange(len(self.classes_))
-            state, temperature = self._map_state()
-            trainer = self._trainer()
-            projection = trainer.make_projection(self._n_features, state)
-            self._net = trainer.make_net(projection, every, seeds, temperature)
+            seed, state = self._draw_seed(), self._map_state()
+            self._net = self._trainer().restore_net(self._n_passes, self._n_features, seed, state)
         return self._net
 
     # --- Validation
@@ -508,7 +508,7 @@ class DeViSEClassifier(
                     f"was fitted with {fitted!r}. Call fit, or restore the parameter."
                 )
 
-    def _validate(self, X, y, sample_weight, first):
+    def _validate(self, X, y, sample_weight, first, partial=False):
         """Validate the training data: X, y, the rows with a weight and their weights or None."""
         if y is None:
             raise ValueError("DeViSEClassifier requires y to be passed, but the target y is None.")
@@ -523,7 +523,10 @@ class DeViSEClassifier(
             return X, y, rows, None
         weight = check_sample_weight(sample_weight, rows)
         if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, y)
+            class_weight, present = self.class_weight, set(y.tolist())
+            if partial:  # A batch may lack some of the classes.
+                class_weight = {key: class_weight[key] for key in class_weight if key in present}
+            weight = weight * compute_sample_weight(class_weight, y)
         weight = check_sample_weight(weight, rows, ensure_non_negative=True)
         rows = np.flatnonzero(weight)
         if not len(rows):

@@ -102,9 +102,15 @@ def make_loss(params, vectors, n_trained, seed, temperature=None):
 class DeViSENet(TrainingNet):
     """A training net that knows the gradient of a linear map under the hinge rank loss.
 
-    `Trainer` sets `projection`, the module that maps features, `trained`, the positions of the
-    classes that the loss is for, and `params`, the parameters that the net is made from.
+    `Trainer` sets `trained`, the positions of the classes in the loss, and `params`, the parameters
+    that the net is made from.
     """
+
+    @property
+    def projection(self):
+        """The module that maps features to points."""
+        is_photo_net = isinstance(self.module_, PhotoProjection)
+        return self.module_.projection if is_photo_net else self.module_
 
     @property
     def has_closed_form(self):
@@ -233,6 +239,14 @@ class Trainer:
             net.train_epochs(TrainingSet(source, samples.rows, samples.targets, samples.weight), 1)
         return net
 
+    def restore_net(self, number, n_features, seed, start):
+        """Create the net of a fitted projection before a pass: DeViSENet."""
+        seeds = draw_seeds(seed, number, "pass")
+        every, (state, temperature) = np.arange(len(self.class_vectors)), start
+        with seeded(seeds[0], find_device(self.params["device"])):
+            projection = self.make_projection(n_features, state)
+        return self.make_net(projection, every, seeds, temperature)
+
     def make_projection(self, n_features, state=None):
         """Create the projection, in the given state or a new one."""
         return make_projection(
@@ -269,7 +283,7 @@ class Trainer:
             order_seed=seeds[1],
             verbose=params["verbose"],
         )
-        net.projection, net.trained, net.params = projection, trained, self._net_params(trained)
+        net.trained, net.params = trained, self._net_params(trained)
         return net
 
     def _net_params(self, trained):

@@ -167,7 +167,8 @@ def join_labels(*parts):
         labels = part.labels if isinstance(part, LabelVocabulary) else part
         if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
             raise TypeError(f"classes must be a sequence of labels, got {part!r}. Pass a list.")
-        labels = labels if isinstance(labels, np.ndarray) else label_array(labels)
+        if getattr(labels, "dtype", np.dtype(object)).kind == "O":
+            labels = label_array(labels)
         if len(labels):
             arrays.append(check_labels(labels, "classes"))
     if len({array.dtype.kind in "US" for array in arrays}) > 1:
