@@ -27,13 +27,16 @@ from skdevise.language._tuned import TunedEmbedder
 from skdevise.models._features import (
     Samples,
     check_features,
-    check_labels,
     finite_blocks,
     join_labels,
-    known_dtype,
     read_rows,
 )
-from skdevise.models._prediction import LabelPredictionMixin, calibration_rows
+from skdevise.models._prediction import (
+    LabelPredictionMixin,
+    as_objects,
+    calibration_rows,
+    check_targets,
+)
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
 # The modules that need torch are imported in the methods that train.
@@ -512,12 +515,12 @@ class DeViSEClassifier(
         """Validate the training data: X, y, the rows with a weight and their weights or None."""
         if y is None:
             raise ValueError("DeViSEClassifier requires y to be passed, but the target y is None.")
-        y = known_dtype(y)
+        y = as_objects(y)
         if self.visual is None:
             X, y = check_features(self, X, y, reset=first)
         else:
             check_consistent_length(X, y)
-        y = check_labels(y)
+        y = check_targets(y)
         rows = np.arange(len(y))
         if sample_weight is None and self.class_weight is None:
             return X, y, rows, None
@@ -755,9 +758,6 @@ class DeViSEClassifier(
         for name in ("_net", "_module"):
             state.pop(name, None)
         return state
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "temperature_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

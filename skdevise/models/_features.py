@@ -1,17 +1,16 @@
 """Training data: validated labels, and features in memory or on disk."""
 
 from dataclasses import dataclass, replace
-from numbers import Number
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skdevise.labels._label_index import label_array
 from skdevise.labels._vocabulary import LabelVocabulary
+from skdevise.models._prediction import check_targets
 
 # A larger memory map stays on disk.
 _N_BYTES_IN_MEMORY = 2**28
@@ -138,28 +137,6 @@ class FeaturesOnDisk:
         return block[order.argsort()]
 
 
-def known_dtype(y):
-    """Convert an array of NumPy's StringDType, which scikit-learn does not know, to objects."""
-    is_string = getattr(getattr(y, "dtype", None), "kind", None) == "T"
-    return np.asarray(y, dtype=object) if is_string else y
-
-
-def check_labels(y, name="y"):
-    """Validate labels: (n,) text or numbers, without missing values."""
-    y = column_or_1d(known_dtype(y), warn=True)
-    if y.dtype.kind == "O":
-        for row, label in enumerate(y):
-            if not isinstance(label, str | Number) or label != label:
-                raise ValueError(
-                    f"{name} contains {label!r} in row {row}. Pass labels that are text or numbers."
-                )
-        if len({isinstance(label, str) for label in y}) > 1:
-            raise ValueError(f"{name} mixes text and numbers. Pass labels of one type.")
-    elif y.dtype.kind == "f":
-        check_classification_targets(y)
-    return y
-
-
 def join_labels(*parts):
     """Return the sorted union of labels from arrays, sequences and vocabularies."""
     arrays = []
@@ -170,7 +147,7 @@ def join_labels(*parts):
         if getattr(labels, "dtype", np.dtype(object)).kind == "O":
             labels = label_array(labels)
         if len(labels):
-            arrays.append(check_labels(labels, "classes"))
+            arrays.append(check_targets(labels, "classes"))
     if len({array.dtype.kind in "US" for array in arrays}) > 1:
         dtypes = ", ".join(str(array.dtype) for array in arrays)
         raise ValueError(f"y and classes mix text and numbers ({dtypes}). Pass labels of one type.")

@@ -2,7 +2,7 @@
 
 import warnings
 from copy import copy
-from numbers import Real
+from numbers import Number, Real
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -19,7 +19,6 @@ from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary, as_vocabulary
 from skdevise.language import RandomEmbedder
-from skdevise.models._features import known_dtype
 from skdevise.models._hubness import hub_offsets
 
 # Label spaces and hub offsets that stay in memory between calls.
@@ -351,12 +350,19 @@ def as_objects(y):
     return np.asarray(y, dtype=object) if is_unknown else y
 
 
-def check_targets(y):
-    """Validate training labels: (n_samples,)."""
+def check_targets(y, name="y"):
+    """Validate training labels: (n_samples,) text or numbers, without missing values."""
     y = column_or_1d(as_objects(y), warn=True)
-    assert_all_finite(y, input_name="y")
-    if y.dtype.kind in "fO":
-        # Text is always a class, even if each label has a single sample.
+    if y.dtype.kind == "O":
+        for row, label in enumerate(y):
+            if not isinstance(label, str | Number) or label != label:
+                raise ValueError(
+                    f"{name} contains {label!r} in row {row}. Pass labels that are text or numbers."
+                )
+        if len({isinstance(label, str) for label in y}) > 1:
+            raise ValueError(f"{name} mixes text and numbers. Pass labels of one type.")
+    elif y.dtype.kind == "f":
+        assert_all_finite(y, input_name=name)
         check_classification_targets(y)
     return y
 

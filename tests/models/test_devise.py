@@ -388,7 +388,7 @@ def test_partial_fit_continues_after_early_stopping(caltech, split, train_label_
     ).fit(X, y)  # fmt: skip
     before = clf.coef_
     assert not np.allclose(clf.partial_fit(X, y).coef_, before)
-    assert clf.score(X, y) > 0.9
+    assert clf.score(X, y) > 0.85
 
 
 def test_callbacks_can_monitor_the_held_out_hit_rate(plane, pets_and_trucks):

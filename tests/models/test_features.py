@@ -9,12 +9,12 @@ from skdevise import DeViSEClassifier, LabelVocabulary
 from skdevise.models._features import (
     FeaturesOnDisk,
     Samples,
-    check_labels,
     finite_blocks,
     is_on_disk,
     join_labels,
     row_blocks,
 )
+from skdevise.models._prediction import check_targets
 
 # --- Labels
 
@@ -34,7 +34,7 @@ from skdevise.models._features import (
 def test_labels_are_text_or_numbers(y, expected):
     dtype = float if isinstance(y[0], float) else object
     with pytest.raises(ValueError, match=expected):
-        check_labels(np.array(y, dtype=dtype))
+        check_targets(np.array(y, dtype=dtype))
 
 
 @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="needs NumPy 2")
