@@ -555,8 +555,8 @@ class DeViSEClassifier(
         """Embed the training labels and the additional false labels."""
         if len(classes) < 2:
             raise ValueError(
-                f"Training needs at least two classes, but y contains only {classes.tolist()}. Add "
-                "samples of another class."
+                f"y contains {len(classes)} class ({classes.tolist()}), but training needs at "
+                "least 2. Add samples of another class."
             )
         vocabulary = self._vocabulary(classes)
         if self.train_label_vectors and (vocabulary.pool == "mean" or vocabulary.templates):

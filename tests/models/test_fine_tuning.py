@@ -70,7 +70,7 @@ def test_photos_train_with_a_visual_model():
         (np.zeros((2, 8, 8, 3), np.uint8), None, "requires y"),
         (np.zeros((2, 8, 8, 3), np.uint8), ["cat"], r"\[2, 1\]"),
         ((photo for photo in []), ["cat"], "generator"),
-        ([], [], "two classes"),
+        ([], [], "0 class"),
     ],
     ids=["no labels", "too few labels", "generator", "no photos"],
 )
