@@ -26,8 +26,10 @@ class _SameConv2d(nn.Conv2d):
 
     def forward(self, x):
         (kernel, _), (stride, _) = self.kernel_size, self.stride
+        # Plain integers become constants when the network is traced for OpenVINO.
         height, width = (
-            max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]
+            max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            for size in map(int, x.shape[-2:])
         )
         padding = (width // 2, width - width // 2, height // 2, height - height // 2)
         return super().forward(F.pad(x, padding))

@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from skdevise._utils import import_optional
 
 # Numbers of photos that repay folding the batch norms, and converting the network to OpenVINO.
-FOLD_FROM, CONVERT_FROM = 32, 400
+FOLD_FROM, CONVERT_FROM = 32, 256
 
 _CPU = torch.device("cpu")
 
@@ -37,13 +37,6 @@ class InferenceEngine:
 
     `shape` is that of a preprocessed photo, (C, H, W). The network itself is never changed.
     `name` is the engine in use: "torch", "compile" or "openvino".
-
-    >>> engine = InferenceEngine(nn.Sequential(nn.AvgPool2d(4), nn.Flatten()).eval(), (3, 8, 8))
-    >>> engine.expect(5)
-    >>> engine(torch.zeros(5, 3, 8, 8)).shape
-    (5, 12)
-    >>> engine.name
-    'torch'
     """
 
     def __init__(self, net, shape, engine="auto", precision="float32", device=_CPU, verbose=0):
@@ -59,19 +52,18 @@ class InferenceEngine:
         self._net, self._shape = net, tuple(shape)
         self._engine, self._precision, self._device = engine, precision, device
         self._verbose = verbose
-        self._n_photos, self._stage = 0, 0
-        self._run = None
+        self._n_photos = 0
+        self._plan, self._run = None, None
         self._lock = threading.Lock()
 
     def expect(self, n_photos):
-        """Prepare for more photos. "auto" and "torch" take more preparation for more photos."""
+        """Prepare for more photos. "auto" and "torch" prepare more for more photos."""
         with self._lock:
             self._n_photos += n_photos
-            first_numbers = {"torch": (0, FOLD_FROM), "auto": (0, FOLD_FROM, CONVERT_FROM)}
-            stage = sum(self._n_photos >= n for n in first_numbers.get(self._engine, (0,)))
-            if stage > self._stage:
-                self._stage = stage
-                self._start()
+            plan = self._best_plan()
+            if plan != self._plan:
+                self._start(plan)
+                self._plan = plan
 
     def __call__(self, photos):
         """Compute features: float32 array (n, n_features) from float32 photos (n, C, H, W)."""
@@ -79,27 +71,37 @@ class InferenceEngine:
             self.expect(len(photos))
         return self._run(photos)
 
-    def _start(self):
-        """Set `_run`, and `name`, for the present stage."""
-        previous, run = self.name, None
-        if self._engine == "openvino" or self._stage == 3:
+    def _best_plan(self):
+        """Choose "openvino", "compile", "torch with folding" or "torch"."""
+        if self._engine == "auto" and self._n_photos >= CONVERT_FROM:
+            return "openvino"
+        if self._engine in ("openvino", "compile"):
+            return self._engine
+        return "torch with folding" if self._n_photos >= FOLD_FROM else "torch"
+
+    def _start(self, plan):
+        """Set `_run` and `name` by a plan. "auto" falls back to PyTorch."""
+        name, run = plan.split()[0], None
+        if name == "openvino":
             try:
-                self.name, run = "openvino", _openvino_run(self._net, self._shape)
+                run = _openvino_run(self._net, self._shape)
             except RuntimeError as error:
                 if self._engine == "openvino":
                     raise
-                if self._verbose > 0:
-                    print(f"[VisualFeaturizer] {error}")
+                self._print(error)
+                name = "torch"
         if run is None:
-            compiles = self._engine == "compile"
-            self.name = "compile" if compiles else "torch"
             net = copy.deepcopy(self._net).cpu()
-            if compiles or self._stage > 1:
+            if plan != "torch":
                 net = fold_batch_norms(net, self._shape)
-            run = _torch_run(net, self._precision, self._device, compiles)
-        if self._verbose > 0 and self.name != previous:
-            print(f"[VisualFeaturizer] engine: {self.name}, {self._precision}")
-        self._run = run
+            run = _torch_run(net, self._precision, self._device, compiles=name == "compile")
+        if name != self.name:
+            self._print(f"engine: {name}, {self._precision}")
+        self.name, self._run = name, run
+
+    def _print(self, message):
+        if self._verbose > 0:
+            print(f"[VisualFeaturizer] {message}")
 
 
 def fold_batch_norms(net, shape):
