@@ -1,12 +1,13 @@
-"""Time of training: an epoch beside a bare PyTorch loop and plain skorch, and a grid search.
+"""Training time of an epoch, compared with a bare PyTorch loop and plain skorch.
 
 python benchmarks/training.py
 
-One thread, and the CPU time of the process; rounds alternate. The loops compared do the steps of
-the paper by autograd on the full matrix of scores: random keys choose one of the violating labels.
-Ours is the loop inside of `DeViSEClassifier.fit`, called epoch by epoch; what `fit` does once,
-before and after, is left out. The table gives the share of false labels that violate the margin
-before the timed epoch, and that of the examples for which one does.
+Each loop runs in one thread. The figures are ratios of CPU time, and the loops take turns. The
+other loops take the steps of the paper by automatic differentiation on the full matrix of scores,
+where random keys choose one of the violating labels. Our loop is the one inside
+`DeViSEClassifier.fit`. The preparation of `fit` is not timed. The table also gives the fraction of
+false labels that violate the margin before the timed epoch, and the fraction of examples with such
+a label. The last line compares a grid search with single fits.
 """
 
 import argparse
@@ -28,10 +29,10 @@ MARGIN, LR = 0.1, 0.02
 
 
 def problem(n, n_features, vector_size, n_labels, n_negatives=0, *, noise, shared=0.0, seed=0):
-    """Features whose clusters lie as random vectors of the labels do, through a random map.
+    """Draw features around a random linear image of the label vectors: X, y and the vectors.
 
-    Some examples violate the margin for good: by the length of `noise`, that of a cluster's centre
-    being one, or where that can be learned by heart, as they share features with 19 others.
+    Some examples violate the margin even after training. Either `noise` is large compared with the
+    centres, which have length one, or 20 examples share the same features.
     """
     rng = np.random.default_rng(seed)
     vectors = normalize(rng.standard_normal((n_labels + n_negatives, vector_size)))
@@ -46,7 +47,7 @@ def problem(n, n_features, vector_size, n_labels, n_negatives=0, *, noise, share
 
 
 class Bilinear(torch.nn.Module):
-    """The map alone, as one writes it."""
+    """A linear map in plain PyTorch."""
 
     def __init__(self, n_features, vector_size):
         super().__init__()
@@ -57,7 +58,7 @@ class Bilinear(torch.nn.Module):
 
 
 class FullMatrixLoss(torch.nn.Module):
-    """The truncated hinge rank loss by autograd on the scores of all labels."""
+    """The truncated hinge rank loss on the scores of all labels."""
 
     def __init__(self, vectors):
         super().__init__()
@@ -76,7 +77,7 @@ class FullMatrixLoss(torch.nn.Module):
 
 
 class BareLoop:
-    """A loop over tensors."""
+    """A training loop in plain PyTorch."""
 
     def __init__(self, X, y, vectors, batch_size):
         self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
@@ -94,7 +95,7 @@ class BareLoop:
 
 
 class PlainSkorch:
-    """The same net in skorch, with its default loader."""
+    """The same map in skorch, with its default loader."""
 
     def __init__(self, X, y, vectors, batch_size):
         self.data = X, y
@@ -117,7 +118,7 @@ class PlainSkorch:
 
 
 class Ours:
-    """What `DeViSEClassifier.fit` does in an epoch: its own net, through its own loop."""
+    """An epoch of `DeViSEClassifier.fit`."""
 
     def __init__(self, X, y, vectors, batch_size):
         names = np.arange(len(vectors)).astype(str)
@@ -142,13 +143,14 @@ class Ours:
 
 
 def cpu_time(run):
+    """Measure the CPU seconds of a call."""
     start = time.process_time()
     run()
     return time.process_time() - start
 
 
 def violating_share(ours, n=500):
-    """Share of false labels that violate the margin, and of examples for which one does."""
+    """Compute the fraction of violating false labels, and of examples that have one."""
     net, data = ours.clf.net_, ours.data
     rows = torch.arange(0, len(data), -(-len(data) // n))
     vectors, target = net.criterion_.vectors, data.targets[rows]
@@ -160,7 +162,7 @@ def violating_share(ours, n=500):
 
 
 def compare(title, sizes, batch_size, others, rounds, **options):
-    """Rows of the table: the first epoch, the third, and those in the trained state."""
+    """Measure rows of the table: the first epoch, the third, and epochs after training."""
     data = problem(*sizes, **options)
     loops = [Ours(*data, batch_size)] + [kind(*data, batch_size) for kind in others]
     rows = []
@@ -168,12 +170,12 @@ def compare(title, sizes, batch_size, others, rounds, **options):
         for loop in loops:
             for _ in range(n_before):
                 loop.epoch()
-        ratios, own = [], []
+        ratios, our_times = [], []
         shares = violating_share(loops[0])
         for _ in range(1 if epoch < 20 else rounds):
-            mine, *theirs = (cpu_time(loop.epoch) for loop in loops)
-            ratios.append([mine / their for their in theirs])
-            own.append(mine)
+            ours, *others_times = (cpu_time(loop.epoch) for loop in loops)
+            ratios.append([ours / other for other in others_times])
+            our_times.append(ours)
         columns = [spread(column) for column in np.transpose(ratios)]
         n, n_features, vector_size, n_labels = sizes[:4]
         row = [
@@ -183,16 +185,16 @@ def compare(title, sizes, batch_size, others, rounds, **options):
             *columns,
         ]
         if len(sizes) == 4:
-            # Points, all scores, and the gradient of the examples that violate.
+            # Matrix products of the points, of all scores, and of the gradient.
             products = 2 * n * vector_size * (n_features + n_labels + shares[1] * n_features)
-            row.append(f"{products / np.median(own) / peak():.2f}")
+            row.append(f"{products / np.median(our_times) / peak():.2f}")
         rows.append(row + [""] * (6 - len(row)))
         print(f"  {rows[-1]}", flush=True)
     return rows
 
 
 def peak(size=2_048):
-    """Floating-point operations a second of a large matrix product on one thread."""
+    """Measure the operations per second of a large matrix product in one thread."""
     if not hasattr(peak, "found"):
         a = torch.rand(size, size)
         peak.found = 2 * size**3 / min(cpu_time(lambda: a @ a) for _ in range(5))
@@ -200,7 +202,7 @@ def peak(size=2_048):
 
 
 def compare_grid_search():
-    """Wall time of a grid over 6 margins and 3 folds, over that of 18 fits."""
+    """Divide the time of a grid search by that of its 18 fits and scores."""
     X, y, vectors = problem(6_000, 256, 100, 200, noise=4.0)
     y = y.astype(str)
     names = np.arange(len(vectors)).astype(str).tolist()
@@ -223,7 +225,7 @@ def compare_grid_search():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="of epochs in the trained state")
+    parser.add_argument("--rounds", type=int, default=5, help="timed epochs after training")
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     with threadpool_limits(1):
@@ -240,10 +242,17 @@ def main():
             rows += compare("21,841 labels", sizes, batch_size, [BareLoop], rounds, **options)
         grid = compare_grid_search()
     print()
-    header = ["problem, batch", "labels that violate", "examples", "of the bare loop", "of skorch"]
-    print_table([*header, "of the peak"], rows)
-    print(f"\nCPU time of ours, as a share of theirs. Peak: {peak() / 1e9:.0f} GFLOP/s.")
-    print(f"GridSearchCV, 6 margins and 3 folds, over 18 fits and scores: {grid}.")
+    header = [
+        "problem, batch",
+        "violating labels",
+        "violating examples",
+        "vs bare loop",
+        "vs skorch",
+    ]
+    print_table([*header, "of peak"], rows)
+    print("\nCPU time of skdevise divided by that of the other loop.", end=" ")
+    print(f"Peak: {peak() / 1e9:.0f} GFLOP/s.")
+    print(f"GridSearchCV over 6 margins and 3 folds, divided by 18 fits and scores: {grid}.")
     print_machine()
 
 

@@ -1,12 +1,12 @@
-"""The two stages of DeViSE behind a net of one's own: softmax, then the map, then both.
+"""The two stages of DeViSE with a small visual network that is trained from scratch.
 
 python benchmarks/two_stages.py tiny-imagenet-200-sample.tar glove-6b-100d-subset.bin
 
-A small net is pre-trained from scratch with a softmax layer (section 3.2 of the paper), a map is
-trained on its features (stage 1), and then both together (stage 2). Photos are flipped and cropped
-afresh in each epoch (A.1). The labels are those of `make_shapes`, and every tenth class of
-Tiny-ImageNet, trained on `train/` and tested on `val/`. The net has seen no other photo. As stage 2
-trains it for more epochs, softmax is also given that many more.
+The network is pre-trained with a softmax layer (section 3.2 of the paper). Stage 1 trains a
+projection on its features, and stage 2 trains both. Photos are flipped and cropped anew in each
+epoch (appendix A.1). The labels are those of `make_shapes`, and every tenth class of Tiny-ImageNet,
+with `train/` for training and `val/` for testing. Stage 2 trains the network for more epochs, so a
+second softmax baseline gets as many epochs.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from skdevise import (
 
 SEEDS = range(3)
 BATCH_SIZE = 32
-# The net is small and young: steps are larger than the default's, and batch norms follow it.
+# A small, new network needs larger steps than the default, and batch norms that adapt.
 STAGE_2 = {
     "finetune_epochs": 12,
     "finetune_lr": 0.003,
@@ -41,7 +41,7 @@ STAGE_2 = {
 
 
 def small_net(width=24):
-    """Four convolutions, pooled; 0.2 million weights at a width of 24."""
+    """Create a network of four convolutions, with 0.2 million weights."""
     layers, n_in = [], 3
     for n_out in (width, 2 * width, 4 * width, 8 * width):
         layers += [
@@ -52,12 +52,12 @@ def small_net(width=24):
         ]
         n_in = n_out
     layers[-1] = nn.AdaptiveAvgPool2d(1)
-    # The softmax layer gets as many outputs as there are classes.
+    # Pre-training resizes the softmax layer to the number of classes.
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(n_in, n_in))
 
 
 def small_visual_model(*, image_size, max_epochs, seed):
-    """The net with its pre-training: Adam, whose learning rate falls to zero along a cosine."""
+    """Create the visual model. Adam trains it with a cosine schedule."""
     return VisualFeaturizer(
         small_net,
         weights=None,
@@ -73,7 +73,7 @@ def small_visual_model(*, image_size, max_epochs, seed):
 
 
 def load_twenty_classes(path):
-    """Photos (n, 64, 64, 3) and labels of every tenth class: X_train, y_train, X_test, y_test."""
+    """Load photos (n, 64, 64, 3) and labels of every tenth class, to train and to test."""
     parts = []
     with TemporaryDirectory() as folder, tarfile.open(path) as tar:
         tar.extractall(folder, filter="data")
@@ -86,7 +86,7 @@ def load_twenty_classes(path):
 
 
 def hit_rates(photos, embedder, seed, **recipe):
-    """hit@1 on the test photos: softmax, DeViSE after each stage, softmax for as many epochs."""
+    """Measure hit@1 of softmax, of DeViSE after each stage, and of longer softmax training."""
     X_train, y_train, X_test, y_test = photos
     visual = small_visual_model(seed=seed, **recipe).fit(X_train, y_train)
     rates = [visual.score(X_test, y_test)]
@@ -124,9 +124,9 @@ def main():
     for name, (photos, embedder, recipe) in worlds.items():
         runs = [hit_rates(photos, embedder, seed, **recipe) for seed in SEEDS]
         rows.append([name, len(photos[0]), len(photos[2]), *percent(runs)])
-    header = ["photos", "to train", "to test", "softmax", "stage 1", "stage 2", "softmax, longer"]
+    header = ["photos", "training", "test", "softmax", "stage 1", "stage 2", "longer softmax"]
     print_table(header, rows)
-    print(f"\nhit@1 in percent; means of {len(SEEDS)} seeds.")
+    print(f"\nhit@1 in percent, mean of {len(SEEDS)} seeds.")
     print_machine()
 
 

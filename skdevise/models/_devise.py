@@ -161,7 +161,7 @@ class DeViSEClassifier(
     warm_start : bool, default=False
         Start from the projection of the previous fit. Trained label vectors start afresh.
     device : str, default="auto"
-        Torch device of the training. "auto" uses a GPU if there is one.
+        Torch device of the training. "auto" uses a GPU if one is available.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the order of samples, the negatives and the held-out samples.
         Pass an int for reproducible results.

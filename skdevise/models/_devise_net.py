@@ -114,7 +114,7 @@ class DeViSENet(TrainingNet):
 
     @property
     def has_closed_form(self):
-        """Whether the gradient needs no automatic differentiation."""
+        """True if the gradient needs no automatic differentiation."""
         return (
             isinstance(self.module_, LinearProjection)
             and isinstance(self.criterion_, HingeRank)

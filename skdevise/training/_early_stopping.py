@@ -43,7 +43,7 @@ class EarlyStopping:
 
     @property
     def has_ended(self):
-        """Whether too many epochs have passed without a new best."""
+        """True after too many epochs without a new best."""
         return self.n_misses >= self.n_iter_no_change
 
     def state(self):
