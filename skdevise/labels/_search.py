@@ -16,6 +16,10 @@ SEARCH_METHODS = ("exact", "hnsw", "lsh", "tree")
 _BLOCK_BYTES = 64 * 2**20
 _BLOCK_ROWS = 256
 
+# faiss uses several threads from this many products on, and BLAS for points of so many numbers.
+_MANY_PRODUCTS = 2**32
+_BLAS_THRESHOLD = 1024
+
 # With at least this many vectors, "auto" builds an HNSW index (see benchmarks/search.py).
 _MANY_VECTORS = 200_000
 
@@ -70,10 +74,16 @@ class ExactSearch:
         """Return columns and cosines of the n nearest vectors: two arrays (n_points, n)."""
         faiss = _faiss_for_exact_search()
         # faiss computes in float32 only.
-        if faiss is not None and points.dtype == self.vectors.dtype == np.float32:
-            cosines, columns = faiss.knn(points, self.vectors, n, faiss.METRIC_INNER_PRODUCT)
-            return columns, cosines
-        return nearest_by_product(points, self.vectors, n)
+        if faiss is None or not points.dtype == self.vectors.dtype == np.float32:
+            return nearest_by_product(points, self.vectors, n)
+        # Threads of faiss wait for each other many times in a search, which is slow on busy cores.
+        # They repay that only in searches that would take one thread 0.1 s or more.
+        n_threads = faiss.omp_get_max_threads()
+        is_short = len(points) * self.vectors.size < _MANY_PRODUCTS
+        faiss.omp_set_num_threads(1 if is_short else n_threads)
+        cosines, columns = faiss.knn(points, self.vectors, n, faiss.METRIC_INNER_PRODUCT)
+        faiss.omp_set_num_threads(n_threads)
+        return columns, cosines
 
 
 def nearest_by_product(points, vectors, n):
@@ -96,6 +106,10 @@ def _faiss_for_exact_search():
         return None
     import faiss
 
+    # By default, faiss 1.15 compares fewer than 128,000 numbers without BLAS, which takes four
+    # times as long for 256 points of 300 numbers.
+    threshold = faiss.cvar.distance_compute_blas_threshold
+    faiss.cvar.distance_compute_blas_threshold = min(threshold, _BLAS_THRESHOLD)
     return faiss
 
 
