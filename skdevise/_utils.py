@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -115,7 +116,7 @@ def content_hash(*parts):
 
 
 def _hashable(part):
-    """Turn tensors into C-contiguous arrays, inside containers too."""
+    """Turn tensors into C-contiguous arrays, also inside containers and objects."""
     if hasattr(part, "detach"):
         tensor = part.detach().cpu()
         # NumPy has no bfloat16.
@@ -126,4 +127,9 @@ def _hashable(part):
         return {key: _hashable(value) for key, value in part.items()}
     if isinstance(part, list | tuple):
         return [_hashable(value) for value in part]
+    if type(part).__module__ not in ("builtins", "numpy") and not isinstance(part, type):
+        # The pickle of a tensor differs between processes, so look into objects for tensors.
+        reduced = part.__reduce_ex__(4)
+        if isinstance(reduced, tuple):
+            return [_hashable(list(r) if isinstance(r, Iterator) else r) for r in reduced]
     return part
