@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skdevise._compat import adagrad_step
 from skdevise._utils import content_hash, find_device, seeded
 from skdevise.models._features import FeaturesOnDisk, as_tensor, is_on_disk
 from skdevise.models._fine_tuning import AugmentedFeatures, PhotoProjection
@@ -129,8 +130,11 @@ class DeViSENet(TrainingNet):
             return super().step(X, target, weight, batch)
         with torch.no_grad():
             loss = self._set_gradient(X, target, weight)
+            if self.optimizer is OPTIMIZERS["adagrad"] and not self.callbacks:
+                adagrad_step(self.optimizer_, self.module_.weight)
+                return loss
         self.notify_gradient(batch)
-        self.optimizer_.step()
+        self.optimizer_.step()  # Schedulers among the callbacks count these calls.
         return loss
 
     def _set_gradient(self, X, target, weight):
