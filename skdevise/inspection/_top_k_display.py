@@ -1,6 +1,8 @@
 """A display of photos with their ranked answers."""
 
+from numbers import Integral
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 
@@ -19,9 +21,10 @@ class TopKDisplay:
     Parameters
     ----------
     photos : sequence of n_photos paths, PIL images, or uint8 arrays
-        Photos to show.
+        Photos to show. The photos of `load_image_folder` work too, also those in an archive.
     answers : dict of str to array-like of shape (n_photos, k)
-        Ranked answers of each classifier, by the name to print above them.
+        Ranked answers of each classifier, as `predict_top_k` returns them. The keys are the names
+        of the classifiers, which are printed above their answers.
     y_true : array-like of shape (n_photos,), default=None
         True labels. They become the titles, and correct answers are printed in green.
 
@@ -34,8 +37,10 @@ class TopKDisplay:
 
     Raises
     ------
+    TypeError
+        If `answers` is not a dict, or is empty.
     ValueError
-        If the numbers of photos, answers and true labels differ.
+        If there are no photos, or the numbers of photos, answers and true labels differ.
 
     References
     ----------
@@ -52,17 +57,29 @@ class TopKDisplay:
     """
 
     def __init__(self, photos, answers, y_true=None):
-        sizes = {name: len(ranked) for name, ranked in answers.items()}
-        if y_true is not None:
-            sizes["y_true"] = len(y_true)
-        if not len(photos) or set(sizes.values()) != {len(photos)}:
-            raise ValueError(
-                f"There are {len(photos)} photos, but answers of these lengths: {sizes}. Pass one "
-                "row per photo."
+        if not isinstance(answers, dict) or not answers:
+            raise TypeError(
+                f"answers={answers!r:.60} is not a dict of answers. Pass one, such as "
+                "{'DeViSE': answers}."
             )
-        self.photos = photos
+        if not len(photos):
+            raise ValueError("There are no photos. Pass at least one.")
+        for name, ranked in answers.items():
+            shape = np.shape(ranked)
+            if len(shape) != 2 or len(ranked) != len(photos):
+                raise ValueError(
+                    f"There are {len(photos)} photos, but the answers of {name!r} have shape "
+                    f"{shape}. Pass one row of answers per photo."
+                )
+        if y_true is not None and len(y_true) != len(photos):
+            raise ValueError(
+                f"There are {len(photos)} photos, but {len(y_true)} true labels. Pass one true "
+                "label per photo."
+            )
+        # Lists, because the index of a pandas Series need not start at 0.
+        self.photos = list(photos)
         self.answers = answers
-        self.y_true = y_true
+        self.y_true = None if y_true is None else list(y_true)
 
     def plot(self, *, n_columns=4):
         """Plot the photos in rows.
@@ -79,6 +96,8 @@ class TopKDisplay:
         plt = import_optional("matplotlib.pyplot", extra="plot", purpose="TopKDisplay")
         from PIL import Image, ImageOps
 
+        if not isinstance(n_columns, Integral) or n_columns < 1:
+            raise ValueError(f"n_columns={n_columns!r} is invalid. Use a whole number from 1.")
         n_columns = min(n_columns, len(self.photos))
         n_rows = -(-len(self.photos) // n_columns)
         n_lines = 1 + max(np.shape(ranked)[1] for ranked in self.answers.values())
@@ -93,8 +112,10 @@ class TopKDisplay:
             ax.axis("off")
         for i, ax in zip(range(len(self.photos)), self.axes_.flat, strict=False):
             photo = self.photos[i]
-            if isinstance(photo, str | PathLike):
-                photo = ImageOps.exif_transpose(Image.open(photo))
+            photo = Path(photo) if isinstance(photo, str | PathLike) else photo
+            if hasattr(photo, "open"):
+                with photo.open("rb") as file:
+                    photo = ImageOps.exif_transpose(Image.open(file))
             ax.imshow(photo, cmap="gray")
             # All axes get one shape, so that the answers below line up.
             ax.set_box_aspect(0.8)

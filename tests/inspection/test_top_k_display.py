@@ -1,7 +1,11 @@
+from pathlib import Path
+from shutil import make_archive
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from skdevise.datasets import load_image_folder
 from skdevise.inspection import TopKDisplay
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -35,6 +39,37 @@ def test_answers_are_below_each_photo_and_correct_ones_are_green(tmp_path):
 def test_each_photo_needs_answers():
     with pytest.raises(ValueError, match="2 photos"):
         TopKDisplay(np.zeros((2, 4, 4), np.uint8), {"DeViSE": [["cat"]]})
+
+
+@pytest.mark.parametrize(
+    ("answers", "y_true", "error", "named"),
+    [
+        ({"DeViSE": ["cat", "dog"]}, None, ValueError, r"DeViSE.*\(2,\)"),
+        ({"DeViSE": [["cat"], ["dog"]]}, ["cat"], ValueError, "1 true"),
+        ([["cat"], ["dog"]], None, TypeError, "cat"),
+        ({}, None, TypeError, "{}"),
+    ],
+)
+def test_answers_and_true_labels_must_fit_the_photos(answers, y_true, error, named):
+    with pytest.raises(error, match=named):
+        TopKDisplay(np.zeros((2, 4, 4), np.uint8), answers, y_true)
+
+
+def test_series_of_photos_in_an_archive_are_drawn(tmp_path):
+    Path(tmp_path, "photos/okapi").mkdir(parents=True)
+    Image.new("RGB", (8, 6)).save(tmp_path / "photos/okapi/1.png")
+    archive = make_archive(tmp_path / "photos", "zip", tmp_path / "photos")
+    photos = load_image_folder(archive, as_frame=True)
+    X, y = photos.data.set_axis([7]), photos.target.set_axis([7])
+    (ax,) = TopKDisplay(X, {"DeViSE": [["okapi"]]}, y).plot().axes_.flat
+    assert ax.get_title() == "okapi"
+    assert ax.images[0].get_array().shape == (6, 8, 3)
+
+
+def test_a_row_needs_a_photo():
+    display = TopKDisplay(np.zeros((1, 4, 4), np.uint8), {"DeViSE": [["cat"]]})
+    with pytest.raises(ValueError, match="n_columns=0"):
+        display.plot(n_columns=0)
 
 
 def test_labels_are_not_parsed_as_formulas():
