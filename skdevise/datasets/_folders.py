@@ -93,7 +93,8 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     FileNotFoundError, NotADirectoryError
         If `root` does not exist, or is a file in another format.
     ValueError
-        If `root` has no class folders, no readable photos, or no such `folder`.
+        If `root` has no class folders, no readable photos, or no such `folder`, or is a damaged
+        archive.
 
     Warns
     -----
@@ -254,16 +255,20 @@ def load_image_table(
                 f"{list(table.columns)}."
             )
     table = table[[path_column, label_column]]
+    if table.empty:
+        raise ValueError(f"{name} has no rows. Pass a table with one row for each photo.")
     n_missing = int((table.isna() | (table == "")).any(axis=1).sum())
-    if n_missing or table.empty:
+    if n_missing:
         raise ValueError(
-            f"{name} has {len(table)} rows, and {n_missing} of them lack a path or a label. Pass a "
-            "table with a path and a label in each row."
+            f"{name} has {len(table)} rows, and {n_missing} of them lack a path or a label. Fill "
+            "these in, or remove the rows."
         )
     paths, labels = table[path_column].tolist(), table[label_column].tolist()
     data, target, unreadable = _drop_unreadable(_find_photos(paths, root), labels, check)
     if not data:
-        raise ValueError(f"No photo of {name} is readable. Check the paths, such as {paths[0]!r}.")
+        raise ValueError(
+            f"No file of {name} is a readable image, for example {paths[0]!r}. Check these files."
+        )
     return photos_bunch(
         data,
         target,

@@ -7,8 +7,11 @@ import shutil
 import tarfile
 from dataclasses import dataclass, field
 from functools import lru_cache
+from gzip import BadGzipFile
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from zipfile import BadZipFile
 
 import fsspec
 
@@ -111,11 +114,16 @@ def list_files(root):
         url = f"{protocol}://::{root}" if protocol else root
         files = _list_tar(url) if url.startswith("tar://") else _list_file_system(url)
     named = ((PurePosixPath(name.lstrip("/")).parts, file) for name, file in files)
-    return {
-        parts: file
-        for parts, file in named
-        if not any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    }
+    try:
+        return {
+            parts: file
+            for parts, file in named
+            if not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+        }
+    except (BadZipFile, BadGzipFile, LZMAError, tarfile.TarError, EOFError) as error:
+        raise ValueError(
+            f"{root!r} is not a complete archive ({error}). Download or create it again."
+        ) from error
 
 
 def _is_url(root):

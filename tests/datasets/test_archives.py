@@ -1,7 +1,6 @@
 import os
 import pickle
 import tarfile
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
@@ -191,7 +190,7 @@ def test_an_encrypted_photo_is_unreadable(tmp_path):
 def test_a_truncated_archive_is_refused(suffix, tmp_path):
     archive = write_archive(tmp_path / f"a{suffix}", {"a/1.png": bytes(9000), "b/1.png": b""})
     archive.write_bytes(archive.read_bytes()[: 5000 if suffix == ".tar" else 50])
-    with pytest.raises((tarfile.ReadError, zipfile.BadZipFile)):
+    with pytest.raises(ValueError, match=archive.name):
         load_image_folder(archive)
 
 

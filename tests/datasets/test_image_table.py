@@ -133,6 +133,8 @@ def test_a_frame_without_a_label_or_a_column_is_refused(root):
     frame = pd.DataFrame({"path": ["a/1.png", "a/2.png"], "label": ["okapi", None]})
     with pytest.raises(ValueError, match="2 rows, and 1 of them"):
         load_image_table(frame, root=root)
+    with pytest.raises(ValueError, match="no rows"):
+        load_image_table(frame[:0], root=root)
     with pytest.raises(ValueError, match="'target'"):
         load_image_table(frame, label_column="target")
 
