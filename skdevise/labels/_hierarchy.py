@@ -200,6 +200,7 @@ class Hierarchy:
         ValueError
             If an old name is unknown, or two labels would get the same name.
         """
+        names = dict(names)
         self.positions(list(names))
         labels = [names.get(label, label) for label in self.labels.tolist()]
         return Hierarchy(labels, self._edges, self._terms)

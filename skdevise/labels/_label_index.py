@@ -1,5 +1,6 @@
 """Arrays of labels, and a fast look-up of their positions."""
 
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +23,8 @@ class LabelIndex:
         self.labels = labels
         self._position = {label: i for i, label in enumerate(labels.tolist())}
         if len(self._position) != len(labels):
-            raise ValueError("Some labels occur more than once. Pass each label once.")
+            repeated = [label for label, n in Counter(labels.tolist()).items() if n > 1][:5]
+            raise ValueError(f"The labels {repeated} occur more than once. Pass each label once.")
 
     def __contains__(self, label):
         return label in self._position
@@ -48,8 +50,8 @@ class LabelIndex:
         except KeyError:
             unknown = sorted({str(label) for label in labels if label not in self._position})
             raise ValueError(
-                f"The hierarchy does not hold {unknown}. Add edges to them, or give its labels "
-                "your names with Hierarchy.rename."
+                f"The hierarchy has no label {', '.join(map(repr, unknown))}. Use its labels: "
+                "Hierarchy.synsets finds the labels of a word, and Hierarchy.rename changes labels."
             ) from None
 
     def _hash(self, labels):

@@ -191,13 +191,15 @@ class LabelSpace:
         points = self._check_points(points)
         if offsets is None:
             top, scores = self._nearest_labels(points, k)
-        elif np.shape(offsets) == (self.n_labels,):
-            top, scores = self._rank_all(points, k, offsets.astype(points.dtype))
-        else:
+            return self.labels[top], scores
+        offsets = np.asarray(offsets, dtype=points.dtype)
+        if offsets.shape != (self.n_labels,):
             raise ValueError(
-                f"offsets has shape {np.shape(offsets)}. Pass one number per label: "
-                f"({self.n_labels},)."
+                f"offsets has shape {offsets.shape}. Pass one number per label: ({self.n_labels},)."
             )
+        if not np.isfinite(offsets).all():
+            raise ValueError("offsets holds NaN or infinity. Pass finite numbers.")
+        top, scores = self._rank_all(points, k, offsets)
         return self.labels[top], scores
 
     def _nearest_labels(self, points, k):

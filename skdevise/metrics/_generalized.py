@@ -114,6 +114,9 @@ def _check_scores(y_true, y_score, labels, seen):
     """Return the scores, the column of each true label, and the columns of seen labels."""
     y_true, y_score = column_or_1d(y_true), check_array(y_score, dtype=[np.float64, np.float32])
     check_consistent_length(y_true, y_score)
+    for name, value in (("labels", labels), ("seen", seen)):
+        if isinstance(value, str):
+            raise TypeError(f"{name} must be a sequence of labels, got {value!r}. Pass a list.")
     labels = list(getattr(labels, "labels", labels))
     columns = {label: i for i, label in enumerate(labels)}
     if len(columns) < len(labels):
@@ -126,8 +129,6 @@ def _check_scores(y_true, y_score, labels, seen):
     unknown = sorted({str(label) for label in y_true.tolist() if label not in columns})
     if unknown:
         raise ValueError(f"The true labels {unknown} are not candidates. Add them to labels.")
-    if isinstance(seen, str):
-        raise TypeError(f"seen must be a sequence of labels, got {seen!r}. Pass a list.")
     seen = set(getattr(seen, "labels", seen))
     is_seen = np.array([label in seen for label in columns])
     return y_score, np.array([columns[label] for label in y_true.tolist()]), is_seen
@@ -142,7 +143,8 @@ def _shares(column, of_seen, average, sample_weight):
     for name, group in (("seen", of_seen), ("unseen", ~of_seen)):
         if not weight[group].any():
             raise ValueError(
-                f"No sample with a weight has a label of the {name} ones. Pass samples of both."
+                f"No sample has a positive weight and a label that is {name}. Pass samples of "
+                "seen and of unseen labels."
             )
         weight[group] /= weight[group].sum()
     return weight

@@ -117,9 +117,13 @@ def _check_answers(y_true, y_top, k):
     check_consistent_length(y_true, y_top)
     if not len(y_true):
         raise ValueError("There are no samples. Pass at least one.")
-    if not isinstance(k, Integral):
+    if not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
-    if y_top.ndim != 2 or not 1 <= k <= y_top.shape[1]:
+    if y_top.ndim != 2:
+        raise ValueError(
+            f"y_top has shape {y_top.shape}. Pass the answers as (n_samples, n_answers)."
+        )
+    if k > y_top.shape[1]:
         raise ValueError(
             f"k={k} does not fit y_top of shape {y_top.shape}. Pass at least k answers per sample."
         )

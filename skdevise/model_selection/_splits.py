@@ -1,5 +1,8 @@
 """Cross-validation splits whose test classes are absent from training."""
 
+from math import ceil
+from numbers import Integral
+
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
@@ -16,7 +19,7 @@ class UnseenClassSplit(GroupShuffleSplit):
     n_splits : int, default=5
         Number of splits.
     test_size : float or int, default=0.2
-        Share of the classes in the test set, or their number.
+        Classes in the test set: a float is their share, rounded up, and an int their number.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. Pass an int for the same splits in every run.
 
@@ -48,7 +51,20 @@ class UnseenClassSplit(GroupShuffleSplit):
         ------
         train, test : ndarray of int
             Positions of the samples.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two classes, or `test_size` leaves no class for one part.
         """
         if y is None or len(np.unique(y)) < 2:
             raise ValueError("UnseenClassSplit needs at least two classes. Pass their labels as y.")
+        n_classes, n_test = len(np.unique(y)), self.test_size
+        if isinstance(n_test, float):
+            n_test = ceil(n_test * n_classes)
+        if not isinstance(n_test, Integral) or not 0 < n_test < n_classes:
+            raise ValueError(
+                f"test_size={self.test_size!r} does not fit {n_classes} classes. Use a share "
+                f"between 0 and 1, or a number of classes from 1 to {n_classes - 1}."
+            )
         yield from super().split(X, y, groups=y)

@@ -80,6 +80,8 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     seed = draw_seed(random_state)
     labels = np.unique(y)
     cv = 3 if cv is None else cv
+    if isinstance(cv, Integral) and cv < 1:
+        raise ValueError(f"cv={cv!r} is invalid. Use a whole number from 1, or a splitter.")
     cv = UnseenClassSplit(cv, random_state=seed) if isinstance(cv, Integral) else check_cv(cv)
     curves = []
     for train, unseen in cv.split(X, y):

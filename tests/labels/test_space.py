@@ -253,7 +253,9 @@ def test_invalid_arguments_are_named(vehicles):
     with pytest.raises(ValueError, match="ball"):
         LabelSpace(["cat"], RandomEmbedder(4), search="ball")
     with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
-        vehicles.top_k(np.eye(2), 1, offsets=np.zeros(2))
+        vehicles.top_k(np.eye(2), 1, offsets=[0, 0])
+    with pytest.raises(ValueError, match="NaN"):
+        vehicles.top_k(np.eye(2), 1, offsets=[0, np.nan, 0])
     with pytest.raises(ValueError, match="k=9 .*4 terms"):
         vehicles.recall(np.eye(2), 9)
     with pytest.raises(ValueError, match="no points"):

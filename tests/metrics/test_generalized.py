@@ -173,6 +173,8 @@ def test_invalid_arguments_of_tuning_are_named(animals):
         tune_seen_penalty(LogisticRegression(), X, y)
     with pytest.raises(ValueError, match="test_size=2"):
         tune_seen_penalty(DeViSEClassifier(embedder), X, y, test_size=2)
+    with pytest.raises(ValueError, match="cv=0"):
+        tune_seen_penalty(DeViSEClassifier(embedder), X, y, cv=0)
 
 
 def test_the_seen_labels_may_be_a_set():

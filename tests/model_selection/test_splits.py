@@ -69,6 +69,13 @@ def test_at_least_two_classes_are_needed(y):
         next(UnseenClassSplit().split([[0], [0]], y))
 
 
+@pytest.mark.parametrize("test_size", [0, 1.5, 3, 0.9, "all"])
+def test_both_parts_need_a_class(test_size):
+    y = ["cat", "dog", "rat"]
+    with pytest.raises(ValueError, match=f"test_size={test_size!r} .*3 classes"):
+        next(UnseenClassSplit(test_size=test_size).split(y, y))
+
+
 def test_groups_are_ignored():
     y = ["a", "b", "c"]
     splits = [
