@@ -130,11 +130,14 @@ class DeViSENet(TrainingNet):
             return super().step(X, target, weight, batch)
         with torch.no_grad():
             loss = self._set_gradient(X, target, weight)
-            if self.optimizer is OPTIMIZERS["adagrad"] and not self.callbacks:
+            self.notify_gradient(batch)
+            if self.optimizer is OPTIMIZERS["adagrad"]:
                 adagrad_step(self.optimizer_, self.module_.weight)
-                return loss
-        self.notify_gradient(batch)
-        self.optimizer_.step()  # Schedulers among the callbacks count these calls.
+                if not self.callbacks:
+                    return loss
+                # Without a gradient, the call below changes no weight. Schedulers count it.
+                self.module_.weight.grad = None
+        self.optimizer_.step()
         return loss
 
     def _set_gradient(self, X, target, weight):
