@@ -53,7 +53,9 @@ class _SynsetTerms(Sequence):
 
 
 def load_wordnet_nouns():
-    """Load the nouns of WordNet 3.0: synsets, terms and hypernyms, without glosses.
+    """Load the nouns of WordNet 3.0: synsets, terms and hypernyms, without definitions.
+
+    For methods that search WordNet, use `Hierarchy.wordnet`.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def load_wordnet_nouns():
             child. "entity" is the only class without a parent. Instances have no parent here.
         instance_edges : ndarray of int of shape (8577, 2)
             Instance hypernym pointers (``@i``) in the same form, such as (physicist, Einstein).
-            They are the only connection to the graph for all but five of the 7,730 instances.
+            Only five of the 7,730 instances also have a parent in `edges`.
         DESCR : str
             Source, licence and citation.
 

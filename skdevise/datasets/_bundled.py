@@ -23,9 +23,9 @@ def load_caltech101_features(*, return_X_y=False, as_frame=False):
     """Load features of the photos of Caltech-101, with an honest zero-shot split.
 
     The features are the activations below the softmax layer of EfficientNet-Lite0, which was
-    trained on ILSVRC-2012. They are stored with 8 bits each. Of the 96 classes, 34 are among the
-    1,000 training classes of the network. The other 62 are unseen by the network and by every
-    classifier that you train on the 34.
+    trained on ILSVRC-2012. They are stored with 8 bits each. 96 of the 101 classes are included;
+    `DESCR` says why. Of these, 34 are among the 1,000 training classes of the network. The other 62
+    are unseen by the network and by every classifier that you train on the 34.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def load_caltech101_features(*, return_X_y=False, as_frame=False):
         split : ndarray of str of shape (96,)
             "seen" if a sense of the term is a class of ILSVRC-2012 (34 terms), "unseen" otherwise.
         strict : ndarray of bool of shape (96,)
-            True for unseen terms without a hypernym or hyponym in ILSVRC-2012 (43 terms).
+            True for the 43 unseen terms without a broader or narrower term (hypernym or hyponym) in
+            ILSVRC-2012.
         feature_names : list of str of length 1280
             Names of the columns.
         frame : DataFrame of shape (3775, 1281) or None
@@ -93,7 +94,8 @@ def load_imagenet_features(*, return_X_y=False, as_frame=False):
     """Load features of 1,000 photos, one for each class of ILSVRC-2012.
 
     The features are the activations below the softmax layer of EfficientNet-Lite0, stored with 8
-    bits each. Use them to train a projection into a label space when you do not have ImageNet.
+    bits each. Use them to train a projection into a label space when you do not have ImageNet. Do
+    not measure accuracy on them, because the network was probably trained on these photos.
 
     Parameters
     ----------
@@ -145,7 +147,7 @@ def load_imagenet_features(*, return_X_y=False, as_frame=False):
 
 
 def load_term_vectors():
-    """Load 27,000 term vectors: frequent nouns and the labels of the bundled photo features.
+    """Load vectors of 27,000 terms: frequent nouns, and the labels of the bundled features.
 
     We trained them with :class:`~skdevise.SkipGramEmbedder` on 31 million words of books and
     Wikipedia, with hierarchical softmax and multi-word terms. For better accuracy, use vectors of a
@@ -192,7 +194,7 @@ def load_zero_shot_split(name):
         Set of labels from the fall 2011 release of ImageNet.
 
         - "2-hop": the parents and children of the 1,000 classes of ILSVRC-2012.
-        - "3-hop": all labels within two edges of the 1,000 classes, such as siblings.
+        - "3-hop": all labels within two edges of the 1,000 classes, so siblings and "2-hop" too.
         - "all": all labels except the 1,000 classes.
         - "1k": the 1,000 classes.
 

@@ -31,8 +31,8 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     """List the photos of a folder or archive that has one folder for each class.
 
     The name of the class folder is the label. Folders inside a class folder belong to the same
-    class. The class folders are the first level with more than one folder, so a single folder above
-    them does not matter. Hidden files and ``__MACOSX`` are ignored.
+    class. A single folder above the class folders, such as "photos" in "photos/okapi" and
+    "photos/zebra", does not matter. Empty folders, hidden files and ``__MACOSX`` are ignored.
 
     The photos stay where they are. `data` holds paths, or small objects that stand for photos in an
     archive. :class:`~skdevise.vision.VisualFeaturizer` accepts both.
@@ -99,8 +99,8 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     Warns
     -----
     UserWarning
-        If files are unreadable, if a class has no photos, or if the class folders look like the
-        subsets of a data set.
+        If files are unreadable, or a class folder has files but no readable photo. Also if the
+        class folders have names of subsets, such as "train" and "val".
 
     Examples
     --------

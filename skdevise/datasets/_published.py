@@ -69,8 +69,8 @@ def fetch_cifar100(
     subset : {"train", "test", "all"}, default="train"
         Subset to return: the 50,000 training photos, the 10,000 test photos, or both.
     data_home : str or path, default=None
-        Folder of the downloaded sets, which torchvision can share as its `root`. The default is
-        ``data`` in ``$SKDEVISE_HOME``, or in ``~/.cache/skdevise`` if that variable is not set.
+        Folder of the downloaded sets. It can be the `root` of torchvision's data sets. None means
+        ``$SKDEVISE_HOME/data``, or ``~/.cache/skdevise/data`` if that variable is not set.
     download_if_missing : bool, default=True
         If False, raise FileNotFoundError instead of downloading a set that is not in `data_home`.
     return_X_y : bool, default=False

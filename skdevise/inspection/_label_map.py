@@ -47,9 +47,10 @@ class LabelMapDisplay:
     labels : sequence of shape (n_labels,)
         Text of each label.
     groups : Hierarchy, dict, sequence of n_labels groups, or callable, default=None
-        Group of each label. A hierarchy that holds the labels gives those hypernyms that cover
-        most of them. Labels missing from a dict are in the group "other". None draws all labels
-        alike, without a legend.
+        Group of each label. A callable maps a label to its group. A hierarchy, which must have all
+        labels, gives up to nine groups: the hypernyms (broader labels) that cover most labels. Each
+        covers at most 13 % of them. Labels in none of these, or not in a dict, are in the group
+        "other". None draws all labels alike, without a legend.
 
     Attributes
     ----------
@@ -105,13 +106,13 @@ class LabelMapDisplay:
         embedder : fitted term embedder
             Source of the vectors.
         labels : LabelVocabulary, sequence of labels, or dict of label to terms
-            At least four labels. Each lies at its first term with a vector, which is also its
-            text.
+            At least four labels. The first term of a label that has a vector gives its position
+            and its text.
         groups : Hierarchy, dict, sequence of n_labels groups, or callable, default=None
             Group of each label, as in the constructor.
         perplexity : float, default=None
-            Number of neighbours that t-SNE preserves. None means 30, or a third of the labels if
-            that is fewer.
+            Number of neighbours that t-SNE tries to keep close, below the number of labels. None
+            means 30, or a third of the labels if that is fewer.
         random_state : int, RandomState instance or None, default=0
             Seed of t-SNE.
         ax : matplotlib Axes, default=None

@@ -20,8 +20,9 @@ _MAX_PAIRS = 2**22
 class Hierarchy:
     """A directed acyclic graph of labels, in which parents are more general than children.
 
-    It gives the correct sets of hierarchical precision (hp@k), and WordNet's terms and relations.
-    Build one with `from_edges`, `wordnet` or `from_nltk`. It is immutable.
+    Use it to measure hierarchical precision (hp@k), and to look up related labels and synonyms.
+    Build one with `from_edges`, `wordnet` or `from_nltk`. Methods raise ValueError for a label that
+    the hierarchy does not have; ``label in hierarchy`` checks it. A hierarchy is immutable.
 
     Parameters
     ----------
@@ -125,9 +126,10 @@ class Hierarchy:
         Parameters
         ----------
         variant : {"wordnet", "imagenet-fall11"}, default="wordnet"
-            "wordnet" holds all 82,115 noun synsets. "imagenet-fall11" approximates the graph of
-            ImageNet's release of fall 2011: the part below its eight top nodes, with a root
-            "fall11". ImageNet's labels elsewhere in WordNet hang below "animal" there.
+            "wordnet" holds all 82,115 noun synsets (groups of words with one meaning).
+            "imagenet-fall11" approximates the graph of ImageNet's fall 2011 release. It holds eight
+            synsets, such as "animal" and "artifact", and everything below them. Their parent is the
+            label "fall11". ImageNet's other labels are children of "animal".
 
         Returns
         -------
@@ -158,7 +160,8 @@ class Hierarchy:
         Parameters
         ----------
         reader : nltk.corpus.reader.WordNetCorpusReader
-            Reader of any WordNet version. ImageNet's ids need version 3.0.
+            Reader of any WordNet version, such as `nltk.corpus.wordnet`. ImageNet's ids need
+            version 3.0.
 
         Returns
         -------
@@ -188,12 +191,12 @@ class Hierarchy:
         Parameters
         ----------
         names : dict
-            New name of each label to rename.
+            The keys are labels of the hierarchy, and the values their new names.
 
         Returns
         -------
         Hierarchy
-            The same graph and terms. Labels not in `names` keep their names.
+            New hierarchy with the same edges and terms. Labels not in `names` keep their names.
 
         Raises
         ------
@@ -244,7 +247,7 @@ class Hierarchy:
         return rows_by_term
 
     def ancestors(self, label):
-        """Return everything above a label.
+        """Return all labels above a label, up to the root.
 
         Parameters
         ----------
@@ -260,7 +263,9 @@ class Hierarchy:
         return set(self.labels[distance > 0].tolist())
 
     def distance(self, a, b):
-        """Count the edges of the shortest path between two labels, in any direction.
+        """Count the edges of the shortest path between two labels.
+
+        The path can go up and down several times, so it need not pass a common ancestor.
 
         Parameters
         ----------
@@ -287,9 +292,9 @@ class Hierarchy:
         Returns
         -------
         label or None
-            With several parents there can be several lowest ancestors. The one on the shortest
-            path from `a` to `b` is returned, and of equals the first. None means there is no
-            common ancestor.
+            None means that there is no common ancestor. If labels have several parents, there can
+            be several lowest ancestors. The result is then the one with the fewest edges to `a` and
+            `b` together, and the first of equal ones.
 
         Examples
         --------
@@ -317,9 +322,9 @@ class Hierarchy:
         edges : int
             Largest number of edges from the nearest seed.
         direction : {"up_down", "any", "up", "down"}, default="up_down"
-            "up_down" climbs to a common ancestor and then descends, as ImageNet's zero-shot sets
-            are counted: its "2-hop" set is 1 edge away, its "3-hop" set 2 edges. "any" mixes both
-            directions freely.
+            Direction of the paths. "up" finds only ancestors, and "down" only descendants.
+            "up_down" first climbs and then descends. ImageNet's zero-shot sets are made this way:
+            "2-hop" with one edge and "3-hop" with two. "any" mixes both directions freely.
 
         Returns
         -------
@@ -378,6 +383,7 @@ class Hierarchy:
         Returns
         -------
         set of labels
+            It has fewer than k labels if fewer valid labels can be reached.
         """
         if not isinstance(k, Integral) or k < 1:
             raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")

@@ -30,8 +30,8 @@ class LabelSpace:
     vocabulary : LabelVocabulary, sequence of labels, or dict of label to terms
         Candidate labels.
     embedder : term embedder
-        Source of the vectors: `transform` returns unit rows. Its optional method `has_vector`
-        decides which terms have a vector.
+        Source of the vectors: its `transform` returns rows of length 1. Its method `has_vector`
+        decides which terms have a vector. Without this method, all terms have one.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
         Method that finds the nearest terms. "exact" compares all vectors. "hnsw" and "lsh" are
         approximate indexes of faiss (extra ``ann``); "hnsw" is the better one for many labels.
@@ -142,7 +142,7 @@ class LabelSpace:
         Parameters
         ----------
         points : array-like of shape (n_points, vector_size)
-            Unit rows.
+            Rows of length 1, as the `transform` of a classifier returns them.
 
         Returns
         -------
@@ -167,12 +167,12 @@ class LabelSpace:
         Parameters
         ----------
         points : array-like of shape (n_points, vector_size)
-            Unit rows.
+            Rows of length 1, as the `transform` of a classifier returns them.
         k : int
             Number of labels per point, at most `n_labels`.
         offsets : ndarray of shape (n_labels,), default=None
-            Amount subtracted from the scores of each label. An index cannot use offsets, so they
-            make the search compare all labels.
+            Amounts to subtract from the scores of the labels. An index cannot use offsets, so the
+            search then compares all labels. None subtracts nothing.
 
         Returns
         -------
@@ -254,7 +254,7 @@ class LabelSpace:
         Parameters
         ----------
         points : array-like of shape (n_points, vector_size)
-            Unit rows.
+            Rows of length 1, as the `transform` of a classifier returns them.
         k : int
             Number of terms per point, at most `n_terms`.
 

@@ -22,12 +22,12 @@ _SYNSET_ID = re.compile(r"n\d{8}")
 class LabelVocabulary:
     """Candidate labels, and the terms (synonyms) of each label.
 
-    A vocabulary is immutable and compares by content. The operators ``|`` (union), ``&``
-    (intersection) and ``-`` (difference) combine it with another vocabulary or a list. They keep
-    the order, the terms and the options of the left operand.
+    A vocabulary is immutable. Two vocabularies with the same content are equal. The operators
+    ``|`` (union), ``&`` (intersection) and ``-`` (difference) combine it with another vocabulary or
+    a list. They keep the order, the terms and the options of the left operand.
 
-    A vocabulary has no length on purpose. A list of labels that is as long as the samples would be
-    sliced in cross-validation, because scikit-learn takes it for data of the samples.
+    A vocabulary has no ``len``: use `n_labels`. Otherwise, scikit-learn's cross-validation would
+    slice a vocabulary that happens to have as many labels as there are samples.
 
     Parameters
     ----------
@@ -39,9 +39,10 @@ class LabelVocabulary:
         dict may omit labels. A label without an entry gets the terms of its synset if it is a
         WordNet 3.0 noun id ("n02084071"). Any other label is its own term.
     pool : {"terms", "first", "mean"}, default="terms"
-        Terms that give the score of a label. "terms" uses its nearest term, as the DeViSE paper
-        does (appendix A.2). "first" uses only its first term with a vector, which is also the
-        training target. "mean" uses the normalised mean of its vectors.
+        Rule for the score of a label with several terms. "terms" scores its nearest term, as the
+        DeViSE paper does (appendix A.2). "first" scores only its first term with a vector. "mean"
+        scores the normalised mean of its vectors. In training, the target is the vector of the
+        first term with a vector, or the mean with "mean".
     templates : sequence of str, default=None
         Sentences that each term is put into, such as "a photo of a {}". The vector of a term is
         then the normalised mean over the sentences. Use them with sentence encoders. None embeds
@@ -66,7 +67,8 @@ class LabelVocabulary:
     TypeError
         If `labels` is a set, one string, or no sequence.
     ValueError
-        If there are no labels, labels repeat, or another parameter is invalid.
+        If there are no labels, labels repeat, or another parameter is invalid. ``&`` and ``-`` also
+        raise it if no label is left.
 
     Examples
     --------
@@ -208,9 +210,9 @@ class LabelVocabulary:
         Returns
         -------
         Coverage
-            Three arrays of labels. `as_term`: the first term with a vector is in the embedder's
-            table. `composed`: its vector is composed of those of its words. `missing`: no term has
-            a vector.
+            Object with three arrays of labels, by their first term with a vector. `as_term`: the
+            embedder knows the term as a whole. `composed`: the embedder composes its vector from
+            the vectors of the words. `missing`: no term has a vector.
 
         Examples
         --------

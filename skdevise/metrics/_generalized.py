@@ -10,7 +10,7 @@ from skdevise.metrics._ranking import check_weights
 def generalized_scores(
     y_true, y_score, *, labels, seen, seen_penalty=0.0, average="class", sample_weight=None
 ):
-    r"""Compute accuracies on samples of seen and of unseen labels, which compete.
+    r"""Compute the accuracy on seen and on unseen labels when both are candidates.
 
     The answer to a sample is the candidate with the highest penalised score (calibrated stacking
     [1]_, eq. 3):
@@ -24,8 +24,8 @@ def generalized_scores(
     y_true : array-like of shape (n_samples,)
         True labels, both seen and unseen ones.
     y_score : array-like of shape (n_samples, n_labels)
-        Scores of the candidates, as `decision_function(X, labels)` returns them. For the curve,
-        the classifier's own `seen_penalty` must be 0.
+        Scores of the candidates, as `decision_function(X, labels)` returns them. Set the
+        classifier's own `seen_penalty` to 0, because a penalty would be subtracted twice.
     labels : sequence of shape (n_labels,), LabelVocabulary or LabelSpace
         Candidates, in the order of the columns.
     seen : sequence or set of labels, or LabelVocabulary
@@ -52,13 +52,14 @@ def generalized_scores(
         penalties : ndarray of shape (n_steps - 1,)
             Penalties at which the curve changes, ascending.
         seen_curve, unseen_curve : ndarray of shape (n_steps,)
-            Accuracies below the first of these penalties, between neighbours, and above the last.
+            Accuracy in each interval of the penalty: below the first of `penalties`, between
+            neighbours, and above the last.
 
     Raises
     ------
     ValueError
-        If shapes differ, a true label is not a candidate, or no sample with a weight is of a seen
-        or of an unseen label.
+        If shapes differ, a true label is not a candidate, or all samples with a positive weight
+        are of seen labels, or all are of unseen labels.
 
     References
     ----------

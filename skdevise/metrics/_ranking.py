@@ -61,15 +61,15 @@ def hierarchical_precision_at_k(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        True labels. Each is in the hierarchy.
+        True labels. The hierarchy must have them.
     y_top : array-like of shape (n_samples, n_answers)
-        Different answers to each sample, the best first. The first k are in the hierarchy.
+        Different answers to each sample, the best first. The hierarchy must have the first k.
     k : int
         Number of answers that count, at most n_answers.
     hierarchy : Hierarchy
         Graph in which distances are measured.
     valid : sequence of labels, or LabelVocabulary
-        Labels that could be answered.
+        Labels that the classifier could choose from: the candidates.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples. None weighs all equally.
     average : {"sample", "class"}, default="sample"

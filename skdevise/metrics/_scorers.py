@@ -86,11 +86,12 @@ class HitAtK(_TopKScorer):
     Parameters
     ----------
     k : int, default=1
-        Number of answers that count.
+        Number of answers that count, at most the number of candidates.
     labels : None, "test", "all", LabelVocabulary or sequence of labels, default=None
-        Candidates. None uses the classifier's own. "test" uses the labels that occur in the
-        scored y, which gives DeViSE-0 if they are unseen. "all" adds the training labels
-        (DeViSE+1K). Labels take their terms from a vocabulary in the classifier's `labels`.
+        Candidates. None uses the classifier's `labels`, or its training labels. "test" uses the
+        labels that occur in `y_true`. If these are unseen, the DeViSE paper calls this DeViSE-0.
+        "all" adds the training labels (DeViSE+1K). If the classifier's `labels` are a vocabulary,
+        candidates keep the terms that they have in it.
     average : {"sample", "class"}, default="sample"
         "sample" averages over samples. "class" averages over the samples of each true label
         first, and then over labels.
@@ -123,13 +124,13 @@ class HierarchicalPrecisionAtK(_TopKScorer):
     Parameters
     ----------
     k : int
-        Number of answers that count.
+        Number of answers that count, at most the number of candidates.
     hierarchy : Hierarchy
         Graph that holds every true label and every candidate.
     labels : None, "test", "all", LabelVocabulary or sequence of labels, default=None
         Candidates, as in `HitAtK`.
     valid : sequence of labels, or LabelVocabulary, default=None
-        Labels that can count as correct. None means the candidates.
+        Labels that the correct sets consist of. None means the candidates, as in the paper.
     average : {"sample", "class"}, default="sample"
         "sample" averages over samples. "class" averages over the samples of each true label
         first, and then over labels.

@@ -29,7 +29,7 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     X : array-like of shape (n_samples, n_features), or images
         Training samples, as the classifier takes them.
     y : array-like of shape (n_samples,)
-        Labels of the samples.
+        Labels of the samples: at least three classes.
     cv : int, splitter or iterable of splits, default=None
         Splits whose test classes are absent from training. An int is the number of splits of
         `UnseenClassSplit`. None means 3.
@@ -48,8 +48,8 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     TypeError
         If the classifier has no parameter `seen_penalty`.
     ValueError
-        If `test_size` is invalid, a test class occurs in training, or every training class has
-        only one sample.
+        If `cv` or `test_size` is invalid, a test class occurs in training, or every training class
+        has only one sample.
 
     References
     ----------
