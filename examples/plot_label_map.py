@@ -12,8 +12,9 @@ together, text and WordNet agree.
 # Labels of eight groups
 # ----------------------
 #
-# A label belongs to a group if the synset of the group is one of its ancestors. From each group we
-# take the ImageNet labels that are most frequent in the text, at most eleven.
+# A synset is a group of words with one meaning, and WordNet connects it to broader synsets, its
+# ancestors. A label belongs to a group if the synset of the group is one of its ancestors. From
+# each group we take the ImageNet labels that are most frequent in the text, at most eleven.
 
 import numpy as np
 from sklearn.metrics import silhouette_score
@@ -57,8 +58,14 @@ display = LabelMapDisplay.from_embedder(table.embedder, names, groups, perplexit
 display.ax_.set_title("Labels by the text they occur in, colours by WordNet")
 
 # %%
+# Food and musical instruments form groups of their own. Some words are far from their group,
+# because they have several senses: "crane" and "kite" are birds in WordNet, but lie near the
+# vehicles. A vector belongs to a term, not to a synset, and it follows the most frequent use of the
+# term.
+#
 # The plane shows neighbours, but it distorts distances. The silhouette score measures in the
-# original space how well the groups are separated: 1 is perfect, and random groups have about 0.
+# original space how well the groups are separated: 1 is perfect. Groups that ignore the vectors
+# have a score of 0 or below, as the shuffled ones show.
 
 vectors, group_names = table.embedder.transform(names), list(groups.values())
 shuffled = np.random.default_rng(0).permutation(group_names)
@@ -69,12 +76,9 @@ print(f"silhouette, shuffled groups  {silhouette_score(vectors, shuffled, metric
 # The thousand labels of ILSVRC-2012
 # ----------------------------------
 #
-# If you pass a hierarchy, the display finds groups: the hypernyms that contain the most labels. It
-# writes as many labels as there is room for.
+# If you pass a hierarchy, the display finds groups: the hypernyms (broader terms) that contain the
+# most labels, except very general ones. ``on_missing="drop"`` leaves out labels without a vector,
+# and a warning names some of them. All others are points, and at most 60 of them are named.
 
 thousand = LabelVocabulary(datasets.load_imagenet_labels().ilsvrc2012, on_missing="drop")
 LabelMapDisplay.from_embedder(table.embedder, thousand, wordnet)
-
-# %%
-# Words with several senses are often far from their group. A vector belongs to a term, not to a
-# synset, and it follows the most frequent use of the term.

@@ -89,6 +89,7 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-# The two curves differ. For unseen labels, the error bars are as long as the differences between
+# The two searches disagree about the largest margin: for seen labels it is the worst, and for
+# unseen labels it is not. For unseen labels, the error bars are as long as the differences between
 # margins: the choice of test labels matters as much as the margin. Use more splits or more labels
 # before you trust a small difference.

@@ -5,8 +5,8 @@ Quick start: classify photos with new labels
 We train an image classifier on some labels, and then ask it for others.
 
 The example runs offline in about a minute. It uses bundled data: image features of Caltech-101 and
-ImageNet photos, word vectors trained on books and Wikipedia, the nouns of WordNet, and the weights
-of a small network.
+ImageNet photos, word vectors trained on books and Wikipedia, and the nouns of WordNet. At the end,
+it classifies photos with a small network and writes the picture quickstart.png.
 """
 
 from pathlib import Path
@@ -58,7 +58,8 @@ X_unseen, y_unseen = caltech.data[is_unseen], caltech.target[is_unseen]
 #
 # We compare DeViSE with two baselines: a softmax classifier, which does not use language, and
 # DeViSE with random vectors. hit@k is the share of photos whose true label is among the first k
-# answers. hp@k also rewards answers that are close to the true label in WordNet.
+# answers. hp@k also rewards answers that are close to the true label in WordNet. The table shows
+# percentages.
 
 step(f"Training on {len(X_train)} photos of {len(seen_names)} seen classes ...")
 models = {
@@ -80,12 +81,15 @@ for name, model in models.items():
     print(f"{name:>15} " + " ".join(f"{score:6.1f}" for score in scores), flush=True)
 
 # %%
+# For seen classes, the softmax classifier is slightly better at hit@1. DeViSE also knows from the
+# text which classes are similar, so its ten answers are closer to the true label (hp@10).
+#
 # Unseen classes
 # --------------
 #
-# We pass new candidates to ``predict``, and nothing is retrained. Neither the projection nor the
-# network has seen any of these classes. A projection that was trained on 34 classes is poor. One
-# that was trained on one photo of each ImageNet class is much better.
+# We pass new candidates to ``predict_top_k``, and nothing is retrained. Neither the projection nor
+# the network has seen any of these classes. A projection that was trained on 34 classes is poor.
+# One that was trained on one photo of each ImageNet class is much better.
 
 step(f"Asking for {len(unseen_names)} unseen classes ...")
 imagenet = datasets.load_imagenet_features()
@@ -104,8 +108,8 @@ for name, model in {"34 Caltech classes": models["DeViSE"], "ImageNet classes": 
 print(f"{'chance':>32} " + " ".join(f"{100 * k / len(unseen_names):6.1f}" for k in ks))
 
 # %%
-# ``predict`` of a Pipeline takes ``labels`` too. Here are some photos with the true label and the
-# answer:
+# ``predict`` of a Pipeline takes ``labels`` too. We take a few photos, with their labels as the
+# only candidates, and print the true label and the answer:
 
 sample = slice(None, None, 300)
 candidates = np.unique(y_unseen[sample])
@@ -118,7 +122,8 @@ for truth, answer in zip(y_unseen[sample], answers, strict=True):
 # -----------------
 #
 # The test classes of each fold do not occur in its training part. The search therefore chooses the
-# margin that works best for unseen labels.
+# margin that works best for labels that the projection has not seen. The network has seen some of
+# them, so do not report these numbers as zero-shot results.
 
 step("Searching for the best margin on unseen classes ...")
 search = GridSearchCV(
@@ -138,8 +143,8 @@ for margin, score in zip(
 # ---------------
 #
 # The featurizer computes features of photos with a network that was trained on ImageNet. We use the
-# projection from above. We ask twice: first for the true labels, then for labels that are only
-# similar.
+# projection from above. We ask twice: the candidates are first the true labels of all eight photos,
+# and then labels that are only similar, such as "leopard" for a cat. Not all answers are right.
 
 step("Classifying photos with two sets of labels ...")
 import skimage  # noqa: E402

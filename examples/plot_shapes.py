@@ -46,7 +46,11 @@ embedder = SkipGramEmbedder(
     vector_size=32, window=5, max_epochs=5, terms=list(shapes.target_names), random_state=0
 )
 embedder.fit(shapes.corpus)
-print([term for term, _ in embedder.most_similar("red star", k=6)])
+
+# %%
+# The neighbours of an unseen label have to do with its colour or its shape:
+
+print([term for term, _ in embedder.most_similar("green star", k=6)])
 
 # %%
 # Train the network
@@ -105,8 +109,8 @@ plt.show()
 # Compare with the softmax layer
 # ------------------------------
 #
-# The softmax layer can only return seen labels, so it names a similar one. DeViSE chooses among all
-# 42 labels.
+# The softmax layer can only return seen labels, so it names labels of the same colour or shape.
+# DeViSE chooses among all 42 labels. Correct answers are green.
 
 first = [np.flatnonzero(y_test == label)[0] for label in unseen]
 photos = X_test[first]

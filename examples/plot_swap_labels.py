@@ -74,8 +74,9 @@ print(synonyms["airplane"])
 # Compare with chance
 # -------------------
 #
-# The task is harder if the seen labels are candidates too: ``seen | unseen``, which the paper calls
-# DeViSE+1K. The projection was trained to bring photos close to seen labels.
+# The task is harder if the seen labels are candidates too, because the projection was trained to
+# bring photos close to them. The operator ``|`` joins two vocabularies. The DeViSE paper calls this
+# task DeViSE+1K, and the one with unseen candidates only DeViSE-0.
 
 seen = LabelVocabulary(clf.classes_)
 settings = {
@@ -108,17 +109,20 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-# Among the unseen labels, the true one is first about ten times as often as by chance. If the seen
-# labels are candidates too, hardly any first answer is right. Report both numbers.
+# The numbers below the bars count the candidates. Among the unseen labels, the true one is first
+# about ten times as often as by chance. Synonyms change little here. If the seen labels are
+# candidates too, hardly any first answer is right. Report both tasks.
 #
-# A scorer measures the same without synonyms. You can pass it to a grid search as ``scoring=``.
+# The scorer ``HitAtK`` measures the same without synonyms. You can pass it to a grid search as
+# ``scoring``.
 
 print("DeViSE-0 ", HitAtK(k=5, labels="test")(clf, X, y))
 print("DeViSE+1K", HitAtK(k=5, labels="all")(clf, X, y))
 
 # %%
-# Some unseen labels have a narrower or a broader label among the seen ones: "lobster" is unseen,
-# but "American lobster" was seen. ``caltech.strict`` marks the labels without such a relative.
+# Some unseen labels have a narrower or a broader label among the 1,000 ImageNet labels: "lobster"
+# is unseen, but "American lobster" was seen. ``caltech.strict`` marks the labels without such a
+# relative. With these alone there are fewer candidates, so a hit is easier by chance.
 
 strict = caltech.target_names[caltech.strict & has_vector]
 is_strict = np.isin(y, strict)

@@ -66,13 +66,15 @@ devise = clf.predict_top_k(features, k=5, labels=candidates)
 print("trained on", sorted(set(candidates) & set(clf.classes_)) or "none of the candidates")
 
 # %%
-# Correct answers are green.
+# The true name is above each photo. An answer is green if it is this name.
 
 display = TopKDisplay(images, {"softmax": softmax, "DeViSE": devise}, y_true=list(photos))
 display.plot(n_columns=4)
 
 # %%
-# Some of these things were in the training set of the network under other names: cats ("tabby",
-# "Egyptian cat"), cups of coffee ("espresso"), rockets ("missile") and motorcycles ("moped"). The
-# astronaut, the camera on a tripod, the silhouette of a horse and the moon were not. The softmax
-# layer cannot return any of these words. DeViSE can, but it is still often wrong.
+# No answer of the softmax layer is green, because none of the true names is one of its 1,000
+# classes. Its first answers are still sensible where it knows a similar class under another name:
+# "tiger cat", "espresso", "missile", "moped", "tripod". It has no class for astronauts or the moon.
+#
+# DeViSE can return every name on our list. The true one is often among its five answers, but it is
+# rarely the first.
