@@ -41,6 +41,8 @@ TOKENIZERS = frozenset({"words", *_NLTK})
 def read_documents(X, tokenize=words_of):
     """Yield each document of `X` as a list of lower-case tokens."""
     X = one_column(X)
+    if not isinstance(X, Path) and (isinstance(X, dict) or not hasattr(X, "__iter__")):
+        raise TypeError(f"X is a {type(X).__name__}. Pass a list of documents, or a path.")
     paths = _text_files(X)
     for document in X if paths is None else chain.from_iterable(map(_read_lines, paths)):
         yield tokenize(document) if isinstance(document, str) else lower_tokens(document)
@@ -73,7 +75,8 @@ def _files_below(path):
     )
     if not files:
         raise FileNotFoundError(
-            f"There is no text file at {str(path)[:200]!r}. Pass documents as a list of strings."
+            f"There is no text file at {str(path)[:200]!r}. Correct the path, or pass documents as "
+            "a list of strings."
         )
     return files
 
@@ -123,7 +126,7 @@ def lower_tokens(tokens):
         except TypeError:
             pass  # `tokens` is no iterable, or a token is no string.
     raise TypeError(
-        f"A document is text or a list of tokens, got {str(tokens)[:40]!r}. Convert it to str."
+        f"A document is text or a list of tokens, got {repr(tokens)[:40]}. Convert it to str."
     )
 
 

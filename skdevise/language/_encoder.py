@@ -26,7 +26,7 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
         Function that maps a list of n texts to an array or tensor of shape (n, vector_size).
         An example is the `encode` method of a SentenceTransformer.
     batch_size : int, default=256
-        Maximal number of texts in one call of the encoder. Reduce it if memory runs out.
+        Largest number of texts in one call of the encoder. Reduce it if memory runs out.
 
     See Also
     --------
@@ -136,7 +136,13 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
         vectors = self.encoder(texts)
         if hasattr(vectors, "detach"):  # a torch tensor on any device
             vectors = vectors.detach().cpu().float()
-        vectors = np.asarray(vectors)
+        try:
+            vectors = np.asarray(vectors)
+        except ValueError as error:  # NumPy refuses rows of several lengths.
+            raise ValueError(
+                f"The encoder returned vectors of different lengths for {len(texts)} texts. It "
+                "must return one row of numbers for each text."
+            ) from error
         size = self._n_features_out if self._vector_of else (vectors.shape or (0,))[-1]
         if not size or vectors.shape != (len(texts), size) or vectors.dtype.kind not in "biuf":
             raise ValueError(

@@ -1,16 +1,21 @@
 """Files of term vectors."""
 
+import gzip
 import json
+import lzma
 import os
 import shutil
 import warnings
 import zipfile
+import zlib
 from codecs import BOM_UTF8
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import PurePath
+from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -21,6 +26,16 @@ from skdevise._utils import atomic_write
 _GENSIM = (".kv", ".model", ".wordvectors", ".wv")
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "U8": "u1"}
+
+# Errors of the decompressors and of pickle. They do not name the file.
+_BROKEN_FILE = (
+    EOFError,
+    UnpicklingError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 # Bytes to parse at once, and rows to check or write at once.
 _CHUNK = 2**23
@@ -58,24 +73,39 @@ class Subwords:
         return vectors
 
 
+class TermTable(NamedTuple):
+    """Terms, their matrix (n_terms, vector_size), and the subwords or None."""
+
+    terms: list
+    matrix: np.ndarray
+    subwords: Subwords | None = None
+
+    def __repr__(self):
+        # An estimator shows its parameters, and these may be millions of numbers.
+        return f"TermTable({len(self.terms)} terms, {self.matrix.shape[1]}-d)"
+
+
 def table_of(keyed, limit=None):
-    """Take the first terms, their matrix and the subwords, or None, from a gensim KeyedVectors."""
+    """Take the table of the first terms from a gensim KeyedVectors."""
     # If terms are repeated, gensim pads its list of terms with None.
     terms = [term for term in keyed.index_to_key[:limit] if term is not None]
-    return terms, keyed.vectors[: len(terms)], Subwords.of(keyed)
+    return TermTable(terms, keyed.vectors[: len(terms)], Subwords.of(keyed))
 
 
 def read_vectors(path, limit=None, mmap=False):
-    """Read the first terms, their matrix (n_terms, vector_size) and subwords, or None."""
+    """Read the table of the first terms from a file."""
     path = os.fspath(path)
     suffix, _ = _suffixes(path)
+    if mmap and suffix not in (*_GENSIM, ".safetensors"):
+        raise ValueError(
+            f"{path!r} cannot be memory-mapped, because only .safetensors files and saves of "
+            "gensim can. Set mmap=False, or save the vectors as .safetensors first."
+        )
     try:
         if suffix in _GENSIM:
             return _read_gensim(path, limit, mmap)
         if suffix == ".safetensors":
             return _read_safetensors(path, limit, mmap)
-        if mmap:
-            raise ValueError("Only .safetensors files and saves of gensim can be memory-mapped.")
         if suffix != ".bin":
             terms, matrix = _read_stream(path, _read_text, limit)
         elif _is_fasttext(path):
@@ -83,10 +113,11 @@ def read_vectors(path, limit=None, mmap=False):
         else:
             terms, matrix = _read_stream(path, _read_binary, limit)
         _check_finite(terms, matrix)
-        return *_without_repeats(path, terms, matrix), None
-    except (ValueError, EOFError) as error:
+        return TermTable(*_without_repeats(path, terms, matrix))
+    except (ValueError, *_BROKEN_FILE) as error:
+        reason = str(error).rstrip(".")
         raise ValueError(
-            f"{path!r} cannot be read. {error} Check the file and the suffix of its name."
+            f"{path!r} cannot be read. {reason}. Check the file and the suffix of its name."
         ) from error
 
 
@@ -166,7 +197,7 @@ def _read_safetensors(path, limit, mmap):
         with safe_open(path, framework="np"):
             pass  # Opening the file checks that its header fits its size.
     except SafetensorError as error:
-        raise ValueError(f"{error}.") from error
+        raise ValueError(error) from error
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         start = file.tell()
@@ -186,7 +217,7 @@ def _read_safetensors(path, limit, mmap):
         _check_finite(terms, matrix)
         ngrams = None if ngrams is None else np.array(ngrams)
     subwords = None if ngrams is None else Subwords(ngrams, *arrays["ngram_lengths"].tolist())
-    return terms, matrix, subwords
+    return TermTable(terms, matrix, subwords)
 
 
 def _write_safetensors(path, terms, matrix, subwords):

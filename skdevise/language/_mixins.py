@@ -28,7 +28,7 @@ class TermTransformerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
 
 class ImmutableMixin:
-    """Embedder without `fit`, which all its clones share."""
+    """Embedder that learns nothing in `fit`. Its clones are the embedder itself."""
 
     def set_params(self, **params):
         """Raise an error, because clones share this embedder.
@@ -76,7 +76,7 @@ class TermTableMixin:
         Parameters
         ----------
         X : array-like of shape (n_vectors, vector_size)
-            Vectors of any length.
+            Vectors to compare with. They need not be normalised.
 
         Returns
         -------
@@ -88,10 +88,13 @@ class TermTableMixin:
     def nearest(self, X, k=10, return_cosines=False):
         """Return the k nearest terms of each vector by cosine.
 
+        Use it for your own vectors, such as the output of a classifier's `transform`. To start from
+        a term, use `most_similar`.
+
         Parameters
         ----------
         X : array-like of shape (n_vectors, vector_size)
-            Vectors of any length.
+            Vectors to compare with. They need not be normalised.
         k : int, default=10
             Number of terms to return for each vector.
         return_cosines : bool, default=False
@@ -107,13 +110,22 @@ class TermTableMixin:
         Raises
         ------
         ValueError
-            If the table has fewer than k terms with a direction, or X has another dimension.
+            If fewer than k terms have a vector, or X has another dimension.
+
+        Examples
+        --------
+        >>> from skdevise import PretrainedEmbedder
+        >>> embedder = PretrainedEmbedder({"white": [0, 1], "shark": [1, 0], "whale": [2, 1]})
+        >>> embedder.nearest([[5, 1]], k=2)
+        array([['shark', 'whale']], dtype='<U5')
         """
         _check_k(k)
         terms, rows, cosines = self._search(X, k)
         if rows.shape[1] < k or not np.isfinite(cosines).all():
             n_terms = np.isfinite(cosines).sum(axis=1).min()
-            raise ValueError(f"k={k} exceeds the {n_terms} terms with a direction. Reduce k.")
+            raise ValueError(
+                f"k={k} is too large, because only {n_terms} terms have a vector. Reduce k."
+            )
         names = np.array([terms[row] for row in rows.ravel()]).reshape(rows.shape)
         return (names, cosines) if return_cosines else names
 
@@ -123,14 +135,27 @@ class TermTableMixin:
         Parameters
         ----------
         term : str
-            Term in any spelling. Other spellings of it are not part of the answer.
+            Term to compare with. It need not be in the table if `transform` has a vector for it.
         k : int, default=10
-            Number of similar terms to return.
+            Number of similar terms to return. If the table has fewer, all are returned.
 
         Returns
         -------
         list of (str, float)
-            Similar terms and their cosines, in descending order.
+            Similar terms and their cosines, in descending order. The term itself is left out, in
+            all its spellings.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If the term has no vector.
+
+        Examples
+        --------
+        >>> from skdevise import PretrainedEmbedder
+        >>> embedder = PretrainedEmbedder({"white": [0, 1], "shark": [1, 0], "whale": [2, 1]})
+        >>> embedder.most_similar("Sharks", k=1)
+        [('whale', 0.894...)]
         """
         terms = check_terms([term])
         return self._similar(np.asarray(self.transform(terms)), terms, k)
@@ -138,8 +163,8 @@ class TermTableMixin:
     def analogy(self, positive, negative=(), k=10):
         """Solve an analogy, such as king - man + woman = queen.
 
-        The answer is the terms nearest to the sum of the unit vectors of `positive` minus the sum
-        of those of `negative` (3CosAdd [1]_).
+        Add the unit vectors of `positive`, subtract the unit vectors of `negative`, and return the
+        terms that are nearest to the result (3CosAdd [1]_).
 
         Parameters
         ----------
@@ -148,7 +173,7 @@ class TermTableMixin:
         negative : sequence of str, default=()
             Terms to subtract.
         k : int, default=10
-            Number of terms to return.
+            Number of terms to return. If the table has fewer, all are returned.
 
         Returns
         -------
@@ -157,13 +182,22 @@ class TermTableMixin:
 
         Raises
         ------
+        LabelWithoutVectorError
+            If terms have no vector. The error names all of them.
         ValueError
-            If `positive` is empty, or the terms cancel each other.
+            If `positive` is empty, or the sum is zero.
 
         References
         ----------
         .. [1] Levy and Goldberg, "Linguistic Regularities in Sparse and Explicit Word
            Representations", CoNLL 2014.
+
+        Examples
+        --------
+        >>> from skdevise import PretrainedEmbedder
+        >>> vectors = {"man": [1, 0, 0], "woman": [1, 1, 0], "king": [1, 0, 1], "queen": [1, 1, 1]}
+        >>> PretrainedEmbedder(vectors).analogy(["king", "woman"], ["man"], k=1)
+        [('queen', 0.975...)]
         """
         positive, negative = check_terms(positive), check_terms(negative)
         if not positive:
@@ -177,6 +211,8 @@ class TermTableMixin:
 
     def score(self, X, y):
         """Return the Spearman correlation between cosines and human ratings of similarity.
+
+        Data sets such as WordSim-353 contain pairs of words with such ratings.
 
         Parameters
         ----------
@@ -193,7 +229,7 @@ class TermTableMixin:
         Raises
         ------
         ValueError
-            If fewer than two pairs have vectors, X has not two columns, or y is not numeric.
+            If fewer than two pairs have vectors, X does not have two columns, or y is not numeric.
         """
         pairs = np.asarray(X, dtype=object)
         if pairs.ndim != 2 or pairs.shape[1] != 2:
@@ -212,7 +248,7 @@ class TermTableMixin:
         kept = np.flatnonzero(known)
         if len(kept) < 2:
             raise ValueError(
-                f"Only {len(kept)} of {len(known)} pairs have vectors. A correlation needs two."
+                f"Only {len(kept)} of {len(known)} pairs have vectors. Pass two or more such pairs."
             )
         cosines = np.einsum(
             "nd,nd->n",

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 
 from skdevise._compat import Interval, StrOptions
-from skdevise.language._io import read_vectors, table_of, write_vectors
+from skdevise.language._io import TermTable, read_vectors, table_of, write_vectors
 from skdevise.language._mixins import (
     ImmutableMixin,
     TermTableMixin,
@@ -32,26 +32,26 @@ _BLOCK = 8192
 
 
 class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, BaseEstimator):
-    """Immutable term vectors from a table or a file.
+    """Term vectors from a table or a file, such as GloVe, word2vec or fastText.
 
     Look-up ignores case, and treats "_" and "-" like blanks. It also finds English plurals and
-    singulars: "wolves" finds "wolf". If several terms match, the most exact match counts.
+    singulars: "wolves" finds "wolf". If several terms match, the closest spelling wins.
 
-    The embedder needs no `fit`, and `sklearn.base.clone` returns the embedder itself. A grid search
-    therefore never copies the vectors.
+    The embedder needs no `fit`. Its parameters cannot be changed, and `sklearn.base.clone` returns
+    the embedder itself. A grid search therefore never copies the vectors.
 
     Parameters
     ----------
     vectors : dict, tuple (terms, matrix) or gensim KeyedVectors
         Terms and their vectors, which need not have unit length. If terms differ only in case or
-        "_", the first one counts. A FastTextKeyedVectors also gives vectors to unknown words. To
-        read a file, call :meth:`load`.
+        "_", the first one counts. To read a file, call :meth:`load`.
     oov : {"compose", "error"}, default="compose"
-        Treatment of terms that are not in the table. "compose" averages the unit vectors of the
-        words of a term if all words are known. "error" raises an error; use it if a composed
-        vector is not good enough for you.
+        Treatment of terms that are not in the table (out of vocabulary). "compose" averages the
+        unit vectors of the words of a term if all words are known. The vectors of a fastText model
+        also cover unknown words, by their character n-grams. "error" raises an error; use it if a
+        composed vector is not good enough for you.
     center : bool, default=False
-        Subtract the mean vector of the table. Try it if all cosines are high.
+        Subtract the mean vector of the table. Try it if even unrelated terms have high cosines.
     all_but_the_top : int, default=0
         Number of principal directions to subtract, together with the mean [1]_. These directions
         depend on word frequency more than on meaning. The paper recommends about
@@ -118,17 +118,17 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         Parameters
         ----------
         path : str or Path
-            File to read. Saves of gensim are pickles, which can run code. Only load them if you
-            trust their source.
+            File to read. Files that gensim saved are pickles, and a pickle can run code. Only load
+            them if you trust their source.
         limit : int, default=None
             Number of terms to read. Most files list frequent terms first, so a limit drops rare
             terms and saves memory. None reads all terms.
         mmap : bool, default=False
             Leave the vectors on disk and read them when needed. This saves memory and time, but
-            skips the check for values that are not finite. Only ``.safetensors`` files and saves
-            of gensim can be memory-mapped.
+            skips the check for values that are not finite. Only ``.safetensors`` files, and files
+            that gensim saved, can be memory-mapped.
         **options
-            `oov`, `center` and `all_but_the_top` of the embedder.
+            Parameters `oov`, `center` and `all_but_the_top` of the embedder.
 
         Returns
         -------
@@ -140,8 +140,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         FileNotFoundError
             If the file does not exist.
         ValueError
-            If the file is malformed, or cannot be memory-mapped. For text files, the error names
-            the line.
+            If the file is malformed, or cannot be memory-mapped. The error names the file and, for
+            text files, the line.
 
         Warns
         -----
@@ -157,7 +157,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         >>> with TemporaryDirectory() as folder:
         ...     embedder.save(Path(folder) / "vectors.txt")
         ...     PretrainedEmbedder.load(Path(folder) / "vectors.txt", limit=1)
-        PretrainedEmbedder(1 terms, 2-d)
+        PretrainedEmbedder(vectors=TermTable(1 terms, 2-d))
         """
         if limit is not None and (not isinstance(limit, Integral) or limit < 1):
             raise ValueError(f"limit={limit!r} is not a positive integer. Choose limit >= 1.")
@@ -174,13 +174,16 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         path : str or Path
             File to write. The suffix ``.safetensors`` gives the format that opens fastest and can
             be memory-mapped. ``.bin`` gives the word2vec binary format. Any other suffix gives
-            word2vec text. In the word2vec formats, "_" replaces the blanks of a term. Add .gz, .bz2
-            or .xz to compress them.
+            word2vec text. In the word2vec formats, "_" replaces the blanks of a term; look-up
+            treats both alike. Add .gz, .bz2 or .xz to compress these formats.
 
         Raises
         ------
+        FileNotFoundError
+            If the folder does not exist.
         ValueError
-            If a vector is not finite, a term contains a line break, or the format is read-only.
+            If a vector is not finite, or a term contains a line break. Also if the suffix names a
+            format that this method cannot write, such as ``.kv`` or ``.zip``.
 
         Warns
         -----
@@ -230,7 +233,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         Returns
         -------
         ndarray of bool, shape (n_terms,)
-            True for terms of the table and for terms composed of known words.
+            True for terms of the table. With `oov="compose"`, also True for terms composed of
+            known words.
         """
         return self._embed(check_terms(terms)).any(axis=1)
 
@@ -245,7 +249,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         Returns
         -------
         ndarray of bool, shape (n_terms,)
-            True for terms of the table. False for terms composed of words.
+            True for terms of the table, in any spelling. False for terms composed of words.
         """
         return self._find_rows(check_terms(terms)) >= 0
 
@@ -289,7 +293,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
 
     @cached_property
     def _table(self):
-        """Validated terms, matrix (n_terms, vector_size) and subwords, or None."""
+        """Validated table of terms."""
         self._validate_params()
         terms, matrix, subwords = _as_table(self.vectors)
         if self.all_but_the_top >= matrix.shape[1]:
@@ -297,7 +301,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
                 f"all_but_the_top={self.all_but_the_top} removes all {matrix.shape[1]} dimensions. "
                 "Choose a smaller number."
             )
-        return terms, matrix, subwords
+        return TermTable(terms, matrix, subwords)
 
     @cached_property
     def _index(self):
@@ -370,12 +374,6 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         cached = {"_table", "_index", "_common", "terms_"}
         return {name: value for name, value in state.items() if name not in cached}
 
-    def __repr__(self):
-        try:
-            return f"PretrainedEmbedder({len(self._table[0])} terms, {self.vector_size_}-d)"
-        except (TypeError, ValueError):  # An invalid embedder has a representation, too.
-            return super().__repr__()
-
 
 def _as_table(vectors):
     """Validate the input of the constructor: terms, matrix (n_terms, d) and subwords, or None."""
@@ -391,11 +389,20 @@ def _as_table(vectors):
             f"vectors is a {type(vectors).__name__}. Pass a dict, (terms, matrix) or a gensim "
             "KeyedVectors, or read a file with PretrainedEmbedder.load(path)."
         )
-    terms, matrix = tuple(check_terms(terms)), np.asanyarray(matrix)
+    terms = tuple(check_terms(terms))
+    if not terms:
+        raise ValueError("vectors contains no term. Pass at least one term and its vector.")
+    try:
+        matrix = np.asanyarray(matrix)
+    except ValueError as error:  # NumPy refuses rows of several lengths.
+        sizes = sorted({np.size(row) for row in matrix})
+        raise ValueError(
+            f"The vectors have different sizes: {sizes}. Pass vectors of one size."
+        ) from error
     if matrix.ndim != 2 or len(matrix) != len(terms) or not matrix.size:
         raise ValueError(
-            f"The matrix of {len(terms)} terms has shape {matrix.shape}. Pass shape (n_terms, "
-            "vector_size)."
+            f"The matrix of {len(terms)} terms has shape {matrix.shape}. Pass one row for each "
+            "term: (n_terms, vector_size)."
         )
     if matrix.dtype.kind not in "fiu":
         raise ValueError(f"The vectors have dtype {matrix.dtype}. Pass real numbers.")

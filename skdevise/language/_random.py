@@ -16,15 +16,17 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
     """Random unit vectors of terms.
 
     This is the random-embedding baseline of the DeViSE paper [1]_ (section 4). Compare your word
-    vectors with it: if a classifier is no better with them, it learned nothing from language. Each
-    vector is Gaussian and depends only on the text of its term and on the seed.
+    vectors with it. If a classifier is no better with word vectors, it learns nothing from
+    language. The directions are uniformly distributed. Each vector depends only on the text of its
+    term and on the seed, so "cat" and "Cat" have different vectors.
 
     Parameters
     ----------
     vector_size : int, default=500
         Dimension of the vectors. Use the dimension of the word vectors that you compare with.
     random_state : int, default=0
-        Seed of the vectors. The same seed gives the same vectors in every process.
+        Seed of the vectors. The same seed gives the same vectors in every process. None is not
+        allowed, because each call would then return other vectors for the same term.
 
     See Also
     --------
@@ -83,7 +85,7 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         return np.ones(len(check_terms(terms)), dtype=bool)
 
     def has_term(self, terms):
-        """Return whether each term is known as one unit, which is always true.
+        """Return whether each term has its own vector, which is always true.
 
         Parameters
         ----------

@@ -38,21 +38,23 @@ _TRAINING_PARAMETERS = (
 
 
 class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
-    """Skip-gram term vectors, the language model of DeViSE.
+    """Term vectors trained on your own text with the skip-gram model.
 
-    The vector of a term is trained to predict the terms around it [1]_. The defaults are the
-    settings of the DeViSE paper [2]_ (section 3.1). gensim does the training.
+    The vector of a term is trained to predict the terms around it [1]_. gensim does the training.
+    The defaults are the settings of the DeViSE paper [2]_ (section 3.1), which trained on 5.4
+    billion words. For a small text, set a smaller `vector_size` and more `max_epochs`.
 
     Parameters
     ----------
     vector_size : int, default=500
-        Dimension of the vectors. The paper found 500 to 1,000 best on 5.4 billion words; use
-        fewer dimensions for less text.
+        Dimension of the vectors. The paper found 500 to 1,000 best on 5.4 billion words. Use fewer
+        dimensions for less text.
     window : int, default=20
-        Largest distance between a term and the terms that it predicts.
+        Largest distance between a term and the terms that it predicts. A small window, such as 5,
+        favours terms of the same kind; a large one favours terms of the same topic.
     hierarchical_softmax : bool, default=True
-        Train with a hierarchical softmax, a Huffman tree of the terms. Set it to False, and
-        `negative` to 5 or more, to train with negative sampling.
+        Train with a hierarchical softmax, which is a binary tree of the terms. To train with
+        negative sampling instead, set it to False and `negative` to 5 or more.
     negative : int, default=0
         Number of negative samples for each pair of terms. 0 turns negative sampling off.
     model : {"skip_gram", "cbow", "fasttext"}, default="skip_gram"
@@ -63,20 +65,21 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Number of n-gram vectors of "fasttext". Fewer buckets take less memory, but more n-grams
         share a vector.
     sample : float, default=1e-3
-        Frequency above which occurrences of a term are dropped at random. Lower it for large
-        texts; 0 keeps all occurrences.
+        Threshold of subsampling. If more than this fraction of the text is one term, some of its
+        occurrences are dropped at random. Lower it for large texts; 0 keeps all occurrences.
     min_count : int, default=5
-        Number of occurrences below which a term gets no vector.
+        Smallest number of occurrences of a term with a vector. Lower it for a small text.
     max_vocab : int, default=155_000
         Maximum number of terms. The most frequent ones are kept.
     terms : iterable of str, LabelVocabulary or "wordnet", default=None
-        Multi-word terms to treat as one token, such as "great white shark". Matching ignores case
-        and prefers the longest term. "wordnet" means all multi-word nouns of WordNet.
+        Multi-word terms to treat as one token, such as "great white shark". Pass the labels that
+        you want to predict. Matching ignores case and prefers the longest term. "wordnet" means
+        all multi-word nouns of WordNet. None treats each word as a token.
     always_keep : bool, default=True
         Give a vector to all `terms` that occur in the text, regardless of `min_count` and
         `max_vocab`. False treats them like other words.
     phrases : bool, default=False
-        Learn more two-word terms from the text: pairs of tokens that often occur together.
+        Also treat pairs of tokens that often occur together as one token.
     tokenizer : {"words", "casual", "toktok", "treebank", "wordpunct"} or callable, \
             default="words"
         Function that splits a string into tokens. "words" keeps letters and digits only; the
@@ -84,13 +87,13 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     max_epochs : int, default=1
         Number of passes over the text. Raise it for small texts.
     lr : float, default=0.025
-        Learning rate at the start. It falls linearly to `min_lr`.
+        Learning rate at the start. It falls linearly to `min_lr` over all epochs.
     min_lr : float, default=1e-4
         Learning rate at the end.
     checkpoint : str or Path, default=None
-        Folder in which the model is saved after each shard of 5 million tokens. If a fit is
-        killed, fit again with the same text and parameters: training continues after the last
-        finished shard. A finished fit is not repeated.
+        Folder in which the model is saved after each shard (part) of 5 million tokens. If training
+        is interrupted, call `fit` again with the same text and parameters. Training then continues
+        after the last finished shard. A finished fit is not repeated. None saves nothing.
     n_jobs : int, default=None
         Number of training threads; -1 means all cores. None means one thread if `random_state` is
         set, and all cores otherwise.
@@ -107,8 +110,8 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     counts_ : ndarray of int of shape (n_terms,)
         Number of occurrences of each term of `vectors_`.
     coverage_ : DataFrame
-        One row for each of `terms`. "count" is its number of occurrences, outside of longer
-        terms. "in_lexicon" says whether the term has its own vector.
+        One row for each of `terms`. "count" is its number of occurrences; an occurrence inside a
+        longer term does not count. "in_lexicon" is True if the term has its own vector.
     phrases_ : dict of (str, str) to float
         Learned phrases and their scores; empty unless `phrases=True`.
     loss_curve_ : list of float
@@ -220,10 +223,11 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : str, Path, list of Path, or iterable of documents
-            Text files, or documents. A file has one document on each line and may be compressed
-            (.gz, .bz2, .xz, .zst); a folder means all files below it. A string is the name of a
-            file, a folder or a URL. A document is a string or a list of tokens. Each document is
-            read once, so a generator is accepted.
+            Documents, or text files. A document is a string or a list of tokens. Each document is
+            read once, so a generator is accepted. A single string, a Path or a list of Path names
+            files, folders or URLs. The strings in a list are documents, never file names. A file
+            has one document on each line and may be compressed (.gz, .bz2, .xz, .zst). A folder
+            means all files below it.
         y : Ignored
             Not used; present for API consistency.
 
@@ -237,7 +241,8 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         FileNotFoundError
             If a file does not exist.
         TypeError
-            If a document is neither a string nor a list of strings.
+            If X is not a sequence or a path, or if a document is neither a string nor a list of
+            strings.
         ValueError
             If fewer than two terms remain, a file cannot be read as text, or parameters
             contradict each other.
@@ -251,7 +256,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         With negative sampling, new terms get vectors while there are fewer than `max_vocab`. With
         a hierarchical softmax the terms are fixed: `partial_fit` trains the known terms and warns
         about new ones. The learning rate starts at `lr` again; lower it to change the known
-        vectors less. Parameters that shape the model keep their values from `fit`, and
+        vectors less. The vector size, the model and its loss keep their values from `fit`, and
         `checkpoint` is ignored. If training is interrupted, the embedder does not change.
 
         Parameters
@@ -311,8 +316,8 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         """Raise ValueError if parameters contradict each other."""
         if not self.hierarchical_softmax and not self.negative:
             raise ValueError(
-                "hierarchical_softmax=False and negative=0 leave no loss to train with. Set one "
-                "of them."
+                "hierarchical_softmax=False and negative=0 leave no loss to train with. Set "
+                "hierarchical_softmax=True, or negative to 5 or more."
             )
         if self.random_state is not None and self.n_jobs not in (None, 1):
             raise ValueError(
@@ -321,7 +326,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
             )
         if self.min_lr > self.lr:
             raise ValueError(
-                f"min_lr={self.min_lr} is larger than lr={self.lr}. The learning rate must fall."
+                f"min_lr={self.min_lr} is larger than lr={self.lr}. Lower min_lr or raise lr."
             )
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
@@ -405,7 +410,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         return tqdm(desc=name, unit=" words", unit_scale=True, disable=not self.verbose, **options)
 
     def has_vector(self, terms):
-        """Say for which terms `transform` has a vector.
+        """Return whether `transform` has a vector for each term.
 
         Parameters
         ----------
@@ -421,7 +426,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         return self.vectors_.has_vector(terms)
 
     def has_term(self, terms):
-        """Say which terms have their own vector.
+        """Return whether each term has its own vector.
 
         Parameters
         ----------

@@ -56,6 +56,12 @@ def test_documents_come_as_any_iterable_or_as_one_column():
         list(read_documents(table.assign(rating=1)))
 
 
+@pytest.mark.parametrize("X", [None, 3, {"text": ["a b"]}], ids=str)
+def test_documents_come_in_a_sequence(X):
+    with pytest.raises(TypeError, match=type(X).__name__):
+        list(read_documents(X))
+
+
 def test_token_lists_become_lower_case_and_keep_their_punctuation():
     documents = [["Great", "white", "U.S."], ("great", "white", "shark")]
     assert list(read_documents(documents)) == [

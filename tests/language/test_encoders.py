@@ -71,7 +71,7 @@ def test_tensors_may_need_gradients_and_be_on_any_device(device):
         (3.0, r"\(\)"),
         (np.ones((2, 3, 4)), r"\(2, 3, 4\)"),
         (np.ones((2, 0)), r"\(2, 0\)"),
-        ([[1], [1, 2]], "inhomogeneous"),
+        ([[1], [1, 2]], "different lengths"),
         ([["1", "2"]] * 2, "U1"),
         ([[1j, 2]] * 2, "complex128"),
         ([[1, None]] * 2, "object"),

@@ -295,6 +295,10 @@ def test_the_first_of_repeated_terms_counts(tmp_path, name, content):
         ("prose.bin", b"It was a dark night\n", "n_terms vector_size"),
         ("nan.bin", b"1 1\ncat " + struct.pack("<f", np.nan), "'cat'"),
         ("cut.txt.gz", gzip.compress(b"cat 1 2\n" * 999)[:-9], "end"),
+        ("plain.txt.gz", b"cat 1 2\n", "gzip"),
+        ("plain.txt.xz", b"cat 1 2\n", "format"),
+        ("plain.zip", b"cat 1 2\n", "zip"),
+        ("plain.kv", b"cat 1 2\n", "pickle"),
         ("plain.safetensors", b"cat 1 2\n", "header"),
     ],
 )
