@@ -7,6 +7,10 @@ _ADVICE = {
         "Give them synonyms with LabelVocabulary(labels, terms), or drop them with "
         'LabelVocabulary(labels, on_missing="drop").'
     ),
+    "training labels": (
+        "Give them synonyms with the parameter labels=LabelVocabulary(labels, terms), or leave "
+        "their samples out."
+    ),
     "terms": "Leave them out or replace them. The embedder's has_vector method finds them.",
 }
 
@@ -20,7 +24,7 @@ class LabelWithoutVectorError(ValueError):
         Labels or terms without a vector.
     n_asked : int
         Number of labels or terms in the request.
-    what : {"labels", "terms"}, default="labels"
+    what : {"labels", "training labels", "terms"}, default="labels"
         Noun and advice in the message.
 
     Attributes

@@ -332,8 +332,8 @@ def _check_k(k, n_candidates, noun):
     """Raise ValueError unless k is a whole number from 1 to n_candidates."""
     if not isinstance(k, Integral) or not 1 <= k <= n_candidates:
         raise ValueError(
-            f"k={k!r} is out of range. There are {n_candidates} {noun}: use a whole number from 1 "
-            f"to {n_candidates}."
+            f"k={k!r} is out of range for {n_candidates} {noun}. Choose an integer from 1 to "
+            f"{n_candidates}."
         )
 
 

@@ -224,6 +224,10 @@ class LabelVocabulary:
         >>> coverage.composed.tolist()
         ['white shark']
         """
+        if not hasattr(embedder, "transform"):
+            raise TypeError(
+                f"{embedder!r} is not an embedder. Pass a PretrainedEmbedder, for example."
+            )
         terms = list(dict.fromkeys(chain.from_iterable(self.terms)))
         known = dict(zip(terms, known_terms(embedder, terms, self.templates), strict=True))
         first = [next((term for term in terms if known[term]), None) for terms in self.terms]

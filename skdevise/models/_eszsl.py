@@ -9,32 +9,34 @@ from skdevise.models._least_squares import LeastSquaresClassifier, solve_regular
 class ESZSLClassifier(LeastSquaresClassifier):
     r"""Embarrassingly simple zero-shot learning (ESZSL).
 
-    The projection M is linear and has a closed form [1]_ (eq. 8). With features in the columns of
-    X and label vectors in the columns of S, it is
+    The projection M is linear and has a closed form [1]_ (eq. 8). Let :math:`M_r` be the projection
+    of `RidgeProjectionClassifier`, and S the matrix whose columns are the vectors of the training
+    labels. Then
 
-    .. math:: M' = (X X' + \alpha I)^{-1} X Y S' (S S' + \lambda I)^{-1}
+    .. math:: M = (S S^\top + \lambda I)^{-1} M_r
 
-    Here :math:`\lambda` is `label_alpha`, and Y is 1 for the label of a sample. Unlike the paper,
-    we encode the other labels as 0, not -1. With 1,000 labels, -1 would push every sample away from
-    the mean label.
+    Here :math:`\lambda` is `label_alpha`. Unlike the paper, we encode the labels that a sample does
+    not have as 0, not -1. With 1,000 labels, -1 would push every sample away from the mean label.
 
     Parameters
     ----------
     embedder : fitted term embedder, default=None
         Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
-        baseline without any knowledge of language.
+        baseline without any knowledge of language: its predictions of unseen labels are random.
     alpha : float, default=1.0
-        Strength of the L2 penalty. Raise it if the projection overfits. It is compared with sums of
-        squared features over the samples, so larger training sets need larger values.
+        Strength of the L2 penalty, a positive number. Raise it if the projection overfits. The
+        penalty weighs less in larger training sets, so raise it with the number of samples.
     label_alpha : float, default=1.0
-        Strength of the L2 penalty on the side of the labels. Raise it if labels with similar
-        vectors are confused. It is compared with sums of squared components of the label vectors.
+        Strength of the L2 penalty on the side of the labels, a positive number. A small value
+        amplifies directions in which the label vectors differ little. Raise it if this overfits.
+        For very large values, the predictions are those of `RidgeProjectionClassifier`.
     feature_scaling : {"l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
-        zero mean and unit variance over the training samples.
+        zero mean and unit variance over the training samples; use it if the features have
+        different units. "none" leaves the features as they are.
     labels : array-like, dict or LabelVocabulary, default=None
-        Candidate labels used when a method gets none. None means the training labels. A vocabulary
-        also defines the terms of the training labels.
+        Candidate labels used when a method gets none. None means the training labels. A dict or a
+        vocabulary also gives the training labels their terms, such as synonyms.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
         Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
     seen_penalty : float, default=0
@@ -42,8 +44,9 @@ class ESZSLClassifier(LeastSquaresClassifier):
         Without it, training labels win almost every time (calibrated stacking [2]_).
         `tune_seen_penalty` chooses it.
     hubness : {"csls", "inverted_softmax"}, default=None
-        Correction for labels that are near to every sample. It subtracts the nearness of a label to
-        the training samples from its scores. It ignores sample weights.
+        Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
+        of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
+        nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
 
     Attributes
     ----------

@@ -1,7 +1,6 @@
 """Training data: validated labels, and features in memory or on disk."""
 
 from dataclasses import dataclass, replace
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from skdevise.labels._label_index import label_array
 from skdevise.labels._vocabulary import LabelVocabulary
-from skdevise.models._prediction import check_targets
+from skdevise.models._prediction import check_targets, contains_photos
 
 # A larger memory map stays on disk.
 _N_BYTES_IN_MEMORY = 2**28
@@ -86,8 +85,7 @@ def check_features(estimator, X, y="no_validation", *, reset):
             return X
         check_consistent_length(X, y)
         return X, column_or_1d(y, warn=True)
-    first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
-    if isinstance(first, str | PathLike) or hasattr(first, "getexif") or np.ndim(first) > 1:
+    if contains_photos(X):
         raise ValueError(
             "X contains photos, but visual=None expects features. Pass "
             "visual=VisualFeaturizer(...), or use a VisualFeaturizer as the first step of a "

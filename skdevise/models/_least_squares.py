@@ -14,7 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._compat import HasMethods, StrOptions, check_sample_weight, fit_context
 from skdevise.labels._vocabulary import as_vocabulary, label_array
-from skdevise.models._prediction import LabelPredictionMixin, calibration_rows, check_targets
+from skdevise.models._prediction import (
+    LabelPredictionMixin,
+    calibration_rows,
+    check_targets,
+    refuse_photos,
+)
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
 _N_ROWS = 4_096
@@ -59,11 +64,15 @@ class LeastSquaresClassifier(
         Returns
         -------
         self : object
+            The fitted classifier.
 
         Raises
         ------
         LabelWithoutVectorError
             If a label has no vector. It is raised before any computation.
+        ValueError
+            If some labels are text and others are numbers, if X contains photos instead of
+            features, or if a penalty is too small to solve for the projection.
         """
         return self._add(X, y, None, sample_weight, is_first=True)
 
@@ -71,8 +80,11 @@ class LeastSquaresClassifier(
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Add samples, and solve for the projection of all samples so far.
 
-        Several calls give the same projection as one call of `fit`. Only sums are kept, so the data
-        need not fit into memory. With `feature_scaling="standard"`, the first call fits the scaler.
+        Several calls give the same projection as one call of `fit` on all samples, apart from
+        rounding. Only sums are kept, so the data need not fit into memory.
+
+        Two things depend on a single call. With `feature_scaling="standard"`, the scaler is fitted
+        in the first call. `temperature_` and `hubness` use the samples of the last call.
 
         Parameters
         ----------
@@ -81,18 +93,22 @@ class LeastSquaresClassifier(
         y : array-like of shape (n_samples,)
             Their labels. New labels may appear in any call.
         classes : array-like of labels or LabelVocabulary, default=None
-            Labels that later calls will bring. They become candidates at once.
+            Labels that later calls will contain. They become candidates at once. It is optional,
+            unlike in scikit-learn.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
 
         Returns
         -------
         self : object
+            The fitted classifier.
 
         Raises
         ------
         LabelWithoutVectorError
             If a label has no vector.
+        ValueError
+            If some labels are text and others are numbers.
         """
         return self._add(X, y, classes, sample_weight, is_first=not hasattr(self, "temperature_"))
 
@@ -107,15 +123,17 @@ class LeastSquaresClassifier(
         Returns
         -------
         ndarray of shape (n_samples, vector_size)
-            Unit vectors, with the dtype of X.
+            Unit vectors: float32 if X is float32, and float64 otherwise.
         """
         check_is_fitted(self)
+        refuse_photos(X)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return self._project(X)
 
     def _add(self, X, y, classes, sample_weight, is_first):
         """Add samples to the sums, and solve."""
         y = check_targets(y)
+        refuse_photos(X)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=is_first)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
@@ -127,7 +145,8 @@ class LeastSquaresClassifier(
         else:
             announced = [] if classes is None else as_vocabulary(classes).labels.tolist()
             known = [] if is_first else self.classes_.tolist()
-            labels = np.unique(label_array([*known, *labels.tolist(), *announced]))
+            labels = label_array([*known, *labels.tolist(), *announced])
+            labels = np.unique(check_targets(labels, "classes"))
             if is_first:
                 self._open_label_space(labels)
             else:

@@ -3,6 +3,7 @@
 import warnings
 from copy import copy
 from numbers import Number, Real
+from os import PathLike
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -15,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions
+from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary, as_vocabulary
@@ -65,6 +67,13 @@ class LabelPredictionMixin:
         -------
         ndarray of shape (n_samples,)
             Predicted labels.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If candidates have no vector. The error names all of them.
+        TypeError, ValueError
+            If `labels` is a string, a set or empty, or if a candidate is repeated.
         """
         return self.predict_top_k(X, 1, labels)[:, 0]
 
@@ -93,7 +102,8 @@ class LabelPredictionMixin:
         Raises
         ------
         ValueError
-            If k exceeds the number of candidates, or if a candidate is repeated.
+            If k is not an integer from 1 to the number of candidates, or if a candidate is
+            repeated.
         LabelWithoutVectorError
             If candidates have no vector. The error names all of them.
         """
@@ -103,7 +113,10 @@ class LabelPredictionMixin:
         return (top, scores) if return_scores else top
 
     def decision_function(self, X, labels=None):
-        """Score each candidate label: cosine similarity, minus the corrections.
+        """Score each candidate label by its cosine similarity with each sample.
+
+        `seen_penalty` and `hubness` lower some of the scores. If a label has several terms, the
+        `pool` of its vocabulary chooses the cosine.
 
         Parameters
         ----------
@@ -115,9 +128,9 @@ class LabelPredictionMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_labels)
-            Columns follow the order of the candidates. If the candidates are two training labels
-            by default, the shape is (n_samples,), as scikit-learn expects of binary classifiers. It
-            then holds the score of the second label minus that of the first.
+            Columns follow the order of the candidates. There is one exception, as scikit-learn
+            expects of binary classifiers. If you give no candidates and there are two training
+            labels, the shape is (n_samples,): the second score minus the first.
         """
         scores = self._scores(X, labels)
         if labels is None and self.labels is None and scores.shape[1] == 2:
@@ -127,7 +140,8 @@ class LabelPredictionMixin:
     def predict_proba(self, X, labels=None):
         """Estimate the probability of each candidate label.
 
-        It is the softmax of the scores divided by `temperature_`.
+        It is the softmax of the scores divided by `temperature_`. The temperature is fitted on
+        training samples, so the probabilities of unseen labels are usually too extreme.
 
         Parameters
         ----------
@@ -173,11 +187,12 @@ class LabelPredictionMixin:
             Weights of the samples in the mean.
         labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
             Candidate labels, as in `predict`. Without metadata routing, the `score` of a Pipeline
-            drops them. Pass them to the constructor or to a scorer instead.
+            ignores them silently. Pass them to the constructor or to a scorer instead.
 
         Returns
         -------
         float
+            Hit@1 from 0 to 1.
         """
         y = as_objects(y)
         if not np.isin(y, self.label_space(labels).labels).any():
@@ -191,8 +206,8 @@ class LabelPredictionMixin:
     def label_space(self, labels=None):
         """Return the label space of some candidates.
 
-        Use it to look at the search, or to save a space that is slow to build. Every method takes
-        it as `labels`.
+        A label space contains the vectors of the candidates and their search index. Save it if it
+        is slow to build, and pass it as `labels` to the other methods.
 
         Parameters
         ----------
@@ -268,8 +283,9 @@ class LabelPredictionMixin:
                 check_is_fitted(embedder)
             except NotFittedError as error:
                 raise NotFittedError(
-                    f"The embedder {type(embedder).__name__} is not fitted. Fit it on text first, "
-                    "and use its `vectors_` in a parameter grid, because grids clone their values."
+                    f"The embedder {type(embedder).__name__} is not fitted. Fit it on text first. "
+                    "In a parameter grid, list its `vectors_`, because a grid search removes the "
+                    "fit of its values."
                 ) from error
         # The embedder may be trained again later. The classifier keeps its present vectors.
         vectors = getattr(embedder, "vectors_", None)
@@ -280,7 +296,12 @@ class LabelPredictionMixin:
         known = self._vocabulary(classes)
         # Candidates without a vector may be dropped, but training labels may not.
         training = LabelVocabulary(classes, known.terms, known.pool, templates=known.templates)
-        space = LabelSpace(training, embedder, self.search)
+        try:
+            space = LabelSpace(training, embedder, self.search)
+        except LabelWithoutVectorError as error:
+            raise LabelWithoutVectorError(
+                error.missing, error.n_asked, what="training labels"
+            ) from None
         space.labels = classes  # This keeps their dtype.
         self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
         self._recent = {(training, self.search): space}
@@ -352,6 +373,9 @@ def as_objects(y):
 
 def check_targets(y, name="y"):
     """Validate training labels: (n_samples,) text or numbers, without missing values."""
+    if y is None:
+        # scikit-learn's checks expect this wording.
+        raise ValueError("fit requires y to be passed, but the target y is None. Pass the labels.")
     y = column_or_1d(as_objects(y), warn=True)
     if y.dtype.kind == "O":
         for row, label in enumerate(y):
@@ -365,6 +389,23 @@ def check_targets(y, name="y"):
         assert_all_finite(y, input_name=name)
         check_classification_targets(y)
     return y
+
+
+def contains_photos(X):
+    """Return whether the first sample is a photo or the path of one: bool."""
+    first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
+    # Photos in archives have `open`, and PIL images have `getexif`.
+    is_image = hasattr(first, "open") or hasattr(first, "getexif") or np.ndim(first) > 1
+    return is_image or isinstance(first, str | bytes | PathLike)
+
+
+def refuse_photos(X):
+    """Raise ValueError if X contains photos."""
+    if contains_photos(X):
+        raise ValueError(
+            "X contains photos, but this classifier takes features. Put a VisualFeaturizer in "
+            "front: make_pipeline(VisualFeaturizer(), classifier)."
+        )
 
 
 def _share(embedder):

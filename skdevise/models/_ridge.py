@@ -9,10 +9,10 @@ from skdevise.models._least_squares import LeastSquaresClassifier, solve_regular
 class RidgeProjectionClassifier(LeastSquaresClassifier):
     r"""Ridge regression from features to label vectors, then the nearest label.
 
-    The projection M is linear and has a closed form [1]_. With features :math:`x_i` and label
-    vectors :math:`t_i`, it is
+    The projection M is linear and has a closed form [1]_. Sample i has the scaled features
+    :math:`x_i`, and its label has the vector :math:`t_i`. Then
 
-    .. math:: M = (\sum_i t_i x_i') (\sum_i x_i x_i' + \alpha I)^{-1}
+    .. math:: M = (\sum_i t_i x_i^\top) (\sum_i x_i x_i^\top + \alpha I)^{-1}
 
     It trains in seconds and has a single parameter. This makes it a good first baseline.
 
@@ -20,16 +20,17 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
     ----------
     embedder : fitted term embedder, default=None
         Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
-        baseline without any knowledge of language.
+        baseline without any knowledge of language: its predictions of unseen labels are random.
     alpha : float, default=1.0
-        Strength of the L2 penalty. Raise it if the projection overfits. It is compared with sums of
-        squared features over the samples, so larger training sets need larger values.
+        Strength of the L2 penalty, a positive number. Raise it if the projection overfits. The
+        penalty weighs less in larger training sets, so raise it with the number of samples.
     feature_scaling : {"l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
-        zero mean and unit variance over the training samples.
+        zero mean and unit variance over the training samples; use it if the features have
+        different units. "none" leaves the features as they are.
     labels : array-like, dict or LabelVocabulary, default=None
-        Candidate labels used when a method gets none. None means the training labels. A vocabulary
-        also defines the terms of the training labels.
+        Candidate labels used when a method gets none. None means the training labels. A dict or a
+        vocabulary also gives the training labels their terms, such as synonyms.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
         Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
     seen_penalty : float, default=0
@@ -37,8 +38,9 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         Without it, training labels win almost every time (calibrated stacking [2]_).
         `tune_seen_penalty` chooses it.
     hubness : {"csls", "inverted_softmax"}, default=None
-        Correction for labels that are near to every sample. It subtracts the nearness of a label to
-        the training samples from its scores. It ignores sample weights.
+        Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
+        of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
+        nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
 
     Attributes
     ----------

@@ -1,17 +1,22 @@
 """The k best labels of any classifier."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skdevise.labels._search import best_columns
 
+# Methods that score the classes, in order of preference.
+_METHODS = ("decision_function", "predict_proba")
+
 
 def predict_top_k(estimator, X, k=5, labels=None):
     """Predict the k best labels of each sample with any fitted classifier.
 
-    A `Pipeline` and a grid search forward `predict`, but not `predict_top_k`. This function finds
-    the classifier inside them. It ranks the classes of other classifiers by `decision_function` or
-    `predict_proba`.
+    A `Pipeline` and a grid search have no method `predict_top_k`. This function finds the
+    classifier inside them. It also ranks the classes of scikit-learn's classifiers, by their
+    `decision_function` or `predict_proba`.
 
     Parameters
     ----------
@@ -22,8 +27,8 @@ def predict_top_k(estimator, X, k=5, labels=None):
     k : int, default=5
         Number of labels to return for each sample.
     labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
-        Candidate labels. Only the classifiers of skdevise accept them. None means their default
-        candidates, or the classes of other classifiers.
+        Candidate labels. Only the classifiers of skdevise accept them. None means the labels that
+        `estimator.predict` chooses from.
 
     Returns
     -------
@@ -33,9 +38,11 @@ def predict_top_k(estimator, X, k=5, labels=None):
     Raises
     ------
     TypeError
-        If the classifier does not accept `labels`, or if its scores are not those of classes.
+        If the classifier does not accept `labels`, or if it does not score each class.
     ValueError
-        If k exceeds the number of candidates.
+        If k is not an integer from 1 to the number of candidates.
+    LabelWithoutVectorError
+        If candidates have no vector. The error names all of them.
 
     Examples
     --------
@@ -54,12 +61,19 @@ def predict_top_k(estimator, X, k=5, labels=None):
         )
     if getattr(estimator, "decision_function_shape", None) == "ovo":
         raise TypeError(f"{estimator} scores pairs of classes. Set decision_function_shape='ovr'.")
-    method = "decision_function" if hasattr(estimator, "decision_function") else "predict_proba"
+    method = next((name for name in _METHODS if hasattr(estimator, name)), None)
+    if method is None:
+        raise TypeError(
+            f"{type(estimator).__name__} has neither decision_function nor predict_proba. Pass a "
+            "fitted classifier, or a search with refit=True."
+        )
     scores = getattr(estimator, method)(X)
+    if isinstance(scores, list):
+        raise TypeError(f"{type(estimator).__name__} predicts several targets. Fit it on one.")
     if scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
-    if not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k={k} is out of range. Choose k from 1 to {scores.shape[1]}.")
+    if not isinstance(k, Integral) or not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k={k!r} is out of range. Choose k from 1 to {scores.shape[1]}.")
     return np.asarray(estimator.classes_)[best_columns(scores, k)]
 
 

@@ -491,3 +491,8 @@ def test_the_report_names_20_missing_labels(sea):
     assert report(20).endswith("'gnu18', 'gnu19').")
     assert report(1232).startswith("1,234 labels: ")
     assert report(1232).endswith("'gnu18', 'gnu19' and 1,212 more).")
+
+
+def test_coverage_needs_an_embedder():
+    with pytest.raises(TypeError, match=r"glove\.txt"):
+        LabelVocabulary(["cat"]).coverage("glove.txt")

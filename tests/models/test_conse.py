@@ -59,3 +59,9 @@ class Untrainable(LogisticRegression):
 def test_labels_without_vectors_are_named_before_the_classifier_is_fitted(plane):
     with pytest.raises(LabelWithoutVectorError, match="okapi"):
         ConSEClassifier(Untrainable(), plane).fit([[0], [1]], ["okapi", "cat"])
+
+
+def test_weights_are_not_negative(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    with pytest.raises(ValueError, match="sample_weight"):
+        ConSEClassifier(embedder=plane).fit(X, y, sample_weight=-np.ones(len(y)))

@@ -155,6 +155,17 @@ def test_candidates_may_be_dropped_but_training_labels_may_not(fitted):
         clf.fit(X, np.where(y == "a", "yeti", y))
 
 
+def test_a_training_label_without_a_vector_can_get_a_synonym(fitted):
+    clf, X, y = fitted
+    y = np.where(y == "a", "yeti", y)
+    # The message must not advise on_missing="drop", which does not apply to training labels.
+    with pytest.raises(LabelWithoutVectorError, match="labels=LabelVocabulary") as caught:
+        clf.fit(X, y)
+    assert "drop" not in str(caught.value)
+    clf.set_params(labels=LabelVocabulary(np.unique(y), {"yeti": ["yeti", "a"]})).fit(X, y)
+    assert "yeti" in clf.classes_
+
+
 @pytest.mark.parametrize("labels", [[], ["a", "a"], ["a", "gnu"]], ids=str)
 def test_the_labels_of_the_constructor_are_checked_in_fit(fitted, labels):
     clf, X, y = fitted

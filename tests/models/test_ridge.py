@@ -7,7 +7,12 @@ from numpy.testing import assert_allclose
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler, normalize
 
-from skdevise import ESZSLClassifier, RandomEmbedder, RidgeProjectionClassifier
+from skdevise import (
+    ConSEClassifier,
+    ESZSLClassifier,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+)
 from skdevise.exceptions import LabelWithoutVectorError
 
 SCALE = {"l2": normalize, "none": lambda X: X, "standard": StandardScaler().fit_transform}
@@ -100,8 +105,23 @@ def test_an_alpha_that_is_too_small_is_named(problem):
 def test_text_and_number_labels_do_not_mix(problem):
     X, y, _, _ = problem
     clf = RidgeProjectionClassifier().fit(X, y)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="text and numbers"):
         clf.partial_fit(X, np.arange(40))
+
+
+@pytest.mark.parametrize("y", [["cat", None], ["cat", 1]], ids=str)
+def test_labels_are_text_or_numbers(y):
+    with pytest.raises(ValueError, match=r"None.*row 1|text and numbers"):
+        RidgeProjectionClassifier().fit([[0], [1]], np.array(y, dtype=object))
+
+
+@pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ConSEClassifier])
+@pytest.mark.parametrize(
+    "X", [["cat.jpg", "dog.jpg"], np.zeros((2, 4, 4, 3))], ids=["path", "array"]
+)
+def test_photos_are_not_features(kind, X):
+    with pytest.raises(ValueError, match="VisualFeaturizer"):
+        kind().fit(X, ["cat", "dog"])
 
 
 def test_labels_without_vectors_are_named(plane):

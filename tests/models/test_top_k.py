@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -142,3 +142,30 @@ def test_an_unfitted_classifier_is_refused(devise, shapes):
     for clf in (LogisticRegression(), devise):
         with pytest.raises(NotFittedError):
             predict_top_k(clf, shapes[0], 1)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "named"),
+    [
+        (LinearRegression(), "LinearRegression"),
+        (StandardScaler(), "StandardScaler"),
+        (GridSearchCV(LogisticRegression(), {}, cv=2, refit=False), "GridSearchCV"),
+    ],
+)
+def test_an_estimator_without_scores_is_refused(estimator, named):
+    X, y = [[0], [1], [2], [3]], [0, 0, 1, 1]
+    with pytest.raises(TypeError, match=named):
+        predict_top_k(estimator.fit(X, y), X, 1)
+
+
+def test_a_classifier_of_several_targets_is_refused():
+    forest = RandomForestClassifier(2).fit([[0], [1]], [[0, 1], [1, 0]])
+    with pytest.raises(TypeError, match="RandomForestClassifier"):
+        predict_top_k(forest, [[0]], 1)
+
+
+@pytest.mark.parametrize("k", [0, 3, 1.5, "2"])
+def test_k_is_an_integer_up_to_the_number_of_classes(k):
+    clf = LogisticRegression().fit([[0], [1]], [0, 1])
+    with pytest.raises(ValueError, match=f"k={k!r}.*2"):
+        predict_top_k(clf, [[0]], k)
