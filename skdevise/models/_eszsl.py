@@ -33,7 +33,7 @@ class ESZSLClassifier(LeastSquaresClassifier):
     feature_scaling : {"l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
         zero mean and unit variance over the training samples; use it if the features have
-        different units. "none" leaves the features as they are.
+        different units. "none" does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms, such as synonyms.
