@@ -134,8 +134,8 @@ class Hierarchy:
         Returns
         -------
         Hierarchy
-            The edges are WordNet's hypernym pointers. Instances have none: "Paris" is an instance
-            of a capital, not a kind of capital.
+            The edges are WordNet's hypernym pointers. Proper names have no ancestors, because
+            "Paris" is an instance of a capital, not a kind of capital. Five names are exceptions.
 
         Notes
         -----
