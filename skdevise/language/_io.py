@@ -95,7 +95,7 @@ def table_of(keyed, limit=None):
 def read_vectors(path, limit=None, mmap=False):
     """Read the table of the first terms from a file."""
     path = os.fspath(path)
-    suffix, _ = _suffixes(path)
+    suffix, compression = _suffixes(path)
     if mmap and suffix not in (*_GENSIM, ".safetensors"):
         raise ValueError(
             f"{path!r} cannot be memory-mapped, because only .safetensors files and saves of "
@@ -106,6 +106,9 @@ def read_vectors(path, limit=None, mmap=False):
             return _read_gensim(path, limit, mmap)
         if suffix == ".safetensors":
             return _read_safetensors(path, limit, mmap)
+        if compression == ".zip" and suffix != ".bin":
+            with _open(path) as member:
+                suffix = PurePath(member.name.lower()).suffix
         if suffix != ".bin":
             terms, matrix = _read_stream(path, _read_text, limit)
         elif _is_fasttext(path):
@@ -309,6 +312,8 @@ def _read_text(stream, limit):
         values += rows.tobytes()
         number += len(lines)
         lines = []
+    if has_header and len(terms) < min(limit, int(columns[0])):
+        raise ValueError(f"It ends after {len(terms)} of {int(columns[0])} terms.")
     return terms, values, size
 
 

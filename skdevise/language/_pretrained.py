@@ -112,8 +112,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         any other, such as ``.txt``, ``.vec``   Text of word2vec, GloVe or fastText.
         ======================================= ================================================
 
-        Text and binary files may be compressed (.gz, .bz2, .xz, or a .zip with one file) and may
-        be remote, such as "s3://bucket/vectors.txt.gz".
+        Text and binary files may be compressed (.gz, .bz2, .xz, or a .zip with one file, whose
+        suffix counts) and may be remote, such as "s3://bucket/vectors.txt.gz".
 
         Parameters
         ----------

@@ -286,6 +286,7 @@ def test_the_first_of_repeated_terms_counts(tmp_path, name, content):
         ("wide.vec", b"2 2\ncat 1 2 3\ndog 1 2 3\n", "2 has 3 values instead of 2"),
         ("header.vec", b"0 2\n", "no vector"),
         ("size0.vec", b"2 0\n", "1"),
+        ("cut.vec", b"3 2\ncat 1 2\ndog 1 2\n", "2 of 3"),
         ("nan.txt", b"cat 1 2\ndog nan 2\n", "'dog'"),
         ("inf.txt", b"cat 1 2\ndog 2 -inf\n", "'dog'"),
         ("large.txt", b"cat 1 2\ndog 2 1e99\n", "'dog'"),
@@ -314,6 +315,13 @@ def test_a_zip_with_several_files_names_them(tmp_path):
             archive.writestr(f"glove.6B.{size}d.txt", "cat 1 2\n")
     with pytest.raises(ValueError, match=r"glove\.6B\.50d\.txt.*glove\.6B\.100d\.txt"):
         PretrainedEmbedder.load(tmp_path / "glove.6B.zip")
+
+
+def test_the_file_inside_a_zip_determines_the_format(tmp_path, animals):
+    animals.save(tmp_path / "vectors.bin")
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.write(tmp_path / "vectors.bin", "vectors.bin")
+    assert PretrainedEmbedder.load(tmp_path / "archive.zip").terms_[:2] == ("white", "shark")
 
 
 def test_a_missing_file_is_named(tmp_path):
