@@ -10,7 +10,6 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
-    Options,
     StrOptions,
     validate_params,
 )
@@ -19,7 +18,6 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 __all__ = [
     "HasMethods",
     "Interval",
-    "Options",
     "StrOptions",
     "adagrad_step",
     "check_sample_weight",
