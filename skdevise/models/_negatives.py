@@ -46,18 +46,35 @@ def _from_matrix(points, target, vectors, least, generator):
     """Draw a violating label of each point from all scores: rows, labels, n_violating."""
     labels, counts = [], []
     n_rows = max(1, _N_SCORES // len(vectors))
+    # After trials of many labels, the points that are left have few violating labels.
+    pick = _pick_from_dense if len(vectors) < _MANY_LABELS else _pick_from_sparse
     for start in range(0, len(points), n_rows):
         block = slice(start, start + n_rows)
         violates = points[block] @ vectors.T > least[block, None]
         violates.scatter_(1, target[block, None], False)
-        running = violates.cumsum(dim=1, dtype=torch.int32)
-        # Position i among the violating labels, from 0: the first whose running count exceeds i.
-        i = (_uniform(len(running), generator, points.device) * running[:, -1]).int()
-        labels.append(torch.searchsorted(running, i[:, None], right=True).squeeze(1))
-        counts.append(running[:, -1])
+        picked, n_violating = pick(violates, _uniform(len(violates), generator, points.device))
+        labels.append(picked)
+        counts.append(n_violating)
     labels, counts = torch.cat(labels), torch.cat(counts)
     rows = counts.nonzero().squeeze(1)
     return rows, labels[rows], counts[rows]
+
+
+def _pick_from_dense(violates, draw):
+    """Pick the true column of each row at a share `draw` (n,) of them: columns, counts."""
+    running = violates.cumsum(dim=1, dtype=torch.int32)
+    # Position i among the true columns, from 0, is the first whose running count exceeds i.
+    i = (draw * running[:, -1]).int()
+    return torch.searchsorted(running, i[:, None], right=True).squeeze(1), running[:, -1]
+
+
+def _pick_from_sparse(violates, draw):
+    """Pick as `_pick_from_dense` does. It is faster if few columns are true."""
+    rows, columns = violates.nonzero(as_tuple=True)
+    counts = torch.bincount(rows, minlength=len(violates))
+    place = counts.cumsum(0) - counts + (draw * counts).long()
+    columns = torch.cat([columns, columns.new_zeros(1)])  # for rows without a true column
+    return columns[place.clamp_max_(len(columns) - 1)], counts
 
 
 def _from_trials(points, target, vectors, least, generator):

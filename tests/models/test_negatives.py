@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from skdevise.models._negatives import first_violation, hardest, random_labels
+from skdevise.models._negatives import (
+    _pick_from_dense,
+    _pick_from_sparse,
+    first_violation,
+    hardest,
+    random_labels,
+)
 
 MARGIN = 0.1
 N_POINTS = 6_000
@@ -194,3 +200,17 @@ def test_random_labels_that_do_not_violate_are_left_out():
     rows, drawn = by_scores(random_labels, scores, torch.zeros(50).long(), 3, generator)
     assert set(drawn.tolist()) == {1}
     assert 40 < len(rows) < 110  # Half of 150 draws.
+
+
+def test_both_ways_to_pick_a_violating_label_agree():
+    generator = torch.Generator().manual_seed(0)
+    violates = torch.rand(50, 30, generator=generator) < 0.1
+    violates[:3] = False
+    violates[-1] = False
+    draw = torch.rand(50, generator=generator)
+    dense, dense_counts = _pick_from_dense(violates, draw)
+    sparse, sparse_counts = _pick_from_sparse(violates, draw)
+    has_any = violates.any(dim=1)
+    assert dense_counts.tolist() == sparse_counts.tolist() == violates.sum(dim=1).tolist()
+    assert dense[has_any].tolist() == sparse[has_any].tolist()
+    assert violates[has_any, dense[has_any]].all()
