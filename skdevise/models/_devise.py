@@ -491,8 +491,12 @@ class DeViSEClassifier(
     # --- Validation
 
     def _check_resources(self):
-        """Check the device, the checkpoint folder and the visual model before any work."""
+        """Check the device, the training parameters and the visual model before any work."""
+        from skdevise.training._net import check_training_params
+
         find_device(self.device)
+        optimizers = {name: getattr(self, name) for name in ("optimizer", "finetune_optimizer")}
+        check_training_params(optimizers, self.callbacks, self.lr_schedule)
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
         if self.finetune_epochs and not hasattr(self.visual, "backbone"):

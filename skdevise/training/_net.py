@@ -3,11 +3,12 @@
 import math
 from copy import deepcopy
 from functools import partial
+from numbers import Real
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import ProgressBar
+from skorch.callbacks import Callback, ProgressBar
 from skorch.history import History
 from torch import nn
 from torch.utils.data import Dataset
@@ -31,6 +32,48 @@ SCHEDULES = {
 
 # Several small batches are gathered at once, as long as they fit into the processor's cache.
 _N_CACHED = 2**18
+
+
+def check_training_params(optimizers, callbacks, schedule):
+    """Try the optimizers (dict by parameter name), callbacks and schedule before any work."""
+    for name, optimizer in optimizers.items():
+        built = _call(OPTIMIZERS.get(optimizer, optimizer), [nn.Parameter(torch.zeros(1, 1))], lr=1)
+        if not isinstance(built, torch.optim.Optimizer):
+            raise TypeError(
+                f"{name}={optimizer!r} does not create a torch optimizer: {name}(parameters, lr=1) "
+                f"gives {built!r}. Pass a class of torch.optim, for example torch.optim.AdamW."
+            )
+    for item in callbacks or []:
+        is_pair = isinstance(item, tuple | list) and len(item) == 2
+        callback = item[1] if is_pair else item
+        if is_pair and callback is None:
+            continue  # This turns off a default callback of skorch.
+        callback = _call(callback) if isinstance(callback, type) else callback
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"callbacks contains {item!r}, which is not a skorch callback or needs arguments. "
+                "Pass instances of skorch.callbacks.Callback, or (name, instance) pairs."
+            )
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.startswith("valid_loss"):
+            raise ValueError(
+                f"The callback {type(callback).__name__} monitors {monitor!r}, which is not "
+                "recorded. Use monitor='train_loss', or 'valid_hit@1' with early_stopping=True."
+            )
+    factor = _call(schedule, 0.0) if callable(schedule) else 1
+    if not isinstance(factor, Real) or not 0 <= factor < math.inf:
+        raise ValueError(
+            f"lr_schedule(0.0) gives {factor!r}. Pass a function that takes the fraction of "
+            "finished epochs, and returns the fraction of the learning rate that remains."
+        )
+
+
+def _call(function, *args, **kwargs):
+    """Return the result of a user's callable, or the error that it raises."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:  # A user's callable can raise anything.
+        return error
 
 
 class TrainingSet(Dataset):

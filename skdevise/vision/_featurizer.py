@@ -291,7 +291,7 @@ class VisualFeaturizer(
         ValueError
             If X is empty, a parameter does not fit the backbone, or pre-training has no y.
         """
-        from skdevise.training._net import epoch_table
+        from skdevise.training._net import check_training_params, epoch_table
         from skdevise.vision._backbones import load_backbone
         from skdevise.vision._engines import check_precision
         from skdevise.vision._photos import Photos
@@ -305,6 +305,9 @@ class VisualFeaturizer(
             )
         device = find_device(self.device)
         check_precision(self.precision, device)
+        if self.weights is None:
+            optimizers = {"optimizer": self.optimizer}
+            check_training_params(optimizers, self.callbacks, self.lr_schedule)
         self._open_cache()
         # With a checkpoint, None counts as 0, so that a later fit finds the file.
         resumes = self.random_state is None and self.checkpoint is not None

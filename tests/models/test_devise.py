@@ -632,6 +632,31 @@ def test_an_error_in_the_first_fit_leaves_nothing_fitted(plane, params, X, y, ex
     assert not [name for name in vars(clf) if name.endswith("_")]
 
 
+class Untouchable(VisualFeaturizer):
+    """A visual model that must not be fitted."""
+
+    def fit(self, X, y=None):
+        raise AssertionError("The visual model was fitted.")
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer", nn.Linear),
+        ("finetune_optimizer", dict),
+        ("callbacks", [print]),
+        ("lr_schedule", lambda done: "half"),
+    ],
+)
+def test_training_parameters_are_checked_before_any_work(
+    plane, pets_and_trucks, method, name, value
+):
+    clf = DeViSEClassifier(plane, Untouchable(), **{name: value})
+    with pytest.raises((TypeError, ValueError), match=name):
+        getattr(clf, method)(*pets_and_trucks)
+
+
 def test_an_unfitted_embedder_is_refused():
     with pytest.raises(NotFittedError, match="SkipGramEmbedder"):
         DeViSEClassifier(SkipGramEmbedder()).fit([[0], [1]], ["cat", "dog"])

@@ -6,7 +6,73 @@ from torch import nn
 
 from skdevise.training._checkpoint import Checkpoint
 from skdevise.training._early_stopping import EarlyStopping as HoldOutStopping
-from skdevise.training._net import OPTIMIZERS, Batches, TrainingNet, TrainingSet, epoch_table
+from skdevise.training._net import (
+    OPTIMIZERS,
+    Batches,
+    TrainingNet,
+    TrainingSet,
+    check_training_params,
+    epoch_table,
+)
+
+# --- Parameters
+
+
+class NeedsEpoch(Callback):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.RMSprop, torch.optim.LBFGS])
+def test_usable_optimizers_pass(optimizer):
+    check_training_params({"optimizer": optimizer}, None, None)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "named"),
+    [(nn.Linear, "Linear"), (dict, "dict"), (lambda parameters, lr: lr, "gives 1")],
+)
+def test_an_unusable_optimizer_is_named(optimizer, named):
+    with pytest.raises(TypeError, match=f"finetune_optimizer=.*{named}"):
+        check_training_params({"optimizer": "sgd", "finetune_optimizer": optimizer}, None, None)
+
+
+@pytest.mark.parametrize("callback", [Callback, Callback(), ("mine", Callback), ("mine", None)])
+def test_callbacks_pass_in_every_form_of_skorch(callback):
+    check_training_params({}, [callback], None)
+
+
+@pytest.mark.parametrize("callback", [print, dict, None, ("mine", 3), NeedsEpoch], ids=str)
+def test_an_unusable_callback_is_named(callback):
+    with pytest.raises(TypeError, match="callbacks"):
+        check_training_params({}, [Callback(), callback], None)
+
+
+def test_a_callback_must_not_wait_for_a_validation_loss():
+    with pytest.raises(ValueError, match="EarlyStopping.*valid_loss"):
+        check_training_params({}, [EarlyStopping], None)
+    check_training_params({}, [EarlyStopping(monitor="valid_hit@1")], None)
+
+
+@pytest.mark.parametrize("schedule", [None, "linear", "cosine", lambda done: 0, np.exp])
+def test_usable_schedules_pass(schedule):
+    check_training_params({}, None, schedule)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "named"),
+    [
+        (lambda done: -1, "-1"),
+        (lambda done: "half", "half"),
+        (lambda done: float("nan"), "nan"),
+        (lambda epoch, n_epochs: 1.0, "n_epochs"),
+        (lambda done: 1 / done, "division"),
+    ],
+)
+def test_an_unusable_schedule_is_refused_with_its_answer(schedule, named):
+    with pytest.raises(ValueError, match=f"lr_schedule.*{named}"):
+        check_training_params({}, None, schedule)
+
 
 # --- Batches
 

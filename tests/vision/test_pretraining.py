@@ -39,6 +39,16 @@ def test_other_optimizers(two_colours, optimizer):
     assert len(featurizer.history_) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("optimizer", dict), ("callbacks", [print]), ("lr_schedule", lambda done: -1.0)],
+)
+def test_training_parameters_are_checked_before_photos_are_read(name, value):
+    featurizer = VisualFeaturizer("no such network", weights=None, **{name: value})
+    with pytest.raises((TypeError, ValueError), match=name):
+        featurizer.fit(["no such photo.jpg"], ["cat"])
+
+
 def test_pretraining_is_reproducible_and_keeps_the_global_generators(two_colours):
     torch_state, numpy_state = torch.get_rng_state(), pickle.dumps(np.random.get_state())
     first = pretrained(two_colours, max_epochs=2).transform(two_colours[0])
