@@ -83,6 +83,12 @@ class LabelSpace:
         rows = [[row_of[term] for term in label if term in row_of] for label in vocabulary.terms]
         self.labels, rows = _labels_with_vectors(vocabulary, rows)
         vectors = np.asarray(_embed(embedder, terms, vocabulary.templates))
+        if not np.isfinite(vectors.sum()):  # An embedder without `has_vector` may return NaN.
+            row = np.isfinite(vectors).all(axis=1).argmin()
+            raise ValueError(
+                f"{type(embedder).__name__} returns NaN or infinity for {terms[row]!r}. Leave the "
+                "term out, or let has_vector return False for it."
+            )
         if vocabulary.pool == "mean":
             vectors = normalize([vectors[label_rows].mean(axis=0) for label_rows in rows])
             rows = [[row] for row in range(len(rows))]

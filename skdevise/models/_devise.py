@@ -496,7 +496,9 @@ class DeViSEClassifier(
 
         find_device(self.device)
         optimizers = {name: getattr(self, name) for name in ("optimizer", "finetune_optimizer")}
-        check_training_params(optimizers, self.callbacks, self.lr_schedule)
+        check_training_params(
+            optimizers, self.callbacks, self.lr_schedule, early_stopping=self.early_stopping
+        )
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
         if self.finetune_epochs and not hasattr(self.visual, "backbone"):

@@ -60,19 +60,7 @@ def make_projection(projection, n_features, vector_size, loss, state=None):
             nn.Linear(1024, vector_size),
         )
     else:
-        module = None if isinstance(projection, nn.Module) else projection(n_features, vector_size)
-        if not isinstance(module, nn.Module):
-            raise TypeError(
-                f"projection={projection!r} does not create an nn.Module. Pass a callable that "
-                "takes (n_features, vector_size) and returns a new module."
-            )
-        with torch.no_grad():
-            points = module.eval()(torch.zeros(2, n_features))
-        if getattr(points, "shape", None) != (2, vector_size):
-            raise ValueError(
-                f"projection={projection!r} does not map (2, {n_features}) features to a tensor of "
-                f"shape (2, {vector_size}). Use the sizes that it is called with."
-            )
+        module = _call_projection(projection, n_features, vector_size)
     if state is not None:
         try:
             module.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
@@ -81,6 +69,37 @@ def make_projection(projection, n_features, vector_size, loss, state=None):
                 f"The previous fit does not match {projection=}, {n_features} features and "
                 f"{vector_size}-dimensional vectors. Set warm_start=False."
             ) from error
+    return module
+
+
+def _call_projection(projection, n_features, vector_size):
+    """Create a projection with the user's callable, and try it: nn.Module."""
+    try:
+        # An nn.Module is callable too, but it computes.
+        module = None if isinstance(projection, nn.Module) else projection(n_features, vector_size)
+        points = None
+        if isinstance(module, nn.Module):
+            with torch.no_grad():
+                points = module.eval()(torch.zeros(2, n_features))
+    except Exception as error:  # A user's callable can raise anything.
+        raise ValueError(
+            f"projection={projection!r} fails for {n_features} features and {vector_size}-"
+            f"dimensional vectors: {error}. Pass a callable that takes (n_features, vector_size)."
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"projection={projection!r} does not create an nn.Module. Pass a callable that takes "
+            "(n_features, vector_size) and returns a new module."
+        )
+    if getattr(points, "shape", None) != (2, vector_size):
+        raise ValueError(
+            f"projection={projection!r} does not map (2, {n_features}) features to a tensor of "
+            f"shape (2, {vector_size}). Use the sizes that it is called with."
+        )
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError(
+            f"projection={projection!r} has no parameters to train. Return a module with some."
+        )
     return module
 
 

@@ -36,8 +36,8 @@ class Checkpoint:
             net.load_state(state["net"], data)
         except Exception as error:  # torch raises many types of errors on a damaged file.
             raise ValueError(
-                f"The checkpoint {str(self.path)!r} cannot be read ({error}). Delete it to train "
-                "from the start."
+                f"The checkpoint {str(self.path)!r} is damaged or not a checkpoint. Delete it to "
+                "train from the start."
             ) from error
         if early_stopping is not None:
             early_stopping.load_state(state["early_stopping"])

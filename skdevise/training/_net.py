@@ -34,7 +34,7 @@ SCHEDULES = {
 _N_CACHED = 2**18
 
 
-def check_training_params(optimizers, callbacks, schedule):
+def check_training_params(optimizers, callbacks, schedule, early_stopping=False):
     """Try the optimizers (dict by parameter name), callbacks and schedule before any work."""
     for name, optimizer in optimizers.items():
         built = _call(OPTIMIZERS.get(optimizer, optimizer), [nn.Parameter(torch.zeros(1, 1))], lr=1)
@@ -54,8 +54,8 @@ def check_training_params(optimizers, callbacks, schedule):
                 f"callbacks contains {item!r}, which is not a skorch callback or needs arguments. "
                 "Pass instances of skorch.callbacks.Callback, or (name, instance) pairs."
             )
-        monitor = getattr(callback, "monitor", None)
-        if isinstance(monitor, str) and monitor.startswith("valid_loss"):
+        monitor = str(getattr(callback, "monitor", None))
+        if monitor.startswith("valid_loss" if early_stopping else ("valid_loss", "valid_hit@1")):
             raise ValueError(
                 f"The callback {type(callback).__name__} monitors {monitor!r}, which is not "
                 "recorded. Use monitor='train_loss', or 'valid_hit@1' with early_stopping=True."

@@ -216,8 +216,8 @@ def _sample_photo(preprocess):
     photo = preprocess(Image.fromarray(pixels))
     if not isinstance(photo, torch.Tensor) or photo.ndim != 3:
         raise TypeError(
-            f"preprocess returns a {type(photo).__name__}. It must take a PIL image and return a "
-            "tensor of shape (channels, height, width)."
+            f"preprocess={preprocess!r} returns an object of type {type(photo).__name__}. Return a "
+            "float32 tensor of shape (channels, height, width)."
         )
     return photo
 
@@ -271,7 +271,7 @@ def _given_source(backbone, weights, image_size):
         net = backbone()
         if not isinstance(net, nn.Module):
             raise TypeError(
-                f"The callable backbone returns a {type(net).__name__}. It must return a "
+                f"backbone={backbone!r} returns an object of type {type(net).__name__}. Return a "
                 "torch.nn.Module."
             )
         return net
@@ -307,9 +307,9 @@ def _torchvision_source(name, weights, image_size, verbose):
         member = getattr(weights, "name", weights).removeprefix(f"{members.__name__}.")
         if member not in members.__members__ or not isinstance(weights, str | members):
             raise ValueError(
-                f"weights={weights!r} does not exist for backbone={name!r}. Use 'DEFAULT', "
-                f"{', '.join(repr(known.name) for known in members)}, the path of a state dict, "
-                "or None."
+                f"weights={weights!r} is unknown for backbone={name!r}. Use 'DEFAULT', "
+                f"{', '.join(repr(known.name) for known in members)}, None, or the path of a state "
+                "dict (.pth, .pt or .safetensors)."
             )
         published = members[member]
         preset, categories = published.transforms(), published.meta["categories"]
@@ -390,8 +390,8 @@ def _check_name(weights, reason):
     """Raise ValueError unless `weights` is "DEFAULT" or None."""
     if weights not in ("DEFAULT", None):
         raise ValueError(
-            f"{reason}, so weights={weights!r} does not exist. Use 'DEFAULT', the path of a state "
-            "dict, or None."
+            f"{reason}, so weights={weights!r} is unknown. Use 'DEFAULT', None, or the path of a "
+            "state dict (.pth, .pt or .safetensors)."
         )
 
 
@@ -399,7 +399,7 @@ def _unknown_network(backbone, library, name, names):
     """Return an error message that suggests similar names."""
     similar = difflib.get_close_matches(name, names, n=3) or names[:3]
     return (
-        f"backbone={backbone!r} is not a classifier of {library}. Similar names: "
+        f"backbone={backbone!r} is not a classifier of {library}. Use another name, for example "
         f"{', '.join(map(repr, similar))}."
     )
 

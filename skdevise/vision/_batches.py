@@ -127,8 +127,8 @@ def _load(read_pixels, row, preprocess):
     tensor = preprocess(as_image(pixels))
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(
-            f"preprocess returns a {type(tensor).__name__}. It must take a PIL image and return a "
-            "float tensor of shape (channels, height, width)."
+            f"preprocess returns type {type(tensor).__name__}. Return a float32 tensor of shape "
+            "(channels, height, width)."
         )
     return tensor
 
@@ -185,8 +185,5 @@ class PhotoTensors:
         image = as_image(self.photos.pixels(row))
         image = self.augment(image, np.random.default_rng(seed))
         if not isinstance(image, Image.Image):
-            raise TypeError(
-                f"augment returns a {type(image).__name__}. It must take a PIL image and a NumPy "
-                "Generator, and return a PIL image."
-            )
+            raise TypeError(f"augment returns type {type(image).__name__}. Return a PIL image.")
         return image_pixels(image)

@@ -307,7 +307,9 @@ class VisualFeaturizer(
         check_precision(self.precision, device)
         if self.weights is None:
             optimizers = {"optimizer": self.optimizer}
-            check_training_params(optimizers, self.callbacks, self.lr_schedule)
+            check_training_params(
+                optimizers, self.callbacks, self.lr_schedule, early_stopping=self.early_stopping
+            )
         self._open_cache()
         # With a checkpoint, None counts as 0, so that a later fit finds the file.
         resumes = self.random_state is None and self.checkpoint is not None

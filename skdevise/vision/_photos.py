@@ -17,10 +17,8 @@ from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
 
 _ADVICE = (
-    "Pass a list of photos: paths, binary files, bytes, PIL images, uint8 arrays of shape "
-    "(H, W, 3) or (H, W), or uint8 tensors of shape (3, H, W). One uint8 array of shape "
-    "(n, H, W, 3), one uint8 tensor of shape (n, 3, H, W), a table with one column, and a "
-    "map-style torch Dataset are accepted too."
+    "Pass a list of paths, bytes, binary files, PIL images, uint8 arrays of shape (H, W, 3) or "
+    "uint8 tensors of shape (3, H, W)."
 )
 _BYTES = (bytes, bytearray, memoryview)
 _PATHS = (str, os.PathLike)
@@ -174,13 +172,14 @@ def _check_container(X):
     if isinstance(X, (*_PATHS, *_BYTES, Image.Image)) or (
         _is_file(X) and not isinstance(X, Dataset)
     ):
-        raise TypeError(f"X is a single photo ({type(X).__name__}). Put it in a list: [photo].")
-    if not hasattr(X, "__len__") or not hasattr(X, "__getitem__") or isinstance(X, Mapping):
-        raise TypeError(f"X is a {type(X).__name__}, not a sequence of photos. {_ADVICE}")
-    if getattr(X, "ndim", 1) != 1 and not _is_stack(X):
         raise TypeError(
-            f"X is a {type(X).__name__} of shape {tuple(X.shape)} and dtype {X.dtype}. {_ADVICE}"
+            f"X is a single photo of type {type(X).__name__}. Put it into a list: [photo]."
         )
+    if not hasattr(X, "__len__") or not hasattr(X, "__getitem__") or isinstance(X, Mapping):
+        raise TypeError(f"X has type {type(X).__name__}, not a sequence of photos. {_ADVICE}")
+    if getattr(X, "ndim", 1) != 1 and not _is_stack(X):
+        advice = "Put a single photo into a list: [photo]." if _is_pixels(X) else _ADVICE
+        raise TypeError(f"X has {_describe(X)}. {advice}")
 
 
 def _is_stack(X):
@@ -207,19 +206,29 @@ def _check_photo(photo, index):
     """Raise TypeError unless a photo has an accepted form."""
     if isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo):
         return
-    if not isinstance(photo, np.ndarray | torch.Tensor):
-        raise TypeError(f"The photo at index {index} is a {type(photo).__name__}. {_ADVICE}")
+    if not _is_pixels(photo):
+        raise TypeError(f"The photo at index {index} has {_describe(photo)}. {_ADVICE}")
+
+
+def _is_pixels(photo):
+    """Return whether a photo is an array or tensor in an accepted form."""
     if isinstance(photo, np.ndarray):
-        is_rgb = photo.ndim == 3 and photo.shape[2] == 3
+        has_channels = photo.ndim == 3 and photo.shape[2] == 3
         is_uint8 = photo.dtype == np.uint8
-    else:
-        is_rgb = photo.ndim == 3 and photo.shape[0] in (1, 3)
+    elif isinstance(photo, torch.Tensor):
+        has_channels = photo.ndim == 3 and photo.shape[0] in (1, 3)
         is_uint8 = photo.dtype == torch.uint8
-    if not is_uint8 or not (is_rgb or photo.ndim == 2):
-        raise TypeError(
-            f"The photo at index {index} is a {type(photo).__name__} of shape "
-            f"{tuple(photo.shape)} and dtype {photo.dtype}. {_ADVICE}"
-        )
+    else:
+        return False
+    return is_uint8 and 0 not in photo.shape and (has_channels or photo.ndim == 2)
+
+
+def _describe(value):
+    """Describe the type of a value, and the shape and dtype of an array, for an error."""
+    name = type(value).__name__
+    if not hasattr(value, "shape"):
+        return f"type {name}"
+    return f"type {name}, shape {tuple(value.shape)} and dtype {value.dtype}"
 
 
 def _path_of(photo):

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -38,6 +39,10 @@ class LabelledPhotos:
             )
         y = column_or_1d(y)
         check_consistent_length(photos, y)
+        is_missing = pd.isna(y)
+        if is_missing.any():
+            row = is_missing.argmax()
+            raise ValueError(f"y contains {y[row]!r} in row {row}. Give every photo a label.")
         check_classification_targets(y)
         self.photos = photos
         self.rows = np.arange(len(photos))
@@ -46,7 +51,8 @@ class LabelledPhotos:
         self.classes, self.targets = np.unique(y[self.rows], return_inverse=True)
         if len(self.classes) < 2:
             raise ValueError(
-                f"y has one class, '{self.classes[0]}'. Pre-training needs at least two."
+                f"y has one class, '{self.classes[0]}', but pre-training needs at least two. Add "
+                "photos of another class."
             )
 
 

@@ -25,8 +25,8 @@ def read_state_dict(path, net):
             state = state[key]
     if not isinstance(state, Mapping):
         raise ValueError(
-            f"weights={str(path)!r} holds a {type(state).__name__}. Save a state dict with "
-            "torch.save(net.state_dict(), path)."
+            f"weights={str(path)!r} contains a {type(state).__name__}, not a state dict. Save one "
+            "with torch.save(net.state_dict(), path)."
         )
     # Training on several devices puts a prefix before all names.
     prefix = "module."
@@ -49,8 +49,8 @@ def _read_file(path):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and safetensors raise many types of errors.
         raise ValueError(
-            f"weights={str(path)!r} cannot be loaded as a state dict ({first_line(error)}). Save "
-            "it with torch.save(net.state_dict(), path)."
+            f"weights={str(path)!r} is not the file of a state dict. Save one with "
+            "torch.save(net.state_dict(), path)."
         ) from error
 
 

@@ -26,6 +26,15 @@ def test_the_target_is_the_first_term_with_a_vector(vehicles):
     assert_allclose(vehicles.targets, [[1, 0], [-1, 0], [0.6, 0.8]])
 
 
+def test_an_embedder_that_returns_nan_is_refused():
+    class Wrapper:
+        def transform(self, terms):
+            return np.array([[np.nan if term == "okapi" else 1.0] for term in terms])
+
+    with pytest.raises(ValueError, match="Wrapper.*'okapi'"):
+        LabelSpace(["cat", "okapi"], Wrapper())
+
+
 def test_a_label_scores_as_its_nearest_term(vehicles):
     points = [[1, 0], [-0.8, 0.6]]
     # To car and auto: 1 and 0, -0.8 and 0.6. To cab and auto: -1 and 0, 0.8 and 0.6.

@@ -44,8 +44,12 @@ class ReturnsTuple(nn.Linear):
         (ReturnsTuple, r"\(2, 5\)"),
         (lambda n, d: "linear", "nn.Module"),
         (nn.Linear(8, 5), "nn.Module"),
+        (lambda n: nn.Linear(n, 5), "projection=.* 2 were given"),
+        (lambda n, d: nn.Linear(d, n), "projection=.* 8 features"),
+        (lambda n, d: nn.Identity(), r"\(2, 5\)"),
+        (lambda n, d: nn.AdaptiveAvgPool1d(d), "no parameters"),
     ],
-    ids=["size", "tuple", "text", "module"],
+    ids=["size", "tuple", "text", "module", "one argument", "swapped", "identity", "untrainable"],
 )
 def test_a_projection_of_the_wrong_form_is_refused(projection, expected):
     with pytest.raises((TypeError, ValueError), match=expected):

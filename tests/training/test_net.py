@@ -51,7 +51,13 @@ def test_an_unusable_callback_is_named(callback):
 def test_a_callback_must_not_wait_for_a_validation_loss():
     with pytest.raises(ValueError, match="EarlyStopping.*valid_loss"):
         check_training_params({}, [EarlyStopping], None)
-    check_training_params({}, [EarlyStopping(monitor="valid_hit@1")], None)
+
+
+def test_a_callback_can_wait_for_the_hit_rate_only_with_early_stopping():
+    callbacks = [EarlyStopping(monitor="valid_hit@1")]
+    check_training_params({}, callbacks, None, early_stopping=True)
+    with pytest.raises(ValueError, match="EarlyStopping.*valid_hit@1"):
+        check_training_params({}, callbacks, None)
 
 
 @pytest.mark.parametrize("schedule", [None, "linear", "cosine", lambda done: 0, np.exp])
@@ -331,8 +337,9 @@ def module_copy(module):
 def test_a_damaged_checkpoint_is_named(tmp_path, content):
     path = tmp_path / "fit.pt"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(ValueError, match=r"fit\.pt"):
+    with pytest.raises(ValueError, match=r"fit\.pt") as raised:
         build().train_epochs(problem(), 1, checkpoint=Checkpoint(tmp_path, "fit"))
+    assert "weights_only" not in str(raised.value)  # PyTorch suggests this unsafe option.
 
 
 class RecordValues(Callback):

@@ -214,18 +214,20 @@ def test_single_photos_are_refused(X):
 @pytest.mark.parametrize(
     ("X", "value"),
     [
-        (np.zeros((2, 2, 3), np.uint8), r"\(2, 2, 3\)"),
+        (np.zeros((2, 2, 3), np.uint8), r"\(2, 2, 3\).*\[photo\]"),
+        (np.zeros((2, 2), np.uint8), r"\(2, 2\).*\[photo\]"),
         (np.zeros((4, 3)), "float64"),
         (np.zeros((2, 8, 8, 3)), "float64"),
         (pd.DataFrame({"a": [1.0]}), r"\(1, 1\)"),
         (pd.DataFrame({"a": ["cat.jpg"], "b": ["dog.jpg"]}), r"\(1, 2\)"),
         (torch.zeros(2, 3, 8, 8), "float32"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\)"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\).*\[photo\]"),
         ((path for path in ["a.jpg"]), "generator"),
         ({"a": "a.jpg"}, "dict"),
-        ([[0.1, 0.2]], "index 0 is a list"),
+        ([[0.1, 0.2]], "index 0 .*list"),
         ([np.zeros((2, 2), np.uint8), np.zeros((2, 2))], "index 1 .*float64"),
         ([np.zeros((2, 2, 4), np.uint8)], r"index 0 .*\(2, 2, 4\)"),
+        ([np.zeros((0, 2, 3), np.uint8)], r"index 0 .*\(0, 2, 3\)"),
         ([torch.zeros(8, 8, 3, dtype=torch.uint8)], r"index 0 .*\(8, 8, 3\)"),
     ],
 )

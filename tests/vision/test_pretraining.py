@@ -83,6 +83,8 @@ def test_pretraining_needs_labels(arrays):
         tiny(weights=None).fit(arrays)
     with pytest.raises(ValueError, match="'a'"):
         tiny(weights=None).fit(arrays, ["a"] * 5)
+    with pytest.raises(ValueError, match="None in row 1"):
+        tiny(weights=None).fit(arrays, ["a", None, "b", "b", "a"])
     with pytest.raises(ValueError, match="5, 2"):
         tiny(weights=None).fit(arrays, ["a", "b"])
 

@@ -98,6 +98,10 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path):
     ]:
         with pytest.raises(ValueError, match=message):
             load_backbone(tiny_net, tmp_path / name, image_size=16)
+    # PyTorch suggests an unsafe option for such a file.
+    with pytest.raises(ValueError, match="text.pt") as raised:
+        load_backbone(tiny_net, tmp_path / "text.pt", image_size=16)
+    assert "weights_only" not in str(raised.value)
 
 
 def test_a_missing_file_is_named():
