@@ -16,14 +16,14 @@ _ADVICE = {
 
 
 class LabelWithoutVectorError(ValueError):
-    """Error for labels or terms without a vector.
+    """Error for labels or terms that the embedder has no vector for.
 
     Parameters
     ----------
     missing : sequence of str
         Labels or terms without a vector.
     n_asked : int
-        Number of labels or terms in the request.
+        Number of labels or terms that need a vector, in total.
     what : {"labels", "training labels", "terms"}, default="labels"
         Noun and advice in the message.
 
@@ -31,6 +31,8 @@ class LabelWithoutVectorError(ValueError):
     ----------
     missing : list of str
         All labels or terms without a vector. The message names them too.
+    n_asked, what
+        As in the parameters.
 
     Examples
     --------
@@ -54,18 +56,26 @@ class LabelWithoutVectorError(ValueError):
 
 
 class UnreadablePhotoError(ValueError):
-    """Error for a photo that cannot be decoded. The message names the photo.
+    """Error for a photo that is missing, damaged or not an image.
+
+    The message names the file or the index of the photo, and the reason.
 
     Attributes
     ----------
     features : ndarray of float32, shape (n_photos, n_features), or None
-        Features of the photos before the unreadable one, if features were being computed.
+        Features of the photos before the unreadable one. None if no features were computed, as in
+        pre-training. In `transform_iter`, they are those of the current part.
 
     Examples
     --------
-    >>> raise UnreadablePhotoError("cat.jpg: not an image.")
-    Traceback (most recent call last):
-    skdevise.exceptions.UnreadablePhotoError: cat.jpg: not an image.
+    >>> from skdevise import VisualFeaturizer
+    >>> from skdevise.exceptions import UnreadablePhotoError
+    >>> featurizer = VisualFeaturizer("efficientnet_lite0").fit(["cat.jpg"])
+    >>> try:
+    ...     featurizer.transform(["cat.jpg"])
+    ... except UnreadablePhotoError as error:
+    ...     print(error)
+    cat.jpg cannot be read: there is no such file. Remove or replace the photo.
     """
 
     features = None

@@ -55,113 +55,131 @@ class DeViSEClassifier(
     r"""Deep visual-semantic embedding (DeViSE).
 
     The classifier learns a projection from image features into a space of word vectors. It then
-    answers with the label whose vector is nearest. The candidate labels are chosen at prediction
-    time, so they may include labels that do not occur in training.
+    predicts the label whose vector is nearest. The candidate labels are chosen at prediction time,
+    so they may include labels that do not occur in training.
 
     The default projection is the linear map M of the paper [1]_, trained with its hinge rank loss
-    (eq. 1). The score :math:`t_y \cdot M v` of the true label must exceed the score of each false
-    label by `margin`. The sum over false labels, in random order, stops after the first violation.
+    (eq. 1). For features v, the score of label c with vector :math:`t_c` is :math:`t_c \cdot M v`.
+    The score of the true label must exceed the scores of the false labels by `margin`.
+
+    Training has two stages. Stage 1 trains the projection on fixed features. The optional stage 2
+    also trains the visual model (fine-tuning).
 
     Parameters
     ----------
     embedder : fitted term embedder, default=None
         Source of the label vectors: `PretrainedEmbedder`, `SkipGramEmbedder`, or any object whose
         `transform` returns a unit vector for each term. It is not trained here, and clones share
-        it. None means `RandomEmbedder()`, the random-vector baseline of the paper.
+        it. None means `RandomEmbedder()`, a baseline without any knowledge of language: its
+        predictions of unseen labels are random.
     visual : VisualFeaturizer, default=None
         Visual model that computes features from photos. A clone of it is fitted, unless it is
         wrapped in `sklearn.frozen.FrozenEstimator`. None means that X contains features.
     projection : {"linear", "mlp"} or callable, default="linear"
-        Form of the projection. "linear" is the map of the paper, without a bias. "mlp" is the head
-        of the Keras recipe for DeViSE: dropout, 1,024 ReLU units, batch norm and a linear layer. A
-        callable takes (n_features, vector_size) and returns an `nn.Module`.
+        Form of the projection. "linear" is the map of the paper, without a bias. "mlp" is a network
+        with one hidden layer: dropout, 1,024 ReLU units, batch norm and a linear layer. Try it if
+        you have many photos. A callable takes (n_features, vector_size) and returns an `nn.Module`.
     loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"}, default="hinge_rank"
         Training loss. "hinge_rank" is the loss of the paper. "mse" is the squared distance to the
         vector of the true label, the L2 baseline of the paper. "cosine" is one minus the cosine
         similarity. "warp" weights the hinge by the estimated rank of the true label (WSABIE).
-        "contrastive" is the cross-entropy of a softmax over cosine similarities.
+        "contrastive" is the cross-entropy of a softmax over cosine similarities, as in CLIP.
     margin : float, default=0.1
-        Margin of the "hinge_rank" and "warp" losses, in units of scores.
+        Amount by which the score of the true label must exceed the score of a false label. It is
+        used by the "hinge_rank" and "warp" losses. With a larger margin, more false labels
+        contribute to the loss.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
-        False labels used by the "hinge_rank" loss for each sample. "first_violation" is the first
-        one in random order that violates the margin, as in the paper. "hardest" is the one with
-        the highest score. An int is a number of random draws.
+        False labels in the "hinge_rank" loss of each sample. A false label violates the margin if
+        its score is too close to that of the true label. "first_violation" uses the first violating
+        label in random order, as in the paper. "all" uses all violating labels, and is often better
+        for unseen labels. "hardest" uses the one with the highest score. An int is the number of
+        false labels to draw at random.
     negative_labels : "training", LabelVocabulary or array-like of labels, default="training"
-        Labels that serve as false labels in addition to the training labels. The default uses the
-        training labels only.
+        Labels that serve as false labels in addition to the training labels, for example the unseen
+        labels that you will predict. The losses "mse" and "cosine" use no false labels. "training"
+        adds none.
     loss_temperature : float or "learned", default="learned"
-        Temperature of the "contrastive" loss. "learned" trains it with the projection. It is not
-        the temperature of `predict_proba`.
+        Temperature of the "contrastive" loss. A lower one concentrates the loss on the most similar
+        labels. "learned" trains it with the projection. It is not the temperature of
+        `predict_proba`.
     train_label_vectors : bool, default=False
-        Also train the vectors of the training labels (footnote 5 of the paper). The terms of these
-        labels keep the trained vectors in later predictions.
+        Also train the vectors of the training labels (footnote 5 of the paper). Predictions then
+        use the trained vector for the first known term of each label. `embedder` does not change.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights. "balanced" gives each class the
-        same total weight. Use it if some labels have many more samples than others.
+        same total weight. Use it if some labels have many more samples than others. A class that is
+        missing in a dict has weight 1.
     feature_scaling : {"l2", "standard", "none"}, default="l2"
-        Scaling of the features. "l2" scales each sample to unit length. "standard" scales each
-        feature to zero mean and unit variance over the training samples. The best learning rate
-        depends on the scaling.
-    labels : LabelVocabulary or array-like of labels, default=None
-        Candidate labels of predictions that are given no others. None means the training labels. A
-        vocabulary also defines the terms of the training labels.
+        Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
+        zero mean and unit variance over the training samples; use it if the features have different
+        units. "none" leaves the features as they are. The best `lr` depends on the scaling.
+    labels : array-like, dict or LabelVocabulary, default=None
+        Candidate labels used when a method gets none. None means the training labels. A dict or a
+        vocabulary also gives the training labels their terms, such as synonyms.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
-        Search for the nearest terms. "auto" is exact below 200,000 terms. See `LabelSpace`.
+        Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
     seen_penalty : float, default=0
-        Amount subtracted from the scores of training labels when unseen labels compete with them
-        (calibrated stacking [2]_). Without it, training labels win almost every time. Use
-        `tune_seen_penalty` to choose it.
+        Amount subtracted from the scores of training labels when unseen labels compete with them.
+        Without it, training labels win almost every time (calibrated stacking [2]_).
+        `tune_seen_penalty` chooses it.
     hubness : {"csls", "inverted_softmax"}, default=None
-        Correction of the scores of hubs, which are labels close to most samples. None means no
-        correction.
+        Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
+        of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
+        nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
     max_epochs : int, default=30
-        Number of training epochs of the projection (stage 1). The visual model is frozen.
+        Number of epochs of stage 1.
     lr : float, default=0.02
-        Learning rate of stage 1.
+        Learning rate of stage 1. The default suits the "hinge_rank" loss with Adagrad and
+        `feature_scaling="l2"`. If you change one of them, search for a new value.
     lr_schedule : {"linear", "cosine"} or callable, default=None
-        Schedule by which the learning rate falls to zero. A callable takes the fraction of epochs
-        that are done, and returns the fraction of the learning rate that remains. None keeps the
-        learning rate constant.
-    optimizer : {"adagrad", "adam", "sgd"} or torch.optim.Optimizer class, default="adagrad"
-        Optimizer of stage 1. "sgd" has momentum 0.9 and weight decay 0.0005.
+        Schedule of the learning rate in each stage. "linear" and "cosine" lower it to zero. A
+        callable takes the fraction of epochs that are done, and returns the fraction of the
+        learning rate that remains. None keeps the learning rate constant.
+    optimizer : {"adagrad", "adam", "sgd"} or callable, default="adagrad"
+        Optimizer of stage 1. "sgd" has momentum 0.9 and weight decay 0.0005. A callable is called
+        as ``optimizer(parameters, lr=lr)``, for example a class of `torch.optim`.
     batch_size : int, default=128
-        Number of samples per gradient step.
+        Number of samples per gradient step, in both stages. Reduce it if memory runs out in
+        stage 2.
     finetune_epochs : int, default=0
-        Number of epochs that train the visual model together with the projection (stage 2). It
+        Number of epochs of stage 2, which trains the visual model together with the projection. It
         needs `visual`. 0 skips stage 2.
     finetune_lr : float, default=0.001
         Learning rate of stage 2.
-    finetune_optimizer : {"adagrad", "adam", "sgd"} or torch.optim.Optimizer class, \
-            default="adagrad"
-        Optimizer of stage 2.
+    finetune_optimizer : {"adagrad", "adam", "sgd"} or callable, default="adagrad"
+        Optimizer of stage 2, in the same forms as `optimizer`.
     freeze_batch_norm : bool, default=True
         Keep the running statistics of the visual model's batch norms in stage 2. Set it to False
-        if the new photos differ from those of the pre-training.
+        only if the photos differ much from those of the pre-training, and batches are large.
     early_stopping : bool, default=False
-        Hold out some training samples, and measure hit@1 on them after each epoch. A stage ends
-        when hit@1 stops improving, and the best weights are kept.
+        Hold out some training samples, and measure hit@1 (the accuracy) on them after each epoch. A
+        stage ends when hit@1 stops improving, and the best weights are kept.
     validation_fraction : float, default=0.1
-        Fraction of the samples of each class, or of the classes, that is held out.
+        Fraction of the samples of each class, or of the classes, to hold out for early stopping.
     validation_split : {"samples", "classes"}, default="samples"
-        Held-out part. "samples" holds out some samples of each class. "classes" holds out whole
-        classes, so hit@1 measures how well the projection generalises to unseen labels.
+        Part to hold out for early stopping. "samples" holds out some samples of each class.
+        "classes" holds out whole classes; choose it if you will predict unseen labels.
     n_iter_no_change : int, default=5
-        Number of epochs without a better hit@1 after which a stage ends.
+        Number of epochs without a better hit@1 after which early stopping ends a stage.
     callbacks : list of skorch callbacks, default=None
-        Callbacks of the training loop. They may monitor "train_loss" and, with `early_stopping`,
-        "valid_hit@1". There is no "valid_loss".
+        Callbacks of the training loop: instances, classes or (name, callback) pairs. They can
+        monitor "train_loss" and, with `early_stopping`, "valid_hit@1". There is no "valid_loss".
     checkpoint : str or Path, default=None
         Folder that stores the state of the fit after each epoch. If a fit is interrupted, a fit
-        with the same parameters and data resumes it. `random_state=None` then counts as 0.
+        with the same parameters and data resumes it. `random_state=None` then counts as 0. The
+        state of `callbacks` is not stored. None stores nothing.
     precision : {"float32", "bfloat16"}, default="float32"
-        Precision of the training. "bfloat16" uses mixed precision, which is faster on recent GPUs.
+        Number format of the training. "bfloat16" uses mixed precision. Choose it to speed up
+        stage 2 on a recent GPU.
     compile : bool, default=False
-        Compile the network with `torch.compile`. It has no effect on a linear projection in
-        stage 1.
+        Compile the network with `torch.compile`. Choose it for a long stage 2 on a GPU. It has no
+        effect on a linear projection in stage 1.
     warm_start : bool, default=False
-        Start from the projection of the previous fit. Trained label vectors start afresh.
+        Start `fit` from the projection of the previous fit, instead of a new one. Trained label
+        vectors start from `embedder` again.
     device : str, default="auto"
-        Torch device of the training. "auto" uses a GPU if one is available.
+        Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if
+        available, and otherwise "cpu".
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the order of samples, the negatives and the held-out samples.
         Pass an int for reproducible results.
@@ -171,7 +189,7 @@ class DeViSEClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Training labels.
+        Training labels, sorted.
     coef_ : ndarray of shape (vector_size, n_features), float32
         The map M, if `projection="linear"`.
     projection_weights_ : dict of str to ndarray
@@ -179,9 +197,9 @@ class DeViSEClassifier(
     scaler_ : StandardScaler
         Scaler of the features, if `feature_scaling="standard"`.
     temperature_ : float
-        Temperature of the softmax in `predict_proba`, fitted on the training samples.
+        Temperature of the softmax in `predict_proba`, fitted on up to 1,000 training samples.
     loss_temperature_ : float
-        Learned temperature of the contrastive loss.
+        Learned temperature of the "contrastive" loss, if `loss_temperature="learned"`.
     embedder_ : term embedder
         Source of the label vectors in predictions. It includes trained label vectors.
     label_space_ : LabelSpace
@@ -191,13 +209,15 @@ class DeViSEClassifier(
     visual_ : VisualFeaturizer
         Fitted visual model, if `visual` is given.
     net_ : skorch.NeuralNet
-        Training loop around the projection. It is not pickled, and is created again on demand.
+        Skorch net that trains the projection. A pickle does not contain it. It is then created
+        again on demand, without its history.
     history_ : pandas.DataFrame
-        Training history with a row per epoch: "train_loss", "dur" (seconds), and "valid_hit@1"
-        with `early_stopping`. With `finetune_epochs`, its index is ("stage", "epoch").
+        Training history with a row per epoch: "train_loss", "dur" (seconds), "valid_hit@1" with
+        `early_stopping`, and entries of `callbacks`. With `finetune_epochs`, its index is ("stage",
+        "epoch").
     n_features_in_ : int
         Number of features, if `visual` is None.
-    feature_names_in_ : ndarray of str, of shape (`n_features_in_`,)
+    feature_names_in_ : ndarray of str, one for each feature
         Names of the features, if X has column names.
 
     See Also
@@ -350,21 +370,31 @@ class DeViSEClassifier(
             Features in memory or on disk. A memory map above 256 MB, or a dataset of HDF5 or zarr,
             is read one batch at a time.
         y : array-like of shape (n_samples,)
-            Labels: names, WordNet ids, or any label that a vocabulary in `labels` has terms for.
+            Labels: names, ids of WordNet nouns, or any labels whose terms the parameter `labels`
+            defines.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the loss. Samples of weight 0 are ignored.
+            Weights of the samples in the loss, not negative. Samples of weight 0 are ignored. The
+            weights are divided by their mean, so `lr` keeps its meaning.
 
         Returns
         -------
         self : DeViSEClassifier
+            The fitted classifier.
 
         Raises
         ------
         LabelWithoutVectorError
-            If a label has no vector. The error names all such labels, and is raised before any
-            training.
+            If a label has no vector. The error names all such labels, and is raised before features
+            are computed.
         NotFittedError
             If `embedder` is not fitted.
+        TypeError
+            If `optimizer`, `finetune_optimizer` or an entry of `callbacks` cannot be used.
+        UnreadablePhotoError
+            If a photo cannot be read.
+        ValueError
+            If there is one class only, if X contains NaN, if a parameter cannot be used, or if
+            training diverges.
         """
         self._check_resources()
         start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
@@ -390,7 +420,9 @@ class DeViSEClassifier(
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train the projection for one epoch on a batch of samples.
+        """Train the projection for one epoch on the given samples.
+
+        The first call fits the visual model and the scaler too. Later calls continue the training.
 
         Parameters
         ----------
@@ -399,28 +431,30 @@ class DeViSEClassifier(
         y : array-like of shape (n_samples,)
             Labels. New labels may join in any call if they have a vector.
         classes : LabelVocabulary or array-like of shape (n_classes,), default=None
-            Labels that occur in later calls. They serve as false labels from this call on.
+            Labels that will occur in later calls. They serve as false labels from this call on.
+            None adds no labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the loss. Unlike in `fit`, they are not normalised.
+            Weights of the samples in the loss. Unlike in `fit`, they are not divided by their mean.
 
         Returns
         -------
         self : DeViSEClassifier
+            The classifier, trained further.
 
         Raises
         ------
         LabelWithoutVectorError
             If a label has no vector.
         ValueError
-            If there are fewer than two labels, if new labels arrive while label vectors are
-            trained, or if `embedder`, `visual`, `projection` or `feature_scaling` has changed.
+            If there are fewer than two labels, if `class_weight="balanced"`, if new labels arrive
+            while label vectors are trained, or if `embedder`, `visual`, `projection` or
+            `feature_scaling` has changed. `fit` raises further errors, which also occur here.
 
         Notes
         -----
         `temperature_` is fitted on the samples of the last call, and `scaler_` on those of the
-        first. Only `fit` uses early stopping, schedules, checkpoints and stage 2. A pickle does
-        not contain the state of the optimizer, so training then continues with a new one. The same
-        holds after a change of a training parameter other than `lr`.
+        first. Only `fit` uses early stopping, schedules, checkpoints and stage 2. The optimizer
+        starts afresh after a pickle, and after a change of a training parameter other than `lr`.
         """
         self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
         self._check_resources()
@@ -470,7 +504,8 @@ class DeViSEClassifier(
         Returns
         -------
         ndarray of shape (n_samples, vector_size)
-            Unit rows. The dtype is float32, except that a linear projection keeps that of X.
+            Points of unit length. The dtype is float32, except that a linear projection keeps the
+            dtype of X.
         """
         check_is_fitted(self)
         if not hasattr(self, "visual_"):
@@ -481,7 +516,7 @@ class DeViSEClassifier(
 
     @property
     def net_(self):
-        """Training loop around the projection."""
+        """Skorch net that trains the projection: skorch.NeuralNet."""
         check_is_fitted(self)
         if "_net" not in vars(self):
             seed, state = self._draw_seed(), self._map_state()

@@ -20,14 +20,16 @@ class CacheInfo(NamedTuple):
 
     Attributes
     ----------
-    hits, misses : int
-        Number of photos that this object found and did not find.
+    hits : int
+        Number of photos whose features were read, since the cache object was created.
+    misses : int
+        Number of photos that were looked up but not found, since the cache object was created.
     n_rows : int
-        Number of photos in the cache, counted once for each network.
+        Number of rows in the cache. Each photo has one row for each network that computed it.
     n_bytes : int
-        Size of the file in bytes.
+        Size of the cache's file in bytes.
     size_limit : int or None
-        Largest size of the file in bytes.
+        Largest size of the file in bytes. None means no limit.
     folder : str
         Folder of the file.
     """
@@ -53,28 +55,31 @@ class FeatureCache:
         Folder of the cache. It is created if it does not exist. Choose a folder on a local disk,
         because SQLite cannot lock files reliably on network file systems.
     size_limit : int or str, default=None
-        Largest size of the cache, in bytes or as text such as "500M" or "2G". When the cache is
-        full, the oldest rows are deleted. None means that the cache grows without limit.
+        Largest size of the cache, at least 1 MB. It is a number of bytes, or text with the unit K,
+        M or G, such as "500M" or "2G". When the cache is full, the rows that were written first are
+        deleted. None means that the cache grows without limit.
 
     Raises
     ------
     OSError
         If the folder cannot be written to, or its file is damaged.
     ValueError
-        If `size_limit` is not a size.
+        If `size_limit` is not a size, or below 1 MB.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
     >>> import numpy as np
-    >>> from skdevise import FeatureCache
+    >>> from skdevise import FeatureCache, VisualFeaturizer
+    >>> photos = [np.zeros((240, 320, 3), np.uint8)]
     >>> with TemporaryDirectory() as folder:
     ...     cache = FeatureCache(folder, size_limit="500M")
-    ...     cache.write("net", ["cat", "dog"], np.array([[1.0, 2.0], [3.0, 4.0]]))
-    ...     found, features = cache.read("net", ["dog", "owl"], n_features=2)
-    ...     n_rows = cache.info().n_rows
-    >>> found, features, n_rows
-    (array([ True, False]), array([[3., 4.]], dtype=float32), 2)
+    ...     featurizer = VisualFeaturizer("efficientnet_lite0", cache=cache).fit(photos)
+    ...     for _ in range(2):  # The network runs only once.
+    ...         features = featurizer.transform(photos)
+    ...     info = cache.info()
+    >>> info.hits, info.misses, info.n_rows
+    (1, 1, 1)
     """
 
     def __init__(self, folder, size_limit=None):
@@ -85,7 +90,7 @@ class FeatureCache:
             pass
 
     def read(self, network, photos, n_features):
-        """Look up the features of photos.
+        """Look up the features of photos. `VisualFeaturizer` calls this method.
 
         Parameters
         ----------
@@ -117,7 +122,9 @@ class FeatureCache:
         return found, np.frombuffer(data, dtype="<f4").reshape(-1, n_features)
 
     def write(self, network, photos, features):
-        """Add the features of photos. If the disk is full, warn and go on.
+        """Add the features of photos. `VisualFeaturizer` calls this method.
+
+        If the disk is full, it warns, and the features are not stored.
 
         Parameters
         ----------

@@ -35,16 +35,16 @@ class VisualFeaturizer(
 ):
     """Turn photos into features with a neural network.
 
-    This is the visual model of DeViSE [1]_ (section 3.2). `transform` returns the activations below
-    the network's softmax layer. `predict` answers from the softmax layer itself, which is the
+    This is the visual model of DeViSE [1]_ (section 3.2). `transform` returns the inputs of the
+    network's softmax layer, its last layer. `predict` uses the softmax layer itself, which is the
     paper's softmax baseline.
 
-    Photos can be a list of paths, bytes, binary files, PIL images, or uint8 arrays and tensors.
+    X is a list of photos: paths, bytes, open binary files, PIL images, or uint8 arrays and tensors.
     Arrays have shape (H, W, 3) or (H, W), and tensors have shape (3, H, W). Objects with a method
-    ``open("rb")`` also work, for example members of an archive. One array of shape (n, H, W, 3), a
-    table with one column, and a map-style torch `Dataset` of photos or (photo, target) pairs are
-    accepted too. Each photo is converted to RGB and rotated as its EXIF data says, so it gives the
-    same features in each form.
+    ``open("rb")`` also work, for example members of an archive. X can also be one array of shape
+    (n, H, W, 3), one tensor of shape (n, 3, H, W), or a table with one column. A map-style torch
+    `Dataset` of photos or (photo, target) pairs works too. Each photo is converted to RGB and
+    rotated as its EXIF data says, so it gives the same features in each form.
 
     Parameters
     ----------
@@ -52,14 +52,14 @@ class VisualFeaturizer(
         Network that computes the features. A string is the name of a torchvision classifier,
         "timm:NAME" for a timm model (extra `timm`), or "efficientnet_lite0", whose weights work
         offline (extra `demo`). A callable takes no arguments and returns a module. A module is
-        copied. If the last layer of the network is an `nn.Linear`, it is the softmax layer.
-        Otherwise the outputs of the network are the features.
+        copied. If the last layer of the network is dense (`nn.Linear`, or a convolution that reads
+        its whole input), it is the softmax layer. Otherwise the outputs are the features.
     weights : str, Path, enum member or None, default="DEFAULT"
         Weights of the network. "DEFAULT" selects the best published weights of a named network, and
         keeps the weights of a module or callable. Other values are the name or enum member of
-        torchvision weights, or the path of a state dict (.pth, .pt or .safetensors). None trains
-        the network on (X, y) in `fit`; we call this pre-training. Named networks then start from
-        random weights.
+        torchvision weights, or the path of a state dict. A path that is a string must end with
+        ".pth", ".pt" or ".safetensors". None trains the network on (X, y) in `fit`; we call this
+        pre-training. Named networks then start from random weights.
     preprocess : "auto" or callable, default="auto"
         Preprocessing of each photo. "auto" uses the preprocessing of the weights. If it is unknown,
         "auto" resizes the short side to 256 / 224 of `image_size`, crops the centre, and normalises
@@ -96,17 +96,17 @@ class VisualFeaturizer(
         `predict`, `predict_proba`, `predict_log_proba` and `score` always raise the error.
     augment : "flip_crop", callable or None, default=None
         Random change of each photo in training, here and in :class:`DeViSEClassifier`. "flip_crop"
-        shifts a photo by up to 16/256 of each side, and flips it with probability 0.5, as the paper
-        does (appendix A.1). A callable takes a PIL image in RGB and a NumPy `Generator`, and
-        returns a PIL image. None means no augmentation.
+        shifts a photo by up to 16/256 of each side, and flips it horizontally with probability 0.5,
+        as the paper does (appendix A.1). Use it if a network overfits. A callable takes a PIL image
+        in RGB and a NumPy `Generator`, and returns a PIL image. None means no augmentation.
     max_epochs : int, default=10
         Number of passes over the photos in pre-training.
     lr : float, default=0.01
         Learning rate of pre-training.
     lr_schedule : {"linear", "cosine"} or callable, default=None
         Decrease of the learning rate over the epochs. "linear" and "cosine" reach zero at the end.
-        A callable takes the share of training that is done, and returns a factor for `lr`. None
-        keeps the learning rate constant.
+        A callable takes the fraction of epochs that are done, and returns the fraction of `lr` that
+        remains. None keeps the learning rate constant.
     optimizer : {"sgd", "adam", "adagrad"} or callable, default="sgd"
         Optimizer of pre-training. "sgd" has momentum 0.9 and weight decay 0.0005. A callable is
         called as ``optimizer(parameters, lr=lr)``, for example a class of `torch.optim`.
@@ -114,23 +114,26 @@ class VisualFeaturizer(
         Weight of each class in pre-training. "balanced" weights classes inversely to their number
         of photos. None gives each photo the same weight.
     early_stopping : bool, default=False
-        Stop pre-training when hit@1 on held-out photos no longer improves, and restore the best
-        weights. Use it against overfitting.
+        Stop pre-training when hit@1 (the accuracy) on held-out photos no longer improves, and
+        restore the best weights. Use it against overfitting.
     validation_fraction : float, default=0.1
         Share of each class's photos to hold out for early stopping.
     n_iter_no_change : int, default=5
         Number of epochs without improvement after which early stopping ends pre-training.
     callbacks : list of skorch callbacks, default=None
-        Callbacks for pre-training.
+        Callbacks of pre-training: instances, classes or (name, callback) pairs. They can monitor
+        "train_loss" and, with `early_stopping`, "valid_hit@1".
     checkpoint : str or Path, default=None
         Folder that stores the state of pre-training after each epoch. An interrupted fit with the
         same parameters, photos and labels continues from there, and gives the same result. The
         state of `callbacks` is not stored. None stores nothing.
     random_state : int, RandomState instance or None, default=None
         Seed of random weights, and of the order, augmentation and dropout in pre-training. Pass an
-        int for reproducible results. The global generators of torch and NumPy stay unchanged.
+        int for reproducible results. With `checkpoint`, None counts as 0. The global generators of
+        torch and NumPy stay unchanged.
     verbose : int, default=0
-        Verbosity. 1 prints the engine and the progress, and 0 prints nothing.
+        Verbosity. 1 prints the engine, a progress bar of the photos and a line per epoch of
+        pre-training. 2 also shows a progress bar of each epoch.
 
     Attributes
     ----------
@@ -268,7 +271,8 @@ class VisualFeaturizer(
         Parameters
         ----------
         X : photos
-            Photos in any form that the class accepts. They are only read in pre-training.
+            Photos in any form that the class accepts. `fit` only checks their form. Pre-training
+            reads them.
         y : array-like of shape (n_photos,), default=None
             Labels of the photos. They are only used in pre-training.
 
@@ -285,11 +289,12 @@ class VisualFeaturizer(
             If the weights cannot be downloaded, their file does not exist, or `cache` cannot be
             used.
         TypeError
-            If X does not have an accepted form.
+            If X does not have an accepted form, or a callable parameter returns a wrong type.
         UnreadablePhotoError
             If a photo cannot be read in pre-training and `on_error` is "raise".
         ValueError
-            If X is empty, a parameter does not fit the backbone, or pre-training has no y.
+            If X is empty, a parameter cannot be used with the backbone or the device, the file of
+            the weights does not fit, pre-training has no y or one class, or it diverges.
         """
         from skdevise.training._net import check_training_params, epoch_table
         from skdevise.vision._backbones import load_backbone
@@ -339,7 +344,7 @@ class VisualFeaturizer(
         return self
 
     def transform(self, X):
-        """Compute the activations below the softmax layer.
+        """Compute the features of photos: the inputs of the softmax layer.
 
         Parameters
         ----------
@@ -348,7 +353,7 @@ class VisualFeaturizer(
 
         Returns
         -------
-        ndarray of float32 of shape (n_photos, n_features_out_)
+        ndarray of shape (n_photos, n_features_out), dtype float32
             Features of each photo. With ``on_error="nan"``, rows of unreadable photos are NaN.
 
         Raises
@@ -385,8 +390,8 @@ class VisualFeaturizer(
         ------
         rows : ndarray of int of shape (n,)
             Positions of the next photos.
-        features : ndarray of float32 of shape (n, n_features_out_)
-            Features of these photos, as in `transform`.
+        features : ndarray of shape (n, n_features_out), dtype float32
+            Features of these photos, as in `transform`, which describes the errors.
         """
         from skdevise.vision._photos import Photos
 
@@ -419,6 +424,8 @@ class VisualFeaturizer(
 
         Raises
         ------
+        UnreadablePhotoError
+            If a photo cannot be read, also with ``on_error="nan"``.
         ValueError
             If the network has no softmax layer.
         """
@@ -435,11 +442,13 @@ class VisualFeaturizer(
 
         Returns
         -------
-        ndarray of float32 of shape (n_photos, n_classes)
+        ndarray of shape (n_photos, n_classes), dtype float32
             Probabilities, with columns in the order of `classes_`.
 
         Raises
         ------
+        UnreadablePhotoError
+            If a photo cannot be read, also with ``on_error="nan"``.
         ValueError
             If the network has no softmax layer.
         """
@@ -455,11 +464,13 @@ class VisualFeaturizer(
 
         Returns
         -------
-        ndarray of float32 of shape (n_photos, n_classes)
+        ndarray of shape (n_photos, n_classes), dtype float32
             Logarithms of the probabilities, with columns in the order of `classes_`.
 
         Raises
         ------
+        UnreadablePhotoError
+            If a photo cannot be read, also with ``on_error="nan"``.
         ValueError
             If the network has no softmax layer.
         """
@@ -484,7 +495,7 @@ class VisualFeaturizer(
 
     @property
     def engine_(self):
-        """Engine that ran the network last."""
+        """Engine that ran the network last: "torch", "compile", "openvino" or None."""
         engine = getattr(self, "_last_engine", None)
         return None if engine is None else engine.name
 

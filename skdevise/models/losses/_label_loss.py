@@ -6,19 +6,19 @@ from torch.nn import functional as F
 
 
 class LabelLoss(nn.Module):
-    """Loss of projected features against their true labels.
+    """Base class of the losses. It compares projected features with the vectors of their labels.
 
-    `forward(points, target)` returns one loss an example, of shape (n,). `points`, of shape
-    (n, vector_size), are projected features without normalisation. `target`, of shape (n,), holds
-    the positions of the true labels.
+    `forward(points, target)` returns one loss per example, of shape (n,). `points`, of shape
+    (n, vector_size), are projected features without normalisation. `target`, of shape (n,),
+    contains the positions of the true labels in `label_vectors`.
 
     Parameters
     ----------
     label_vectors : ndarray or Tensor of float32, of shape (n_labels, vector_size)
         Unit vectors of the labels.
     n_trained : int, default=0
-        Number of label vectors, from the first on, that the gradient reaches (DeViSE, footnote 5).
-        They keep unit length. Labels that share a vector continue to share it.
+        Number of label vectors to train, counted from the first (DeViSE, footnote 5). They keep
+        unit length. Labels that share a vector continue to share it. 0 trains none.
     """
 
     def __init__(self, label_vectors, n_trained=0):

@@ -26,7 +26,7 @@ class Contrastive(LabelLoss):
         Temperature T. A lower one concentrates the loss on the most similar labels. "learned"
         trains its logarithm and keeps T above 0.01 [1]_ (section 2.5).
     start : float, default=0.07
-        First value of a learned temperature.
+        Initial value of a learned temperature, as in CLIP.
 
     References
     ----------

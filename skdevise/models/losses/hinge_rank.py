@@ -10,7 +10,8 @@ class HingeRank(LabelLoss):
     r"""Hinge rank loss (DeViSE, eq. 1) over the false labels chosen by `negatives`.
 
     Let p be a projected photo and y its true label. A false label j violates the margin if
-    :math:`margin + p \cdot (t_j - t_y)` is positive, and then adds this to the loss.
+    :math:`margin + p \cdot (t_j - t_y)` is positive. The loss is the sum of these numbers over the
+    violating labels that `negatives` selects.
 
     Parameters
     ----------
@@ -19,9 +20,9 @@ class HingeRank(LabelLoss):
     margin : float, default=0.1
         Score by which the true label must exceed a false one. It must be positive.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
-        False labels in the sum. "first_violation" takes the first one in random order that
-        violates the margin, "hardest" the one with the highest score. An int takes this many random
-        ones.
+        False labels in the sum. "first_violation" selects the first violating label in random
+        order, "all" selects all violating labels, and "hardest" the one with the highest score. An
+        int is the number of labels to draw at random; those that violate the margin are selected.
     seed : int, default=0
         Seed of the random draws.
 
@@ -48,8 +49,8 @@ class HingeRank(LabelLoss):
     def pull(self, points, target):
         r"""Compute the gradient of the loss by the points in closed form.
 
-        A violating label has the gradient :math:`t_j - t_y`. So neither the scores of the other
-        labels nor their graph are needed.
+        The gradient of a violating label j is :math:`t_j - t_y`. We call the sum of gradients in
+        one row of the result a pull. Automatic differentiation is not needed.
 
         Parameters
         ----------
@@ -61,9 +62,10 @@ class HingeRank(LabelLoss):
         Returns
         -------
         rows : Tensor of int64, of shape (n_pulls,)
-            Point of each pull. A point may have none or several.
+            Position of the point that each pull belongs to. A point may have none or several.
         constant : float or Tensor of shape (n_pulls,)
-            Loss of each pull, without the dot product of its point and the pull.
+            Part of the loss that does not depend on the point. The other part is the dot product of
+            the point and its pull.
         pull : Tensor of shape (n_pulls, vector_size)
             Gradient of the loss by the point.
         """
