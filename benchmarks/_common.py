@@ -1,4 +1,4 @@
-"""Helpers of the benchmarks: tables, ratios, and a line about the machine."""
+"""Helpers of the benchmarks: tables, ratios, and a description of the machine."""
 
 import os
 import platform

@@ -3,7 +3,8 @@
 python benchmarks/caltech101_unseen.py glove-6b-100d-subset.bin
 
 Neither the network nor the classifier was trained on one of the 62 classes or on a synonym. The
-features are bundled. The training labels are synset ids, whose target is their first term.
+features are bundled. The training labels are synset ids. The target of each is the vector of its
+first term.
 """
 
 import argparse

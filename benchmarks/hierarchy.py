@@ -1,4 +1,4 @@
-"""hp@k and reading WordNet: skdevise against nltk and plain Python sets.
+"""Compare hierarchical precision (hp@k) and the reading of WordNet with nltk and plain Python sets.
 
 python benchmarks/hierarchy.py --wordnet /usr/share/wordnet
 

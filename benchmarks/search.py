@@ -1,4 +1,4 @@
-"""Search for the nearest labels: exact against NumPy and torch, and HNSW against exact.
+"""Compare our search for the nearest labels with NumPy and torch, and HNSW with exact search.
 
 python benchmarks/search.py glove-6b-100d-subset.bin --largest 200000
 

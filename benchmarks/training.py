@@ -2,12 +2,12 @@
 
 python benchmarks/training.py
 
-Each loop runs in one thread. The figures are ratios of CPU time, and the loops take turns. The
-other loops take the steps of the paper by automatic differentiation on the full matrix of scores,
-where random keys choose one of the violating labels. Our loop is the one inside
-`DeViSEClassifier.fit`. The preparation of `fit` is not timed. The table also gives the fraction of
-false labels that violate the margin before the timed epoch, and the fraction of examples with such
-a label. The last line compares a grid search with single fits.
+Each loop runs in one thread. The figures are ratios of CPU time, and the loops take turns. Our loop
+is the one inside `DeViSEClassifier.fit`; the preparation of `fit` is not timed. The other loops
+compute the scores of all labels, choose a random violating label for each example, and use
+automatic differentiation. The table also gives the fraction of false labels that violate the margin
+before the timed epoch, and the fraction of examples with such a label. The last line compares a
+grid search with single fits.
 """
 
 import argparse

@@ -4,9 +4,9 @@ python benchmarks/two_stages.py tiny-imagenet-200-sample.tar glove-6b-100d-subse
 
 The network is pre-trained with a softmax layer (section 3.2 of the paper). Stage 1 trains a
 projection on its features, and stage 2 trains both. Photos are flipped and cropped anew in each
-epoch (appendix A.1). The labels are those of `make_shapes`, and every tenth class of Tiny-ImageNet,
-with `train/` for training and `val/` for testing. Stage 2 trains the network for more epochs, so a
-second softmax baseline gets as many epochs.
+epoch (appendix A.1). There are two data sets: drawings of `make_shapes`, and every tenth class of
+Tiny-ImageNet, with `train/` for training and `val/` for testing. Stage 2 trains the network for
+more epochs, so a second softmax baseline gets as many epochs.
 """
 
 import argparse

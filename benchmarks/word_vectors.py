@@ -8,8 +8,8 @@ The script trains with each setting in each dimension, and prints one table. It 
 with human ratings of similarity, the coverage of the ImageNet labels, and zero-shot classification
 of Caltech-101. Projections are trained on the bundled features, one photo for each ILSVRC class.
 Choose settings by the held-out ILSVRC column, which does not use Caltech-101. Each row occurs
-twice: with the mean of the vectors left in, and with the mean subtracted. From WordNet, training
-sees only the names of multi-word nouns. Trained vectors stay in the folder, and an interrupted fit
+twice: without and with the mean of the vectors subtracted. Training uses WordNet only to merge
+multi-word nouns into single tokens. Trained vectors stay in the folder, and an interrupted fit
 continues, so you can run the script again.
 """
 

@@ -293,8 +293,8 @@ class VisualFeaturizer(
         UnreadablePhotoError
             If a photo cannot be read in pre-training and `on_error` is "raise".
         ValueError
-            If X is empty, a parameter cannot be used with the backbone or the device, the file of
-            the weights does not fit, pre-training has no y or one class, or it diverges.
+            If X is empty, or a parameter cannot be used with the backbone or the device.
+            Pre-training also raises it if y is missing or has one class, or if training diverges.
         """
         from skdevise.training._net import check_training_params, epoch_table
         from skdevise.vision._backbones import load_backbone
