@@ -217,7 +217,7 @@ class DeViSEClassifier(
         "epoch").
     n_features_in_ : int
         Number of features, if `visual` is None.
-    feature_names_in_ : ndarray of str, one for each feature
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, if X has column names.
 
     See Also

@@ -62,7 +62,7 @@ class ESZSLClassifier(LeastSquaresClassifier):
         Temperature of the softmax in `predict_proba`, fitted on the training samples.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features. It only exists if X has text column names.
 
     See Also
