@@ -196,7 +196,7 @@ class LabelSpace:
         self.check_k(k)
         points = self._check_points(points)
         if offsets is None:
-            top, scores = self._nearest_labels(points, k)
+            top, scores = self._nearest_labels(points, int(k))  # faiss refuses NumPy's integers.
             return self.labels[top], scores
         offsets = np.asarray(offsets, dtype=points.dtype)
         if offsets.shape != (self.n_labels,):
@@ -271,6 +271,7 @@ class LabelSpace:
         """
         points = self._check_points(points)
         _check_k(k, self.n_terms, "terms")
+        k = int(k)
         if not len(points):
             raise ValueError("There are no points. Pass at least one to measure the recall.")
         exact, _ = open_search(self._index.vectors, "exact").nearest(points, k)

@@ -238,6 +238,17 @@ def test_a_file_without_a_space_is_named(tmp_path, content):
         LabelSpace.load(path)
 
 
+@pytest.mark.parametrize("search", ["exact", "hnsw"])
+def test_k_may_be_an_integer_of_numpy(search):
+    # faiss refuses integers of NumPy. It takes part only if there are more labels than k + 1.
+    if search == "hnsw":
+        pytest.importorskip("faiss")
+    space = LabelSpace([f"label{i}" for i in range(9)], RandomEmbedder(4, random_state=0), search)
+    points = space.targets[:2]
+    assert_array_equal(space.top_k(points, np.int64(2))[0], space.top_k(points, 2)[0])
+    assert space.recall(points, np.int64(2)) == space.recall(points, 2)
+
+
 # Errors
 
 
