@@ -1,5 +1,8 @@
 """Fixtures of all tests: a hierarchy, features of coloured shapes, and vectors of their names."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,22 @@ from sklearn.preprocessing import normalize
 from skdevise import DeViSEClassifier, Hierarchy, PretrainedEmbedder
 
 COLOURS, FORMS = ("red", "green", "blue"), ("ring", "star", "cross")
+
+
+@pytest.fixture
+def make_pipe():
+    """Return a function that makes a named pipe. A test that waits for the pipe fails."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("This system has no named pipes.")
+
+    def stop(*_):
+        pytest.fail("The test waits for a named pipe.")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    yield os.mkfifo
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
 
 
 @pytest.fixture

@@ -11,7 +11,10 @@ from sklearn.utils import Bunch
 from skdevise._compat import StrOptions, validate_params
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
 
-SUFFIXES = tuple(".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+# Pillow registers these formats, but needs other software to decode them.
+_NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# Pillow needs a plugin for these suffixes. Without it, such files are listed as unreadable.
+_NEED_A_PLUGIN = {".heic", ".heif", ".jxl"}
 # Folders with these names usually hold the subsets of a data set, not its classes.
 _SUBSETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _CHECK = [StrOptions({"header", "pixels"}), None]
@@ -33,6 +36,11 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     The name of the class folder is the label. Folders inside a class folder belong to the same
     class. A single folder above the class folders, such as "photos" in "photos/okapi" and
     "photos/zebra", does not matter. Empty folders, hidden files and ``__MACOSX`` are ignored.
+
+    A photo is a file with a suffix that Pillow can decode, such as ".jpg", ".png", ".tif", ".webp"
+    or ".avif". Upper and lower case are the same. ".heic", ".heif" and ".jxl" files need a plugin
+    of Pillow, such as pillow-heif. Without the plugin, they are listed as unreadable. Other files
+    and named pipes are ignored.
 
     The photos stay where they are. `data` holds paths, or small objects that stand for photos in an
     archive. :class:`~skdevise.vision.VisualFeaturizer` accepts both.
@@ -135,8 +143,9 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
         raise ValueError(f"{root!r} has no class folders. Put each class in its own folder.")
 
     # Sort by class, and list the photos of a folder before those of the folders inside it.
+    suffixes = _photo_suffixes()
     photos = sorted(
-        (parts for parts in files if parts[-1].lower().endswith(SUFFIXES)),
+        (parts for parts in files if PurePosixPath(parts[-1]).suffix.lower() in suffixes),
         key=lambda parts: (parts[:-1], parts[-1]),
     )
     data, target, unreadable = _drop_unreadable(
@@ -144,7 +153,8 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     )
     if not data:
         raise ValueError(
-            f"{root!r} has no readable photos. Supported suffixes are {', '.join(SUFFIXES)}."
+            f"{root!r} has no readable photos. Give files that Pillow can decode, such as .jpg "
+            "or .png."
         )
     _warn_about_labels({parts[depth] for parts in files}, set(target))
     return photos_bunch(
@@ -279,6 +289,13 @@ def load_image_table(
     )
 
 
+def _photo_suffixes():
+    """Return the suffixes of photos: those that Pillow decodes, with or without a plugin."""
+    formats = Image.registered_extensions().items()
+    decoded = {*Image.OPEN, "MPO"} - _NOT_PHOTOS  # Pillow opens an MPO file as a JPEG.
+    return {suffix for suffix, name in formats if name in decoded} | _NEED_A_PLUGIN
+
+
 def _files_in_folder(files, folder, root):
     """Select the files in `folder`, which may be below single top folders."""
     wanted, top = PurePosixPath(Path(folder).as_posix()).parts, ()
@@ -353,6 +370,8 @@ def _drop_unreadable(photos, labels, check):
 
 def _is_readable(photo, check):
     """Return True if Pillow can read the header of a photo, or all of its pixels."""
+    if isinstance(photo, str) and not os.path.isfile(photo):
+        return False  # Opening a named pipe would wait forever.
     try:
         with (
             open(photo, "rb") if isinstance(photo, str) else photo.open() as file,

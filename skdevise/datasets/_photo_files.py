@@ -141,7 +141,7 @@ def _archive_protocol(root):
 
 
 def _list_folder(root):
-    """Yield the name and path of each file below a local folder. Links are followed."""
+    """Yield the name and path of each regular file and broken link below a local folder."""
     if not os.path.exists(root):
         raise FileNotFoundError(f"The folder {root!r} does not exist. Check its path.")
     if not os.path.isdir(root):
@@ -151,6 +151,8 @@ def _list_folder(root):
     for folder, _, names in os.walk(root, followlinks=True):
         for name in names:
             path = os.path.join(folder, name)
+            if os.path.exists(path) and not os.path.isfile(path):
+                continue  # a named pipe, a socket or a device
             yield Path(path).relative_to(root).as_posix(), path
 
 

@@ -27,7 +27,7 @@ from skdevise.vision._cache import FeatureCache
 
 _BATCHES_PER_PART = 8  # in transform_iter
 _PHOTOS_PER_LOOK_UP = 1_000
-_NOT_PICKLED = ("_loaded", "_engines", "_last_engine", "_opened_cache")
+_NOT_PICKLED = ("_loaded", "_engines", "_last_engine")
 
 
 class VisualFeaturizer(
@@ -39,12 +39,13 @@ class VisualFeaturizer(
     network's softmax layer, its last layer. `predict` uses the softmax layer itself, which is the
     paper's softmax baseline.
 
-    X is a list of photos: paths, bytes, open binary files, PIL images, or uint8 arrays and tensors.
-    Arrays have shape (H, W, 3) or (H, W), and tensors have shape (3, H, W). Objects with a method
-    ``open("rb")`` also work, for example members of an archive. X can also be one array of shape
-    (n, H, W, 3), one tensor of shape (n, 3, H, W), or a table with one column. A map-style torch
-    `Dataset` of photos or (photo, target) pairs works too. Each photo is converted to RGB and
-    rotated as its EXIF data says, so it gives the same features in each form.
+    X is a list of photos: paths, bytes, open binary files, PIL images, arrays or tensors. Arrays
+    have shape (H, W, 3) or (H, W), and tensors have shape (3, H, W). Their values are uint8,
+    uint16, booleans, or floats from 0 to 1. Objects with a method ``open("rb")`` also work, for
+    example members of an archive. X can also be one array of shape (n, H, W, 3), one tensor of
+    shape (n, 3, H, W), or a table with one column. A map-style torch `Dataset` of photos or
+    (photo, target) pairs works too. Each photo is converted to RGB with 8 bits and rotated as its
+    EXIF data says, so it gives the same features in each form.
 
     Parameters
     ----------
@@ -89,7 +90,8 @@ class VisualFeaturizer(
         Folder that stores the features of each photo, so that the photo goes through the network
         only once. Use it for grid searches and repeated runs. Photos are recognised by their
         content, and a change of network, weights, preprocessing, `engine` or `precision` is
-        noticed. ``FeatureCache(folder, size_limit="2G")`` limits the size. None means no cache.
+        noticed. A relative folder starts from the working directory of `fit`.
+        ``FeatureCache(folder, size_limit="2G")`` limits the size. None means no cache.
     on_error : {"raise", "nan"}, default="raise"
         Handling of photos that cannot be read. "raise" stops with an error that names the photo.
         "nan" fills the photo's features with NaN and warns; pre-training leaves such photos out.
@@ -522,13 +524,19 @@ class VisualFeaturizer(
         n_outputs = len(self.classes_) if with_softmax else self.n_features_out_
         features = np.full((len(photos), n_outputs), np.nan, dtype=np.float32)
         cache = None if with_softmax else self._open_cache()
-        missing, hashes = np.arange(len(photos)), {}
+        missing, hashes, read_pixels = np.arange(len(photos)), {}, photos.pixels
         if cache is not None:
-            missing, hashes = self._look_up(cache, photos, features)
+            missing = self._look_up(cache, photos, features)
+
+            def read_pixels(row):
+                # A file may change after the look-up, so we hash the content that is decoded.
+                pixels, hashes[row] = photos.pixels_and_hash(row)
+                return pixels
+
         if len(missing) == 0:
             return features
         preprocess, engine, errors = self._load().preprocess, None, []
-        batches = load_batches(photos.pixels, missing, preprocess, self.batch_size, self.n_jobs)
+        batches = load_batches(read_pixels, missing, preprocess, self.batch_size, self.n_jobs)
         progress = tqdm(total=len(missing), unit=" photos", disable=self.verbose == 0)
         with closing(batches), progress:
             for batch in batches:
@@ -537,7 +545,7 @@ class VisualFeaturizer(
                         engine = self._engine(batch.tensor.shape[1:], len(missing), with_softmax)
                     outputs = features[batch.rows] = engine(batch.tensor)
                     if cache is not None:
-                        keys = [hashes[row] for row in batch.rows]
+                        keys = [hashes.pop(row) for row in batch.rows]
                         cache.write(self._network_key(), keys, outputs)
                 for row, error in batch.errors.items():
                     if on_error == "raise":
@@ -554,8 +562,8 @@ class VisualFeaturizer(
         return features
 
     def _look_up(self, cache, photos, features):
-        """Fill in cached features. Return the missing rows, and a hash of each readable photo."""
-        hashes, missing = {}, []
+        """Fill in cached features, and return the missing rows."""
+        missing = []
         for start in range(0, len(photos), _PHOTOS_PER_LOOK_UP):
             block = {}
             rows = range(start, min(start + _PHOTOS_PER_LOOK_UP, len(photos)))
@@ -566,8 +574,7 @@ class VisualFeaturizer(
             found_rows = np.array(list(block), dtype=int)[found]
             features[found_rows] = cached
             missing.append(np.setdiff1d(rows, found_rows))
-            hashes |= block
-        return np.concatenate(missing), hashes
+        return np.concatenate(missing)
 
     def _engine(self, shape, n_photos, with_softmax):
         """Return the engine that runs the network on photos (C, H, W). Engines are kept."""
@@ -599,6 +606,7 @@ class VisualFeaturizer(
         folder, cache = vars(self).get("_opened_cache", (None, None))
         if folder != self.cache:
             cache = FeatureCache(self.cache)
+            # The pickle keeps this pair, so a relative folder stays where it is.
             self._opened_cache = (self.cache, cache)
         return cache
 

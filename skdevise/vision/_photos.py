@@ -17,12 +17,18 @@ from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
 
 _ADVICE = (
-    "Pass a list of paths, bytes, binary files, PIL images, uint8 arrays of shape (H, W, 3) or "
-    "uint8 tensors of shape (3, H, W)."
+    "Pass a list of paths, bytes, binary files, PIL images, arrays of shape (H, W, 3) or tensors "
+    "of shape (3, H, W)."
 )
 _BYTES = (bytes, bytearray, memoryview)
 _PATHS = (str, os.PathLike)
-_DECODED = (Image.Image, np.ndarray, torch.Tensor)
+_ARRAYS = (np.ndarray, torch.Tensor)
+_DECODED = (Image.Image, *_ARRAYS)
+_DTYPES = {"uint8", "uint16", "bool", "float16", "float32", "float64"}
+_N_CHANNELS = (1, 3, 4)
+
+# Pixels are converted in bands of rows, so that a large photo takes little extra memory.
+_PIXELS_PER_BAND = 2**20
 
 # Two threads must not read the same open file, or load the same PIL image, at the same time.
 _LOCKS = [threading.Lock() for _ in range(16)]
@@ -45,7 +51,7 @@ class Photos:
         self._items = X
         self._rows = range(len(X))
         self._first_index = first_index
-        if isinstance(X, list | tuple | np.ndarray):
+        if isinstance(X, (list, tuple, *_ARRAYS)):
             for row, photo in enumerate(X):
                 _check_photo(photo, first_index + row)
 
@@ -65,6 +71,10 @@ class Photos:
     def content_hash(self, row):
         """Hash the file of a photo, or the upright RGB pixels of a decoded photo."""
         return self._read(row, _hash_photo)
+
+    def pixels_and_hash(self, row):
+        """Return the pixels of a photo and their hash. A file is read only once for both."""
+        return self._read(row, _pixels_and_hash)
 
     def _read(self, row, function):
         """Apply a function to a photo. Every failure becomes an UnreadablePhotoError."""
@@ -111,25 +121,79 @@ def decode(data):
 
 def image_pixels(image):
     """Return the pixels of a PIL image of any mode: uint8 (3, H, W). Transparency is dropped."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        # Pillow would clip 16-bit grey at 255 instead of scaling it.
-        grey = np.asarray(image).astype(np.float64) / 257
-        return array_pixels(grey.round().clip(0, 255).astype(np.uint8))
-    if "transparency" in image.info:
-        # Pillow warns if a palette with transparency is converted to RGB in one step.
-        image = image.convert("RGBA")
-    return array_pixels(np.array(image.convert("RGB")))
+    # Pillow turns a TIFF in `load`, and then deletes its orientation.
+    image.load()
+    if image.width == 0 or image.height == 0:
+        raise ValueError("it has no pixels")
+    if image.mode == "I":
+        _check_grey(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    # Pillow would clip these modes at 255 instead of scaling them.
+    is_scaled = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    pixels = np.empty((image.height, image.width, 1 if is_scaled else 3), dtype=np.uint8)
+    for rows in _bands(pixels):
+        band = image.crop((0, rows.start, image.width, rows.stop))
+        if is_scaled:
+            pixels[rows, :, 0] = _to_uint8(np.asarray(band))
+            continue
+        if "transparency" in band.info or band.mode == "RGBa":
+            # Pillow converts neither to RGB in one step without a warning or an error.
+            band = band.convert("RGBA")
+        elif band.mode == "La":
+            band = band.convert("LA")
+        pixels[rows] = band.convert("RGB")
+    return array_pixels(pixels)
 
 
 def array_pixels(array):
-    """Turn an array (H, W, 3), (H, W, 1) or (H, W) into pixels (3, H, W). It may share memory."""
+    """Turn an array (H, W) or (H, W, channels) into pixels (3, H, W). It may share memory."""
     if array.ndim == 2:
         array = array[:, :, None]
-    if array.shape[2] == 1:
-        array = array.repeat(3, axis=2)
+    array = array[:, :, :3]  # Drop transparency.
+    if array.dtype != np.uint8:
+        pixels = np.empty(array.shape, dtype=np.uint8)
+        for rows in _bands(pixels):
+            pixels[rows] = _to_uint8(array[rows])
+        array = pixels
     # torch warns about read-only memory, for example that of a memory map.
-    return torch.from_numpy(np.require(array, requirements=["C", "W"])).permute(2, 0, 1)
+    pixels = torch.from_numpy(np.require(array, requirements=["C", "W"])).permute(2, 0, 1)
+    return pixels.expand(3, -1, -1)
+
+
+def _bands(pixels):
+    """Yield slices of the rows of pixels (H, W, channels)."""
+    height, width = pixels.shape[:2]
+    n_rows = max(1, _PIXELS_PER_BAND // width)
+    for start in range(0, height, n_rows):
+        yield slice(start, min(start + n_rows, height))
+
+
+def _to_uint8(values):
+    """Scale floats from 0 to 1, levels from 0 to 65535, or booleans to levels from 0 to 255."""
+    if values.dtype.kind == "b":
+        return values * np.uint8(255)
+    if values.dtype.kind == "f":
+        lowest, highest = values.min(), values.max()
+        if not (lowest >= 0 and highest <= 1):  # also if they are NaN
+            raise ValueError(
+                f"its floats include values from {lowest:g} to {highest:g}, but must lie between "
+                "0 and 1"
+            )
+        return np.rint(values * np.float32(255))
+    return (values.astype(np.uint32) + 128) // 257  # rounded to the nearest level
+
+
+def _check_grey(image):
+    """Raise ValueError if an image of mode "I" does not hold 16-bit levels."""
+    lowest, highest = image.getextrema()
+    # Pillow reads 16-bit PPM files, and in older versions PNG files, in this mode.
+    is_16_bit = highest > 255 or highest == 0 or image.format in ("PNG", "PPM")
+    if lowest < 0 or highest > 65535 or not is_16_bit:
+        raise ValueError(
+            f"it has mode 'I' with grey levels from {lowest} to {highest}, but only 16-bit levels "
+            "can be scaled; convert it to mode 'L' or 'I;16'"
+        )
 
 
 def as_image(pixels):
@@ -144,11 +208,22 @@ def _hash_photo(photo):
     return content_hash("file", _read_bytes(photo))
 
 
+def _pixels_and_hash(photo):
+    """Return the pixels (3, H, W) and the hash of the same content."""
+    if not isinstance(photo, _DECODED):
+        photo = _read_bytes(photo)
+        return decode(photo), _hash_photo(photo)
+    pixels = read_pixels(photo)
+    return pixels, _hash_photo(pixels)
+
+
 def _read_bytes(photo):
     """Read the whole file of a photo that is not decoded yet. An open file keeps its position."""
     if isinstance(photo, _BYTES):
         return bytes(photo)
     if isinstance(photo, _PATHS):
+        if os.path.exists(photo) and not os.path.isfile(photo):
+            raise OSError("it is not a regular file")  # Opening a named pipe would wait forever.
         with open(photo, "rb") as file:
             return file.read()
     if callable(getattr(photo, "open", None)):
@@ -177,21 +252,14 @@ def _check_container(X):
         )
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__") or isinstance(X, Mapping):
         raise TypeError(f"X has type {type(X).__name__}, not a sequence of photos. {_ADVICE}")
-    if getattr(X, "ndim", 1) != 1 and not _is_stack(X):
-        advice = "Put a single photo into a list: [photo]." if _is_pixels(X) else _ADVICE
+    is_array = isinstance(X, _ARRAYS)
+    if getattr(X, "ndim", 1) != 1 and not (is_array and X.ndim == 4):
+        # A matrix of floats holds features more often than a photo.
+        is_photo = (
+            is_array and _advise_on_array(X) is None and (X.ndim == 3 or "uint8" in str(X.dtype))
+        )
+        advice = "Put a single photo into a list: [photo]." if is_photo else _ADVICE
         raise TypeError(f"X has {_describe(X)}. {advice}")
-
-
-def _is_stack(X):
-    """Return whether X is one array or tensor of photos of the same size."""
-    if isinstance(X, np.ndarray):
-        return X.dtype == np.uint8 and X.ndim == 4 and X.shape[3] == 3
-    return (
-        isinstance(X, torch.Tensor)
-        and X.dtype == torch.uint8
-        and X.ndim == 4
-        and X.shape[1] in (1, 3)
-    )
 
 
 def _is_file(photo):
@@ -206,21 +274,26 @@ def _check_photo(photo, index):
     """Raise TypeError unless a photo has an accepted form."""
     if isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo):
         return
-    if not _is_pixels(photo):
-        raise TypeError(f"The photo at index {index} has {_describe(photo)}. {_ADVICE}")
+    advice = _advise_on_array(photo)
+    if advice is not None:
+        raise TypeError(f"The photo at index {index} has {_describe(photo)}. {advice}")
 
 
-def _is_pixels(photo):
-    """Return whether a photo is an array or tensor in an accepted form."""
-    if isinstance(photo, np.ndarray):
-        has_channels = photo.ndim == 3 and photo.shape[2] == 3
-        is_uint8 = photo.dtype == np.uint8
-    elif isinstance(photo, torch.Tensor):
-        has_channels = photo.ndim == 3 and photo.shape[0] in (1, 3)
-        is_uint8 = photo.dtype == torch.uint8
-    else:
-        return False
-    return is_uint8 and 0 not in photo.shape and (has_channels or photo.ndim == 2)
+def _advise_on_array(photo):
+    """Return advice if a photo is not an array or tensor in an accepted form, otherwise None."""
+    if not isinstance(photo, _ARRAYS) or photo.ndim not in (2, 3):
+        return _ADVICE
+    if 0 in photo.shape:
+        return "Remove this photo, because it has no pixels."
+    dtype = getattr(photo.dtype, "name", str(photo.dtype).removeprefix("torch."))
+    if dtype not in _DTYPES:
+        return "Convert it to uint8, with values from 0 to 255."
+    axis, other_axis = (2, 0) if isinstance(photo, np.ndarray) else (0, 2)
+    if photo.ndim == 2 or photo.shape[axis] in _N_CHANNELS:
+        return None
+    if photo.shape[other_axis] in _N_CHANNELS:
+        return f"Move its channels from axis {other_axis} to axis {axis}."
+    return f"Give it 1, 3 or 4 channels along axis {axis}."
 
 
 def _describe(value):
@@ -245,7 +318,7 @@ def _unreadable(name, error):
     if isinstance(error, FileNotFoundError):
         reason = "there is no such file"
     elif isinstance(error, PIL.UnidentifiedImageError):
-        reason = "it is not an image"
+        reason = "it is not an image that Pillow can decode"
     else:
         reason = str(error).rstrip(".") or type(error).__name__
-    return UnreadablePhotoError(f"{name} cannot be read: {reason}. Remove or replace the photo.")
+    return UnreadablePhotoError(f"{name} cannot be read: {reason}. Correct or remove the photo.")

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 from numpy.testing import assert_array_equal
+from PIL import Image, features
 
-from skdevise.datasets import load_image_folder
+from skdevise.datasets import load_image_folder, load_image_table
 
 from ._photos import image_bytes, write_folder
 
@@ -38,6 +39,54 @@ def test_the_folder_name_is_the_label(root):
 
 def test_root_can_be_a_string(root):
     assert_array_equal(load_image_folder(str(root)).data, load_image_folder(root).data)
+
+
+SUFFIXES = {
+    ".avif": "avif",
+    ".dib": "dib",
+    ".JFIF": "jpeg",
+    ".jpe": "jpeg",
+    ".Jp2": "jpeg2000",
+    ".mpo": "mpo",
+    ".pbm": "ppm",
+    ".qoi": "qoi",
+    ".TGA": "tga",
+    ".TIF": "tiff",
+}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_photos_of_every_format_of_pillow_are_listed(root, suffix):
+    if suffix == ".avif" and not features.check("avif"):
+        pytest.skip("Pillow has no AVIF")
+    write_folder(root, {f"okapi/c{suffix}": image_bytes(size=16, image_format=SUFFIXES[suffix])})
+    assert load_image_folder(root, check="pixels").counts == {"okapi": 3, "zebra": 1}
+
+
+def test_formats_that_need_a_plugin_are_reported_until_it_is_there(root, monkeypatch):
+    write_folder(root, {"okapi/c.HEIC": image_bytes(), "okapi/d.jxl": b"JPEG XL"})
+    with pytest.warns(UserWarning, match=r"d\.jxl"):
+        photos = load_image_folder(root)
+    assert names(photos.unreadable, root) == ["okapi/d.jxl"]
+    # A plugin registers a format and its suffixes.
+    monkeypatch.setitem(Image.OPEN, "NEW", (None, None))
+    monkeypatch.setitem(Image.EXTENSION, ".new", "NEW")
+    write_folder(root, {"okapi/e.new": image_bytes(), "okapi/f.old": image_bytes()})
+    with pytest.warns(UserWarning, match=r"d\.jxl"):
+        assert load_image_folder(root).counts == {"okapi": 4, "zebra": 1}
+
+
+@pytest.mark.parametrize("check", ["header", None])
+def test_named_pipes_in_a_folder_are_ignored(root, make_pipe, check):
+    make_pipe(root / "okapi/pipe.png")
+    assert load_image_folder(root, check=check).counts == {"okapi": 2, "zebra": 1}
+
+
+def test_named_pipes_in_a_table_are_unreadable(root, make_pipe):
+    make_pipe(root / "okapi/pipe.png")
+    (root / "photos.csv").write_text("path,label\nokapi/pipe.png,okapi\nokapi/b.png,okapi\n")
+    with pytest.warns(UserWarning, match=r"pipe\.png"):
+        assert load_image_table(root / "photos.csv").counts == {"okapi": 1}
 
 
 def test_hidden_files_and_other_files_are_ignored(root):
@@ -82,7 +131,7 @@ def test_no_check_keeps_every_file(root):
 
 
 def test_a_class_without_photos_is_left_out_with_a_warning(root):
-    write_folder(root, {"quagga/1.heic": b"a format without support"})
+    write_folder(root, {"quagga/1.nef": b"a format without support"})
     with pytest.warns(UserWarning, match="'quagga'") as caught:
         photos = load_image_folder(root)
     assert caught[0].filename == __file__

@@ -1,6 +1,7 @@
 """VisualFeaturizer: features, the cache, unreadable photos, streams, and pickling."""
 
 import copy
+import io
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -48,6 +50,25 @@ def lite0():
 
 
 # --- features and answers
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_column_transformer_passes_a_column_of_paths(arrays, paths, library):
+    frames = pytest.importorskip(library)
+    table = frames.DataFrame({"path": [str(path) for path in paths], "weight": [1.0, 2, 3, 4, 5]})
+    expected = tiny().fit(arrays).transform(arrays)
+    columns = ColumnTransformer(
+        [("photo", tiny(), ["path"]), ("number", "passthrough", ["weight"])]
+    )
+    np.testing.assert_allclose(columns.fit_transform(table)[:, :6], expected, rtol=1e-6)
+    columns.set_output(transform=library)
+    found = columns.fit(table).transform(table)
+    assert list(found.columns)[::6] == ["photo__visualfeaturizer0", "number__weight"]
+    np.testing.assert_allclose(found.to_numpy()[:, :6], expected, rtol=1e-6)
+    single = tiny().set_output(transform=library).fit(table[["path"]]).transform(table[["path"]])
+    np.testing.assert_allclose(single.to_numpy(), expected, rtol=1e-6)
+    scalar = ColumnTransformer([("photo", tiny(), "path")]).fit(table)
+    np.testing.assert_allclose(scalar.transform(table), expected, rtol=1e-6)
 
 
 def test_lite0_recognises_a_cat_and_a_cup(lite0):
@@ -233,6 +254,42 @@ def test_cache_info_counts_hits(arrays, tmp_path):
     assert featurizer.cache_info()[:3] == (2, 5, 5)
     with pytest.raises(ValueError, match="cache"):
         tiny().fit(arrays).cache_info()
+
+
+class Replaced:
+    """A photo whose content changes after it was read once."""
+
+    def __init__(self, before, after):
+        self.contents = [before, after]
+
+    def open(self, mode):
+        return io.BytesIO(self.contents.pop(0) if len(self.contents) > 1 else self.contents[0])
+
+
+def test_a_photo_that_is_replaced_does_not_spoil_the_cache(arrays, paths, tmp_path):
+    one, other = paths[0].read_bytes(), paths[1].read_bytes()
+    expected = tiny().fit(arrays).transform(arrays[:2])
+    featurizer = tiny(cache=tmp_path / "features").fit(arrays)
+    # The look-up reads one photo, and the decoder reads the other.
+    replaced = featurizer.transform([Replaced(one, other)])
+    np.testing.assert_allclose(replaced, expected[1:], rtol=1e-6)
+    np.testing.assert_allclose(featurizer.transform([one, other]), expected, rtol=1e-6)
+    assert featurizer.cache_info().hits == 1
+
+
+def test_a_relative_cache_keeps_its_place_in_a_pickle(arrays, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    featurizer = tiny(cache="features").fit(arrays)
+    featurizer.transform(arrays)
+    monkeypatch.chdir("elsewhere")
+    for other in (featurizer, pickle.loads(pickle.dumps(featurizer))):
+        other.transform(arrays)
+        assert other.cache_info().folder == str(tmp_path / "features")
+        assert other.cache == clone(other).get_params()["cache"] == "features"
+    assert not (tmp_path / "elsewhere/features").exists()
+    featurizer.set_params(cache="others").transform(arrays)
+    assert featurizer.cache_info().folder == str(tmp_path / "elsewhere/others")
 
 
 def test_a_cache_that_is_not_a_folder_is_refused_in_fit(arrays, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, features
 from torch.utils.data import Dataset, TensorDataset
 
 from skdevise.exceptions import UnreadablePhotoError
@@ -118,6 +118,74 @@ def test_polars_series_and_tables_are_accepted(arrays, paths):
         np.testing.assert_array_equal(all_pixels(X), arrays)
 
 
+def test_values_of_other_types_are_scaled_to_8_bits():
+    levels = np.array([[[0, 100, 255], [7, 8, 9]]], dtype=np.uint8)
+    half = np.array([[[False, True, True], [True, False, False]]])
+    for array, expected in [
+        (levels.astype(np.uint16) * 257, levels),
+        ((levels.astype(np.uint16) * 257).astype(">u2"), levels),
+        (levels.astype(np.float32) / 255, levels),
+        (levels / 255, levels),
+        (half, 255 * half.astype(np.uint8)),
+        (half.astype(np.float16), 255 * half.astype(np.uint8)),
+    ]:
+        for X in ([array], array[None]):
+            np.testing.assert_array_equal(all_pixels(X)[0], expected)
+        if array.dtype.isnative:
+            tensor = torch.from_numpy(array).permute(2, 0, 1)
+            for X in ([tensor], tensor[None], TensorDataset(tensor[None])):
+                np.testing.assert_array_equal(all_pixels(X)[0], expected)
+        np.testing.assert_array_equal(all_pixels([array[:, :, 0]])[0][..., 2], expected[..., 0])
+
+
+def test_a_large_array_is_converted_in_bands():
+    # 2,000 x 1,500 pixels make three bands. Rounding is to the nearest level: 128 / 257 < 0.5.
+    array = np.arange(3_000_000).reshape(2_000, 1_500) % 65_536
+    expected = np.rint(array / 257).astype(np.uint8)
+    deep = array.astype(np.uint16)
+    for photo in (deep, Image.fromarray(deep), encode(Image.fromarray(deep), "PNG")):
+        np.testing.assert_array_equal(all_pixels([photo])[0][..., 1], expected)
+    rgb = np.stack([array, array // 3, array // 7], axis=2).astype(np.uint8)
+    for mode in ("RGB", "P", "CMYK", "YCbCr"):
+        image = Image.fromarray(rgb).convert(mode)
+        np.testing.assert_array_equal(all_pixels([image])[0], np.asarray(image.convert("RGB")))
+
+
+def test_transparency_is_dropped_in_every_form():
+    array = np.random.default_rng(0).integers(0, 256, (5, 6, 4), dtype=np.uint8)
+    image, tensor = Image.fromarray(array), torch.from_numpy(array).permute(2, 0, 1)
+    for photo in (array, array / 255, tensor, image, encode(image, "PNG"), encode(image, "TIFF")):
+        np.testing.assert_array_equal(all_pixels([photo])[0], array[:, :, :3])
+
+
+@pytest.mark.parametrize(
+    ("photo", "values"),
+    [
+        (np.full((2, 2, 3), 200.0), "200"),
+        (np.array([[-0.5, 1.0]]), "-0.5"),
+        (np.array([[np.nan, 1.0]]), "nan"),
+        (torch.full((3, 2, 2), 2.5), r"2\.5"),
+        (Image.fromarray(np.array([[0, 200]], dtype=np.float32)), "200"),
+        (encode(Image.fromarray(np.array([[0, 9]], dtype=np.float32)), "TIFF"), "0 to 9"),
+        (Image.new("L", (2, 2), 200).convert("I"), "200"),
+        (Image.fromarray(np.array([[0, 65_536]], dtype=np.int32)), "65536"),
+        (Image.fromarray(np.array([[-1, 300]], dtype=np.int32)), "-1"),
+        (Image.new("RGB", (0, 5)), "no pixels"),
+    ],
+)
+def test_values_with_an_unknown_scale_are_refused(photo, values):
+    with pytest.raises(UnreadablePhotoError, match=f"index 0.*{values}"):
+        Photos([photo]).pixels(0)
+
+
+@pytest.mark.parametrize("top", [0, 200, 65_535])
+def test_16_bit_grey_of_a_known_depth_is_scaled(top):
+    # Pillow reads a PPM file with 16 bits in mode "I". 200 / 257 rounds to 1.
+    data = b"P5 2 1 65535\n" + np.array([0, top], dtype=">u2").tobytes()
+    assert Image.open(io.BytesIO(data)).mode in ("I", "I;16")
+    assert decode(data)[0].tolist() == [[0, round(top / 257)]]
+
+
 def test_grey_photos_get_three_channels():
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     tensor = torch.from_numpy(grey)
@@ -217,18 +285,26 @@ def test_single_photos_are_refused(X):
         (np.zeros((2, 2, 3), np.uint8), r"\(2, 2, 3\).*\[photo\]"),
         (np.zeros((2, 2), np.uint8), r"\(2, 2\).*\[photo\]"),
         (np.zeros((4, 3)), "float64"),
-        (np.zeros((2, 8, 8, 3)), "float64"),
+        (np.zeros((2, 8, 8, 3), int), "int64"),
+        (np.zeros((2, 3, 8, 8), np.uint8), "from axis 0 to axis 2"),
+        (np.zeros((2, 8, 8)), r"\(2, 8, 8\)"),
         (pd.DataFrame({"a": [1.0]}), r"\(1, 1\)"),
         (pd.DataFrame({"a": ["cat.jpg"], "b": ["dog.jpg"]}), r"\(1, 2\)"),
-        (torch.zeros(2, 3, 8, 8), "float32"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.int32), "int32"),
         (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\).*\[photo\]"),
+        (np.zeros((8, 8, 3)), r"\[photo\]"),
         ((path for path in ["a.jpg"]), "generator"),
         ({"a": "a.jpg"}, "dict"),
         ([[0.1, 0.2]], "index 0 .*list"),
-        ([np.zeros((2, 2), np.uint8), np.zeros((2, 2))], "index 1 .*float64"),
-        ([np.zeros((2, 2, 4), np.uint8)], r"index 0 .*\(2, 2, 4\)"),
+        ([np.zeros((2, 2), np.uint8), np.zeros((2, 2), complex)], "index 1 .*complex128"),
+        ([np.zeros((2, 2, 5), np.uint8)], r"index 0 .*\(2, 2, 5\)"),
         ([np.zeros((0, 2, 3), np.uint8)], r"index 0 .*\(0, 2, 3\)"),
-        ([torch.zeros(8, 8, 3, dtype=torch.uint8)], r"index 0 .*\(8, 8, 3\)"),
+        ([torch.zeros(3, 8, 0)], r"index 0 .*\(3, 8, 0\)"),
+        (np.zeros((2, 0, 8, 3), np.uint8), r"index 0 .*\(0, 8, 3\)"),
+        ([np.zeros((3, 8, 8))], "from axis 0 to axis 2"),
+        ([torch.zeros(8, 8, 3, dtype=torch.uint8)], "from axis 2 to axis 0"),
+        ([np.float32(3)], "index 0 .*float32"),
+        ([np.zeros(12, np.uint8)], r"\(12,\)"),
     ],
 )
 def test_other_forms_are_refused_at_once(X, value):
@@ -243,9 +319,16 @@ def test_empty_x_is_refused():
 
 
 def test_wrong_photos_in_a_dataset_are_refused_when_read():
-    photos = Photos(TensorDataset(torch.zeros(2, 3, 8, 8)))
-    with pytest.raises(TypeError, match="index 1 .*float32"):
+    photos = Photos(TensorDataset(torch.zeros(2, 3, 8, 8, dtype=torch.int64)))
+    with pytest.raises(TypeError, match="index 1 .*int64"):
         photos.pixels(1)
+
+
+def test_named_pipes_are_unreadable(make_pipe, tmp_path):
+    make_pipe(tmp_path / "pipe.png")
+    for read in (Photos([tmp_path / "pipe.png"]).pixels, Photos(["/dev/zero"]).content_hash):
+        with pytest.raises(UnreadablePhotoError, match=r"pipe\.png|zero"):
+            read(0)
 
 
 def test_unreadable_files_are_named(paths, tmp_path):
@@ -350,16 +433,43 @@ def test_only_the_first_frame_is_decoded():
     assert decode(data).min() == 255
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "MPO", "TIFF"])
+# The operation that makes a photo upright, by its orientation (EXIF 2.3, section 4.6.4).
+TURNS = [
+    lambda a: a,
+    lambda a: a[:, ::-1],
+    lambda a: a[::-1, ::-1],
+    lambda a: a[::-1],
+    lambda a: a.swapaxes(0, 1),
+    lambda a: a.swapaxes(0, 1)[:, ::-1],
+    lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    lambda a: a.swapaxes(0, 1)[::-1],
+]
+FORMATS = ["JPEG", "MPO", "PNG", "TIFF", "WEBP"] + ["AVIF"] * features.check("avif")
+
+
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied_once(format, orientation):
+def test_exif_orientation_is_applied_once(format, orientation, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encode(PHOTO, format, exif=exif)
-    pixels = decode(data)
-    np.testing.assert_array_equal(as_array(pixels), decode_by_pillow(data))
-    width, height = PHOTO.size if orientation < 5 else PHOTO.size[::-1]
-    assert pixels.shape == (3, height, width)
+    options = {"lossless": True} if format == "WEBP" else {}
+    if format == "AVIF":
+        options = {"quality": 100, "subsampling": "4:4:4"}
+    data = encode(PHOTO, format, exif=exif, **options)
+    with Image.open(io.BytesIO(encode(PHOTO, format, **options))) as image:
+        expected = TURNS[orientation - 1](np.asarray(image.convert("RGB")))
+    path = tmp_path / "photo"
+    path.write_bytes(data)
+    loaded, inspected = Image.open(path), Image.open(path)
+    loaded.load()
+    inspected.getexif().get(0x0112)
+    for photo in (data, path, Image.open(path), loaded, inspected, Image.open(path).copy()):
+        np.testing.assert_array_equal(all_pixels([photo])[0], expected)
+    np.testing.assert_array_equal(decode_by_pillow(data), expected)
+    for photo in (data, loaded):
+        pixels, content_hash = Photos([photo]).pixels_and_hash(0)
+        np.testing.assert_array_equal(as_array(pixels), expected)
+        assert content_hash == Photos([photo]).content_hash(0)
 
 
 # --- modes of images
@@ -367,14 +477,14 @@ def test_exif_orientation_is_applied_once(format, orientation):
 
 @pytest.mark.parametrize(
     "mode",
-    ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F"],
+    "1 L LA La P PA RGB RGBA RGBa RGBX CMYK YCbCr HSV I F".split(),
 )
 def test_white_is_white_in_every_mode(mode):
     white = Image.new("RGB", (4, 3), "white")
-    through = {"LA": "L", "PA": "P", "F": "L"}.get(mode, "RGB")
+    through = {"LA": "L", "La": "LA", "PA": "P", "F": "L", "RGBa": "RGBA"}.get(mode, "RGB")
     white = white.convert(through).convert(mode)
-    if mode == "I":
-        white = white.point(lambda level: level * 257)
+    if mode in ("I", "F"):
+        white = white.point(lambda level: level * (257 if mode == "I" else 1 / 255))
     assert image_pixels(white).shape == (3, 3, 4)
     assert torch.all(image_pixels(white) == 255)
 
@@ -401,9 +511,11 @@ def test_16_bit_files_are_scaled():
         assert decode(encode(deep, format))[0].tolist() == [[0, 100, 255]]
 
 
-def test_float_grey_is_clipped_to_0_and_255():
-    grey = Image.fromarray(np.array([[-3, 0.4, 127, 300]], dtype=np.float32))
-    assert image_pixels(grey)[0].tolist() == [[0, 0, 127, 255]]
+def test_float_grey_from_0_to_1_is_scaled():
+    # 0.4 * 255 = 102
+    grey = Image.fromarray(np.array([[0, 0.4, 1]], dtype=np.float32))
+    for photo in (grey, encode(grey, "TIFF"), np.asarray(grey)):
+        assert Photos([photo]).pixels(0)[0].tolist() == [[0, 102, 255]]
 
 
 def test_palettes_with_transparency_keep_their_colours():
