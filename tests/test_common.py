@@ -8,6 +8,7 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -30,7 +31,7 @@ from skdevise import (
     SkipGramEmbedder,
     VisualFeaturizer,
 )
-from skdevise.metrics import hit_at_k
+from skdevise.metrics import HitAtK, hit_at_k
 
 LABELS = ["cat", "dog", "truck"]
 UNSEEN = ["yak", "lynx", "lorry", "emu"]
@@ -287,6 +288,63 @@ def test_set_output_returns_a_table_with_the_names_of_the_features(estimator, li
         assert set(estimator.predict(X)) <= set(estimator.classes_)
 
 
+# --- Labels and terms
+
+
+def pyarrow_column(values):
+    """A column of a pyarrow Table."""
+    return pytest.importorskip("pyarrow", reason="needs pyarrow").chunked_array([list(values)])
+
+
+def polars_column(values):
+    """A column of a polars DataFrame."""
+    return pytest.importorskip("polars", reason="needs polars").Series(list(values))
+
+
+def variable_text(values):
+    """An array of NumPy's StringDType."""
+    if not hasattr(np.dtypes, "StringDType"):
+        pytest.skip("StringDType needs NumPy 2.")
+    return np.array(values, dtype=np.dtypes.StringDType())
+
+
+# Each form of a column of text. The index of a pandas Series need not start at 0.
+COLUMNS = {
+    "list": list,
+    "objects": lambda values: np.array(values, dtype=object),
+    "StringDType": variable_text,
+    "pandas": lambda values: pd.Series(values, index=np.arange(len(values)) + 7),
+    "pandas string": lambda values: pd.Series(values, dtype="string"),
+    "pandas categories": lambda values: pd.Series(values, dtype="category"),
+    "polars": polars_column,
+    "pyarrow": pyarrow_column,
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_text_may_be_a_column_of_any_library(estimator, column):
+    X, y = training_data(estimator)
+    if y is None:
+        expected = estimator.fit(X).transform(LABELS)
+        assert_allclose(clone(estimator).fit(column(X)).transform(column(LABELS)), expected)
+    else:
+        estimator.fit(X, column(y))
+        if getattr(estimator, "weights", None) is None:  # Other featurizers ignore y.
+            assert estimator.classes_.tolist() == LABELS
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize("form", [list, lambda values: np.array(values, dtype=object), pd.Series])
+def test_a_missing_label_is_refused(estimator, form, missing):
+    X, y = training_data(estimator)
+    if y is None or getattr(estimator, "weights", None) is not None:
+        pytest.skip("The estimator needs no labels.")
+    with pytest.raises(ValueError, match="row 1"):
+        estimator.fit(X, form([y[0], missing, *y[2:]]))
+    with pytest.raises(ValueError, match="text and numbers"):
+        estimator.fit(X, [1, "1", *y[2:]])
+
+
 # --- All classifiers
 
 
@@ -323,6 +381,37 @@ def test_candidates_come_in_any_ordered_form(fitted_classifier, form):
     top = fitted_classifier.predict_top_k(X, 2, labels=candidates)
     assert_array_equal(top[:, 0], np.array(labels)[expected.argmax(axis=1)])
     assert_array_equal(fitted_classifier.predict(X, labels=candidates), top[:, 0])
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_labels_may_be_a_column_of_any_library(fitted_classifier, column):
+    X, y = make_features()
+    labels = [*UNSEEN, *LABELS]
+    expected = fitted_classifier.predict_top_k(X, 2, labels)
+    assert_array_equal(fitted_classifier.predict_top_k(X, 2, column(labels)), expected)
+    assert fitted_classifier.score(X, column(y), labels=column(labels)) == hit_at_k(
+        column(y), expected, 1
+    )
+    scorer = HitAtK(2, labels="all")
+    assert scorer(fitted_classifier, X, column(y)) == scorer(fitted_classifier, X, y)
+
+
+def test_tables_of_labels_are_refused(fitted_classifier):
+    X, y = make_features()
+    table = pd.DataFrame({"cat": ["dog"], "truck": ["yak"]})
+    for labels in (table, {"cat", "dog"}):
+        with pytest.raises(TypeError):
+            fitted_classifier.predict(X, labels=labels)
+        with pytest.raises(TypeError):
+            LabelVocabulary(["cat", "dog"], terms=labels)
+
+
+def test_numbers_may_be_objects(classifier):
+    X, y = make_features()
+    numbers = np.array([LABELS.index(label) for label in y])
+    classifier.fit(X, numbers.astype(object))
+    assert classifier.classes_.dtype.kind == "i"
+    assert classifier.score(X, numbers.astype(object)) == classifier.score(X, numbers) > 0.8
 
 
 def test_columns_follow_the_order_of_the_candidates(fitted_classifier):

@@ -8,8 +8,9 @@ import pandas as pd
 
 from skdevise._utils import import_optional
 from skdevise.labels import Hierarchy, LabelSpace
+from skdevise.labels._embedding import known_terms
 from skdevise.labels._label_index import label_array
-from skdevise.labels._vocabulary import as_vocabulary, known_terms
+from skdevise.labels._vocabulary import as_vocabulary
 
 # Group of labels that belong to no other group.
 OTHER = "other"

@@ -1,9 +1,13 @@
 """Arrays of labels, and a fast look-up of their positions."""
 
 from collections import Counter
+from collections.abc import KeysView, Set
 from functools import cached_property
+from numbers import Number
 
 import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 
 def label_array(labels):
@@ -14,6 +18,57 @@ def label_array(labels):
         return array
     # NumPy would turn numbers into text, or shorten labels.
     return np.array(labels, dtype=object)
+
+
+def label_column(labels):
+    """Turn labels in a sequence or a column of any library into an array: (n_labels,).
+
+    Objects become text or numbers where all of them are, because scikit-learn refuses objects.
+    """
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+        raise TypeError(f"Labels must be a sequence, got {labels!r:.80}. Pass a list.")
+    refuse_unordered(labels, "labels")
+    if not hasattr(labels, "__array__"):
+        return label_array(labels)
+    array = np.asarray(labels)
+    if array.dtype.kind not in "OT":
+        return array
+    return label_array(array) if array.ndim == 1 else array.astype(object)
+
+
+def refuse_unordered(values, name):
+    """Raise TypeError for a set, which has no order, and for a table of several columns."""
+    if isinstance(values, Set) and not isinstance(values, KeysView):
+        raise TypeError(f"The {name} {values!r:.80} are a set, which has no order. Pass a list.")
+    is_table = hasattr(values, "columns") or hasattr(values, "column_names")
+    if is_table and values.shape[1] != 1:
+        raise TypeError(
+            f"The {name} are a table of {values.shape[1]} columns. Pass one of its columns."
+        )
+
+
+def check_targets(y, name="y", one_type=True):
+    """Validate the labels of samples: (n_samples,) text or numbers, without missing values.
+
+    Metrics set `one_type` to False: true labels may be of both types, and a column is welcome.
+    """
+    if y is None:
+        # scikit-learn's checks expect this wording.
+        raise ValueError("fit requires y to be passed, but the target y is None. Pass the labels.")
+    y = column_or_1d(label_column(y) if hasattr(y, "__iter__") else y, warn=one_type)
+    if y.dtype.kind == "O":
+        y = label_array(y)  # A table of one column still holds objects.
+        for row, label in enumerate(y):
+            if not isinstance(label, str | Number) or label != label:
+                raise ValueError(
+                    f"{name} contains {label!r} in row {row}. Pass labels that are text or numbers."
+                )
+        if one_type and len({isinstance(label, str) for label in y}) > 1:
+            raise ValueError(f"{name} mixes text and numbers. Pass labels of one type.")
+    elif y.dtype.kind == "f":
+        assert_all_finite(y, input_name=name)
+        check_classification_targets(y)
+    return y
 
 
 class LabelIndex:

@@ -11,8 +11,9 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.labels._embedding import check_embedder, embed_terms, known_terms
 from skdevise.labels._search import SEARCH_METHODS, best_columns, open_search, score_batches
-from skdevise.labels._vocabulary import as_vocabulary, known_terms, name_some
+from skdevise.labels._vocabulary import as_vocabulary, name_some, refuse_numbers
 
 
 class LabelSpace:
@@ -54,6 +55,11 @@ class LabelSpace:
     ------
     LabelWithoutVectorError
         If labels have no term with a vector. The message names them.
+    TypeError
+        If `embedder` is no term embedder, or returns a sparse matrix.
+    ValueError
+        If `embedder` does not return one unit row per term, or if it would have to look up numbers
+        as words.
 
     References
     ----------
@@ -77,18 +83,14 @@ class LabelSpace:
                 f"search={search!r} is unknown. Use one of {['auto', *SEARCH_METHODS]}."
             )
         vocabulary = as_vocabulary(vocabulary)
+        check_embedder(embedder)
+        refuse_numbers(vocabulary, embedder)
         terms = list(dict.fromkeys(chain.from_iterable(vocabulary.terms)))
         terms = list(compress(terms, known_terms(embedder, terms, vocabulary.templates)))
         row_of = {term: row for row, term in enumerate(terms)}
         rows = [[row_of[term] for term in label if term in row_of] for label in vocabulary.terms]
         self.labels, rows = _labels_with_vectors(vocabulary, rows)
-        vectors = np.asarray(_embed(embedder, terms, vocabulary.templates))
-        if not np.isfinite(vectors.sum()):  # An embedder without `has_vector` may return NaN.
-            row = np.isfinite(vectors).all(axis=1).argmin()
-            raise ValueError(
-                f"{type(embedder).__name__} returns NaN or infinity for {terms[row]!r}. Leave the "
-                "term out, or let has_vector return False for it."
-            )
+        vectors = embed_terms(embedder, terms, vocabulary.templates)
         if vocabulary.pool == "mean":
             vectors = normalize([vectors[label_rows].mean(axis=0) for label_rows in rows])
             rows = [[row] for row in range(len(rows))]
@@ -369,13 +371,3 @@ def _first_equal_rows(vectors):
     for row in np.flatnonzero(sizes[group] > 1):
         first[row] = seen.setdefault(vectors[row].tobytes(), row)
     return first
-
-
-def _embed(embedder, terms, templates):
-    """Embed terms as unit vectors, each the mean over the templates: (n_terms, vector_size)."""
-    # With set_output, `transform` returns a table.
-    if not templates:
-        return np.asarray(embedder.transform(terms))
-    sentences = [template.format(term) for term in terms for template in templates]
-    vectors = np.asarray(embedder.transform(sentences)).reshape(len(terms), len(templates), -1)
-    return normalize(vectors.mean(axis=1))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
@@ -12,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from skdevise._utils import atomic_write
+from skdevise.labels._embedding import check_embedder, known_terms, looks_up_words
 from skdevise.labels._hierarchy import Hierarchy
-from skdevise.labels._label_index import label_array
+from skdevise.labels._label_index import label_column, refuse_unordered
 from skdevise.language._terms import check_terms, normalise_term
 
 _SYNSET_ID = re.compile(r"n\d{8}")
@@ -31,13 +33,15 @@ class LabelVocabulary:
 
     Parameters
     ----------
-    labels : sequence of shape (n_labels,), or dict of label to terms
-        Unique labels: text or numbers. A dict gives the terms too. A set is refused, because it
-        has no order.
-    terms : dict, or sequence of n_labels entries, default=None
+    labels : sequence of shape (n_labels,), or mapping of label to terms
+        Unique labels: text or numbers. A mapping, such as a dict, gives the terms too. A set is
+        refused, because it has no order.
+    terms : mapping, or sequence of n_labels entries, default=None
         Terms of the labels: each entry is one string, or several with the preferred one first. A
-        dict may omit labels. A label without an entry gets the terms of its synset if it is a
-        WordNet 3.0 noun id ("n02084071"). Any other label is its own term.
+        mapping may omit labels. A pandas Series whose index holds labels is a mapping. A label
+        without an entry gets the terms of its synset if it is a WordNet 3.0 noun id ("n02084071").
+        Any other label is its own term. Word vectors are never looked up by a number, however, so
+        name numbers here.
     pool : {"terms", "first", "mean"}, default="terms"
         Rule for the score of a label with several terms. "terms" scores its nearest term, as the
         DeViSE paper does (appendix A.2). "first" scores only its first term with a vector. "mean"
@@ -65,7 +69,7 @@ class LabelVocabulary:
     Raises
     ------
     TypeError
-        If `labels` is a set, one string, or no sequence.
+        If `labels` or `terms` is a set, a table, one string, or no sequence.
     ValueError
         If there are no labels, labels repeat, or another parameter is invalid. ``&`` and ``-`` also
         raise it if no label is left.
@@ -91,14 +95,19 @@ class LabelVocabulary:
             raise ValueError(f"pool={pool!r} is unknown. Use 'terms', 'first' or 'mean'.")
         if on_missing not in ("error", "drop"):
             raise ValueError(f"on_missing={on_missing!r} is unknown. Use 'error' or 'drop'.")
-        if terms is None and isinstance(labels, dict):
+        if terms is None and isinstance(labels, Mapping):
             terms = labels
         self.pool = pool
         self.templates = _check_templates(templates)
         self.on_missing = on_missing
-        self.labels = _check_labels(labels)
+        self.labels = check_labels(labels)
         self.labels.flags.writeable = False
-        given = _terms_by_label(self.labels, terms)
+        given = _terms_by_label(self.labels, terms, getattr(labels, "index", None))
+        self._unnamed = tuple(
+            label
+            for label in self.labels.tolist()
+            if isinstance(label, Number) and label not in given
+        )
         self.terms = tuple(
             _check_label_terms(label, given[label]) if label in given else _default_terms(label)
             for label in self.labels.tolist()
@@ -127,7 +136,7 @@ class LabelVocabulary:
         >>> LabelVocabulary.from_synsets(["n02121620"], Hierarchy.wordnet()).terms
         (('cat', 'true cat'),)
         """
-        labels = _check_labels(synsets)
+        labels = check_labels(synsets)
         terms = [hierarchy.terms(synset) for synset in labels.tolist()]
         return cls(labels, terms, pool, **options)
 
@@ -224,10 +233,8 @@ class LabelVocabulary:
         >>> coverage.composed.tolist()
         ['white shark']
         """
-        if not hasattr(embedder, "transform"):
-            raise TypeError(
-                f"{embedder!r} is not an embedder. Pass a PretrainedEmbedder, for example."
-            )
+        check_embedder(embedder)
+        refuse_numbers(self, embedder)
         terms = list(dict.fromkeys(chain.from_iterable(self.terms)))
         known = dict(zip(terms, known_terms(embedder, terms, self.templates), strict=True))
         first = [next((term for term in terms if known[term]), None) for terms in self.terms]
@@ -247,7 +254,8 @@ class LabelVocabulary:
         path : str or Path
             File to write. `load` reads it.
         """
-        content = {"labels": self.labels.tolist(), "terms": self.terms, **self._options}
+        labels, terms = self.labels.tolist(), self._named_terms
+        content = {"labels": labels, "terms": list(map(terms.get, labels)), **self._options}
         with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
@@ -270,25 +278,30 @@ class LabelVocabulary:
             If the file does not hold a vocabulary.
         """
         try:
-            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            terms = zip(content["labels"], content.pop("terms"), strict=True)
+            # JSON has null for the terms of a number that has none.
+            return cls(**content, terms={label: t for label, t in terms if t is not None})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{str(path)!r} does not hold a LabelVocabulary ({error}). Give a file that `save` "
                 "wrote."
             ) from error
 
     def __or__(self, other):
-        # Dicts keep 1 and "1" apart; NumPy would turn both into text.
-        terms, others = self._terms_of, as_vocabulary(other)._terms_of
-        return self._with(terms | {label: others[label] for label in others if label not in terms})
+        other = as_vocabulary(other)
+        # Lists keep 1 and "1" apart; NumPy would turn both into text.
+        labels = dict.fromkeys([*self.labels.tolist(), *other.labels.tolist()])
+        terms = other._named_terms | self._named_terms
+        return LabelVocabulary(list(labels), terms, **self._options)
 
     def __and__(self, other):
-        terms, others = self._terms_of, as_vocabulary(other)._terms_of
-        return self._with({label: terms[label] for label in terms if label in others})
+        others = set(as_vocabulary(other).labels.tolist())
+        return select_labels(self, [x for x in self.labels.tolist() if x in others])
 
     def __sub__(self, other):
-        terms, others = self._terms_of, as_vocabulary(other)._terms_of
-        return self._with({label: terms[label] for label in terms if label not in others})
+        others = set(as_vocabulary(other).labels.tolist())
+        return select_labels(self, [x for x in self.labels.tolist() if x not in others])
 
     def __ror__(self, other):
         return as_vocabulary(other) | self
@@ -304,12 +317,14 @@ class LabelVocabulary:
         return dict(zip(self.labels.tolist(), self.terms, strict=True))
 
     @property
+    def _named_terms(self):
+        """Terms of each label, without those of numbers that nobody named: dict."""
+        unnamed = set(self._unnamed)
+        return {label: terms for label, terms in self._terms_of.items() if label not in unnamed}
+
+    @property
     def _options(self):
         return {"pool": self.pool, "templates": self.templates, "on_missing": self.on_missing}
-
-    def _with(self, terms):
-        """Build a vocabulary of other labels, given with their terms, and the same options."""
-        return LabelVocabulary(terms, **self._options)
 
     def __eq__(self, other):
         if not isinstance(other, LabelVocabulary):
@@ -327,7 +342,8 @@ class LabelVocabulary:
     @cached_property
     def _key(self):
         options = tuple(self._options.values())
-        return self.labels.dtype.str, tuple(self.labels.tolist()), self.terms, options
+        labels = tuple(self.labels.tolist())
+        return self.labels.dtype.str, labels, self.terms, self._unnamed, options
 
     def __repr__(self):
         shown = ", ".join(repr(label) for label in self.labels[:3].tolist())
@@ -336,7 +352,7 @@ class LabelVocabulary:
 
     def __reduce__(self):
         # The constructor makes the unpickled labels read-only again.
-        return partial(LabelVocabulary, **self._options), (self.labels, self.terms)
+        return partial(LabelVocabulary, **self._options), (self.labels, self._named_terms)
 
     def __sklearn_clone__(self):
         return self
@@ -369,21 +385,24 @@ def as_vocabulary(labels, known=None):
         return labels
     if known is None:
         return LabelVocabulary(labels)
-    given = labels if isinstance(labels, dict) else known._terms_of
-    labels = _check_labels(labels)
-    terms = {label: given[label] for label in labels.tolist() if label in given}
-    return LabelVocabulary(labels, terms, **known._options)
+    return select_labels(known, labels, labels if isinstance(labels, Mapping) else None)
 
 
-def known_terms(embedder, terms, templates=(), question="has_vector"):
-    """Ask an embedder `has_vector` or `has_term` of terms in all templates: bool (n_terms,)."""
-    ask = getattr(embedder, question, None)
-    if ask is None or not terms:
-        return np.ones(len(terms), dtype=bool)
-    if not templates:
-        return np.asarray(ask(terms))
-    sentences = [template.format(term) for term in terms for template in templates]
-    return np.asarray(ask(sentences)).reshape(len(terms), len(templates)).all(axis=1)
+def select_labels(vocabulary, labels, terms=None, **options):
+    """Build a vocabulary of labels, with the terms and options that another one has for them."""
+    labels = check_labels(labels)
+    terms = vocabulary._named_terms if terms is None else terms
+    terms = {label: terms[label] for label in labels.tolist() if label in terms}
+    return LabelVocabulary(labels, terms, **vocabulary._options | options)
+
+
+def refuse_numbers(vocabulary, embedder, name="labels"):
+    """Raise ValueError if an embedder would look up numbers that have no terms as words."""
+    if vocabulary._unnamed and looks_up_words(embedder):
+        raise ValueError(
+            f"{name} holds class numbers ({name_some(vocabulary._unnamed)}), which are not words. "
+            "Pass names, or labels=LabelVocabulary(numbers, terms=names)."
+        )
 
 
 def name_some(labels):
@@ -392,14 +411,10 @@ def name_some(labels):
     return f"{names} and {len(labels) - 20:,} more" if len(labels) > 20 else names
 
 
-def _check_labels(labels):
-    """Validate labels: a one-dimensional array of unique text or numbers."""
-    if isinstance(labels, set | frozenset):
-        raise TypeError(f"The labels {labels!r} are a set, which has no order. Pass a list.")
-    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
-        raise TypeError(f"Labels must be a sequence, got {labels!r}. Pass a list.")
+def check_labels(labels):
+    """Validate labels: a new one-dimensional array of unique text or numbers."""
     try:
-        array = label_array(labels)
+        array = np.array(label_column(labels))
     except ValueError as error:  # Lists of several lengths.
         raise ValueError("Some labels are lists. Pass a one-dimensional sequence.") from error
     if not array.size:
@@ -415,24 +430,38 @@ def _check_labels(labels):
     return array
 
 
-def _terms_by_label(labels, terms):
-    """Turn the parameter `terms` into a dict."""
+def _terms_by_label(labels, terms, index):
+    """Turn the parameter `terms` into a mapping. `index` is that of the labels, if any."""
     if isinstance(terms, str | bytes) or not (terms is None or hasattr(terms, "__iter__")):
         raise TypeError(f"terms={terms!r} is neither a dict nor a list. Pass one entry per label.")
+    refuse_unordered(terms, "terms")
     labels = labels.tolist()
-    if terms is None or isinstance(terms, dict):
+    if hasattr(terms, "iloc") and _is_keyed(terms.index, labels, index):
+        if not terms.index.is_unique:
+            raise ValueError("The index of terms repeats labels. Give each label one entry.")
+        terms = dict(terms.items())
+    if terms is None or isinstance(terms, Mapping):
         terms = terms or {}
         known = set(labels)
         unknown = [label for label in terms if label not in known]
         if unknown:
             raise ValueError(f"terms has entries for {unknown}, which are not labels. Remove them.")
         return terms
-    terms = list(terms)
+    # The entries of pyarrow's arrays are not text.
+    terms = terms.to_pylist() if hasattr(terms, "to_pylist") else list(terms)
     if len(terms) != len(labels):
         raise ValueError(
             f"There are {len(labels)} labels but {len(terms)} entries in terms. Pass one per label."
         )
     return dict(zip(labels, terms, strict=True))
+
+
+def _is_keyed(keys, labels, index):
+    """Return whether the index of a pandas Series holds labels, and not the numbers of rows."""
+    if hasattr(index, "equals") and index.equals(keys):
+        return False  # Labels and terms are columns of one table.
+    counts_rows = keys.tolist() == list(range(len(keys)))
+    return not counts_rows or any(label in keys for label in labels)
 
 
 def _check_templates(templates):
@@ -452,6 +481,7 @@ def _check_templates(templates):
 def _check_label_terms(label, terms):
     """Validate the terms of one label: a tuple of str."""
     terms = (terms,) if isinstance(terms, str) else terms
+    terms = terms.to_list() if hasattr(terms, "to_list") else terms  # polars gives a Series
     if not isinstance(terms, list | tuple | np.ndarray) or not len(terms):
         raise ValueError(f"The label {label!r} has the terms {terms!r}. Give it text or a list.")
     return tuple(check_terms(terms))

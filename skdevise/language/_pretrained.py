@@ -1,6 +1,7 @@
 """Term vectors from a table or a file."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import chain
 from numbers import Integral
@@ -386,7 +387,7 @@ def _as_table(vectors):
     if hasattr(vectors, "index_to_key"):
         vectors = table_of(vectors)
     subwords = None
-    if isinstance(vectors, dict):
+    if isinstance(vectors, Mapping):
         terms, matrix = list(vectors), list(vectors.values())
     elif isinstance(vectors, tuple) and len(vectors) in (2, 3):
         terms, matrix, subwords = (*vectors, None)[:3]

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import KeysView, Mapping, Set
 from numbers import Number
 
 import numpy as np
@@ -50,7 +51,8 @@ def one_column(values):
     """Flatten a table of one column, and return other values unchanged."""
     shape = getattr(values, "shape", ())
     if len(shape) < 2:
-        return values
+        # The entries of pyarrow's arrays are not text.
+        return values.to_pylist() if hasattr(values, "to_pylist") else values
     if len(shape) > 2 or shape[1] != 1:
         raise TypeError(f"Expected one column of text, got shape {tuple(shape)}. Select a column.")
     return np.ravel(values)
@@ -58,9 +60,12 @@ def one_column(values):
 
 def check_terms(terms):
     """Convert a sequence of text or numbers to a list of str. A lone str or a set is an error."""
-    has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | set | frozenset)
-    if not has_order or getattr(terms, "shape", None) == ():
-        raise TypeError(f"Expected a sequence of terms, got {terms!r}. Pass a list, as in ['cat'].")
+    is_keys = isinstance(terms, KeysView)
+    has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | Mapping | Set)
+    if not (has_order or is_keys) or getattr(terms, "shape", None) == ():
+        raise TypeError(
+            f"Expected a sequence of terms, got {terms!r:.80}. Pass a list, as in ['cat']."
+        )
     terms = list(one_column(terms))
     if all(isinstance(term, list | tuple) and len(term) == 1 for term in terms):
         terms = [term for (term,) in terms]

@@ -1,9 +1,13 @@
 """Generalised zero-shot scores: seen and unseen labels compete."""
 
+from collections.abc import Set
+
 import numpy as np
 from sklearn.metrics import auc
-from sklearn.utils import Bunch, check_array, check_consistent_length, column_or_1d
+from sklearn.utils import Bunch, check_array, check_consistent_length
 
+from skdevise.labels._label_index import check_targets, label_column
+from skdevise.labels._vocabulary import check_labels
 from skdevise.metrics._ranking import check_weights
 
 
@@ -113,15 +117,11 @@ def generalized_scores(
 
 def _check_scores(y_true, y_score, labels, seen):
     """Return the scores, the column of each true label, and the columns of seen labels."""
-    y_true, y_score = column_or_1d(y_true), check_array(y_score, dtype=[np.float64, np.float32])
+    y_true = check_targets(y_true, "y_true", one_type=False)
+    y_score = check_array(y_score, dtype=[np.float64, np.float32])
     check_consistent_length(y_true, y_score)
-    for name, value in (("labels", labels), ("seen", seen)):
-        if isinstance(value, str):
-            raise TypeError(f"{name} must be a sequence of labels, got {value!r}. Pass a list.")
-    labels = list(getattr(labels, "labels", labels))
-    columns = {label: i for i, label in enumerate(labels)}
-    if len(columns) < len(labels):
-        raise ValueError("Some labels occur more than once. Pass one label per column.")
+    labels = check_labels(getattr(labels, "labels", labels))
+    columns = {label: i for i, label in enumerate(labels.tolist())}
     if y_score.shape[1] != len(columns):
         raise ValueError(
             f"There are {len(columns)} labels but {y_score.shape[1]} columns of scores. Pass one "
@@ -130,7 +130,8 @@ def _check_scores(y_true, y_score, labels, seen):
     unknown = sorted({str(label) for label in y_true.tolist() if label not in columns})
     if unknown:
         raise ValueError(f"The true labels {unknown} are not candidates. Add them to labels.")
-    seen = set(getattr(seen, "labels", seen))
+    seen = getattr(seen, "labels", seen)
+    seen = seen if isinstance(seen, Set) else set(label_column(seen).tolist())
     is_seen = np.array([label in seen for label in columns])
     return y_score, np.array([columns[label] for label in y_true.tolist()]), is_seen
 

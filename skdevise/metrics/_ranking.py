@@ -3,7 +3,9 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
+
+from skdevise.labels._label_index import check_targets
 
 
 def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
@@ -113,7 +115,9 @@ def hierarchical_precision_at_k(
 
 def _check_answers(y_true, y_top, k):
     """Validate true labels (n_samples,) and ranked answers (n_samples, n_answers)."""
-    y_true, y_top = column_or_1d(y_true), np.asarray(y_top)
+    y_true, y_top = check_targets(y_true, "y_true", one_type=False), np.asarray(y_top)
+    if y_top.dtype.kind == "T":  # NumPy compares its StringDType with text only.
+        y_top = y_top.astype(object)
     check_consistent_length(y_true, y_top)
     if not len(y_true):
         raise ValueError("There are no samples. Pass at least one.")

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise.labels import Hierarchy
+from skdevise.labels._label_index import check_targets
 from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k
 from skdevise.models._top_k import predict_top_k, reach_classifier
 
@@ -48,7 +49,7 @@ class _TopKScorer:
         float
         """
         classifier, X = reach_classifier(estimator, X)
-        labels = self.labels
+        y_true, labels = check_targets(y_true, "y_true"), self.labels
         if isinstance(labels, str):
             is_test = labels == "test"
             labels = np.unique(y_true) if is_test else np.union1d(classifier.classes_, y_true)

@@ -6,6 +6,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
+from skdevise.labels._label_index import check_targets
+
 
 class UnseenClassSplit(GroupShuffleSplit):
     """Random splits whose test classes are absent from training.
@@ -57,9 +59,10 @@ class UnseenClassSplit(GroupShuffleSplit):
         ValueError
             If there are fewer than two classes, or `test_size` leaves no class for one part.
         """
-        if y is None or len(np.unique(y)) < 2:
+        y = None if y is None else check_targets(y)
+        n_classes, n_test = 0 if y is None else len(np.unique(y)), self.test_size
+        if n_classes < 2:
             raise ValueError("UnseenClassSplit needs at least two classes. Pass their labels as y.")
-        n_classes, n_test = len(np.unique(y)), self.test_size
         if isinstance(n_test, float):
             n_test = ceil(n_test * n_classes)
         if not isinstance(n_test, Integral) or not 0 < n_test < n_classes:

@@ -5,10 +5,11 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import column_or_1d, indexable
+from sklearn.utils import indexable
 
 from skdevise._compat import safe_indexing
 from skdevise._utils import draw_seed
+from skdevise.labels._label_index import check_targets
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
 from skdevise.model_selection._splits import UnseenClassSplit
 from skdevise.models._top_k import reach_classifier
@@ -75,8 +76,8 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
         )
     if not 0 < test_size < 1:
         raise ValueError(f"test_size={test_size!r} is invalid. Use a share between 0 and 1.")
+    y = check_targets(y)
     X, y = indexable(X, y)
-    y = column_or_1d(y)
     seed = draw_seed(random_state)
     labels = np.unique(y)
     cv = 3 if cv is None else cv

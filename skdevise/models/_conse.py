@@ -22,10 +22,10 @@ from skdevise._compat import (
     fit_context,
     safe_indexing,
 )
+from skdevise.labels._label_index import check_targets
 from skdevise.models._prediction import (
     LabelPredictionMixin,
     calibration_rows,
-    check_targets,
     refuse_photos,
 )
 
@@ -105,7 +105,7 @@ class ConSEClassifier(
 
     _parameter_constraints = {
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
-        "embedder": [HasMethods("transform"), None],
+        "embedder": "no_validation",  # The label space checks it.
         "n_top": [Interval(Integral, 1, None, closed="left")],
         **LabelPredictionMixin._prediction_constraints,
     }

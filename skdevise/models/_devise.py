@@ -21,8 +21,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skdevise._utils import check_checkpoint_folder, draw_seed, find_device, seeded
+from skdevise.labels._embedding import known_terms
+from skdevise.labels._label_index import check_targets
 from skdevise.labels._space import LabelSpace
-from skdevise.labels._vocabulary import LabelVocabulary, known_terms
+from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.language._tuned import TunedEmbedder
 from skdevise.models._features import (
     Samples,
@@ -33,9 +35,7 @@ from skdevise.models._features import (
 )
 from skdevise.models._prediction import (
     LabelPredictionMixin,
-    as_objects,
     calibration_rows,
-    check_targets,
 )
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
@@ -245,7 +245,7 @@ class DeViSEClassifier(
     """
 
     _parameter_constraints = {
-        "embedder": [HasMethods("transform"), None],
+        "embedder": "no_validation",  # The label space checks it.
         "visual": [HasMethods(["fit", "transform"]), None],
         "projection": [StrOptions({"linear", "mlp"}), callable],
         "loss": [StrOptions({"hinge_rank", "mse", "cosine", "warp", "contrastive"})],
@@ -470,7 +470,7 @@ class DeViSEClassifier(
                 self._check_lasting_parameters()
             X, y, rows, weight = self._validate(X, y, sample_weight, first, partial=True)
             known = [] if first else self.classes_
-            labels = join_labels(known, y[rows], [] if classes is None else classes)
+            labels = join_labels(known, y[rows], self._announced(classes))
             has_joined = len(labels) > len(known)
             if has_joined and not first and self.train_label_vectors:
                 joined = np.setdiff1d(labels, known).tolist()
@@ -556,12 +556,11 @@ class DeViSEClassifier(
         """Validate the training data: X, y, the rows with a weight and their weights or None."""
         if y is None:
             raise ValueError("DeViSEClassifier requires y to be passed, but the target y is None.")
-        y = as_objects(y)
+        y = check_targets(y)
         if self.visual is None:
             X, y = check_features(self, X, y, reset=first)
         else:
             check_consistent_length(X, y)
-        y = check_targets(y)
         rows = np.arange(len(y))
         if sample_weight is None and self.class_weight is None:
             return X, y, rows, None

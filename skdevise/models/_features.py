@@ -7,9 +7,8 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import validate_data
 
-from skdevise.labels._label_index import label_array
-from skdevise.labels._vocabulary import LabelVocabulary
-from skdevise.models._prediction import check_targets, contains_photos
+from skdevise.labels._label_index import check_targets
+from skdevise.models._prediction import contains_photos
 
 # A larger memory map stays on disk.
 _N_BYTES_IN_MEMORY = 2**28
@@ -136,16 +135,15 @@ class FeaturesOnDisk:
 
 
 def join_labels(*parts):
-    """Return the sorted union of labels from arrays, sequences and vocabularies."""
+    """Return the sorted union of labels from arrays and sequences."""
     arrays = []
     for part in parts:
-        labels = part.labels if isinstance(part, LabelVocabulary) else part
-        if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+        if isinstance(part, str | bytes) or not hasattr(part, "__iter__"):
             raise TypeError(f"classes must be a sequence of labels, got {part!r}. Pass a list.")
-        if getattr(labels, "dtype", np.dtype(object)).kind == "O":
-            labels = label_array(labels)
-        if len(labels):
-            arrays.append(check_targets(labels, "classes"))
+        if len(part):
+            # The union is sorted, so a set needs no order.
+            part = list(part) if isinstance(part, set | frozenset) else part
+            arrays.append(check_targets(part, "classes"))
     if len({array.dtype.kind in "US" for array in arrays}) > 1:
         dtypes = ", ".join(str(array.dtype) for array in arrays)
         raise ValueError(f"y and classes mix text and numbers ({dtypes}). Pass labels of one type.")

@@ -12,12 +12,11 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdevise._compat import HasMethods, StrOptions, check_sample_weight, fit_context
-from skdevise.labels._vocabulary import as_vocabulary, label_array
+from skdevise._compat import StrOptions, check_sample_weight, fit_context
+from skdevise.labels._label_index import check_targets, label_array
 from skdevise.models._prediction import (
     LabelPredictionMixin,
     calibration_rows,
-    check_targets,
     refuse_photos,
 )
 
@@ -35,7 +34,7 @@ class LeastSquaresClassifier(
     """Classifier whose projection is solved from sums over the samples; see `_solve`."""
 
     _common_constraints = {
-        "embedder": [HasMethods("transform"), None],
+        "embedder": "no_validation",  # The label space checks it.
         "feature_scaling": [StrOptions({"l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
     }
@@ -143,7 +142,7 @@ class LeastSquaresClassifier(
         if is_first and classes is None:
             self._open_label_space(labels)
         else:
-            announced = [] if classes is None else as_vocabulary(classes).labels.tolist()
+            announced = check_targets(self._announced(classes), "classes").tolist()
             known = [] if is_first else self.classes_.tolist()
             labels = label_array([*known, *labels.tolist(), *announced])
             labels = np.unique(check_targets(labels, "classes"))

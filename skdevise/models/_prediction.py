@@ -1,8 +1,9 @@
 """The answers of every classifier: labels, scores and probabilities."""
 
 import warnings
+from collections.abc import Mapping
 from copy import copy
-from numbers import Number, Real
+from numbers import Real
 from os import PathLike
 
 import numpy as np
@@ -11,15 +12,21 @@ from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils import assert_all_finite, column_or_1d, get_tags
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions
 from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.labels._embedding import check_embedder
+from skdevise.labels._label_index import check_targets
 from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
-from skdevise.labels._vocabulary import LabelVocabulary, as_vocabulary
+from skdevise.labels._vocabulary import (
+    LabelVocabulary,
+    as_vocabulary,
+    refuse_numbers,
+    select_labels,
+)
 from skdevise.language import RandomEmbedder
 from skdevise.models._hubness import hub_offsets
 
@@ -129,11 +136,12 @@ class LabelPredictionMixin:
         -------
         ndarray of shape (n_samples, n_labels)
             Columns follow the order of the candidates. There is one exception, as scikit-learn
-            expects of binary classifiers. If you give no candidates and there are two training
-            labels, the shape is (n_samples,): the second score minus the first.
+            expects of binary classifiers. If this call gets no candidates, and they are the two
+            training labels, the shape is (n_samples,): the second score minus the first.
         """
         scores = self._scores(X, labels)
-        if labels is None and self.labels is None and scores.shape[1] == 2:
+        is_binary = labels is None and len(self.classes_) == 2
+        if is_binary and np.array_equal(self.label_space().labels, self.classes_):
             return scores[:, 1] - scores[:, 0]
         return scores
 
@@ -194,7 +202,7 @@ class LabelPredictionMixin:
         float
             Hit@1 from 0 to 1.
         """
-        y = as_objects(y)
+        y = check_targets(y)
         if not np.isin(y, self.label_space(labels).labels).any():
             warnings.warn(
                 "None of the true labels is a candidate, so the score is 0. Pass `labels` to the "
@@ -235,13 +243,7 @@ class LabelPredictionMixin:
             return labels
         if labels is None and self.labels is None:
             return self.label_space_
-        vocabulary = self._vocabulary(self.labels if labels is None else labels)
-        if labels is None and set(vocabulary.labels.tolist()) == set(self.classes_.tolist()):
-            # scikit-learn's metrics expect the order of classes_.
-            vocabulary = self._vocabulary(self.classes_)
-        return self._cached(
-            (vocabulary, self.search), lambda: LabelSpace(vocabulary, self.embedder_, self.search)
-        )
+        return self._open_candidates(labels)
 
     def _scores(self, X, labels):
         """Score the candidates of each sample: (n_samples, n_labels)."""
@@ -277,6 +279,8 @@ class LabelPredictionMixin:
 
     def _open_label_space(self, classes):
         """Check the embedder, and place the training labels with it."""
+        if self.embedder is not None:
+            check_embedder(self.embedder)
         embedder = RandomEmbedder() if self.embedder is None else _share(self.embedder)
         if hasattr(embedder, "fit"):
             try:
@@ -293,9 +297,9 @@ class LabelPredictionMixin:
 
     def _bind_labels(self, classes, embedder):
         """Place the training labels, and check the candidates of the constructor."""
-        known = self._vocabulary(classes)
         # Candidates without a vector may be dropped, but training labels may not.
-        training = LabelVocabulary(classes, known.terms, known.pool, templates=known.templates)
+        training = select_labels(self._vocabulary(classes), classes, on_missing="error")
+        refuse_numbers(training, embedder, "y")
         try:
             space = LabelSpace(training, embedder, self.search)
         except LabelWithoutVectorError as error:
@@ -306,18 +310,48 @@ class LabelPredictionMixin:
         self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
         self._recent = {(training, self.search): space}
         if self.labels is not None:
-            candidates = self._vocabulary(self.labels)
-            if set(candidates.labels.tolist()) != set(classes.tolist()):
-                self._cached(
-                    (candidates, self.search),
-                    lambda: LabelSpace(candidates, embedder, self.search),
-                )
+            self._open_candidates()
+
+    def _open_candidates(self, labels=None):
+        """Return the label space of candidates; None means those of the constructor."""
+        vocabulary = self._candidates() if labels is None else self._vocabulary(labels)
+        return self._cached(
+            (vocabulary, self.search), lambda: LabelSpace(vocabulary, self.embedder_, self.search)
+        )
 
     def _vocabulary(self, labels):
         """Turn labels into a vocabulary, with the terms that the constructor's `labels` define."""
-        defines_terms = isinstance(self.labels, dict | LabelVocabulary)
+        defines_terms = isinstance(self.labels, Mapping | LabelVocabulary)
         known = as_vocabulary(self.labels) if defines_terms else None
         return as_vocabulary(labels, known=known)
+
+    def _announced(self, classes):
+        """Return the `classes` of `partial_fit`, whose terms the constructor must define."""
+        if not isinstance(classes, Mapping | LabelVocabulary):
+            return [] if classes is None else classes
+        announced = as_vocabulary(classes)
+        if announced.terms != self._vocabulary(announced.labels).terms:
+            raise ValueError(
+                "classes gives labels other terms than the constructor does. Pass the terms to the "
+                "constructor: labels=LabelVocabulary(labels, terms)."
+            )
+        return announced.labels
+
+    def _candidates(self):
+        """Choose the candidates of the constructor: training labels first, in their order.
+
+        scikit-learn's metrics and wrappers expect that the columns begin with `classes_`. A
+        vocabulary may name class numbers and words, because wrappers can train on either. Only the
+        labels of the same type as the training labels compete.
+        """
+        vocabulary, classes = self._vocabulary(self.labels), self.classes_.tolist()
+        is_text = isinstance(classes[0], str)
+        labels = [x for x in vocabulary.labels.tolist() if isinstance(x, str) == is_text]
+        if not set(labels).issuperset(classes):
+            chosen = labels or classes
+        else:
+            chosen = list(dict.fromkeys(classes + labels))
+        return self._vocabulary(chosen)
 
     def _calibrate(self, points, targets, weight=None):
         """Keep points (n, vector_size) of training samples, and fit `temperature_` on them.
@@ -365,32 +399,6 @@ def calibration_rows(n_samples):
     return np.linspace(0, n_samples - 1, min(n_samples, _N_CALIBRATION_ROWS), dtype=int)
 
 
-def as_objects(y):
-    """Turn labels of NumPy's StringDType, which scikit-learn refuses, into objects."""
-    is_unknown = getattr(getattr(y, "dtype", None), "kind", None) == "T"
-    return np.asarray(y, dtype=object) if is_unknown else y
-
-
-def check_targets(y, name="y"):
-    """Validate training labels: (n_samples,) text or numbers, without missing values."""
-    if y is None:
-        # scikit-learn's checks expect this wording.
-        raise ValueError("fit requires y to be passed, but the target y is None. Pass the labels.")
-    y = column_or_1d(as_objects(y), warn=True)
-    if y.dtype.kind == "O":
-        for row, label in enumerate(y):
-            if not isinstance(label, str | Number) or label != label:
-                raise ValueError(
-                    f"{name} contains {label!r} in row {row}. Pass labels that are text or numbers."
-                )
-        if len({isinstance(label, str) for label in y}) > 1:
-            raise ValueError(f"{name} mixes text and numbers. Pass labels of one type.")
-    elif y.dtype.kind == "f":
-        assert_all_finite(y, input_name=name)
-        check_classification_targets(y)
-    return y
-
-
 def contains_photos(X):
     """Return whether the first sample is a photo or the path of one: bool."""
     first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
@@ -410,6 +418,7 @@ def refuse_photos(X):
 
 def _share(embedder):
     """Clone an embedder that only has parameters; return any other one itself."""
-    if hasattr(embedder, "__sklearn_tags__") and not get_tags(embedder).requires_fit:
+    is_estimator = hasattr(embedder, "__sklearn_tags__") and not isinstance(embedder, type)
+    if is_estimator and not get_tags(embedder).requires_fit:
         return clone(embedder)
     return embedder

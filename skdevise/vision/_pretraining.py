@@ -5,13 +5,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils import check_consistent_length, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
 from skdevise._utils import check_checkpoint_folder
 from skdevise.exceptions import UnreadablePhotoError
+from skdevise.labels._label_index import check_targets
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
 from skdevise.training._net import TrainingNet, TrainingSet
@@ -37,7 +38,7 @@ class LabelledPhotos:
                 "y is missing, and weights=None trains the network on labelled photos. Give y, or "
                 "choose weights."
             )
-        y = column_or_1d(y)
+        y = check_targets(y)
         check_consistent_length(photos, y)
         is_missing = pd.isna(y)
         if is_missing.any():

@@ -386,7 +386,7 @@ def test_the_file_is_readable(tmp_path):
     vocabulary = LabelVocabulary(["Ёж", 7], {"Ёж": ["hedgehog", "Igel"]}, **OPTIONS)
     vocabulary.save(str(tmp_path / "labels.json"))
     text = (tmp_path / "labels.json").read_text(encoding="utf-8")
-    assert text.startswith('{"labels": ["Ёж", 7], "terms": [["hedgehog", "Igel"], ["7"]]')
+    assert text.startswith('{"labels": ["Ёж", 7], "terms": [["hedgehog", "Igel"], null]')
     assert json.loads(text)["templates"] == list(OPTIONS["templates"])
     assert [path.name for path in tmp_path.iterdir()] == ["labels.json"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from skdevise import DeViSEClassifier, LabelVocabulary
+from skdevise import DeViSEClassifier
 from skdevise.models._features import (
     FeaturesOnDisk,
     Samples,
@@ -49,7 +49,7 @@ def test_labels_may_be_strings_of_variable_length(plane, pets_and_trucks):
 @pytest.mark.parametrize(
     "classes",
     [
-        LabelVocabulary(["cat", "dog"]), {"cat", "dog"}, {"cat": 1, "dog": 2}, ("dog", "cat"),
+        {"cat", "dog"}, {"cat": 1, "dog": 2}, ("dog", "cat"),
         np.array(["cat", "dog"], dtype=object),
     ],
     ids=lambda classes: type(classes).__name__,
