@@ -967,7 +967,7 @@ def test_a_parallel_grid_search_does_not_copy_the_term_vectors():
     # joblib maps arrays above 1 MB into its workers.
     matrix = np.random.default_rng(0).standard_normal((4000, 100)).astype(np.float32)
     embedder = PretrainedEmbedder((np.arange(4000).astype(str), matrix))
-    X, y = np.eye(12, dtype=np.float32), np.arange(12) % 3
+    X, y = np.eye(12, dtype=np.float32), (np.arange(12) % 3).astype(str)
     search = GridSearchCV(
         DeViSEClassifier(embedder, max_epochs=1), {"margin": [0.1, 0.2]}, n_jobs=2, cv=2,
         scoring=SharedVectors(),
