@@ -82,8 +82,14 @@ def _embed(embedder, texts):
             f"{name} returned shape {vectors.shape} and dtype {vectors.dtype} for {len(texts)} "
             "terms. It must return one row of numbers for each term."
         )
+    is_finite = np.isfinite(vectors).all(axis=1)
+    if not is_finite.all():
+        raise ValueError(
+            f"{name} returned NaN or infinity for {texts[is_finite.argmin()]!r}. Leave the term "
+            "out, or let `has_vector` return False for it."
+        )
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    wrong = np.flatnonzero(~(np.abs(lengths - 1) < _TOLERANCE))
+    wrong = np.flatnonzero(np.abs(lengths - 1) > _TOLERANCE)
     if len(wrong):
         raise ValueError(
             f"{name} returned a row of length {lengths[wrong[0]]:.3g} for {texts[wrong[0]]!r}. "
