@@ -264,6 +264,77 @@ def test_every_method_needs_a_fit(estimator):
                 getattr(estimator, method)(*args)
 
 
+def as_numpy(value):
+    """List a parameter in the types that it has in a grid made by NumPy."""
+    if isinstance(value, bool):
+        return [np.bool_(value)]
+    if isinstance(value, int):
+        return [np.int64(value), np.int32(value)]
+    if isinstance(value, float):
+        return [np.float64(value), np.float32(value)]
+    return [np.str_(value)] if isinstance(value, str) else []
+
+
+# Values whose defaults are None, or take another path through the code.
+NUMPY_VALUES = {
+    DeViSEClassifier: {
+        "negatives": [np.int64(2), np.str_("all")],
+        "loss": [np.str_("contrastive"), np.str_("warp")],
+        "loss_temperature": [np.float32(0.1)],
+        "lr_schedule": [np.str_("cosine")],
+        "optimizer": [np.str_("sgd")],
+        "early_stopping": [np.bool_(True)],
+        "train_label_vectors": [np.bool_(True)],
+        "negative_labels": [np.array(UNSEEN)],
+        "class_weight": [np.str_("balanced")],
+        "hubness": [np.str_("csls")],
+        "labels": [np.array(LABELS + UNSEEN)],
+        "random_state": [np.int64(3), np.uint32(3)],
+    },
+    ConSEClassifier: {"hubness": [np.str_("csls")]},
+    SkipGramEmbedder: {"negative": [np.int64(2)], "sample": [np.float32(0.1)]},
+    VisualFeaturizer: {"augment": [np.str_("flip_crop")], "random_state": [np.int64(3)]},
+}
+
+
+# The last form of each type.
+@pytest.mark.parametrize("name", {type(form): name for name, form in ESTIMATORS.items()}.values())
+def test_scalars_of_numpy_are_parameters(name):
+    estimator = copy.deepcopy(ESTIMATORS[name])
+    values = {name: as_numpy(value) for name, value in estimator.get_params(deep=False).items()}
+    for parameter, more in NUMPY_VALUES.get(type(estimator), {}).items():
+        values[parameter] = values[parameter] + more
+    shortest = {"max_epochs": 1} if "max_epochs" in values else {}
+    is_immutable = type(estimator).__sklearn_clone__ in (
+        PretrainedEmbedder.__sklearn_clone__,
+        EncoderEmbedder.__sklearn_clone__,
+    )
+    for parameter, forms in values.items():
+        for value in forms:
+            if is_immutable:
+                params = estimator.get_params(deep=False) | {parameter: value}
+                changed = type(estimator)(**params)
+            else:
+                changed = clone(estimator).set_params(**shortest | {parameter: value})
+            changed.fit(*training_data(estimator))
+            changed.transform(test_data(estimator))
+
+
+def test_only_fit_changes_an_estimator(estimator):
+    estimator.fit(*training_data(estimator))
+    X = test_data(estimator)
+    for fitted in (estimator, pickle.loads(pickle.dumps(estimator))):
+        for method in ("transform", "predict", "predict_proba", "decision_function", "score"):
+            # The `predict` and `score` of an embedder take vectors and pairs.
+            if type(fitted) not in map(type, CLASSIFIERS.values()) and method != "transform":
+                continue
+            before = dict(vars(fitted))
+            getattr(fitted, method)(*training_data(fitted) if method == "score" else (X,))
+            if get_tags(fitted).requires_fit:
+                assert vars(fitted).keys() == before.keys()
+            assert all(vars(fitted)[name] is before[name] for name in before)
+
+
 def test_one_row_gives_the_same_as_many(estimator):
     X = test_data(estimator)
     estimator.fit(*training_data(estimator))
@@ -469,6 +540,51 @@ def test_two_classes_have_one_column_of_scores(classifier):
     assert_array_equal(scores > 0, classifier.predict(X) == "dog")
     assert classifier.decision_function(X, labels=["cat", "dog"]).shape == (16, 2)
     assert classifier.predict_proba(X).shape == (16, 2)
+    # The constructor may name the two training labels, in any order and with synonyms.
+    for labels in (["dog", "cat"], LabelVocabulary(["dog", "cat"]), {"dog": ["dog"], "cat": "cat"}):
+        named = clone(classifier).set_params(labels=labels).fit(X, y)
+        assert_allclose(named.decision_function(X), scores, atol=1e-6)
+    for labels in (UNSEEN[:2], ["dog", "yak"], [*LABELS[:2], "yak"]):
+        named = clone(classifier).set_params(labels=labels).fit(X, y)
+        assert named.decision_function(X).shape == (16, len(labels))
+
+
+def test_points_keep_the_precision_of_the_features(classifier):
+    X, y = make_features()
+    classifier.fit(X, y)
+    assert classifier.transform(X).dtype == classifier.predict_proba(X).dtype == np.float64
+    if not isinstance(classifier, ConSEClassifier):  # LogisticRegression answers in float64.
+        assert classifier.transform(X.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("search", ["exact", "hnsw", "tree"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_first_of_labels_with_equal_vectors_wins_in_every_batch(search, dtype):
+    if search == "hnsw":
+        pytest.importorskip("faiss")
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((40, 50))
+    vectors[:, 7] = 0  # Its sign must not matter.
+    names = [f"term {number:02}" for number in range(40)]
+    terms = names + [f"{name}, copy {copy}" for copy in "ab" for name in names]
+    copies = np.vstack([vectors, vectors, vectors])
+    copies[40:, 7] = -0.0
+    embedder = PretrainedEmbedder((terms, copies))
+    X, y = rng.standard_normal((66, 30)).astype(dtype), np.resize(names[:5], 66)
+    clf = RidgeProjectionClassifier(embedder, search=search).fit(X, y)
+    for candidates in (terms, terms[::-1], list(rng.permutation(terms))):
+        space = LabelSpace(candidates, embedder, search)
+        first = {name: next(t for t in candidates if t.startswith(name)) for name in names}
+        expected = clf.predict(X, labels=space)
+        assert set(expected) <= set(first.values())
+        for n_rows in (1, 2, 11, 64, 66):
+            parts = [
+                clf.predict_top_k(X[start : start + n_rows], 4, labels=space)
+                for start in range(0, 66, n_rows)
+            ]
+            assert_array_equal(np.concatenate(parts)[:, 0], expected)
+        scores = clf.decision_function(X, labels=space)
+        assert_array_equal(np.array(candidates)[scores.argmax(axis=1)], expected)
 
 
 def test_the_labels_of_the_constructor_are_the_default_candidates(classifier):

@@ -369,5 +369,6 @@ def _first_equal_rows(vectors):
     seen = {}
     # Rows whose first number occurs once have no equal.
     for row in np.flatnonzero(sizes[group] > 1):
-        first[row] = seen.setdefault(vectors[row].tobytes(), row)
+        # The sum turns -0.0 into 0.0, which has other bytes.
+        first[row] = seen.setdefault((vectors[row] + 0).tobytes(), row)
     return first

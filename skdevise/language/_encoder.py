@@ -101,6 +101,8 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
         """
         terms = check_terms(X)
         vectors = self._embed(terms)
+        if not self._vector_of:
+            raise ValueError("The vector size is unknown before the first text. Encode one first.")
         vectors = np.array(vectors, np.float32).reshape(len(terms), self._n_features_out)
         refuse_missing(terms, vectors.any(axis=1))
         return vectors
@@ -154,5 +156,6 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
     @property
     def _n_features_out(self):
         if not self._vector_of:
-            raise ValueError("The vector size is unknown before the first text. Encode one first.")
+            # `hasattr` and the HTML view of scikit-learn expect this error.
+            raise AttributeError("The vector size is unknown. Encode a text first.")
         return len(next(iter(self._vector_of.values())))

@@ -98,6 +98,25 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         self.center = center
         self.all_but_the_top = all_but_the_top
 
+    def get_params(self, deep=True):
+        """Return the parameters of the constructor.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Present for compatibility with scikit-learn.
+
+        Returns
+        -------
+        dict
+            The parameters. `vectors` is a table, whose text form does not show the numbers.
+        """
+        params = super().get_params(deep)
+        try:
+            return params | {"vectors": self._table}
+        except (TypeError, ValueError):  # `fit` refuses these parameters.
+            return params
+
     @classmethod
     def load(cls, path, *, limit=None, mmap=False, **options):
         """Read term vectors from a file.

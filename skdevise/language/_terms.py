@@ -43,8 +43,12 @@ def words_of(text):
 
 
 def normalise_term(term):
-    """Return a term in lower case, with single blanks instead of "_" and repeated blanks."""
-    return " ".join(unicodedata.normalize("NFC", term).lower().replace("_", " ").split())
+    """Return a term in lower case, with single blanks instead of "_" and repeated blanks.
+
+    A term without any other characters, such as "_", stays as it is.
+    """
+    words = unicodedata.normalize("NFC", term).lower().replace("_", " ").split()
+    return " ".join(words) or term
 
 
 def one_column(values):

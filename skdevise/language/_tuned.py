@@ -19,6 +19,9 @@ class TunedEmbedder:
         self._index = index_terms(self.terms)
         self._untuned = np.asarray(embedder.transform(self.terms), dtype=np.float32)
 
+    def __repr__(self):
+        return f"TunedEmbedder({self.embedder!r}, {len(self.terms)} terms)"
+
     def transform(self, X):
         """Return the unit vector of each term: (n_terms, vector_size) float32."""
         terms = check_terms(X)

@@ -4,10 +4,12 @@ from copy import copy
 from numbers import Integral
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise.labels import Hierarchy
 from skdevise.labels._label_index import check_targets
+from skdevise.labels._vocabulary import as_vocabulary
 from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k
 from skdevise.models._top_k import predict_top_k, reach_classifier
 
@@ -17,6 +19,8 @@ class _TopKScorer:
 
     scikit-learn's `make_scorer` cannot pass `labels` to the response method.
     """
+
+    _sample_weight = True
 
     def __init__(self, k, labels, average):
         # Checked here, because scikit-learn turns errors of a scorer into NaN after the fits.
@@ -58,12 +62,16 @@ class _TopKScorer:
 
     def __repr__(self):
         average = "" if self.average == "sample" else f", average={self.average!r}"
-        return f"{type(self).__name__}(k={self.k}, labels={self.labels!r}{average})"
+        labels = self.labels
+        if labels is not None and not isinstance(labels, str):
+            labels = as_vocabulary(labels)  # It shows the first labels only.
+        return f"{type(self).__name__}(k={self.k}, labels={labels!r}{average})"
 
     @property
     def __name__(self):
         # scikit-learn's displays read the name of a scorer.
-        return repr(self)
+        among = f" (labels={self.labels!r})" if isinstance(self.labels, str) else ""
+        return f"{self._name}@{self.k}{among}"
 
     def __sklearn_clone__(self):
         # A deep copy would copy the hierarchy.
@@ -77,8 +85,35 @@ class _TopKScorer:
         MetadataRequest
         """
         request = MetadataRequest(owner=self)
-        request.score.add_request(param="sample_weight", alias=True)
+        request.score.add_request(param="sample_weight", alias=self._sample_weight)
         return request
+
+    def set_score_request(self, *, sample_weight):
+        """Choose how metadata routing passes sample weights to the scorer.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True requests them, which is the default of a scorer, and False ignores them. None
+            raises an error if they are given. A str is the name under which they are given.
+
+        Returns
+        -------
+        self : object
+            The scorer.
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is not enabled.
+        """
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "set_score_request needs metadata routing. Call "
+                "sklearn.set_config(enable_metadata_routing=True) first."
+            )
+        self._sample_weight = sample_weight
+        return self
 
 
 class HitAtK(_TopKScorer):
@@ -111,6 +146,8 @@ class HitAtK(_TopKScorer):
     >>> HitAtK(labels="all")(clf, X, y), HitAtK(k=2, labels="all")(clf, X, y)
     (0.0, 1.0)
     """
+
+    _name = "hit"
 
     def __init__(self, k=1, labels=None, *, average="sample"):
         super().__init__(k, labels, average)
@@ -146,6 +183,8 @@ class HierarchicalPrecisionAtK(_TopKScorer):
     >>> HierarchicalPrecisionAtK(1, tree)(clf, X, y)
     1.0
     """
+
+    _name = "hp"
 
     def __init__(self, k, hierarchy, labels=None, valid=None, *, average="sample"):
         super().__init__(k, labels, average)

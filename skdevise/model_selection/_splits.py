@@ -1,10 +1,11 @@
 """Cross-validation splits whose test classes are absent from training."""
 
 from math import ceil
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
+from sklearn.utils import check_consistent_length
 
 from skdevise.labels._label_index import check_targets
 
@@ -57,15 +58,19 @@ class UnseenClassSplit(GroupShuffleSplit):
         Raises
         ------
         ValueError
-            If there are fewer than two classes, or `test_size` leaves no class for one part.
+            If there are fewer than two classes, if labels are missing, if X and y have different
+            lengths, or if `test_size` leaves no class for one part.
         """
-        y = None if y is None else check_targets(y)
-        n_classes, n_test = 0 if y is None else len(np.unique(y)), self.test_size
+        y = [] if y is None else check_targets(y)
+        n_classes, n_test = len(np.unique(y)), self.test_size
         if n_classes < 2:
             raise ValueError("UnseenClassSplit needs at least two classes. Pass their labels as y.")
-        if isinstance(n_test, float):
+        check_consistent_length(X, y)
+        if not isinstance(self.n_splits, Integral) or self.n_splits < 1:
+            raise ValueError(f"n_splits={self.n_splits!r} is invalid. Use a whole number from 1.")
+        if isinstance(n_test, Real) and 0 < n_test < 1:
             n_test = ceil(n_test * n_classes)
-        if not isinstance(n_test, Integral) or not 0 < n_test < n_classes:
+        if not isinstance(n_test, Integral) or not 0 < n_test < n_classes or n_test is True:
             raise ValueError(
                 f"test_size={self.test_size!r} does not fit {n_classes} classes. Use a share "
                 f"between 0 and 1, or a number of classes from 1 to {n_classes - 1}."

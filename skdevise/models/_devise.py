@@ -504,8 +504,8 @@ class DeViSEClassifier(
         Returns
         -------
         ndarray of shape (n_samples, vector_size)
-            Points of unit length. The dtype is float32, except that a linear projection keeps the
-            dtype of X.
+            Points of unit length and of the dtype of X. Features that are neither float32 nor float64
+            count as float64, and the features of photos as float32.
         """
         check_is_fitted(self)
         if not hasattr(self, "visual_"):
@@ -518,10 +518,11 @@ class DeViSEClassifier(
     def net_(self):
         """Skorch net that trains the projection: skorch.NeuralNet."""
         check_is_fitted(self)
-        if "_net" not in vars(self):
+        if "net" not in self._lazy:
             seed, state = self._draw_seed(), self._map_state()
-            self._net = self._trainer().restore_net(self._n_passes, self._n_features, seed, state)
-        return self._net
+            net = self._trainer().restore_net(self._n_passes, self._n_features, seed, state)
+            self._lazy["net"] = net
+        return self._lazy["net"]
 
     # --- Validation
 
@@ -612,7 +613,7 @@ class DeViSEClassifier(
         else:
             self._bind_labels(classes, self.embedder_)
             if self.train_label_vectors:
-                vars(self).pop("_net", None)  # It holds the vectors of the previous labels.
+                self._lazy = {}  # The net holds the vectors of the previous labels.
         self._n_features_out = self.label_space_.vector_size
         self._negative_vectors = self._embed_negative_labels(classes)
         self._fitted_candidates = self.labels, self.negative_labels
@@ -694,20 +695,21 @@ class DeViSEClassifier(
         state = state_arrays(net.projection)
         if not all(np.isfinite(value).all() for value in state.values()):
             raise ValueError(f"Training diverged with a learning rate of {net.lr}. Lower it.")
-        for name in ("_module", "loss_temperature_"):
-            vars(self).pop(name, None)
+        vars(self).pop("loss_temperature_", None)
+        # One dict holds all that is built when needed, because only `fit` may add attributes.
+        self._lazy = {"net": net}
         if self._fitted_params["projection"] == "linear":
             self.coef_ = state["weight"]
         else:
             self.projection_weights_ = state
             if not self.compile:  # A compiled module would be compiled again to predict.
-                self._module = net.projection
+                self._lazy["module"] = net.projection
         if self.loss == "contrastive" and self.loss_temperature == "learned":
             self.loss_temperature_ = net.criterion_.temperature.item()
         if self.train_label_vectors:
             vectors = net.criterion_.vectors[: len(net.trained)].numpy(force=True)
             self._keep_label_vectors(self.classes_[net.trained], vectors)
-        self._net, self.history_ = net, epoch_table(net.history)
+        self.history_ = epoch_table(net.history)
 
     def _keep_label_vectors(self, classes, vectors):
         """Give the first known term of each class its trained vector."""
@@ -724,7 +726,7 @@ class DeViSEClassifier(
 
         first_history = self.history_
         self._keep(net)
-        del self._net  # It trains photos, whereas `net_` trains features.
+        del self._lazy["net"]  # It trains photos, whereas `net_` trains features.
         self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
         self.visual_._keep_weights()
         samples = samples.take(calibration_rows(len(samples.rows)))
@@ -756,15 +758,16 @@ class DeViSEClassifier(
             return features @ self.coef_.T.astype(features.dtype, copy=False)
         from skdevise.models._devise_net import project
 
-        if "_module" not in vars(self):
+        if "module" not in self._lazy:
             try:
                 device = find_device(self.device)
             except ValueError:  # The classifier was trained on another machine.
                 device = find_device("cpu")
             with seeded(0, device):
                 module = self._trainer().make_projection(self._n_features, self.projection_weights_)
-            self._module = module.to(device)
-        return project(self._module, features)
+            self._lazy["module"] = module.to(device)
+        # A net computes in float32.
+        return project(self._lazy["module"], features).astype(features.dtype, copy=False)
 
     def _map_state(self):
         """Return the weights of the projection, and the learned temperature of the loss or None."""
@@ -775,13 +778,13 @@ class DeViSEClassifier(
         """Delete the fitted attributes."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
-        vars(self).pop("_net", None)
+        vars(self).pop("_lazy", None)
 
     @contextmanager
     def _unchanged_on_error(self):
         """Restore the classifier as it was before the block if the block raises."""
         before = vars(self).copy()
-        net = before.get("_net")
+        net = before.get("_lazy", {}).get("net")
         state = None if net is None else net.state()
         try:
             yield
@@ -795,15 +798,11 @@ class DeViSEClassifier(
     def __getstate__(self):
         # A net in a pickle would need the same versions of torch and skorch.
         state = super().__getstate__()
-        for name in ("_net", "_module"):
-            state.pop(name, None)
-        return state
+        return state | {"_lazy": {}} if "_lazy" in state else state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # A net computes in float32 whatever the features are.
-        dtypes = ["float64", "float32"] if self.projection == "linear" else ["float32"]
-        tags.transformer_tags.preserves_dtype = dtypes
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags

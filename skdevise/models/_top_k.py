@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skdevise.labels._search import best_columns
@@ -11,7 +12,7 @@ from skdevise.labels._search import best_columns
 _METHODS = ("decision_function", "predict_proba")
 
 
-def predict_top_k(estimator, X, k=5, labels=None):
+def predict_top_k(estimator, X, k=5, labels=None, *, return_scores=False, as_frame=False):
     """Predict the k best labels of each sample with any fitted classifier.
 
     A `Pipeline` and a grid search have no method `predict_top_k`. This function finds the
@@ -29,11 +30,21 @@ def predict_top_k(estimator, X, k=5, labels=None):
     labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
         Candidate labels. Only the classifiers of skdevise accept them. None means the labels that
         `estimator.predict` chooses from.
+    return_scores : bool, default=False
+        If True, also return the scores of the labels.
+    as_frame : bool, default=False
+        If True, return a table of the labels and their scores.
 
     Returns
     -------
-    ndarray of shape (n_samples, k)
+    labels : ndarray of shape (n_samples, k)
         The best label comes first.
+    scores : ndarray of shape (n_samples, k)
+        Scores of the labels by `decision_function`, or by `predict_proba` if a classifier has no
+        `decision_function`. Only returned if `return_scores` is True.
+    frame : DataFrame of n_samples * k rows
+        Columns "rank" (from 1), "label" and "score". The index repeats the index of X, or the
+        number of the sample. Only returned, in place of the arrays, if `as_frame` is True.
 
     Raises
     ------
@@ -51,10 +62,26 @@ def predict_top_k(estimator, X, k=5, labels=None):
     >>> clf = LogisticRegression().fit([[0], [0], [1], [1]], ["cat", "cat", "dog", "dog"])
     >>> predict_top_k(clf, [[1]], k=2).tolist()
     [['dog', 'cat']]
+    >>> predict_top_k(clf, [[1], [0]], k=1, as_frame=True).round(2)
+            rank label  score
+    sample
+    0          1   dog    0.4
+    1          1   cat    0.4
     """
+    index = X.index if hasattr(X, "iloc") else None
     estimator, X = reach_classifier(estimator, X)
+    top, scores = _rank(estimator, X, k, labels, return_scores or as_frame)
+    if as_frame:
+        return _top_k_frame(top, scores, index)
+    return (top, scores) if return_scores else top
+
+
+def _rank(estimator, X, k, labels, return_scores):
+    """Rank the labels of a classifier: labels (n, k), and scores (n, k) if asked for or at hand."""
     if hasattr(estimator, "predict_top_k"):
-        return estimator.predict_top_k(X, k, labels)
+        if return_scores:
+            return estimator.predict_top_k(X, k, labels, return_scores=True)
+        return estimator.predict_top_k(X, k, labels), None
     if labels is not None:
         raise TypeError(
             f"{type(estimator).__name__} can only predict its training labels. Leave labels=None."
@@ -74,13 +101,26 @@ def predict_top_k(estimator, X, k=5, labels=None):
         scores = np.column_stack([-scores, scores])
     if not isinstance(k, Integral) or not 1 <= k <= scores.shape[1]:
         raise ValueError(f"k={k!r} is out of range. Choose k from 1 to {scores.shape[1]}.")
-    return np.asarray(estimator.classes_)[best_columns(scores, k)]
+    best = best_columns(scores, k)
+    return np.asarray(estimator.classes_)[best], np.take_along_axis(scores, best, axis=1)
+
+
+def _top_k_frame(top, scores, index):
+    """Turn labels and scores, both (n, k), into a table with one row for each of them."""
+    import pandas as pd
+
+    n_samples, k = top.shape
+    index = pd.RangeIndex(n_samples, name="sample") if index is None else index
+    columns = {"rank": np.tile(np.arange(1, k + 1), n_samples), "label": top.ravel()}
+    return pd.DataFrame(columns | {"score": scores.ravel()}, index=index.repeat(k))
 
 
 def reach_classifier(estimator, X):
     """Find the classifier in a Pipeline or a search, and transform X up to it: classifier, X."""
     while True:
-        if hasattr(estimator, "best_estimator_"):
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, Pipeline):
             X = estimator[:-1].transform(X) if len(estimator) > 1 else X

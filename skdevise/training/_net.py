@@ -142,7 +142,7 @@ class TrainingNet(NeuralNet):
             criterion=criterion,
             optimizer=OPTIMIZERS.get(optimizer, optimizer),
             lr=lr,
-            batch_size=batch_size,
+            batch_size=int(batch_size),  # torch refuses integers of NumPy.
             iterator_train=Batches,
             iterator_train__generator=torch.Generator().manual_seed(order_seed),
             # Batch norm cannot train on a last batch of one example.
@@ -231,9 +231,9 @@ class TrainingNet(NeuralNet):
     def notify_gradient(self, batch):
         """Notify the callbacks of the user, because those of skorch ignore gradients."""
         if self.callbacks:
-            self.notify(
-                "on_grad_computed", named_parameters=self.get_all_learnable_params(), batch=batch
-            )
+            # A generator would leave no parameters for the second callback.
+            parameters = list(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch)
 
     def generators(self, data=None):
         """List the random generators in use, besides the global one of torch."""

@@ -27,7 +27,6 @@ from skdevise.vision._cache import FeatureCache
 
 _BATCHES_PER_PART = 8  # in transform_iter
 _PHOTOS_PER_LOOK_UP = 1_000
-_NOT_PICKLED = ("_loaded", "_engines", "_last_engine")
 
 
 class VisualFeaturizer(
@@ -317,6 +316,8 @@ class VisualFeaturizer(
             check_training_params(
                 optimizers, self.callbacks, self.lr_schedule, early_stopping=self.early_stopping
             )
+        # One dict holds all that is built when needed, because only `fit` may add attributes.
+        vars(self).setdefault("_lazy", {})
         self._open_cache()
         # With a checkpoint, None counts as 0, so that a later fit finds the file.
         resumes = self.random_state is None and self.checkpoint is not None
@@ -341,7 +342,7 @@ class VisualFeaturizer(
         self.n_features_out_ = loaded.n_features
         self.history_ = epoch_table(history)
         # The recipe rebuilds the network after unpickling, even if parameters were changed.
-        self._recipe, self._loaded = loaded.recipe, loaded
+        self._recipe, self._lazy["loaded"] = loaded.recipe, loaded
         self._set_weights()
         return self
 
@@ -498,7 +499,7 @@ class VisualFeaturizer(
     @property
     def engine_(self):
         """Engine that ran the network last: "torch", "compile", "openvino" or None."""
-        engine = getattr(self, "_last_engine", None)
+        engine = vars(self).get("_lazy", {}).get("last_engine")
         return None if engine is None else engine.name
 
     def _scores(self, X):
@@ -581,7 +582,7 @@ class VisualFeaturizer(
         from skdevise.vision._engines import InferenceEngine
 
         key = (with_softmax, shape, self.engine, self.precision, self.device, self.verbose)
-        engines = vars(self).setdefault("_engines", {})
+        engines = self._lazy.setdefault("engines", {})
         if key not in engines:
             loaded = self._load()
             net = loaded.net if with_softmax else loaded.without_softmax()
@@ -590,39 +591,41 @@ class VisualFeaturizer(
                 net, shape, self.engine, self.precision, device, self.verbose
             )
         engines[key].expect(n_photos)
-        self._last_engine = engines[key]
+        self._lazy["last_engine"] = engines[key]
         return engines[key]
 
     def _network_key(self):
         """Return the key of the cache for this network, its preprocessing and its engine."""
-        if not hasattr(self, "_network_hash"):
-            self._network_hash = self._load().digest()
-        return f"{self._network_hash} {self.engine} {self.precision}"
+        if "hash" not in self._lazy:
+            self._lazy["hash"] = self._load().digest()
+        return f"{self._lazy['hash']} {self.engine} {self.precision}"
 
     def _open_cache(self):
         """Return the FeatureCache, or None. A folder is opened once, to count hits and misses."""
         if not isinstance(self.cache, str | os.PathLike):
             return self.cache
-        folder, cache = vars(self).get("_opened_cache", (None, None))
+        folder, cache = self._lazy.get("cache", (None, None))
         if folder != self.cache:
             cache = FeatureCache(self.cache)
             # The pickle keeps this pair, so a relative folder stays where it is.
-            self._opened_cache = (self.cache, cache)
+            self._lazy["cache"] = (self.cache, cache)
         return cache
 
     def _load(self):
         """Return the fitted network. After unpickling, it is built again."""
-        if not hasattr(self, "_loaded"):
+        if "loaded" not in self._lazy:
             from skdevise.vision._backbones import load_fitted
 
-            self._loaded = load_fitted(self._recipe, self.weights_, len(self.classes_))
-        return self._loaded
+            loaded = load_fitted(self._recipe, self.weights_, len(self.classes_))
+            self._lazy["loaded"] = loaded
+        return self._lazy["loaded"]
 
     def _set_weights(self):
         """Take over the weights of the loaded network, and forget its old engines."""
-        for name in ("_engines", "_last_engine", "_network_hash"):
-            vars(self).pop(name, None)
-        self.weights_ = None if self._loaded.is_published else self._loaded.state_arrays()
+        for name in ("engines", "last_engine", "hash"):
+            self._lazy.pop(name, None)
+        loaded = self._lazy["loaded"]
+        self.weights_ = None if loaded.is_published else loaded.state_arrays()
         if self.cache is not None:
             self._network_key()  # A pickled featurizer then finds its features without the network.
 
@@ -649,7 +652,10 @@ class VisualFeaturizer(
 
     def __getstate__(self):
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in _NOT_PICKLED}
+        if "_lazy" in state:
+            kept = {"hash", "cache"}  # They find the cached features without the network.
+            state["_lazy"] = {key: state["_lazy"][key] for key in kept & state["_lazy"].keys()}
+        return state
 
     @property
     def _n_features_out(self):

@@ -421,3 +421,24 @@ def test_n_grams_are_pickled(fasttext):
     embedder = PretrainedEmbedder(fasttext, center=True)
     copy = pickle.loads(pickle.dumps(embedder))
     assert_array_equal(copy.transform(["sharkskin"]), embedder.transform(["sharkskin"]))
+
+
+def test_the_terms_of_a_table_are_always_found():
+    # GloVe has the term "_", and other tables have "__" and a blank.
+    terms = ["_", "__", "a_b", "Cat", "-", "state-of-the-art", " "]
+    embedder = PretrainedEmbedder((terms, np.eye(7)))
+    assert_array_equal(embedder.transform(embedder.terms_), np.eye(7))
+    assert embedder.has_term(embedder.terms_).all()
+    assert not PretrainedEmbedder({"cat": [1, 0]}).has_vector(["_", "", " ", "-"]).any()
+
+
+def test_repr_does_not_show_the_vectors():
+    terms = [f"term {i}" for i in range(3)]
+    expected = "PretrainedEmbedder(vectors=TermTable(3 terms, 200-d))"
+    for vectors in ((terms, np.ones((3, 200))), dict.fromkeys(terms, np.ones(200))):
+        embedder = PretrainedEmbedder(vectors)
+        assert repr(embedder) == expected
+        assert expected in repr(make_pipeline(embedder))
+    embedder = PretrainedEmbedder({"a": [1, 2]}, oov="error", center=True)
+    assert repr(embedder).endswith(", oov='error', center=True)")
+    assert repr(PretrainedEmbedder("no table"))

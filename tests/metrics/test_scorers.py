@@ -2,11 +2,20 @@ import pickle
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    LearningCurveDisplay,
+    StratifiedKFold,
+    ValidationCurveDisplay,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -152,7 +161,10 @@ def test_a_clone_shares_the_hierarchy(zoo):
 
 
 def test_repr_shows_the_parameters(zoo):
-    assert repr(HitAtK(5, "test")) == HitAtK(5, "test").__name__ == "HitAtK(k=5, labels='test')"
+    assert repr(HitAtK(5, "test")) == "HitAtK(k=5, labels='test')"
+    assert HitAtK(5, "test").__name__ == "hit@5 (labels='test')"
+    assert HitAtK(5, ["owl"]).__name__ == "hit@5"
+    assert HierarchicalPrecisionAtK(2, zoo).__name__ == "hp@2"
     assert repr(HierarchicalPrecisionAtK(2, zoo)) == "HierarchicalPrecisionAtK(k=2, labels=None)"
 
 
@@ -295,3 +307,43 @@ def test_other_classifiers_cannot_take_candidates(shapes, labels):
 def test_hierarchical_precision_needs_a_hierarchy():
     with pytest.raises(TypeError, match="None"):
         HierarchicalPrecisionAtK(2, None)
+
+
+def test_scorers_work_in_the_tools_of_scikit_learn(devise, blurred, by_form):
+    X, y = blurred
+    hierarchical = HierarchicalPrecisionAtK(2, by_form)
+    for scorer in (HitAtK(k=2), hierarchical):
+        options = {"cv": 2, "scoring": scorer}
+        curve = ValidationCurveDisplay.from_estimator(
+            devise, X, y, param_name="margin", param_range=[0.1, 0.5], **options
+        )
+        assert curve.ax_.get_ylabel() == scorer.__name__.capitalize()
+        LearningCurveDisplay.from_estimator(
+            devise, X, y, train_sizes=[0.8, 0.9], shuffle=True, random_state=0, **options
+        )
+        plt.close("all")
+        found = cross_validate(devise, X, y, cv=2, scoring={"ours": scorer, "hit": "accuracy"})
+        assert found["test_ours"].mean() > 0 and found["test_hit"].mean() > 0
+        fitted = clone(devise).fit(X, y)
+        importances = permutation_importance(fitted, X, y, scoring=scorer, random_state=0)
+        assert importances.importances_mean.max() > 0
+
+
+def test_a_scorer_can_ask_for_sample_weights_under_another_name(devise, blurred):
+    X, y = blurred
+    with pytest.raises(RuntimeError, match="enable_metadata_routing"):
+        HitAtK().set_score_request(sample_weight=True)
+    weight = np.random.default_rng(0).uniform(0, 1, len(y))
+    with config_context(enable_metadata_routing=True):
+        devise.set_fit_request(sample_weight=False)
+        renamed = HitAtK().set_score_request(sample_weight="importance")
+        scores = {
+            name: cross_val_score(devise, X, y, cv=2, scoring=scorer, params=params)
+            for name, scorer, params in [
+                ("no weight", HitAtK(), {}),
+                ("weight", HitAtK(), {"sample_weight": weight}),
+                ("renamed", clone(renamed), {"importance": weight}),
+            ]
+        }
+    assert_array_equal(scores["renamed"], scores["weight"])
+    assert not np.array_equal(scores["weight"], scores["no weight"])

@@ -116,3 +116,35 @@ def test_seen_candidates_score_zero(devise, shapes):
     # With labels=None the classifier answers with training labels, which the test set lacks.
     cv = UnseenClassSplit(2, test_size=3, random_state=0)
     assert_array_equal(cross_val_score(devise, *shapes, cv=cv, scoring=HitAtK(k=6)), [0, 0])
+
+
+@pytest.mark.parametrize("test_size", [np.float32(0.4), np.float64(0.4), np.int64(2), np.int32(2)])
+def test_numbers_of_numpy_are_test_sizes(test_size):
+    y = ["a", "b", "c", "d", "e"]
+    assert len(next(UnseenClassSplit(test_size=test_size).split(y, y))[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "y", "named"),
+    [
+        ({}, ["a", None, "b"], "None"),
+        ({}, [1.0, np.nan, 2.0], "NaN"),
+        ({}, np.array([1, "a", 2], dtype=object), "text and numbers"),
+        ({}, ["a", "b"], "2"),
+        ({"n_splits": 0}, ["a", "b", "c"], "n_splits=0"),
+        ({"n_splits": 2.5}, ["a", "b", "c"], "n_splits=2.5"),
+        ({"test_size": np.nan}, ["a", "b", "c"], "3 classes"),
+        ({"test_size": 3}, ["a", "b", "c"], "3 classes"),
+        ({"test_size": 1.0}, ["a", "b", "c"], "3 classes"),
+    ],
+)
+def test_errors_speak_of_labels_and_classes(params, y, named):
+    with pytest.raises(ValueError, match=named) as error:
+        next(UnseenClassSplit(**params).split(np.zeros((3, 1)), y))
+    assert "group" not in str(error.value)
+
+
+def test_labels_may_be_strings_of_numpy_2():
+    y = np.array(["b", "a", "b", "c"], dtype=np.dtypes.StringDType())
+    train, test = next(UnseenClassSplit(1, test_size=1, random_state=1).split(y, y))
+    assert (train.tolist(), test.tolist()) == ([0, 2, 3], [1])

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
@@ -169,3 +169,44 @@ def test_k_is_an_integer_up_to_the_number_of_classes(k):
     clf = LogisticRegression().fit([[0], [1]], [0, 1])
     with pytest.raises(ValueError, match=f"k={k!r}.*2"):
         predict_top_k(clf, [[0]], k)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda clf: clf,
+        lambda clf: make_pipeline(FunctionTransformer(doubled), clf),
+        lambda clf: GridSearchCV(make_pipeline(FunctionTransformer(doubled), clf), {}, cv=2),
+        lambda clf: FrozenEstimator(make_pipeline(FunctionTransformer(doubled), clf)),
+    ],
+    ids=["classifier", "pipeline", "search", "frozen"],
+)
+def test_scores_and_tables_come_out_of_wrappers(devise, shapes, wrap):
+    X, y = shapes
+    labels = ["red star", "blue star", "purple ring"]
+    devise.set_params(labels=LabelVocabulary(labels, {"purple ring": "ring"})).fit(X, y)
+    wrapped = wrap(devise)
+    if not isinstance(wrapped, FrozenEstimator):
+        wrapped.fit(X, y)
+    expected, expected_scores = devise.predict_top_k(X, 2, labels, return_scores=True)
+    top, scores = predict_top_k(wrapped, X, 2, labels, return_scores=True)
+    assert_array_equal(top, expected)
+    assert_allclose(scores, expected_scores, rtol=1e-5)
+    frame = predict_top_k(wrapped, X, 2, labels, as_frame=True)
+    assert frame.columns.tolist() == ["rank", "label", "score"]
+    assert frame.index.tolist() == np.arange(len(X)).repeat(2).tolist()
+    assert frame["rank"].tolist() == [1, 2] * len(X)
+    assert_array_equal(frame["label"].to_numpy(), expected.ravel())
+    assert_allclose(frame["score"], expected_scores.ravel(), rtol=1e-5)
+
+
+def test_a_table_of_answers_has_the_index_of_the_samples():
+    X = pd.DataFrame({"size": [0.0, 1.0, 5.0]}, index=["a.jpg", "b.jpg", "c.jpg"])
+    clf = LogisticRegression().fit(X, ["cat", "dog", "dog"])
+    top, scores = predict_top_k(clf, X, 2, return_scores=True)
+    assert_allclose(scores[:, 0], np.abs(clf.decision_function(X)))
+    frame = predict_top_k(clf, X, 2, as_frame=True)
+    assert frame.loc["c.jpg", "label"].tolist() == top[2].tolist() == ["dog", "cat"]
+    forest = RandomForestClassifier(5, random_state=0).fit(X, ["cat", "dog", "dog"])
+    top, scores = predict_top_k(forest, X, 1, return_scores=True)
+    assert_allclose(scores[:, 0], forest.predict_proba(X).max(axis=1))
