@@ -113,7 +113,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         """
         params = super().get_params(deep)
         try:
-            return params | {"vectors": self._table}
+            return params | {"vectors": self._given_table}
         except (TypeError, ValueError):  # `fit` refuses these parameters.
             return params
 
@@ -313,15 +313,20 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
 
     @cached_property
     def _table(self):
-        """Validated table of terms."""
+        """Table of terms, after a check of all parameters."""
         self._validate_params()
-        terms, matrix, subwords = _as_table(self.vectors)
-        if self.all_but_the_top >= matrix.shape[1]:
+        vector_size = self._given_table.matrix.shape[1]
+        if self.all_but_the_top >= vector_size:
             raise ValueError(
-                f"all_but_the_top={self.all_but_the_top} removes all {matrix.shape[1]} dimensions. "
+                f"all_but_the_top={self.all_but_the_top} removes all {vector_size} dimensions. "
                 "Choose a smaller number."
             )
-        return TermTable(terms, matrix, subwords)
+        return self._given_table
+
+    @cached_property
+    def _given_table(self):
+        """Table of terms."""
+        return TermTable(*_as_table(self.vectors))
 
     @cached_property
     def _index(self):
@@ -397,7 +402,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     def __getstate__(self):
         # joblib can map the matrix into its workers only if it is an array.
         state = super().__getstate__() | {"vectors": self._table}
-        cached = {"_table", "_index", "_common", "terms_"}
+        cached = {"_table", "_given_table", "_index", "_common", "terms_"}
         return {name: value for name, value in state.items() if name not in cached}
 
 
