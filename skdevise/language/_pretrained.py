@@ -393,12 +393,6 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         vectors[composed] = np.where(known[:, None], unit_rows(sums), 0)
         return vectors
 
-    def __repr__(self, N_CHAR_MAX=700):
-        if isinstance(self.vectors, dict):
-            # scikit-learn formats every number before it shortens the text. That takes minutes.
-            return f"PretrainedEmbedder({len(self.vectors)} terms)"
-        return super().__repr__(N_CHAR_MAX)
-
     def __getstate__(self):
         # joblib can map the matrix into its workers only if it is an array.
         state = super().__getstate__() | {"vectors": self._table}

@@ -101,7 +101,7 @@ def test_a_representation_shows_the_size_of_a_table_and_not_its_numbers(tmp_path
 def test_the_representation_of_a_dict_is_its_size():
     # scikit-learn would format each of the million numbers, which takes a minute.
     embedder = PretrainedEmbedder({f"term{i}": np.ones(50) for i in range(20_000)})
-    assert repr(embedder) == "PretrainedEmbedder(20000 terms)"
+    assert repr(embedder) == "PretrainedEmbedder(vectors=TermTable(20000 terms, 50-d))"
 
 
 def test_an_invalid_embedder_has_a_representation():

@@ -128,7 +128,7 @@ def test_numbers_of_numpy_are_test_sizes(test_size):
     ("params", "y", "named"),
     [
         ({}, ["a", None, "b"], "None"),
-        ({}, [1.0, np.nan, 2.0], "NaN"),
+        ({}, [1.0, np.nan, 2.0], "nan"),
         ({}, np.array([1, "a", 2], dtype=object), "text and numbers"),
         ({}, ["a", "b"], "2"),
         ({"n_splits": 0}, ["a", "b", "c"], "n_splits=0"),
