@@ -504,8 +504,7 @@ class DeViSEClassifier(
         Returns
         -------
         ndarray of shape (n_samples, vector_size)
-            Points of unit length and of the dtype of X. Features that are neither float32 nor float64
-            count as float64, and the features of photos as float32.
+            Points of unit length and of the dtype of X. Integers give float64, and photos float32.
         """
         check_is_fitted(self)
         if not hasattr(self, "visual_"):
