@@ -1,4 +1,5 @@
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -6,10 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.preprocessing import normalize
+from sklearn.utils import Bunch
 
-from skdevise import LabelSpace, LabelVocabulary, PretrainedEmbedder, RandomEmbedder
+from skdevise import (
+    ConSEClassifier,
+    DeViSEClassifier,
+    LabelSpace,
+    LabelVocabulary,
+    PretrainedEmbedder,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+    VisualFeaturizer,
+)
 from skdevise.exceptions import LabelWithoutVectorError
 
 
@@ -280,3 +292,75 @@ def test_invalid_arguments_are_named(vehicles):
         vehicles.recall(np.eye(2), 9)
     with pytest.raises(ValueError, match="no points"):
         vehicles.recall(np.empty((0, 2)), 1)
+
+
+class Table:
+    """An embedder of a user, whose `transform` returns what the test gives it."""
+
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+    def transform(self, terms):
+        return self.vectors
+
+
+@pytest.mark.parametrize(
+    ("vectors", "error", "value"),
+    [
+        (csr_array(np.eye(2)), TypeError, "Table.*sparse"),
+        (np.eye(3), ValueError, r"Table.*\(3, 3\).*2 terms"),
+        (np.eye(2)[:1], ValueError, r"\(1, 2\).*2 terms"),
+        (np.ones(2), ValueError, r"\(2,\)"),
+        (np.array([["1", "0"], ["0", "1"]]), ValueError, "dtype"),
+        ([[1, 0], [3, 4]], ValueError, "length 5.*'dog'"),
+        ([[1, 0], [0, 0]], ValueError, "length 0.*'dog'"),
+        ([[1, 0], [0, np.inf]], ValueError, "'dog'"),
+    ],
+)
+def test_the_vectors_of_an_embedder_are_checked(vectors, error, value):
+    with pytest.raises(error, match=value):
+        LabelSpace(["cat", "dog"], Table(vectors))
+
+
+def test_vectors_of_half_precision_are_long_enough():
+    vectors = RandomEmbedder(300).transform(["cat", "dog"]).astype(np.float16)
+    assert LabelSpace(["cat", "dog"], Table(vectors)).n_labels == 2
+
+
+def test_the_answers_of_has_vector_are_checked():
+    class Embedder(RandomEmbedder):
+        def has_vector(self, terms):
+            return True
+
+    with pytest.raises(ValueError, match="has_vector"):
+        LabelSpace(["cat", "dog"], Embedder(4))
+
+
+@pytest.mark.parametrize(
+    ("embedder", "advice"),
+    [
+        ("glove.6B.300d.txt", r"PretrainedEmbedder.load\('glove.6B.300d.txt'\)"),
+        (Path("glove.txt"), "PretrainedEmbedder.load"),
+        ({"cat": [1, 0], "dog": [0, 1]}, r"dict.*PretrainedEmbedder\(vectors\)"),
+        ((["cat"], np.eye(1)), r"PretrainedEmbedder\(vectors\)"),
+        (Bunch(embedder=RandomEmbedder(), terms=["cat"] * 100_000), "Bunch.*`embedder`"),
+        (RandomEmbedder, "class RandomEmbedder.*instance"),
+        (VisualFeaturizer(), "VisualFeaturizer.*`visual`"),
+        (len, "EncoderEmbedder"),
+        (np.eye(2), "PretrainedEmbedder"),
+        (7, "int"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_embedder_of_the_wrong_type_is_refused_with_a_way_out(embedder, advice):
+    asks = [
+        lambda: LabelSpace(["cat", "dog"], embedder),
+        lambda: LabelVocabulary(["cat"]).coverage(embedder),
+        lambda: RidgeProjectionClassifier(embedder).fit(np.eye(2), ["cat", "dog"]),
+        lambda: DeViSEClassifier(embedder).fit(np.eye(2), ["cat", "dog"]),
+        lambda: ConSEClassifier(embedder=embedder).fit(np.eye(2), ["cat", "dog"]),
+    ]
+    for ask in asks:
+        with pytest.raises(TypeError, match=advice) as caught:
+            ask()
+        assert len(str(caught.value)) < 300

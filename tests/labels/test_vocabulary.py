@@ -1,6 +1,8 @@
 import json
 import pickle
+from collections import UserDict
 from copy import deepcopy
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -496,3 +498,59 @@ def test_the_report_names_20_missing_labels(sea):
 def test_coverage_needs_an_embedder():
     with pytest.raises(TypeError, match=r"glove\.txt"):
         LabelVocabulary(["cat"]).coverage("glove.txt")
+
+
+@pytest.mark.parametrize("mapping", [dict, MappingProxyType, UserDict, pd.Series])
+def test_any_mapping_gives_terms_by_label(mapping):
+    terms = mapping({"n2": "dog", "n1": ["cat", "puss"]})
+    assert LabelVocabulary(["n1", "n2"], terms=terms).terms == (("cat", "puss"), ("dog",))
+    assert LabelVocabulary(["n1", "n2", "n3"], terms=terms).terms[2] == ("n3",)
+    with pytest.raises(ValueError, match="n2"):
+        LabelVocabulary(["n1"], terms=terms)
+    if mapping is not pd.Series:  # As labels, a Series is a column.
+        assert LabelVocabulary(terms).labels.tolist() == ["n2", "n1"]
+        assert (LabelVocabulary(["n2"]) & terms).labels.tolist() == ["n2"]
+
+
+def test_a_series_gives_terms_by_the_labels_in_its_index():
+    numbers = LabelVocabulary([2, 0], terms=pd.Series(["cat", "dog", "okapi"])[[0, 2]])
+    assert numbers.terms == (("okapi",), ("cat",))
+    with pytest.raises(ValueError, match="index"):
+        LabelVocabulary(["a"], terms=pd.Series(["cat", "dog"], index=["a", "a"]))
+
+
+def test_a_series_gives_terms_by_position_if_its_index_counts_rows():
+    assert LabelVocabulary(["a", "b"], terms=pd.Series(["cat", "dog"])).terms[1] == ("dog",)
+    assert LabelVocabulary([7, 8], terms=pd.Series(["cat", "dog"])).terms[1] == ("dog",)
+    table = pd.DataFrame({"id": [9, 1, 0], "term": ["emu", "cat", "dog"]}).iloc[1:]
+    vocabulary = LabelVocabulary(table["id"], terms=table["term"])
+    assert vocabulary.labels.tolist() == [1, 0]
+    assert vocabulary.terms == (("cat",), ("dog",))
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_terms_may_be_columns_of_lists(library):
+    module = pytest.importorskip(library)
+    column = getattr(module, "Series", None) or module.array
+    terms = column([["cat", "puss"], ["dog"]])
+    assert LabelVocabulary(column(["a", "b"]), terms=terms).terms == (("cat", "puss"), ("dog",))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_sets_and_tables_are_neither_labels_nor_terms(library):
+    module = pytest.importorskip(library)
+    make_table = getattr(module, "DataFrame", None) or module.table
+    table = make_table({"cat": ["a", "b"], "dog": ["c", "d"]})
+    for values in (table, {"a", "b"}, {"a": 1}.items()):
+        with pytest.raises(TypeError):
+            LabelVocabulary(values)
+        with pytest.raises(TypeError):
+            LabelVocabulary(["a", "b"], terms=values)
+    assert LabelVocabulary({"b": 1, "a": 2}.keys()).labels.tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize("labels", [["cat", None], ["cat", np.nan], ["cat", pd.NA]], ids=str)
+def test_a_missing_label_is_refused(labels):
+    for form in (list, pd.Series):
+        with pytest.raises(ValueError, match=r"None|nan|NA"):
+            LabelVocabulary(form(labels))
