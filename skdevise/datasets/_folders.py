@@ -194,8 +194,8 @@ def load_image_table(
     Parameters
     ----------
     table : str, path or DataFrame
-        Table with one row for each photo. A file must be a CSV in UTF-8 with a header. The labels
-        of a CSV are always text, including "007" and "NA".
+        Table with one row for each photo, of pandas, polars or pyarrow. A file must be a CSV in
+        UTF-8 with a header. The labels of a CSV are always text, including "007" and "NA".
     path_column : str, default="path"
         Name of the column that holds the paths.
     label_column : str, default="label"
@@ -253,8 +253,13 @@ def load_image_table(
         table = pd.read_csv(
             name, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
         )
-    elif hasattr(table, "columns"):
+    elif hasattr(table, "columns") or hasattr(table, "column_names"):
         name, root = "the DataFrame", os.fspath(root or "")
+        if not hasattr(table, "iloc"):  # polars and pyarrow
+            import pandas as pd
+
+            columns = getattr(table, "column_names", None) or table.columns
+            table = pd.DataFrame({column: np.asarray(table[column]) for column in columns})
     else:
         raise TypeError(f"table is a {type(table).__name__}. Pass a DataFrame or a CSV path.")
 

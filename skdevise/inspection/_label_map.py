@@ -1,7 +1,7 @@
 """A map of labels in the plane."""
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ import pandas as pd
 from skdevise._utils import import_optional
 from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.labels._embedding import known_terms
-from skdevise.labels._label_index import label_array
+from skdevise.labels._label_index import by_label, entries, label_column, refuse_unordered
 from skdevise.labels._vocabulary import as_vocabulary
 
 # Group of labels that belong to no other group.
@@ -83,7 +83,7 @@ class LabelMapDisplay:
     """
 
     def __init__(self, points, labels, groups=None):
-        labels = label_array(labels).tolist()
+        labels = label_column(labels).tolist()
         self.points = np.asarray(points, dtype=float)
         self.labels = [str(label) for label in labels]
         if self.points.shape != (len(self.labels), 2) or not self.labels:
@@ -285,13 +285,15 @@ def _group_of_each(labels, groups):
     """Turn the parameter `groups` into a list with the group of each label."""
     if isinstance(groups, Hierarchy):
         groups = hypernym_groups(labels, groups)
-    if isinstance(groups, dict):
+    groups = by_label(groups, labels) or groups
+    if isinstance(groups, Mapping):
         groups = [groups.get(label, OTHER) for label in labels]
     elif callable(groups):
         groups = [groups(label) for label in labels]
     elif isinstance(groups, str | bytes) or not hasattr(groups, "__iter__"):
         raise TypeError(f"groups={groups!r} is invalid. Pass a Hierarchy, dict, function or list.")
-    groups = list(groups)
+    refuse_unordered(groups, "groups")
+    groups = entries(groups)
     if len(groups) != len(labels):
         raise ValueError(
             f"There are {len(labels)} labels but {len(groups)} groups. Pass one group per label."

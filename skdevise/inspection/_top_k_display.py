@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from skdevise._utils import import_optional
+from skdevise.labels._label_index import label_column
 
 # Characters that fit below a photo.
 _LINE_WIDTH = 40
@@ -79,7 +80,7 @@ class TopKDisplay:
         # Lists, because the index of a pandas Series need not start at 0.
         self.photos = list(photos)
         self.answers = answers
-        self.y_true = None if y_true is None else list(y_true)
+        self.y_true = None if y_true is None else label_column(y_true).tolist()
 
     def plot(self, *, n_columns=4):
         """Plot the photos in rows.

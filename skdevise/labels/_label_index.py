@@ -1,7 +1,7 @@
 """Arrays of labels, and a fast look-up of their positions."""
 
 from collections import Counter
-from collections.abc import KeysView, Set
+from collections.abc import KeysView, Mapping, Set
 from functools import cached_property
 from numbers import Number
 
@@ -36,6 +36,31 @@ def label_column(labels):
     return label_array(array) if array.ndim == 1 else array.astype(object)
 
 
+def entries(column):
+    """List the entries of a sequence or column; those of pyarrow become Python objects."""
+    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
+
+
+def by_label(values, labels, index=None):
+    """Return a Mapping of labels to values, or None if `values` pairs with labels by position.
+
+    A pandas Series is a mapping if its index holds labels. `index` is that of the labels, if any.
+    """
+    if isinstance(values, Mapping):
+        return values
+    if not hasattr(values, "iloc"):
+        return None
+    keys = values.index
+    # Labels and values may be columns of one table.
+    is_aligned = hasattr(index, "equals") and index.equals(keys)
+    counts_rows = keys.tolist() == list(range(len(keys)))
+    if is_aligned or (counts_rows and not any(label in keys for label in labels)):
+        return None
+    if not keys.is_unique:
+        raise ValueError("The index of a Series repeats labels. Give each label one entry.")
+    return dict(values.items())
+
+
 def refuse_unordered(values, name):
     """Raise TypeError for a set, which has no order, and for a table of several columns."""
     if isinstance(values, Set) and not isinstance(values, KeysView):
@@ -55,6 +80,8 @@ def check_targets(y, name="y", one_type=True):
     if y is None:
         # scikit-learn's checks expect this wording.
         raise ValueError("fit requires y to be passed, but the target y is None. Pass the labels.")
+    if isinstance(y, Mapping):
+        raise TypeError(f"{name} is a {type(y).__name__}. Pass a sequence with one label per row.")
     y = column_or_1d(label_column(y) if hasattr(y, "__iter__") else y, warn=one_type)
     if y.dtype.kind == "O":
         y = label_array(y)  # A table of one column still holds objects.
@@ -89,7 +116,7 @@ class LabelIndex:
         if isinstance(labels, str):
             raise TypeError(f"Labels must be a sequence, got {labels!r}. Pass a list.")
         if not isinstance(labels, np.ndarray):
-            return self._look_up(list(labels))
+            return self._look_up(entries(labels))
         if labels.ndim != 1 or not labels.dtype.kind == self.labels.dtype.kind == "U":
             return self._look_up(labels.tolist())
         # hp@k looks up thousands of texts. Hashing them as arrays is five times as fast as a dict.

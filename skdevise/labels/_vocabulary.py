@@ -15,7 +15,7 @@ import numpy as np
 from skdevise._utils import atomic_write
 from skdevise.labels._embedding import check_embedder, known_terms, looks_up_words
 from skdevise.labels._hierarchy import Hierarchy
-from skdevise.labels._label_index import label_column, refuse_unordered
+from skdevise.labels._label_index import by_label, entries, label_column, refuse_unordered
 from skdevise.language._terms import check_terms, normalise_term
 
 _SYNSET_ID = re.compile(r"n\d{8}")
@@ -436,10 +436,7 @@ def _terms_by_label(labels, terms, index):
         raise TypeError(f"terms={terms!r} is neither a dict nor a list. Pass one entry per label.")
     refuse_unordered(terms, "terms")
     labels = labels.tolist()
-    if hasattr(terms, "iloc") and _is_keyed(terms.index, labels, index):
-        if not terms.index.is_unique:
-            raise ValueError("The index of terms repeats labels. Give each label one entry.")
-        terms = dict(terms.items())
+    terms = by_label(terms, labels, index) or terms
     if terms is None or isinstance(terms, Mapping):
         terms = terms or {}
         known = set(labels)
@@ -447,21 +444,12 @@ def _terms_by_label(labels, terms, index):
         if unknown:
             raise ValueError(f"terms has entries for {unknown}, which are not labels. Remove them.")
         return terms
-    # The entries of pyarrow's arrays are not text.
-    terms = terms.to_pylist() if hasattr(terms, "to_pylist") else list(terms)
+    terms = entries(terms)
     if len(terms) != len(labels):
         raise ValueError(
             f"There are {len(labels)} labels but {len(terms)} entries in terms. Pass one per label."
         )
     return dict(zip(labels, terms, strict=True))
-
-
-def _is_keyed(keys, labels, index):
-    """Return whether the index of a pandas Series holds labels, and not the numbers of rows."""
-    if hasattr(index, "equals") and index.equals(keys):
-        return False  # Labels and terms are columns of one table.
-    counts_rows = keys.tolist() == list(range(len(keys)))
-    return not counts_rows or any(label in keys for label in labels)
 
 
 def _check_templates(templates):
@@ -470,7 +458,7 @@ def _check_templates(templates):
         return ()
     if isinstance(templates, str | bytes) or not hasattr(templates, "__iter__"):
         raise TypeError(f"templates={templates!r} is not a list. Pass ['a photo of a {{}}'].")
-    templates = tuple(templates)
+    templates = tuple(entries(templates))
     for template in templates:
         is_text = isinstance(template, str)
         if not is_text or "{}" not in template or re.sub("[^{}]", "", template) != "{}":

@@ -64,13 +64,13 @@ def one_column(values):
 
 def check_terms(terms):
     """Convert a sequence of text or numbers to a list of str. A lone str or a set is an error."""
-    is_keys = isinstance(terms, KeysView)
+    terms, is_keys = one_column(terms), isinstance(terms, KeysView)
     has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | Mapping | Set)
     if not (has_order or is_keys) or getattr(terms, "shape", None) == ():
         raise TypeError(
             f"Expected a sequence of terms, got {terms!r:.80}. Pass a list, as in ['cat']."
         )
-    terms = list(one_column(terms))
+    terms = list(terms)
     if all(isinstance(term, list | tuple) and len(term) == 1 for term in terms):
         terms = [term for (term,) in terms]
     for term in terms:

@@ -146,3 +146,15 @@ def test_other_types_and_missing_files_are_refused(root, write_csv):
         load_image_table(root / "gone.csv")
     with pytest.raises(FileNotFoundError, match="gone"):
         load_image_table(write_csv("path,label\na/1.png,okapi\n"), root=root / "gone")
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_a_table_of_another_library_is_read(root, library):
+    module = pytest.importorskip(library, reason=f"{library} is not installed.")
+    make_table = getattr(module, "DataFrame", None) or module.table
+    columns = {"path": ["a/1.png", "a/2.png"], "label": ["okapi", "zebra"], "id": [3, None]}
+    photos = load_image_table(make_table(columns), root=root)
+    assert photos.target.tolist() == ["okapi", "zebra"]
+    columns["label"][1] = None
+    with pytest.raises(ValueError, match="1 of them"):
+        load_image_table(make_table(columns), root=root)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -238,3 +239,11 @@ def test_of_hypernyms_with_the_same_labels_the_most_specific_gives_the_name():
     )
     groups = hypernym_groups(["x", "y", "z"], tree, largest=0.7)
     assert groups == {"x": "lower", "y": "lower", "z": "other"}
+
+
+def test_groups_are_read_by_the_index_of_a_series():
+    groups = pd.Series({"b": "y", "a": "x"})
+    assert LabelMapDisplay(np.eye(2), ["a", "b"], groups).groups == ["x", "y"]
+    assert LabelMapDisplay(np.eye(2), ["a", "b"], pd.Series(["y", "x"])).groups == ["y", "x"]
+    with pytest.raises(TypeError, match="set"):
+        LabelMapDisplay(np.eye(2), ["a", "b"], {"x", "y"})

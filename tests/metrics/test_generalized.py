@@ -201,3 +201,8 @@ def test_tuning_accepts_splits(animals):
     )
     with pytest.raises(ValueError, match="test classes"):
         tune_seen_penalty(clf, X, y, cv=KFold(3, shuffle=True, random_state=0))
+
+
+def test_a_set_of_candidates_is_refused_because_columns_have_an_order():
+    with pytest.raises(TypeError, match="set"):
+        generalized_scores(["cat", "lynx"], np.eye(4)[:2], labels=set(LABELS), seen=SEEN)

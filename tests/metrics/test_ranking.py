@@ -242,3 +242,32 @@ def test_text_cannot_be_compared_with_numbers():
 def test_weights_without_a_mean_are_refused(weights, average):
     with pytest.raises(ValueError, match="sample_weight"):
         hit_at_k(["a", "b"], [["a"], ["a"]], sample_weight=weights, average=average)
+
+
+def make_column(library, values):
+    """A column of labels of a library."""
+    module = pytest.importorskip(library, reason=f"{library} is not installed.")
+    return (getattr(module, "Series", None) or module.array)(values)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_labels_may_be_columns_of_any_library(library, tiny_tree):
+    y_true, y_top = make_column(library, ["beagle", "cat"]), [["husky"], ["cat"]]
+    assert hit_at_k(y_true, y_top) == 0.5
+    leaves = make_column(library, ["cat", "beagle", "husky"])
+    assert hierarchical_precision_at_k(y_true, y_top, 1, tiny_tree, leaves) == 0.5
+    assert tiny_tree.positions(y_true).tolist() == tiny_tree.positions(["beagle", "cat"]).tolist()
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="StringDType needs NumPy 2.")
+def test_labels_may_be_of_numpys_string_dtype(tiny_tree):
+    y_true = np.array(["beagle", "cat"], dtype=np.dtypes.StringDType())
+    y_top = np.array([["husky"], ["cat"]], dtype=np.dtypes.StringDType())
+    assert hit_at_k(y_true, y_top) == hit_at_k(["beagle", "cat"], y_top) == 0.5
+    assert hierarchical_precision_at_k(y_true, y_top, 1, tiny_tree, ["cat", "beagle"]) == 0.5
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_missing_true_label_is_refused(missing):
+    with pytest.raises(ValueError, match="row 0"):
+        hit_at_k([missing, "cat"], [["cat"], ["cat"]])

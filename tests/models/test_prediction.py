@@ -267,3 +267,15 @@ def test_a_clone_shares_a_fitted_embedder_and_copies_one_with_parameters_alone(f
     copied = clone(clone(clf).set_params(embedder=random)).set_params(embedder__vector_size=9)
     assert copied.fit(X, y).transform(X).shape == (40, 9)
     assert random.vector_size == 7
+
+
+def test_the_labels_announced_to_partial_fit_have_the_terms_of_the_constructor(embedder):
+    X, y = embedder.transform(list("ab")), ["a", "b"]
+    for clf in (RidgeProjectionClassifier(embedder), DeViSEClassifier(embedder, random_state=0)):
+        clf.partial_fit(X, y, classes=LabelVocabulary(["a", "b", "c"]))
+        assert clf.classes_.tolist() == ["a", "b", "c"]
+        with pytest.raises(ValueError, match="constructor"):
+            clone(clf).partial_fit(X, y, classes={"a": "a", "b": "b", "yeti": "c"})
+        labels = {"a": "a", "b": "b", "yeti": "c"}
+        clf = clone(clf).set_params(labels=labels).partial_fit(X, y, classes=labels)
+        assert_allclose(clf.label_space_.targets[2], embedder.transform(["c"])[0], atol=1e-6)
