@@ -49,13 +49,13 @@ SECTIONS = (
         "Model selection",
         "skdevise.model_selection",
         "Split data by class, and choose parameters with such splits.",
-        ("UnseenClassSplit", "tune_seen_penalty"),
+        ("UnseenClassSplit", "tune_seen_penalty", "tune_reject_below"),
     ),
     (
         "Inspection",
         "skdevise.inspection",
-        "Draw answers and the label space.",
-        ("TopKDisplay", "LabelMapDisplay"),
+        "Draw answers, the label space, and the effect of rejecting answers.",
+        ("TopKDisplay", "LabelMapDisplay", "RejectionCurveDisplay"),
     ),
     (
         "Data sets",

@@ -512,6 +512,27 @@ def test_log_probabilities_are_logarithms_of_probabilities(fitted_classifier):
         assert_array_equal(candidates[proba.argmax(axis=1)], ranked)
 
 
+def test_rejected_samples_get_the_unknown_label(fitted_classifier):
+    X, _ = make_features()
+    for labels in (None, UNSEEN):
+        confidence = fitted_classifier.predict_proba(X, labels).max(axis=1)
+        answers = fitted_classifier.predict(X, labels)
+        threshold = np.median(confidence)
+        rejecting = copy.copy(fitted_classifier).set_params(reject_below=threshold)
+        expected = np.where(confidence < threshold, "unknown", answers)
+        assert_array_equal(rejecting.predict(X, labels), expected)
+        assert_array_equal(rejecting.predict_top_k(X, 1, labels)[:, 0], answers)
+        assert_allclose(rejecting.predict_proba(X, labels).max(axis=1), confidence, rtol=1e-5)
+
+
+def test_both_temperatures_are_fitted(fitted_classifier):
+    X, _ = make_features()
+    assert 0 < fitted_classifier.temperature_ < np.inf
+    assert 0 < fitted_classifier.unseen_temperature_ < np.inf
+    for labels in (None, UNSEEN, [*LABELS, *UNSEEN]):
+        assert (fitted_classifier.predict_proba(X, labels) < 1).all()
+
+
 def test_score_is_hit_at_1(fitted_classifier):
     X, y = make_features()
     weight = np.random.default_rng(0).uniform(0, 1, 24)

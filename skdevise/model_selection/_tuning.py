@@ -11,6 +11,7 @@ from skdevise._compat import safe_indexing
 from skdevise._utils import draw_seed
 from skdevise.labels._label_index import check_targets
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
+from skdevise.metrics._rejection import rejection_curve
 from skdevise.model_selection._splits import UnseenClassSplit
 from skdevise.models._top_k import reach_classifier
 from skdevise.training._early_stopping import hold_out_samples
@@ -69,26 +70,13 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     >>> 0 < tune_seen_penalty(clf, X, y, random_state=0) < 1
     True
     """
-    if not any(name.endswith("seen_penalty") for name in classifier.get_params()):
-        raise TypeError(
-            f"{type(classifier).__name__} has no parameter seen_penalty. Pass a zero-shot "
-            "classifier of skdevise."
-        )
+    _check_parameter(classifier, "seen_penalty")
     if not 0 < test_size < 1:
         raise ValueError(f"test_size={test_size!r} is invalid. Use a share between 0 and 1.")
-    y = check_targets(y)
-    X, y = indexable(X, y)
-    seed = draw_seed(random_state)
+    X, y, seed = *_check_data(X, y), draw_seed(random_state)
     labels = np.unique(y)
-    cv = 3 if cv is None else cv
-    if isinstance(cv, Integral) and cv < 1:
-        raise ValueError(f"cv={cv!r} is invalid. Use a whole number from 1, or a splitter.")
-    cv = UnseenClassSplit(cv, random_state=seed) if isinstance(cv, Integral) else check_cv(cv)
     curves = []
-    for train, unseen in cv.split(X, y):
-        train, unseen = np.asarray(train), np.asarray(unseen)
-        if np.isin(y[unseen], y[train]).any():
-            raise ValueError("A split of cv trains on its test classes. Use UnseenClassSplit.")
+    for train, unseen in _unseen_splits(cv, X, y, seed):
         kept, held_out = (train[part] for part in hold_out_samples(y[train], test_size, seed))
         fitted = clone(classifier).fit(safe_indexing(X, kept), y[kept])
         tested = np.concatenate([held_out, unseen])
@@ -105,3 +93,117 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
         place = np.searchsorted(curve.penalties, middles)
         means += harmonic_mean(curve.seen_curve[place], curve.unseen_curve[place])
     return float(middles[means.argmax()])
+
+
+def tune_reject_below(
+    classifier, X, y, *, min_accuracy=0.8, unknown_share=0.5, cv=None, random_state=None
+):
+    """Choose `reject_below` on classes that are held out of training.
+
+    Each split holds out some classes. A part of them becomes the candidates. The samples of the
+    other held-out classes have no right answer, and should be rejected. The result is the lowest
+    threshold with which at least `min_accuracy` of the accepted answers are right. Pass it to
+    `set_params(reject_below=...)`.
+
+    Parameters
+    ----------
+    classifier : classifier with a parameter `reject_below`, or Pipeline that ends in one
+        Estimator to tune. It is cloned for each split and stays unchanged.
+    X : array-like of shape (n_samples, n_features), or images
+        Training samples, as the classifier takes them.
+    y : array-like of shape (n_samples,)
+        Labels of the samples. Each split holds out at least two classes.
+    min_accuracy : float, default=0.8
+        Share of the accepted answers that must be right, above 0 and at most 1. Raise it if a wrong
+        answer costs more than no answer.
+    unknown_share : float, default=0.5
+        Share of the held-out classes that are no candidates, from 0 to below 1. Lower it if most of
+        your samples have their label among the candidates. 0 assumes that all have.
+    cv : int, splitter or iterable of splits, default=None
+        Splits whose test classes are absent from training. An int is the number of splits of
+        `UnseenClassSplit`. None means 3.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the splits. Pass an int for the same result in every run.
+
+    Returns
+    -------
+    float
+        The threshold, from 0 to 1. It is 0 if all answers may be accepted.
+
+    Raises
+    ------
+    TypeError
+        If the classifier has no parameter `reject_below`.
+    ValueError
+        If no threshold reaches `min_accuracy`. The error states the best accuracy. Also if `cv` or
+        a share is invalid, or a test class occurs in training.
+
+    Examples
+    --------
+    >>> from skdevise import ESZSLClassifier
+    >>> from skdevise.datasets import load_caltech101_features, load_term_vectors
+    >>> from skdevise.model_selection import tune_reject_below
+    >>> caltech = load_caltech101_features()
+    >>> rows = (caltech.split == "seen")[caltech.target_names.searchsorted(caltech.target)]
+    >>> X, y = caltech.data[rows], caltech.target[rows]
+    >>> clf = ESZSLClassifier(load_term_vectors().embedder)
+    >>> threshold = tune_reject_below(clf, X, y, min_accuracy=0.6, random_state=0)
+    >>> 0 < threshold < 1
+    True
+    """
+    _check_parameter(classifier, "reject_below")
+    if not 0 < min_accuracy <= 1:
+        raise ValueError(f"min_accuracy={min_accuracy!r} is invalid. Use a share above 0.")
+    if not 0 <= unknown_share < 1:
+        raise ValueError(f"unknown_share={unknown_share!r} is invalid. Use a share below 1.")
+    X, y, seed = *_check_data(X, y), draw_seed(random_state)
+    confidence, is_right = [], []
+    for train, unseen in _unseen_splits(cv, X, y, seed):
+        fitted = clone(classifier).fit(safe_indexing(X, train), y[train])
+        model, points = reach_classifier(fitted, safe_indexing(X, unseen))
+        held_out = np.random.default_rng(seed).permutation(np.unique(y[unseen]))
+        # With a single candidate, every answer has probability 1.
+        n_unknown = min(int(unknown_share * len(held_out)), len(held_out) - 2)
+        candidates = held_out[max(n_unknown, 0) :]
+        proba = model.predict_proba(points, labels=candidates)
+        confidence.append(proba.max(axis=1))
+        is_right.append(candidates[proba.argmax(axis=1)] == y[unseen])
+    accepted, accuracy, thresholds = rejection_curve(
+        np.concatenate(confidence), np.concatenate(is_right)
+    )
+    is_enough = np.flatnonzero(accuracy >= min_accuracy)
+    if not len(is_enough):
+        raise ValueError(
+            f"No threshold reaches min_accuracy={min_accuracy}. The best accuracy is "
+            f"{accuracy.max():.2f}. Lower min_accuracy."
+        )
+    last = is_enough[-1]
+    return 0.0 if accepted[last] == 1 else float(thresholds[last])
+
+
+def _check_parameter(classifier, parameter):
+    """Raise TypeError if a classifier, or the last step of a Pipeline, lacks a parameter."""
+    if not any(name.endswith(parameter) for name in classifier.get_params()):
+        raise TypeError(
+            f"{type(classifier).__name__} has no parameter {parameter}. Pass a zero-shot "
+            "classifier of skdevise."
+        )
+
+
+def _check_data(X, y):
+    """Check the labels and the number of samples, and return X and y as an array."""
+    y = check_targets(y)
+    return indexable(X, y)
+
+
+def _unseen_splits(cv, X, y, seed):
+    """Iterate over the positions of training samples and of samples of unseen classes."""
+    cv = 3 if cv is None else cv
+    if isinstance(cv, Integral) and cv < 1:
+        raise ValueError(f"cv={cv!r} is invalid. Use a whole number from 1, or a splitter.")
+    cv = UnseenClassSplit(cv, random_state=seed) if isinstance(cv, Integral) else check_cv(cv)
+    for train, unseen in cv.split(X, y):
+        train, unseen = np.asarray(train), np.asarray(unseen)
+        if np.isin(y[unseen], y[train]).any():
+            raise ValueError("A split of cv trains on its test classes. Use UnseenClassSplit.")
+        yield train, unseen

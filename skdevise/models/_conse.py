@@ -23,11 +23,8 @@ from skdevise._compat import (
     safe_indexing,
 )
 from skdevise.labels._label_index import check_targets
-from skdevise.models._prediction import (
-    LabelPredictionMixin,
-    calibration_rows,
-    refuse_photos,
-)
+from skdevise.models._calibration import refit_rows, row_keys
+from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 
 class ConSEClassifier(
@@ -69,6 +66,11 @@ class ConSEClassifier(
         Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
         of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
         nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
+    reject_below : float, default=None
+        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
+    unknown_label : str or number, default="unknown"
+        Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
 
     Attributes
     ----------
@@ -79,7 +81,11 @@ class ConSEClassifier(
     label_space_ : LabelSpace
         The training labels and their vectors.
     temperature_ : float
-        Temperature of the softmax in `predict_proba`, fitted on the training samples.
+        Temperature of `predict_proba` if all candidates are training labels. It is fitted on
+        samples that are held out of a second training.
+    unseen_temperature_ : float
+        Temperature of `predict_proba` if some candidates are unseen. It is fitted on classes that
+        are held out of the second training.
 
     See Also
     --------
@@ -120,6 +126,8 @@ class ConSEClassifier(
         search="auto",
         seen_penalty=0.0,
         hubness=None,
+        reject_below=None,
+        unknown_label="unknown",
     ):
         self.classifier = classifier
         self.embedder = embedder
@@ -128,6 +136,8 @@ class ConSEClassifier(
         self.search = search
         self.seen_penalty = seen_penalty
         self.hubness = hubness
+        self.reject_below = reject_below
+        self.unknown_label = unknown_label
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -141,8 +151,8 @@ class ConSEClassifier(
         y : array-like of shape (n_samples,)
             Training labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, not negative. The `fit` of `classifier` and the fit of
-            `temperature_` use them.
+            Weights of the samples, not negative. The `fit` of `classifier` and the fits of
+            the temperatures use them.
 
         Returns
         -------
@@ -182,13 +192,48 @@ class ConSEClassifier(
             if hasattr(self.classifier_, name):
                 setattr(self, name, getattr(self.classifier_, name))
         self._n_features_out = self.label_space_.vector_size
-        self.temperature_ = 1.0  # `transform` checks it.
-        rows = calibration_rows(len(y))
-        points = self._points(safe_indexing(indexable(X)[0], rows))
-        position = {label: i for i, label in enumerate(self.classes_.tolist())}
-        targets = np.array([position.get(label, -1) for label in y[rows].tolist()])
-        self._calibrate(points, targets, weights["sample_weight"][rows] if weights else None)
+        self._fit_temperatures(X, y, weights)
         return self
+
+    def _fit_temperatures(self, X, y, weights):
+        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
+        position = {label: i for i, label in enumerate(self.classes_.tolist())}
+        targets = np.array([position.get(label, -1) for label in y.tolist()])
+        is_known = targets >= 0  # A frozen classifier may know none of the labels in y.
+        if weights:
+            is_known &= weights["sample_weight"] > 0
+        rows = np.flatnonzero(is_known)
+        if not len(rows):
+            self.reference_points_ = self.label_space_.targets
+            self.temperature_ = self.unseen_temperature_ = 1.0
+            return
+        rows = rows[refit_rows(len(rows))]
+        X, targets, y = safe_indexing(indexable(X)[0], rows), targets[rows], y[rows]
+        weights = {name: weight[rows] for name, weight in weights.items()}
+
+        def place_with(classifier, is_hidden):
+            columns = np.searchsorted(self.classes_, classifier.classes_)
+
+            def place(rows):
+                known = classifier.predict_proba(safe_indexing(X, rows))
+                proba = np.zeros((len(rows), len(self.classes_)), known.dtype)
+                proba[:, columns] = known
+                proba[:, is_hidden] = 0  # A frozen classifier still knows the held-out classes.
+                return self._combine(proba)
+
+            return place
+
+        def refit(kept):
+            classifier = LogisticRegression() if self.classifier is None else clone(self.classifier)
+            kept_weights = {name: weight[kept] for name, weight in weights.items()}
+            try:
+                classifier.fit(safe_indexing(X, kept), y[kept], **kept_weights)
+            except ValueError:  # A cross-validation inside needs more samples of each class.
+                classifier = self.classifier_
+            return place_with(classifier, self._is_held_out())
+
+        weight = weights.get("sample_weight")
+        self._calibrate(targets, row_keys(X), weight, place_with(self.classifier_, []), refit)
 
     def transform(self, X):
         """Place samples in the label space.
@@ -204,7 +249,10 @@ class ConSEClassifier(
             Unit vectors, with the dtype of the classifier's probabilities.
         """
         check_is_fitted(self)
-        proba = self.classifier_.predict_proba(X)
+        return self._combine(self.classifier_.predict_proba(X))
+
+    def _combine(self, proba):
+        """Average the vectors of the most probable labels: (n_samples, vector_size), unit rows."""
         n_top = min(self.n_top, proba.shape[1])
         top = np.argpartition(-proba, n_top - 1, axis=1)[:, :n_top]
         weights = np.zeros_like(proba)

@@ -26,17 +26,16 @@ from skdevise.labels._label_index import check_targets
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.language._tuned import TunedEmbedder
+from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
 from skdevise.models._features import (
     Samples,
     check_features,
     finite_blocks,
+    is_on_disk,
     join_labels,
     read_rows,
 )
-from skdevise.models._prediction import (
-    LabelPredictionMixin,
-    calibration_rows,
-)
+from skdevise.models._prediction import LabelPredictionMixin
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
 # The modules that need torch are imported in the methods that train.
@@ -126,6 +125,11 @@ class DeViSEClassifier(
         Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
         of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
         nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
+    reject_below : float, default=None
+        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
+    unknown_label : str or number, default="unknown"
+        Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
     max_epochs : int, default=30
         Number of epochs of stage 1.
     lr : float, default=0.02
@@ -197,7 +201,11 @@ class DeViSEClassifier(
     scaler_ : StandardScaler
         Scaler of the features, if `feature_scaling="standard"`.
     temperature_ : float
-        Temperature of the softmax in `predict_proba`, fitted on up to 1,000 training samples.
+        Temperature of `predict_proba` if all candidates are training labels. It is fitted on
+        samples that are held out of a second training.
+    unseen_temperature_ : float
+        Temperature of `predict_proba` if some candidates are unseen. It is fitted on classes that
+        are held out of the second training.
     loss_temperature_ : float
         Learned temperature of the "contrastive" loss, if `loss_temperature="learned"`.
     embedder_ : term embedder
@@ -301,6 +309,8 @@ class DeViSEClassifier(
         search="auto",
         seen_penalty=0.0,
         hubness=None,
+        reject_below=None,
+        unknown_label="unknown",
         max_epochs=30,
         lr=0.02,
         lr_schedule=None,
@@ -338,6 +348,8 @@ class DeViSEClassifier(
         self.search = search
         self.seen_penalty = seen_penalty
         self.hubness = hubness
+        self.reject_below = reject_below
+        self.unknown_label = unknown_label
         self.max_epochs = max_epochs
         self.lr = lr
         self.lr_schedule = lr_schedule
@@ -410,12 +422,13 @@ class DeViSEClassifier(
             self._fit_scaler(samples.take(kept))
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
             self._keep(net)
+            self._n_epochs = len(self.history_)
             if self.finetune_epochs:
                 net = self._trainer().train_stage(
                     2, samples, kept, held_out, seed, self._map_state()
                 )
                 samples = self._keep_fine_tuned(net, samples)
-            self._fit_temperature(samples)
+            self._fit_temperatures(samples, seed)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -452,7 +465,7 @@ class DeViSEClassifier(
 
         Notes
         -----
-        `temperature_` is fitted on the samples of the last call, and `scaler_` on those of the
+        The temperatures are fitted on the samples of the last call, and `scaler_` on those of the
         first. Only `fit` uses early stopping, schedules, checkpoints and stage 2. The optimizer
         starts afresh after a pickle, and after a change of a training parameter other than `lr`.
         """
@@ -487,10 +500,11 @@ class DeViSEClassifier(
             if first:
                 self._fit_scaler(samples)
             net = None if first else self.net_
-            net = self._trainer().train_pass(self._n_passes, samples, self._draw_seed(), net, start)
+            seed = self._draw_seed()
+            net = self._trainer().train_pass(self._n_passes, samples, seed, net, start)
             self._keep(net)
+            self._fit_temperatures(samples, seed, partial=True)
             self._n_passes += 1
-            self._fit_temperature(samples)
         return self
 
     def transform(self, X):
@@ -606,7 +620,8 @@ class DeViSEClassifier(
             )
         if first:
             self._fitted_params = {name: getattr(self, name) for name in _LASTING_PARAMS}
-            self._n_passes = 0
+            self._n_passes = self._n_epochs = 0
+            self._second = None, None
             self._open_label_space(classes)
             self._untrained_embedder = self.embedder_
         else:
@@ -732,26 +747,74 @@ class DeViSEClassifier(
         features = self.visual_.transform(take_photos(samples.X, samples.rows))
         return replace(samples, features=features, rows=np.arange(len(samples.rows)))
 
-    def _fit_temperature(self, samples):
-        """Fit the temperature of `predict_proba` on some of the samples."""
-        samples = samples.take(calibration_rows(len(samples.rows)))
-        features = read_rows(samples.features, samples.rows)
-        with np.errstate(over="ignore", invalid="ignore"):
-            diverged = not np.isfinite(features).all()  # Stage 2 changes the features.
-            if not diverged:
-                points = self._project(self._scale(features))
-                diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
-        if diverged:
-            rates = f"lr={self.lr}"
-            if self.finetune_epochs:
-                rates += f" and finetune_lr={self.finetune_lr}"
-            raise ValueError(f"Training diverged with {rates}. Lower the learning rate.")
-        self._calibrate(normalize(points), samples.targets, samples.weight)
+    def _fit_temperatures(self, samples, seed, partial=False):
+        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
+        samples = samples.take(refit_rows(len(samples.rows)))
+        if is_on_disk(samples.features):
+            keys = np.random.default_rng(0).permutation(len(samples.rows))
+        else:
+            keys = row_keys(read_rows(samples.features, samples.rows))
+
+        def place(rows, projection=None):
+            features = read_rows(samples.features, samples.rows[rows])
+            with np.errstate(over="ignore", invalid="ignore"):
+                diverged = not np.isfinite(features).all()  # Stage 2 changes the features.
+                if not diverged:
+                    points = self._project(self._scale(features), projection)
+                    diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
+            if diverged:
+                rates = f"lr={self.lr}"
+                if self.finetune_epochs:
+                    rates += f" and finetune_lr={self.finetune_lr}"
+                raise ValueError(f"Training diverged with {rates}. Lower the learning rate.")
+            return normalize(points)
+
+        def refit(kept):
+            projection = self._train_without(samples, kept, seed, partial)
+            return None if projection is None else lambda rows: place(rows, projection)
+
+        self._calibrate(samples.targets, keys, samples.weight, place, refit)
+
+    def _train_without(self, samples, kept, seed, partial):
+        """Train a second projection on some samples: module, or None if there are too few."""
+        from skdevise.models._devise_net import state_arrays
+
+        trainer = self._trainer()
+        params = {
+            "callbacks": None,
+            "checkpoint": None,
+            "early_stopping": False,
+            "max_epochs": self._n_epochs,
+            "train_label_vectors": False,
+            "verbose": 0,
+        }
+        # Without the visual model, training uses features that are not augmented.
+        trainer = replace(trainer, params=trainer.params | params, visual=None)
+        if not partial:
+            net = trainer.train_stage(1, samples, kept, kept[:0], seed)
+            self._second = None, state_arrays(net.projection)
+            return net.projection
+        is_kept = ~self._is_held_out()
+        if not len(kept) or is_kept.sum() < 2:
+            return None
+        trainer = replace(trainer, class_vectors=trainer.class_vectors[is_kept])
+        kept_samples = samples.take(kept)
+        targets = np.searchsorted(np.flatnonzero(is_kept), kept_samples.targets)
+        net, state = self._second
+        start = None if state is None else (state, None)
+        kept_samples = replace(kept_samples, targets=targets)
+        net = trainer.train_pass(self._n_passes, kept_samples, seed, net, start)
+        self._second = net, state_arrays(net.projection)
+        return net.projection
 
     # --- Fitted state
 
-    def _project(self, features):
-        """Project scaled features: (n, vector_size)."""
+    def _project(self, features, projection=None):
+        """Project scaled features with the fitted or another projection: (n, vector_size)."""
+        if projection is not None:
+            from skdevise.models._devise_net import project
+
+            return project(projection, features).astype(features.dtype, copy=False)
         if hasattr(self, "coef_"):
             # Sums in float32 depend on the number of rows, so the precision is that of X.
             return features @ self.coef_.T.astype(features.dtype, copy=False)
@@ -797,7 +860,9 @@ class DeViSEClassifier(
     def __getstate__(self):
         # A net in a pickle would need the same versions of torch and skorch.
         state = super().__getstate__()
-        return state | {"_lazy": {}} if "_lazy" in state else state
+        if "_lazy" in state:
+            state |= {"_lazy": {}, "_second": (None, state["_second"][1])}
+        return state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,11 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._compat import StrOptions, check_sample_weight, fit_context
 from skdevise.labels._label_index import check_targets, label_array
-from skdevise.models._prediction import (
-    LabelPredictionMixin,
-    calibration_rows,
-    refuse_photos,
-)
+from skdevise.models._calibration import row_keys
+from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
 _N_ROWS = 4_096
@@ -83,7 +80,7 @@ class LeastSquaresClassifier(
         rounding. Only sums are kept, so the data need not fit into memory.
 
         Two things depend on a single call. With `feature_scaling="standard"`, the scaler is fitted
-        in the first call. `temperature_` and `hubness` use the samples of the last call.
+        in the first call. The temperatures and `hubness` use the samples of the last call.
 
         Parameters
         ----------
@@ -127,7 +124,7 @@ class LeastSquaresClassifier(
         check_is_fitted(self)
         refuse_photos(X)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._project(X)
+        return self._project(X, self.coef_)
 
     def _add(self, X, y, classes, sample_weight, is_first):
         """Add samples to the sums, and solve."""
@@ -152,21 +149,38 @@ class LeastSquaresClassifier(
                 self._bind_labels(labels, self.embedder_)
         vectors = self.label_space_.targets.astype(np.float64)
         if is_first:
-            self._gram, self._moment = 0, 0
+            self._sums = self._kept_sums = (0, 0)
             if self.feature_scaling == "standard":
                 self.scaler_ = StandardScaler().fit(X, sample_weight=sample_weight)
         targets = np.searchsorted(self.classes_, y)
-        for rows in gen_batches(len(X), _N_ROWS):
-            features = self._scale(X[rows]).astype(np.float64, copy=False)
-            weighted = features if sample_weight is None else features * sample_weight[rows, None]
-            self._gram = self._gram + features.T @ weighted
-            self._moment = self._moment + weighted.T @ vectors[targets[rows]]
-        self.coef_ = self._solve(self._gram, self._moment, vectors)
+        every = np.arange(len(X))
+        self._sums = self._add_rows(self._sums, every, X, targets, sample_weight)
+        self.coef_ = self._solve(*self._sums, vectors)
         self._n_features_out = len(self.coef_)
-        rows = calibration_rows(len(X))
-        weight = None if sample_weight is None else sample_weight[rows]
-        self._calibrate(self._project(X[rows]), targets[rows], weight)
+
+        def place_with(coef):
+            return lambda rows: self._project(X[rows], coef)
+
+        def refit(kept):
+            self._kept_sums = self._add_rows(self._kept_sums, kept, X, targets, sample_weight)
+            return place_with(self._solve(*self._kept_sums, vectors[~self._is_held_out()]))
+
+        self._calibrate(targets, row_keys(X), sample_weight, place_with(self.coef_), refit)
         return self
+
+    def _add_rows(self, sums, rows, X, targets, sample_weight):
+        """Add some rows of X to the sums for `_solve`: gram, moment."""
+        gram, moment = sums
+        vectors = self.label_space_.targets.astype(np.float64)
+        for batch in gen_batches(len(rows), _N_ROWS):
+            chosen = rows[batch]
+            features = self._scale(X[chosen]).astype(np.float64, copy=False)
+            weighted = features
+            if sample_weight is not None:
+                weighted = features * sample_weight[chosen, None]
+            gram = gram + features.T @ weighted
+            moment = moment + weighted.T @ vectors[targets[chosen]]
+        return gram, moment
 
     def _scale(self, X):
         """Scale features by `feature_scaling`: (n, n_features)."""
@@ -174,9 +188,9 @@ class LeastSquaresClassifier(
             return normalize(X)
         return self.scaler_.transform(X) if self.feature_scaling == "standard" else X
 
-    def _project(self, X):
+    def _project(self, X, coef):
         """Project features (n, n_features) to unit vectors (n, vector_size)."""
-        return normalize(self._scale(X) @ self.coef_.T.astype(X.dtype, copy=False))
+        return normalize(self._scale(X) @ coef.T.astype(X.dtype, copy=False))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

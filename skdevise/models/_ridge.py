@@ -41,6 +41,11 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
         of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
         nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
+    reject_below : float, default=None
+        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
+    unknown_label : str or number, default="unknown"
+        Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
 
     Attributes
     ----------
@@ -53,7 +58,11 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
     label_space_ : LabelSpace
         The training labels and their vectors.
     temperature_ : float
-        Temperature of the softmax in `predict_proba`, fitted on the training samples.
+        Temperature of `predict_proba` if all candidates are training labels. It is fitted on
+        samples that are held out of a second training.
+    unseen_temperature_ : float
+        Temperature of `predict_proba` if some candidates are unseen. It is fitted on classes that
+        are held out of the second training.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -95,6 +104,8 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         search="auto",
         seen_penalty=0.0,
         hubness=None,
+        reject_below=None,
+        unknown_label="unknown",
     ):
         self.embedder = embedder
         self.alpha = alpha
@@ -103,6 +114,8 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         self.search = search
         self.seen_penalty = seen_penalty
         self.hubness = hubness
+        self.reject_below = reject_below
+        self.unknown_label = unknown_label
 
     def _solve(self, gram, moment, label_vectors):
         return solve_regularized(gram, moment, "alpha", self.alpha).T

@@ -8,6 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import get_scorer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skdevise import (
     ConSEClassifier,
@@ -56,24 +59,9 @@ def test_the_highest_cosine_wins(fitted, embedder):
     assert_array_equal(top, np.array(labels)[order])
     assert_allclose(scores, np.take_along_axis(cosines, order, axis=1), atol=1e-6)
     assert_array_equal(clf.predict(X, labels), top[:, 0])
-    proba = softmax(cosines / clf.temperature_, axis=1)
+    proba = softmax(cosines / clf.unseen_temperature_, axis=1)
     assert_allclose(clf.predict_proba(X, labels), proba, rtol=1e-4)
     assert_allclose(clf.predict_log_proba(X, labels), np.log(proba), rtol=1e-4)
-
-
-def test_the_temperature_maximises_the_likelihood(fitted):
-    clf, X, y = fitted
-    cosines = clf.decision_function(X)
-    targets = np.searchsorted(clf.classes_, y)
-
-    def loss(temperature):
-        return -np.log(softmax(cosines / temperature, axis=1)[np.arange(40), targets]).mean()
-
-    # The search over 1 / temperature ends within 0.1 of the optimum, and stays within (1, 100).
-    inverse = 1 / clf.temperature_
-    grid = np.linspace(1, 100, 991)
-    best = grid[np.argmin([loss(1 / value) for value in grid])]
-    assert inverse == pytest.approx(best, abs=0.3)
 
 
 def test_a_label_space_can_stand_for_its_labels(fitted, tmp_path):
@@ -233,6 +221,55 @@ def test_a_score_without_any_true_candidate_warns(fitted):
     clf, X, _ = fitted
     with pytest.warns(UserWarning, match="candidate"):
         assert clf.score(X, np.full(40, "j")) == 0
+
+
+def test_answers_below_the_threshold_are_rejected(fitted):
+    clf, X, _ = fitted
+    labels = list("fghij")
+    confidence, answers = clf.predict_proba(X, labels).max(axis=1), clf.predict(X, labels)
+    threshold = np.median(confidence)
+    clf.set_params(reject_below=threshold, unknown_label="none of these")
+    expected = np.where(confidence < threshold, "none of these", answers)
+    assert_array_equal(clf.predict(X, labels), expected)
+    assert 0 < (expected == "none of these").sum() < len(X)
+    # Rankings and probabilities stay the same.
+    assert_array_equal(clf.predict_top_k(X, 1, labels)[:, 0], answers)
+    assert_allclose(clf.predict_proba(X, labels).max(axis=1), confidence)
+
+
+def test_rejected_samples_are_wrong_unless_their_label_is_unknown(fitted):
+    clf, X, y = fitted
+    is_accepted = clf.predict_proba(X).max(axis=1) >= 0.5
+    is_right = clf.predict(X) == y
+    pipe = make_pipeline(FunctionTransformer(), clf.set_params(reject_below=0.5))
+    expected = (is_right & is_accepted).mean()
+    assert pipe.score(X, y) == clf.score(X, y) == pytest.approx(expected)
+    assert get_scorer("accuracy")(pipe, X, y) == pytest.approx(expected)
+    assert HitAtK()(pipe, X, y) == is_right.mean()  # Scorers of rankings do not reject.
+    clf.set_params(reject_below=1.0)
+    assert clf.score(X, np.full(40, "unknown")) == 1
+    assert clf.score(X, np.where(y == "a", "unknown", y)) == pytest.approx(8 / 40)
+
+
+def test_the_unknown_label_has_the_type_of_the_labels(fitted, embedder):
+    clf, X, y = fitted
+    numbers = np.searchsorted(list("abcde"), y)
+    labels = LabelVocabulary(range(5), dict(enumerate("abcde")))
+    clf = clone(clf).set_params(labels=labels, reject_below=1.0)
+    with pytest.raises(TypeError, match="'unknown'"):
+        clf.fit(X, numbers)
+    clf.set_params(unknown_label=-1).fit(X, numbers)
+    assert_array_equal(clf.predict(X), np.full(40, -1))
+    assert clf.predict(X).dtype == numbers.dtype
+    with pytest.raises(TypeError, match="-1"):
+        clf.predict(X, labels=["a", "b"])
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, "high"])
+def test_a_threshold_that_is_no_probability_is_refused(fitted, value):
+    clf, X, y = fitted
+    with pytest.raises(ValueError, match="reject_below"):
+        clone(clf).set_params(reject_below=value).fit(X, y)
 
 
 @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="StringDType needs NumPy 2.")

@@ -1,0 +1,179 @@
+"""A display of the accuracy that rejecting uncertain answers buys."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from skdevise._utils import import_optional
+from skdevise.labels._label_index import check_targets
+from skdevise.metrics._ranking import check_weights
+from skdevise.metrics._rejection import rejection_curve
+from skdevise.models._top_k import reach_classifier
+
+
+class RejectionCurveDisplay:
+    """Accuracy of the accepted answers against their share.
+
+    An answer is accepted if its probability reaches a threshold (`reject_below` of the
+    classifiers). The curve shows every threshold. Use it to choose between few answers that are
+    right and many answers. Make a display with `from_estimator` or `from_predictions`. Drawing
+    needs matplotlib (extra ``plot``).
+
+    Parameters
+    ----------
+    accepted : ndarray of shape (n_thresholds,)
+        Share of the samples whose answer is accepted, ascending.
+    accuracy : ndarray of shape (n_thresholds,)
+        Share of the accepted answers that are right.
+    thresholds : ndarray of shape (n_thresholds,)
+        Lowest probability of the accepted answers, descending.
+    name : str, default=None
+        Name of the curve in the legend. None means that there is no legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        The curve.
+    ax_ : matplotlib Axes
+        Axes of the curve.
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    See Also
+    --------
+    skdevise.model_selection.tune_reject_below : Chooses the threshold for an accuracy.
+
+    Examples
+    --------
+    >>> from skdevise.inspection import RejectionCurveDisplay
+    >>> display = RejectionCurveDisplay.from_predictions(
+    ...     ["cat", "dog", "cat", "rat"], ["cat", "dog", "dog", "cat"], [0.9, 0.8, 0.6, 0.3]
+    ... )
+    >>> display.accepted, display.accuracy.round(2)
+    (array([0.25, 0.5 , 0.75, 1.  ]), array([1.  , 1.  , 0.67, 0.5 ]))
+    """
+
+    def __init__(self, accepted, accuracy, thresholds, *, name=None):
+        self.accepted = accepted
+        self.accuracy = accuracy
+        self.thresholds = thresholds
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, *, labels=None, sample_weight=None, name=None, ax=None, **kwargs
+    ):
+        """Plot the curve of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : fitted classifier with `predict_proba`, Pipeline or search
+            Classifier to show. Its own `reject_below` is ignored.
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples, as the estimator takes them.
+        y : array-like of shape (n_samples,)
+            True labels. The answers to samples whose label is no candidate are wrong.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels. Only the classifiers of skdevise accept them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        name : str, default=None
+            Name of the curve. None means the class of the classifier.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Arguments of matplotlib's `plot`.
+
+        Returns
+        -------
+        RejectionCurveDisplay
+        """
+        classifier, X = reach_classifier(estimator, X)
+        if hasattr(classifier, "label_space"):
+            space = classifier.label_space(labels)
+            answers, proba = space.labels, classifier.predict_proba(X, space)
+        elif labels is None:
+            answers, proba = classifier.classes_, classifier.predict_proba(X)
+        else:
+            raise TypeError(
+                f"{type(classifier).__name__} only predicts its training labels. Leave labels=None."
+            )
+        return cls.from_predictions(
+            y,
+            answers[proba.argmax(axis=1)],
+            proba.max(axis=1),
+            sample_weight=sample_weight,
+            name=type(classifier).__name__ if name is None else name,
+            ax=ax,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, y_pred, confidence, *, sample_weight=None, name=None, ax=None, **kwargs
+    ):
+        """Plot the curve of predicted labels.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            True labels.
+        y_pred : array-like of shape (n_samples,)
+            Best label of each sample, before any is rejected.
+        confidence : array-like of shape (n_samples,)
+            Probabilities of the best labels, or any other scores.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        name : str, default=None
+            Name of the curve in the legend.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Arguments of matplotlib's `plot`.
+
+        Returns
+        -------
+        RejectionCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If the numbers of samples differ, or there are none.
+        """
+        y_true, y_pred = (check_targets(y, one_type=False) for y in (y_true, y_pred))
+        confidence = column_or_1d(confidence)
+        check_consistent_length(y_true, y_pred, confidence)
+        if not len(y_true):
+            raise ValueError("There are no samples. Pass at least one.")
+        weight = None if sample_weight is None else check_weights(y_true, sample_weight)
+        pairs = zip(y_true.tolist(), y_pred.tolist(), strict=True)
+        is_right = np.array([true == predicted for true, predicted in pairs])
+        display = cls(*rejection_curve(confidence, is_right, weight), name=name)
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, **kwargs):
+        """Plot the curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        name : str, default=None
+            Name of the curve in the legend. None means the `name` of the display.
+        **kwargs : dict
+            Arguments of matplotlib's `plot`.
+
+        Returns
+        -------
+        self : RejectionCurveDisplay
+        """
+        plt = import_optional("matplotlib.pyplot", extra="plot", purpose="RejectionCurveDisplay")
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        name = self.name if name is None else name
+        (self.line_,) = ax.plot(self.accepted, self.accuracy, **{"label": name, **kwargs})
+        ax.set(xlabel="Share of accepted answers", ylabel="Accuracy of accepted answers")
+        ax.set(xlim=(0, 1), ylim=(0, 1.02))
+        if name is not None:
+            ax.legend(loc="lower left")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,139 @@
+"""Temperatures of `predict_proba`, fitted on samples and classes held out of a second training."""
+
+from zlib import crc32
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+from skdevise.models._hubness import hub_offsets
+
+# A temperature is a single number, so more samples do not improve it.
+_N_CALIBRATION_ROWS = 1_000
+
+# The second training uses at most this many samples, so it costs little on large training sets.
+_N_REFIT_ROWS = 50_000
+
+# Share of the classes, and of the samples of the other classes, that the second training lacks.
+_HELD_OUT_SHARE = 0.25
+
+# The second training needs two classes, and two held-out classes must compete.
+_N_CLASSES_TO_SPLIT = 4
+
+
+def calibration_rows(n_samples):
+    """Choose up to 1,000 rows of the training set at even distances: (n_rows,)."""
+    return _spread(n_samples, _N_CALIBRATION_ROWS)
+
+
+def refit_rows(n_samples):
+    """Choose up to 50,000 rows of the training set at even distances: (n_rows,)."""
+    return _spread(n_samples, _N_REFIT_ROWS)
+
+
+def row_keys(X):
+    """Hash the rows of a table of numbers, or number the samples of any other X: (n_samples,)."""
+    if hasattr(X, "tocsr"):
+        X = X.tocsr()
+        rows = map(slice, X.indptr, X.indptr[1:])
+        return np.array([crc32(X.data[row], crc32(X.indices[row])) for row in rows])
+    is_nested = isinstance(X, list) and isinstance(X[0], list | tuple | np.ndarray)
+    table = np.asarray(X) if is_nested or hasattr(X, "__array__") else np.empty(0)
+    if table.ndim != 2 or table.dtype.kind not in "biuf":
+        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        return np.random.default_rng(0).permutation(n_samples)
+    return np.array([crc32(np.ascontiguousarray(row, np.float32)) for row in table])
+
+
+def hold_out_classes(known, classes):
+    """Choose the classes to hold out: dict of class to bool. Known classes keep their values."""
+    held_out = {label: known.get(label, False) for label in classes}
+    new = [label for label in classes if label not in known]
+    if len(held_out) >= _N_CLASSES_TO_SPLIT:
+        n_held_out = np.clip(round(_HELD_OUT_SHARE * len(held_out)), 2, len(held_out) - 2)
+        n_missing = max(0, int(n_held_out) - sum(held_out.values()))
+        order = np.random.default_rng(0).permutation(len(new))
+        held_out.update((new[i], True) for i in order[:n_missing])
+    return held_out
+
+
+def split_rows(keys, targets, is_held_out):
+    """Split samples into kept rows, held-out rows of kept classes, and rows of held-out classes.
+
+    Samples with equal keys stay together, so that no copy of a held-out photo is trained on.
+    """
+    of_held_out = is_held_out[targets]
+    rest = np.flatnonzero(~of_held_out)
+    pairs = np.column_stack([targets[rest], keys[rest]])
+    distinct, group = np.unique(pairs, axis=0, return_inverse=True)
+    classes, start, size = np.unique(distinct[:, 0], return_index=True, return_counts=True)
+    n_held_out = np.where(size > 1, np.maximum(np.round(_HELD_OUT_SHARE * size), 1), 0)
+    rank = np.arange(len(distinct)) - np.repeat(start, size)
+    is_out = (rank < np.repeat(n_held_out, size))[group.ravel()]
+    return rest[~is_out], rest[is_out], np.flatnonzero(of_held_out)
+
+
+class Calibration:
+    """Scores of held-out samples, from which the temperatures are fitted.
+
+    `space` is the label space of the training labels, and `is_held_out` marks some of them:
+    (n_classes,). `place(rows)` gives the points of training samples without having learned from
+    them.
+    """
+
+    def __init__(self, space, is_held_out, place, keys, targets, weight):
+        self.space = space
+        self.is_held_out = is_held_out
+        self.place = place
+        self.keys = keys
+        self.targets = targets
+        self.weight = weight
+
+    def fit(self, rows, hubs=None):
+        """Fit the temperature of held-out samples against the labels of their kind: float."""
+        is_unseen = self.is_held_out[self.targets[rows[0]]]
+        columns = np.flatnonzero(self.is_held_out == is_unseen)
+        n_distinct = len(np.unique(self.keys[rows]))
+        rows = rows[calibration_rows(len(rows))]
+        scores = self.space.scores(self.place(rows))[:, columns]
+        if hubs is not None:
+            scores = scores - hubs[columns]
+        weight = None if self.weight is None else self.weight[rows]
+        targets = np.searchsorted(columns, self.targets[rows])
+        return fit_temperature(scores, targets, n_distinct, weight)
+
+    def hub_offsets(self, kept, method, temperature):
+        """Measure hubs on training samples: (n_classes,), or None without a method."""
+        if method is None:
+            return None
+        points = self.place(kept[calibration_rows(len(kept))])
+        return hub_offsets(self.space, points, method, temperature)
+
+
+def fit_temperature(scores, targets, n_distinct, weight=None):
+    """Find the temperature of the softmax that maximises the likelihood: float.
+
+    Without smoothing, separable samples would favour 0. As in Platt's method ("Probabilistic
+    outputs for support vector machines", 1999), the target of n samples is (n + 1) / (n + 2). The
+    rest is shared by the other labels.
+    """
+    n_labels = scores.shape[1]
+    if n_labels < 2:
+        return 1.0
+    true = scores[np.arange(len(scores)), targets]
+    others = (scores.sum(axis=1) - true) / (n_labels - 1)
+    goal = true + (others - true) / (n_distinct + 2)
+
+    def loss(log_inverse):
+        inverse = np.exp(log_inverse)
+        return np.average(logsumexp(inverse * scores, axis=1) - inverse * goal, weights=weight)
+
+    # A temperature of 10,000 gives equal probabilities. Scores that differ need far more than 1e-6.
+    bounds = -np.log(1e4), -np.log(1e-6)
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(-best.x))
+
+
+def _spread(n_samples, n_chosen):
+    """Choose up to `n_chosen` of the rows at even distances: (n_rows,)."""
+    return np.linspace(0, n_samples - 1, min(n_samples, n_chosen), dtype=int)

@@ -1,0 +1,78 @@
+"""The choice of `reject_below` on held-out classes."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
+
+from skdevise import RandomEmbedder, RidgeProjectionClassifier
+from skdevise.model_selection import UnseenClassSplit, tune_reject_below
+
+LABELS = [f"label {i}" for i in range(20)]
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Samples near the vectors of their labels: X (160, 8), y."""
+    y = np.repeat(LABELS, 8)
+    return RandomEmbedder(8).transform(y) + np.random.default_rng(0).normal(0, 0.4, (160, 8)), y
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_the_threshold_reaches_the_accuracy_on_held_out_classes(data, in_pipeline):
+    X, y = data
+    clf = RidgeProjectionClassifier(RandomEmbedder(8), alpha=0.1)
+    clf = make_pipeline(MaxAbsScaler(), clf) if in_pipeline else clf
+    cv = UnseenClassSplit(3, random_state=0)
+    thresholds = [
+        tune_reject_below(clf, X, y, min_accuracy=share, unknown_share=0, cv=cv, random_state=0)
+        for share in (0.1, 0.9)
+    ]
+    # Without unknown classes, a naive loop finds the same answers.
+    confidence, is_right = [], []
+    for train, test in cv.split(X, y):
+        fitted, labels = clone(clf).fit(X[train], y[train]), np.unique(y[test])
+        proba = fitted.predict_proba(X[test], labels=labels)
+        confidence.extend(proba.max(axis=1))
+        is_right.extend(labels[proba.argmax(axis=1)] == y[test])
+    confidence, is_right = np.array(confidence), np.array(is_right)
+    assert thresholds[0] == 0 and is_right.mean() > 0.1
+    assert 0 < thresholds[1] < 1 and is_right.mean() < 0.9
+    assert is_right[confidence >= thresholds[1]].mean() >= 0.9
+    for lower in confidence[confidence < thresholds[1]]:
+        assert is_right[confidence >= lower].mean() < 0.9
+
+
+def test_unknown_classes_raise_the_threshold(data):
+    clf = RidgeProjectionClassifier(RandomEmbedder(8), alpha=0.1)
+    low, high = (
+        tune_reject_below(clf, *data, min_accuracy=0.7, unknown_share=share, random_state=0)
+        for share in (0, 0.5)
+    )
+    assert low < high
+
+
+def test_an_accuracy_out_of_reach_is_refused(data):
+    X, y = data
+    clf = RidgeProjectionClassifier(RandomEmbedder(8))
+    shuffled = np.random.default_rng(0).permutation(y)
+    with pytest.raises(ValueError, match=r"min_accuracy=1.0.* 0\."):
+        tune_reject_below(clf, X, shuffled, min_accuracy=1.0, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "params", [{"min_accuracy": 0}, {"min_accuracy": 2}, {"unknown_share": 1}, {"cv": 0}]
+)
+def test_invalid_parameters_are_refused(data, params):
+    with pytest.raises(ValueError, match=next(iter(params))):
+        tune_reject_below(RidgeProjectionClassifier(), *data, **params)
+
+
+def test_a_classifier_that_cannot_reject_and_other_splits_are_refused(data):
+    with pytest.raises(TypeError, match="LogisticRegression"):
+        tune_reject_below(LogisticRegression(), *data)
+    with pytest.raises(ValueError, match="UnseenClassSplit"):
+        tune_reject_below(RidgeProjectionClassifier(), *data, cv=KFold(2, shuffle=True))

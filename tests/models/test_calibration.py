@@ -1,0 +1,230 @@
+"""Temperatures of `predict_proba`, fitted on held-out samples and classes."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from skdevise import (
+    ConSEClassifier,
+    DeViSEClassifier,
+    ESZSLClassifier,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+)
+from skdevise.models._calibration import (
+    fit_temperature,
+    hold_out_classes,
+    row_keys,
+    split_rows,
+)
+from skdevise.models._hubness import hub_offsets
+
+LABELS = list("abcdefgh")
+
+
+def make_data(n_per_class=8, noise=0.7):
+    """Return noisy samples of eight classes: X (n_samples, 6), y."""
+    y = np.repeat(LABELS, n_per_class)
+    centres = np.random.default_rng(1).normal(size=(8, 6))
+    rng = np.random.default_rng(2)
+    return np.repeat(centres, n_per_class, axis=0) + rng.normal(0, noise, (len(y), 6)), y
+
+
+CLASSIFIERS = [
+    DeViSEClassifier(RandomEmbedder(5), random_state=0, max_epochs=4, batch_size=16),
+    ConSEClassifier(embedder=RandomEmbedder(5)),
+    RidgeProjectionClassifier(RandomEmbedder(5)),
+    ESZSLClassifier(RandomEmbedder(5)),
+]
+
+
+@pytest.fixture(params=CLASSIFIERS, ids=lambda clf: type(clf).__name__)
+def classifier(request):
+    """A classifier that is not fitted."""
+    return clone(request.param)
+
+
+@pytest.mark.parametrize("n_right", [4, 6, 8])
+def test_the_temperature_by_hand(n_right):
+    # Two labels with scores 1 and 0. With 8 samples, the smoothed target of a right label is .9.
+    scores = np.repeat([[1.0, 0.0]], 8, axis=0)
+    targets = np.repeat([0, 1], [n_right, 8 - n_right])
+    share = (0.9 * n_right + 0.1 * (8 - n_right)) / 8
+    temperature = fit_temperature(scores, targets, n_distinct=8)
+    # The softmax of (1, 0) / T equals that share. Answers that are right by chance get p = 1/2.
+    assert softmax([1 / temperature, 0])[0] == pytest.approx(share, abs=1e-3)
+
+
+def test_weights_count_like_repeated_samples():
+    scores, targets = np.array([[0.9, 0.1, 0.3], [0.2, 0.4, 0.1]]), np.array([0, 0])
+    repeated = fit_temperature(scores[[0, 0, 0, 1]], targets[[0, 0, 0, 1]], 2)
+    assert fit_temperature(scores, targets, 2, np.array([3, 1])) == pytest.approx(repeated)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_no_bound_limits_the_temperature(scale):
+    # Probabilities do not depend on the unit of the scores, as a bound would make them.
+    scores, targets = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([0, 0, 1])
+    reference = fit_temperature(scores, targets, 3)
+    assert fit_temperature(scale * scores, targets, 3) == pytest.approx(scale * reference, rel=1e-2)
+
+
+def test_samples_and_classes_are_held_out_by_hand():
+    # Class 2 is held out. A quarter of the different rows of classes 0 and 1 is, at least one.
+    targets = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
+    keys = np.array([7, 5, 6, 8, 4, 3, 3, 1, 2, 1])
+    kept, samples, unseen = split_rows(keys, targets, np.array([False, False, True, False]))
+    assert samples.tolist() == [1, 5, 6]  # The two equal rows stay together.
+    assert unseen.tolist() == [7, 8]
+    assert kept.tolist() == [0, 2, 3, 4, 9]  # The only row of class 3 is kept.
+
+
+@pytest.mark.parametrize(("n_classes", "n_held_out"), [(2, 0), (3, 0), (4, 2), (8, 2), (40, 10)])
+def test_a_quarter_of_the_classes_is_held_out(n_classes, n_held_out):
+    assert sum(hold_out_classes({}, range(n_classes)).values()) == n_held_out
+
+
+def test_known_classes_keep_their_part_when_others_join():
+    before = hold_out_classes({}, range(8))
+    after = hold_out_classes(before, range(16))
+    assert {label: after[label] for label in before} == before
+    assert sum(after.values()) == 4
+
+
+def test_equal_rows_have_equal_keys():
+    X = np.array([[1, 0, 2], [0, 3, 0], [1, 0, 2]])
+    for table in (X, X.astype(float), X.tolist(), csr_array(X)):
+        keys = row_keys(table)
+        assert keys[0] == keys[2] != keys[1]
+    assert len(set(row_keys(["one.jpg", "two.jpg", "one.jpg"]))) == 3
+
+
+@pytest.mark.parametrize("hubness", [None, "csls", "inverted_softmax"])
+def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part(
+    classifier, hubness
+):
+    X, y = make_data()
+    clf = clone(classifier).set_params(hubness=hubness).fit(X, y)
+    targets = np.searchsorted(LABELS, y)
+    is_held_out = np.array(list(hold_out_classes({}, LABELS).values()))
+    kept, samples, unseen = split_rows(row_keys(X), targets, is_held_out)
+    second = clone(classifier).fit(X[kept], y[kept])
+    seen_labels, unseen_labels = np.array(LABELS)[~is_held_out], np.array(LABELS)[is_held_out]
+    assert_array_equal(second.classes_, seen_labels)
+    for temperature, rows, labels in (
+        (clf.temperature_, samples, seen_labels),
+        (clf.unseen_temperature_, unseen, unseen_labels),
+    ):
+        scores = second.decision_function(X[rows], labels=labels)
+        if hubness is not None:
+            # The inverted softmax has the temperature of uncorrected scores of training labels.
+            plain = clone(classifier).fit(X, y).temperature_
+            points = second.reference_points_
+            scores = scores - hub_offsets(second.label_space(labels), points, hubness, plain)
+        expected = fit_temperature(scores, np.searchsorted(labels, y[rows]), len(rows))
+        assert temperature == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_candidates_choose_the_temperature(classifier):
+    X, y = make_data()
+    clf = classifier.fit(X, y)
+    assert clf.temperature_ != clf.unseen_temperature_
+    for labels, temperature in (
+        (None, clf.temperature_),
+        (["h", "b"], clf.temperature_),
+        (["x", "y"], clf.unseen_temperature_),
+        (["x", "b"], clf.unseen_temperature_),
+    ):
+        scores = clf.decision_function(X, labels)
+        expected = softmax(scores / temperature, axis=1)
+        assert_allclose(clf.predict_proba(X, labels), expected, rtol=1e-4)
+        log_proba = clf.predict_log_proba(X, labels)
+        assert_allclose(log_proba, np.log(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_second_training_does_not_change_the_answers(classifier):
+    X, y = make_data()
+    points = clone(classifier).fit(X, y).transform(X)
+    few = y < "d"  # Three classes are too few to hold any out.
+    assert_allclose(clone(classifier).fit(X, y).transform(X), points)
+    clf = classifier.fit(X[few], y[few])
+    assert clf.temperature_ == clf.unseen_temperature_
+
+
+def test_one_sample_per_class_is_calibrated_on_classes(classifier):
+    X, y = make_data(n_per_class=1)
+    clf = classifier.fit(X, y)
+    assert clf.temperature_ == clf.unseen_temperature_
+    clf.fit(X[:2], y[:2])
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_separable_samples_are_not_certain(classifier):
+    X, y = make_data(noise=1e-3)
+    proba = classifier.fit(X, y).predict_proba(X).max(axis=1)
+    # The held-out samples of the 6 kept classes are 2 of 8 each, so p is near 13/14.
+    assert proba.mean() < 0.99
+
+
+@pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier])
+def test_parts_are_calibrated_like_the_whole(kind):
+    X, y = make_data()
+    order = np.random.default_rng(0).permutation(len(y))
+    first, last = order[:32], order[32:]
+    clf = kind(RandomEmbedder(5)).partial_fit(X[first], y[first], classes=LABELS)
+    clf.partial_fit(X[last], y[last])
+    # The second training lacks the held-out samples of both calls.
+    is_held_out = np.array(list(hold_out_classes({}, LABELS).values()))
+    parts = [
+        [part[rows] for rows in split_rows(row_keys(X[part]), targets, is_held_out)]
+        for part in (first, last)
+        for targets in [np.searchsorted(LABELS, y[part])]
+    ]
+    kept = np.concatenate([parts[0][0], parts[1][0]])
+    second = kind(RandomEmbedder(5)).fit(X[kept], y[kept])
+    labels, rows = np.array(LABELS)[is_held_out], parts[1][2]
+    scores = second.decision_function(X[rows], labels=labels)
+    expected = fit_temperature(scores, np.searchsorted(labels, y[rows]), len(rows))
+    assert clf.unseen_temperature_ == pytest.approx(expected, rel=1e-3)
+
+
+def test_devise_is_calibrated_in_each_call_of_partial_fit():
+    X, y = make_data()
+    clf = DeViSEClassifier(RandomEmbedder(5), random_state=0, lr=0.1)
+    for _ in range(5):
+        clf.partial_fit(X, y)
+    again = pickle.loads(pickle.dumps(clf))
+    assert_allclose(again.predict_proba(X), clf.predict_proba(X), rtol=1e-5)
+    assert again.partial_fit(X, y).temperature_ > 0
+    # A batch without held-out classes keeps their temperature.
+    before, is_held_out = clf.unseen_temperature_, hold_out_classes({}, LABELS)
+    kept = np.array([not is_held_out[label] for label in y.tolist()])
+    assert clf.partial_fit(X[kept], y[kept]).unseen_temperature_ == before
+    # A batch may hold a single sample, even of a held-out class.
+    for row in (0, np.flatnonzero(~kept)[0]):
+        clf.partial_fit(X[[row]], y[[row]])
+        assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_a_frozen_classifier_is_calibrated_without_its_held_out_classes():
+    X, y = make_data()
+    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    clf = ConSEClassifier(frozen, RandomEmbedder(5)).fit(X, y)
+    assert clf.temperature_ != clf.unseen_temperature_
+    # It may know none of the labels in y.
+    unknown = ConSEClassifier(frozen, RandomEmbedder(5)).fit(X, np.char.add(y, "z"))
+    assert unknown.temperature_ == unknown.unseen_temperature_ == 1
+
+
+def test_a_classifier_that_needs_all_samples_is_calibrated_as_it_is():
+    X, y = make_data(n_per_class=5)
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=5, error_score="raise")
+    assert ConSEClassifier(search, RandomEmbedder(5)).fit(X, y).temperature_ > 0
