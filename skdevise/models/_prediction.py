@@ -150,8 +150,9 @@ class LabelPredictionMixin:
         Returns
         -------
         ndarray of shape (n_samples, n_labels)
-            Columns follow the order of the candidates. There is one exception, as scikit-learn
-            expects of binary classifiers. If this call gets no candidates, and they are the two
+            Columns follow the order of the candidates. Without `labels` in this call, they begin
+            with the training labels, in the order of `classes_`, if these are among the
+            candidates. There is one exception, as scikit-learn expects of binary classifiers. If this call gets no candidates, and they are the two
             training labels, the shape is (n_samples,): the second score minus the first.
         """
         scores = self._scores(X, labels)
