@@ -17,7 +17,9 @@ _TOLERANCE = 0.005
 def check_embedder(embedder):
     """Raise TypeError unless `embedder` embeds terms. The message says what to pass instead."""
     is_object = hasattr(embedder, "transform") and not isinstance(embedder, type)
-    if is_object and not hasattr(embedder, "backbone"):
+    # The module of the VisualFeaturizer is above this one.
+    is_visual = "VisualFeaturizer" in [cls.__name__ for cls in type(embedder).__mro__]
+    if is_object and not is_visual:
         return
     name = type(embedder).__name__
     advice = "Pass a term embedder, such as a PretrainedEmbedder."
@@ -29,7 +31,7 @@ def check_embedder(embedder):
         advice = "Pass its entry `embedder`."
     elif isinstance(embedder, Mapping | tuple) or hasattr(embedder, "index_to_key"):
         advice = "Pass PretrainedEmbedder(vectors)."
-    elif is_object:
+    elif is_visual:
         advice = "It embeds photos, so pass it as `visual` or as the first step of a Pipeline."
     elif callable(embedder):
         advice = "Pass EncoderEmbedder(encoder)."

@@ -36,7 +36,7 @@ class ESZSLClassifier(LeastSquaresClassifier):
         different units. "none" does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
-        vocabulary also gives the training labels their terms, such as synonyms.
+        vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
         Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
     seen_penalty : float, default=0

@@ -152,8 +152,9 @@ class LabelPredictionMixin:
         ndarray of shape (n_samples, n_labels)
             Columns follow the order of the candidates. Without `labels` in this call, they begin
             with the training labels, in the order of `classes_`, if these are among the
-            candidates. There is one exception, as scikit-learn expects of binary classifiers. If this call gets no candidates, and they are the two
-            training labels, the shape is (n_samples,): the second score minus the first.
+            candidates. There is one exception, as scikit-learn expects of binary classifiers. If
+            this call gets no candidates, and they are the two training labels, the shape is
+            (n_samples,): the second score minus the first.
         """
         scores = self._scores(X, labels)
         is_binary = labels is None and len(self.classes_) == 2
@@ -354,7 +355,10 @@ class LabelPredictionMixin:
 
     def _open_candidates(self, labels=None):
         """Return the label space of candidates; None means those of the constructor."""
-        vocabulary = self._candidates() if labels is None else self._vocabulary(labels)
+        vocabulary = self._vocabulary(self.labels if labels is None else labels)
+        if labels is None:
+            given = vocabulary
+            vocabulary = self._cached((given, "candidates"), lambda: self._candidates(given))
         return self._cached(
             (vocabulary, self.search), lambda: LabelSpace(vocabulary, self.embedder_, self.search)
         )
@@ -377,14 +381,14 @@ class LabelPredictionMixin:
             )
         return announced.labels
 
-    def _candidates(self):
-        """Choose the candidates of the constructor: training labels first, in their order.
+    def _candidates(self, vocabulary):
+        """Choose candidates among the constructor's: training labels first, in their order.
 
         scikit-learn's metrics and wrappers expect that the columns begin with `classes_`. A
         vocabulary may name class numbers and words, because wrappers can train on either. Only the
         labels of the same type as the training labels compete.
         """
-        vocabulary, classes = self._vocabulary(self.labels), self.classes_.tolist()
+        classes = self.classes_.tolist()
         is_text = isinstance(classes[0], str)
         labels = [x for x in vocabulary.labels.tolist() if isinstance(x, str) == is_text]
         if not set(labels).issuperset(classes):
