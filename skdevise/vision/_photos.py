@@ -133,7 +133,8 @@ def image_pixels(image):
     is_scaled = image.mode in ("I", "F") or image.mode.startswith("I;16")
     pixels = np.empty((image.height, image.width, 1 if is_scaled else 3), dtype=np.uint8)
     for rows in _bands(pixels):
-        band = image.crop((0, rows.start, image.width, rows.stop))
+        is_whole = rows == slice(0, image.height)
+        band = image if is_whole else image.crop((0, rows.start, image.width, rows.stop))
         if is_scaled:
             pixels[rows, :, 0] = _to_uint8(np.asarray(band))
             continue
