@@ -101,7 +101,7 @@ ESTIMATORS = {**CLASSIFIERS, **EMBEDDERS, **FEATURIZERS}
 
 # A parameter that changes the next fit, and only that.
 NEXT_FIT = {
-    DeViSEClassifier: {"max_epochs": 0},
+    DeViSEClassifier: {"max_epochs": 1, "optimizer": "sgd"},
     ConSEClassifier: {"classifier": LogisticRegression(C=0.01)},
     RidgeProjectionClassifier: {"alpha": 100.0},
     ESZSLClassifier: {"label_alpha": 100.0},
@@ -318,6 +318,52 @@ def test_scalars_of_numpy_are_parameters(name):
                 changed = clone(estimator).set_params(**shortest | {parameter: value})
             changed.fit(*training_data(estimator))
             changed.transform(test_data(estimator))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [
+        (devise(), {"lr": 1e30}),
+        (devise(), {"lr": 1e40}),
+        (devise(), {"finetune_lr": 1e40}),
+        (devise(), {"margin": 1e39}),
+        (devise(), {"negatives": 10**11}),
+        (devise(), {"loss": "contrastive", "loss_temperature": 1e-40}),
+        (devise(), {"loss": "contrastive", "loss_temperature": 1e30}),
+        (devise(), {"seen_penalty": 1e300}),
+        (ConSEClassifier(), {"seen_penalty": -1e300}),
+        (RidgeProjectionClassifier(), {"alpha": 1e300}),
+        (ESZSLClassifier(), {"label_alpha": 1e300}),
+        (SkipGramEmbedder(), {"lr": 1e30}),
+        (VisualFeaturizer(tiny_net, weights=None, image_size=16), {"lr": 1e40}),
+    ],
+    ids=str,
+)
+def test_extreme_values_are_refused_by_name(estimator, params):
+    name = list(params)[-1]
+    with pytest.raises(ValueError, match=f"'{name}' parameter"):
+        clone(estimator).set_params(**params).fit(*training_data(estimator))
+
+
+def test_largest_and_smallest_values_train():
+    X, y = make_features()
+    X = X.astype(np.float32)
+    for params in (
+        {"margin": 1e6},
+        {"negatives": 100_000},
+        {"loss": "contrastive", "loss_temperature": 1e-4},
+        {"loss": "contrastive", "loss_temperature": 1e4, "max_epochs": 60},
+        {"lr": 1e6},
+        {"lr": 1e6, "optimizer": "adam"},
+        {"batch_size": 10**12},
+        {"seen_penalty": 10},
+    ):
+        assert devise(**params).fit(X, y).score(X, y) > 0.8
+    for alpha in (1e-6, 1e8):
+        assert ESZSLClassifier(alpha=1e8, label_alpha=alpha).fit(X, y).score(X, y) > 0.8
+        assert RidgeProjectionClassifier(alpha=alpha).fit(X, y).score(X, y) > 0.8
+    with pytest.warns(UserWarning, match="max_epochs=0"):
+        devise(max_epochs=0).fit(X, y)
 
 
 def test_only_fit_changes_an_estimator(estimator):

@@ -1,5 +1,6 @@
 """The deep visual-semantic embedding model (DeViSE)."""
 
+import warnings
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -257,24 +258,24 @@ class DeViSEClassifier(
         "visual": [HasMethods(["fit", "transform"]), None],
         "projection": [StrOptions({"linear", "mlp"}), callable],
         "loss": [StrOptions({"hinge_rank", "mse", "cosine", "warp", "contrastive"})],
-        "margin": [Interval(Real, 0, None, closed="neither")],
+        "margin": [Interval(Real, 0, 1e6, closed="right")],
         "negatives": [
             StrOptions({"first_violation", "all", "hardest"}),
-            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, 1, 100_000, closed="both"),  # Each sample draws as many numbers.
         ],
         "negative_labels": [StrOptions({"training"}), "array-like", LabelVocabulary],
-        "loss_temperature": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
+        "loss_temperature": [StrOptions({"learned"}), Interval(Real, 1e-4, 1e4, closed="both")],
         "train_label_vectors": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "feature_scaling": [StrOptions({"l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, 1e6, closed="right")],
         "lr_schedule": [StrOptions({"linear", "cosine"}), callable, None],
         "optimizer": [StrOptions({"adagrad", "adam", "sgd"}), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "finetune_epochs": [Interval(Integral, 0, None, closed="left")],
-        "finetune_lr": [Interval(Real, 0, None, closed="neither")],
+        "finetune_lr": [Interval(Real, 0, 1e6, closed="right")],
         "finetune_optimizer": [StrOptions({"adagrad", "adam", "sgd"}), callable],
         "freeze_batch_norm": ["boolean"],
         "early_stopping": ["boolean"],
@@ -410,6 +411,11 @@ class DeViSEClassifier(
         """
         self._check_resources()
         start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
+        if not (self.max_epochs or self.finetune_epochs or start):
+            warnings.warn(
+                "max_epochs=0 trains nothing, so the predictions are arbitrary. Raise max_epochs.",
+                stacklevel=2,
+            )
         with self._unchanged_on_error():
             self._forget_fit()
             X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
@@ -428,6 +434,7 @@ class DeViSEClassifier(
                     2, samples, kept, held_out, seed, self._map_state()
                 )
                 samples = self._keep_fine_tuned(net, samples)
+            self._remember(samples)
             self._fit_temperatures(samples, seed)
         return self
 
@@ -436,6 +443,8 @@ class DeViSEClassifier(
         """Train the projection for one epoch on the given samples.
 
         The first call fits the visual model and the scaler too. Later calls continue the training.
+        They need not contain the classes of earlier calls: the classifier trains on the mean
+        features of each absent class too, so that it does not forget the class.
 
         Parameters
         ----------
@@ -501,7 +510,9 @@ class DeViSEClassifier(
                 self._fit_scaler(samples)
             net = None if first else self.net_
             seed = self._draw_seed()
-            net = self._trainer().train_pass(self._n_passes, samples, seed, net, start)
+            replay = self._replay(samples)
+            net = self._trainer().train_pass(self._n_passes, samples, seed, net, start, replay)
+            self._remember(samples)
             self._keep(net)
             self._fit_temperatures(samples, seed, partial=True)
             self._n_passes += 1
@@ -747,6 +758,30 @@ class DeViSEClassifier(
         features = self.visual_.transform(take_photos(samples.X, samples.rows))
         return replace(samples, features=features, rows=np.arange(len(samples.rows)))
 
+    def _remember(self, samples):
+        """Update the mean features of each class, which `partial_fit` replays."""
+        means, totals = samples.class_means(len(self.classes_))
+        known = dict(vars(self).get("_class_means", {}))
+        for row in np.flatnonzero(totals):
+            label, total = self.classes_[row : row + 1].tolist()[0], totals[row]
+            mean, before = known.get(label, (means[row], 0))
+            share = total / (before + total)
+            known[label] = mean + share * (means[row] - mean), before + total
+        self._class_means = known
+
+    def _replay(self, samples):
+        """Return the mean features of classes that samples lack, and their positions, or None.
+
+        Without them, samples of new classes alone would make the projection forget the others.
+        """
+        known = vars(self).get("_class_means", {})
+        present = set(self.classes_[np.unique(samples.targets)].tolist())
+        labels = [label for label in known if label not in present]
+        if not labels:
+            return None
+        means = np.array([known[label][0] for label in labels])
+        return means, np.searchsorted(self.classes_, labels)
+
     def _fit_temperatures(self, samples, seed, partial=False):
         """Fit the temperatures of `predict_proba` on held-out samples and classes."""
         samples = samples.take(refit_rows(len(samples.rows)))
@@ -840,7 +875,8 @@ class DeViSEClassifier(
         """Delete the fitted attributes."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
-        vars(self).pop("_lazy", None)
+        for name in ("_lazy", "_class_means"):
+            vars(self).pop(name, None)
 
     @contextmanager
     def _unchanged_on_error(self):

@@ -9,7 +9,7 @@ from torch import nn
 
 from skdevise._compat import adagrad_step
 from skdevise._utils import content_hash, find_device, seeded
-from skdevise.models._features import FeaturesOnDisk, as_tensor, is_on_disk
+from skdevise.models._features import FeaturesOnDisk, FeaturesWithMeans, as_tensor, is_on_disk
 from skdevise.models._fine_tuning import AugmentedFeatures, PhotoProjection
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 from skdevise.training._checkpoint import Checkpoint, fit_key
@@ -32,6 +32,9 @@ _STAGE_2_PARAMS = "finetune_epochs", "finetune_lr", "finetune_optimizer", "freez
 
 # A hidden layer holds the activations of this many rows at once.
 _N_ROWS_PROJECTED = 8_192
+
+# `partial_fit` replays at most this many class means per new sample.
+_MOST_REPLAYED = 10
 
 
 class LinearProjection(nn.Module):
@@ -248,8 +251,11 @@ class Trainer:
             )
         return net
 
-    def train_pass(self, number, samples, seed, net=None, start=None):
-        """Train the projection for one epoch, with the given net if it still fits: DeViSENet."""
+    def train_pass(self, number, samples, seed, net=None, start=None, replay=None):
+        """Train the projection for one epoch, with the given net if it still fits: DeViSENet.
+
+        `replay` has the mean features of classes that the samples lack, and their targets.
+        """
         seeds = draw_seeds(seed, number, "pass")
         every = np.arange(len(self.class_vectors))
         with seeded(seeds[0], find_device(self.params["device"])):
@@ -262,8 +268,25 @@ class Trainer:
                 net.trained = every
             net.lr = self.params["lr"]
             source, _ = self._sources(samples, 1, seeds[3])
-            net.train_epochs(TrainingSet(source, samples.rows, samples.targets, samples.weight), 1)
+            data = TrainingSet(source, samples.rows, samples.targets, samples.weight)
+            if replay is not None:
+                data = self._with_replay(data, len(samples.features), *replay)
+            net.train_epochs(data, 1)
         return net
+
+    def _with_replay(self, data, n_rows, means, targets):
+        """Add class means to the training data, each as often as a class occurs in the data."""
+        n_times = len(data) / len(np.unique(data.targets))
+        n_times = max(1, round(min(n_times, _MOST_REPLAYED * len(data) / len(means))))
+        weights = data.weights
+        if weights is not None:
+            weights = np.append(weights, np.full(n_times * len(means), weights.mean()))
+        return TrainingSet(
+            FeaturesWithMeans(data.source, n_rows, as_tensor(self.scale(means))),
+            np.append(data.rows, np.tile(n_rows + np.arange(len(means)), n_times)),
+            np.append(data.targets, np.tile(targets, n_times)),
+            weights,
+        )
 
     def restore_net(self, number, n_features, seed, start):
         """Create the net of a fitted projection before a pass: DeViSENet."""

@@ -97,8 +97,8 @@ class ESZSLClassifier(LeastSquaresClassifier):
     """
 
     _parameter_constraints = {
-        "alpha": [Interval(Real, 0, None, closed="neither")],
-        "label_alpha": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, 1e8, closed="right")],
+        "label_alpha": [Interval(Real, 0, 1e8, closed="right")],
         **LeastSquaresClassifier._common_constraints,
     }
 

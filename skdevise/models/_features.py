@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import validate_data
 
@@ -46,6 +47,16 @@ class Samples:
         for part in row_blocks(self.features, len(self.rows)):
             weight = None if self.weight is None else self.weight[part]
             yield read_rows(self.features, self.rows[part]), weight
+
+    def class_means(self, n_classes):
+        """Compute the mean features (n_classes, n_features) and total weights (n_classes,)."""
+        weight = np.ones(len(self.rows)) if self.weight is None else self.weight
+        sums, totals = 0, np.bincount(self.targets, weight, n_classes)
+        for part in row_blocks(self.features, len(self.rows)):
+            block = read_rows(self.features, self.rows[part])
+            entries = weight[part].astype(block.dtype), (self.targets[part], np.arange(len(block)))
+            sums = sums + csr_array(entries, shape=(n_classes, len(block))) @ block
+        return sums / np.where(totals > 0, totals, 1)[:, None], totals
 
 
 def is_on_disk(X):
@@ -132,6 +143,23 @@ class FeaturesOnDisk:
         ascending, order = rows.sort()
         block = as_tensor(self.scale(read_rows(self.features, ascending.numpy())))
         return block[order.argsort()]
+
+
+class FeaturesWithMeans:
+    """Scaled features of a source of n_rows rows, and of class means in the rows after these."""
+
+    def __init__(self, source, n_rows, means):
+        self.source = source
+        self.n_rows = n_rows
+        self.means = means
+        self.generator = getattr(source, "generator", None)
+
+    def __getitem__(self, rows):
+        is_mean = rows >= self.n_rows
+        batch = self.means[(rows - self.n_rows).clamp_min(0)]
+        if not is_mean.all():
+            batch[~is_mean] = self.source[rows[~is_mean]]
+        return batch
 
 
 def join_labels(*parts):

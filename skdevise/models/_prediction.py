@@ -50,7 +50,8 @@ class LabelPredictionMixin:
     _prediction_constraints = {
         "labels": ["array-like", LabelVocabulary, None],
         "search": [StrOptions({"auto", *SEARCH_METHODS})],
-        "seen_penalty": [Interval(Real, None, None, closed="neither")],
+        # Scores are cosines, so a larger penalty only loses their digits.
+        "seen_penalty": [Interval(Real, -10, 10, closed="both")],
         "hubness": [StrOptions({"csls", "inverted_softmax"}), None],
         "reject_below": [Interval(Real, 0, 1, closed="both"), None],
         "unknown_label": [str, Real],

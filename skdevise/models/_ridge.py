@@ -90,7 +90,7 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
     """
 
     _parameter_constraints = {
-        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, 1e8, closed="right")],
         **LeastSquaresClassifier._common_constraints,
     }
 

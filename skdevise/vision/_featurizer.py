@@ -199,7 +199,7 @@ class VisualFeaturizer(
         "on_error": [StrOptions({"raise", "nan"})],
         "augment": [StrOptions({"flip_crop"}), callable, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, 1e6, closed="right")],
         "lr_schedule": [StrOptions({"linear", "cosine"}), callable, None],
         "optimizer": [StrOptions({"sgd", "adam", "adagrad"}), callable],
         "class_weight": [StrOptions({"balanced"}), dict, None],

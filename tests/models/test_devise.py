@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -133,7 +134,8 @@ def test_the_full_sum_trains_like_gradient_steps_by_hand(plane, pets_and_trucks)
     clf = clone(start).set_params(max_epochs=5).fit(X, y)
     labels = plane.transform(["cat", "dog", "truck"]).astype(float)
     targets = np.repeat([0, 1, 2], 20)
-    weight = start.fit(X, y).coef_.astype(float)
+    with pytest.warns(UserWarning, match="max_epochs=0"):
+        weight = start.fit(X, y).coef_.astype(float)
     for _ in range(5):
         gradient = np.zeros_like(weight)
         for features, target in zip(X.astype(float), targets, strict=True):
@@ -974,3 +976,57 @@ def test_a_parallel_grid_search_does_not_copy_the_term_vectors():
     ).fit(X, y)  # fmt: skip
     assert search.cv_results_["mean_test_score"].tolist() == [1, 1]
     assert search.best_estimator_.embedder.vectors[1] is matrix
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"negatives": "all"}, {"loss": "mse"}, {"loss": "cosine"}, {"loss": "contrastive"}],
+    ids=str,
+)
+def test_new_classes_alone_do_not_wipe_out_the_old_ones(caltech, params):
+    X, y, embedder = caltech
+    classes = np.unique(y)[:25]
+    is_old, is_new = np.isin(y, classes[:20]), np.isin(y, classes[20:])
+    is_test = np.arange(len(y)) % 2 == 1
+
+    def accuracy(clf, part):
+        return clf.score(X[part & is_test], y[part & is_test], labels=classes)
+
+    clf = DeViSEClassifier(embedder, random_state=0, **params)
+    clf.fit(X[is_old & ~is_test], y[is_old & ~is_test])
+    before = accuracy(clf, is_old)
+    assert before > 0.85
+    clf = pickle.loads(pickle.dumps(clf))
+    for _ in range(3):
+        clf.partial_fit(X[is_new & ~is_test], y[is_new & ~is_test])
+    assert accuracy(clf, is_new) > 0.7
+    assert accuracy(clf, is_old) > before - 0.15
+
+
+def test_every_class_is_replayed_by_the_mean_of_all_its_samples(plane):
+    X = np.random.default_rng(0).uniform(1, 2, (30, 3))
+    y = np.resize(["cat", "truck", "lynx"], 30)
+    weight = np.random.default_rng(1).uniform(0, 1, 30)
+    clf = DeViSEClassifier(plane, random_state=0)
+    clf.partial_fit(X[:9], y[:9], sample_weight=weight[:9])
+    clf.partial_fit(X[9:], y[9:], sample_weight=weight[9:])
+    assert set(clf._class_means) == {"cat", "truck", "lynx"}
+    for label, (mean, total) in clf._class_means.items():
+        rows = y == label
+        assert total == pytest.approx(weight[rows].sum())
+        assert_allclose(mean, np.average(X[rows], axis=0, weights=weight[rows]))
+
+
+def test_every_callback_sees_the_gradients(plane, pets_and_trucks):
+    class Norms(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.n_seen = 0
+
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            self.n_seen += sum(parameter.grad is not None for _, parameter in named_parameters)
+
+    for params in ({}, {"loss": "mse"}):
+        callbacks = [Norms(), Norms(), Norms()]
+        clf = DeViSEClassifier(plane, callbacks=callbacks, random_state=0, **params)
+        clf.set_params(max_epochs=3).fit(*pets_and_trucks)
+        assert [callback.n_seen for callback in callbacks] == [3, 3, 3]
