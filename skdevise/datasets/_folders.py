@@ -250,9 +250,14 @@ def load_image_table(
 
         name = os.fspath(table)
         root = os.path.dirname(name) if root is None else os.fspath(root)
-        table = pd.read_csv(
-            name, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
-        )
+        try:
+            table = pd.read_csv(
+                name, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"{name!r} is not a CSV in UTF-8 ({error}). Save it as one."
+            ) from error
     elif hasattr(table, "columns") or hasattr(table, "column_names"):
         name, root = "the DataFrame", os.fspath(root or "")
         if not hasattr(table, "iloc"):  # polars and pyarrow

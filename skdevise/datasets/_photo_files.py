@@ -168,6 +168,10 @@ def _list_tar(url):
                 start, stop = member.offset_data, member.offset_data + member.size
                 photo = StoredPhoto(f"tar://{name}::{archive}", tar, start, stop)
                 yield str(name.relative_to(top)), photo
+        # tarfile stops without an error at a header that it cannot read.
+        file.seek(members.offset)
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            raise tarfile.ReadError(f"damaged at byte {members.offset}")
 
 
 def _decompress(archive):

@@ -5,6 +5,7 @@ import json
 import lzma
 import os
 import shutil
+import struct
 import warnings
 import zipfile
 import zlib
@@ -27,12 +28,13 @@ _GENSIM = (".kv", ".model", ".wordvectors", ".wv")
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "U8": "u1"}
 
-# Errors of the decompressors and of pickle. They do not name the file.
+# Errors of the decompressors, of pickle and of gensim. They do not name the file.
 _BROKEN_FILE = (
     EOFError,
     UnpicklingError,
     gzip.BadGzipFile,
     lzma.LZMAError,
+    struct.error,
     zipfile.BadZipFile,
     zlib.error,
 )

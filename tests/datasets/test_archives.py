@@ -194,6 +194,18 @@ def test_a_truncated_archive_is_refused(suffix, tmp_path):
         load_image_folder(archive)
 
 
+def test_a_tar_file_with_a_damaged_header_is_refused(tmp_path):
+    archive = write_archive(tmp_path / "a.tar", PHOTOS)
+    content = bytearray(archive.read_bytes())
+    # tarfile ends without an error at a header that it cannot read.
+    with tarfile.open(archive) as members:
+        start = members.getmembers()[-1].offset
+    content[start : start + 512] = b"x" * 512
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.tar"):
+        load_image_folder(archive)
+
+
 def test_a_missing_archive_is_named(suffix, tmp_path):
     with pytest.raises(FileNotFoundError, match="gone"):
         load_image_folder(tmp_path / f"gone{suffix}")

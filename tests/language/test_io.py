@@ -293,6 +293,7 @@ def test_the_first_of_repeated_terms_counts(tmp_path, name, content):
         ("comma.txt", b"cat 1,5 2\n", "1,5"),
         ("latin1.txt", b"cat 1 2\ncaf\xe9 1 2\n", "0xe9"),
         ("cut.bin", b"2 2\ncat abcdefghdog abc", "1 of 2"),
+        ("fasttext.bin", struct.pack("<2i", 793712314, 12) + b"abc", "requires"),
         ("prose.bin", b"It was a dark night\n", "n_terms vector_size"),
         ("nan.bin", b"1 1\ncat " + struct.pack("<f", np.nan), "'cat'"),
         ("cut.txt.gz", gzip.compress(b"cat 1 2\n" * 999)[:-9], "end"),
