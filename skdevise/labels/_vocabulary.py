@@ -382,7 +382,10 @@ class Coverage:
 def as_vocabulary(labels, known=None):
     """Turn labels into a vocabulary. Missing terms, and the options, come from `known`."""
     if isinstance(labels, LabelVocabulary):
-        return labels
+        if known is None or not labels._unnamed:
+            return labels
+        terms = known._named_terms | labels._named_terms
+        return select_labels(labels, labels.labels, terms)
     if known is None:
         return LabelVocabulary(labels)
     return select_labels(known, labels, labels if isinstance(labels, Mapping) else None)

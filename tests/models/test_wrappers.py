@@ -210,3 +210,12 @@ def test_unnamed_numbers_stay_unnamed(tmp_path, digits_and_words):
     assert LabelSpace(copies[3] - [2], digits_and_words).n_labels == 1
     # A name on the right side of a union counts.
     assert LabelSpace(vocabulary | {2: "truck"}, digits_and_words).n_labels == 3
+
+
+def test_candidates_get_the_names_of_the_constructor(clf, pets_and_trucks):
+    X, _ = pets_and_trucks
+    clf.set_params(labels={0: "cat", 1: "dog", 2: "truck", 3: "lynx"}).fit(
+        X, np.repeat([0, 1, 2], 20)
+    )
+    for labels in ([3, 1], LabelVocabulary([3, 1]), np.array([3, 1])):
+        assert_array_equal(np.unique(clf.predict(X[:40], labels=labels)), [1, 3])
