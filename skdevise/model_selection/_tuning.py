@@ -96,7 +96,7 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
 
 
 def tune_reject_below(
-    classifier, X, y, *, min_accuracy=0.8, unknown_share=0.5, cv=None, random_state=None
+    classifier, X, y, *, min_accuracy=0.5, unknown_share=0.5, cv=None, random_state=None
 ):
     """Choose `reject_below` on classes that are held out of training.
 
@@ -113,7 +113,7 @@ def tune_reject_below(
         Training samples, as the classifier takes them.
     y : array-like of shape (n_samples,)
         Labels of the samples. Each split holds out at least two classes.
-    min_accuracy : float, default=0.8
+    min_accuracy : float, default=0.5
         Share of the accepted answers that must be right, above 0 and at most 1. Raise it if a wrong
         answer costs more than no answer.
     unknown_share : float, default=0.5
