@@ -36,6 +36,7 @@ from skdevise.models._features import (
     join_labels,
     read_rows,
 )
+from skdevise.models._learning_rate import automatic_lr
 from skdevise.models._prediction import LabelPredictionMixin
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
@@ -112,7 +113,7 @@ class DeViSEClassifier(
     feature_scaling : {"l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
         zero mean and unit variance over the training samples; use it if the features have different
-        units. "none" leaves the features as they are. The best `lr` depends on the scaling.
+        units. "none" leaves the features as they are. `lr="auto"` follows the scaling.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
@@ -133,9 +134,9 @@ class DeViSEClassifier(
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
     max_epochs : int, default=30
         Number of epochs of stage 1.
-    lr : float, default=0.02
-        Learning rate of stage 1. The default suits the "hinge_rank" loss with Adagrad and
-        `feature_scaling="l2"`. If you change one of them, search for a new value.
+    lr : "auto" or float, default="auto"
+        Learning rate of stage 1. "auto" measures the features and the label vectors, and chooses a
+        rate that suits them, the loss and `max_epochs` (see Notes). `lr_` holds the rate.
     lr_schedule : {"linear", "cosine"} or callable, default=None
         Schedule of the learning rate in each stage. "linear" and "cosine" lower it to zero. A
         callable takes the fraction of epochs that are done, and returns the fraction of the
@@ -235,6 +236,23 @@ class DeViSEClassifier(
     VisualFeaturizer : Computes features from photos.
     LabelVocabulary : Candidate labels with synonyms.
 
+    Notes
+    -----
+    `lr="auto"` needs no tuning. The first step of Adagrad from zero moves each weight by the
+    learning rate. For a rate of 1, the gap :math:`(t_y - \bar{t}) \cdot M v` between the true and
+    the mean label would be
+
+    - :math:`s = \mathrm{mean}(\lVert t_y - \bar{t} \rVert_1 \lVert v \rVert_1)` if each sample
+      had a step of its own.
+    - :math:`a s = \lVert \mathrm{mean}((t_y - \bar{t}) v^T) \rVert_1` on average, because the
+      samples share the step. The agreement a is between 0 and 1, and counts as at least 1/16.
+
+    The rate is :math:`g m / (a s)`. The first step thus opens the gap by g times the margin m, with
+    :math:`g = \max(1/8, 1/(32 a)) \sqrt{30 / n}` for n `max_epochs`. If samples agree less, later
+    steps cancel each other more, so g is larger. m is 1 for "mse", and 2 for "cosine" and
+    "contrastive". "adam" takes a tenth of the rate, because its steps do not shrink. For other
+    projections and optimizers, "auto" means 0.02. The rate is rounded to three digits.
+
     References
     ----------
     .. [1] Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013.
@@ -270,7 +288,7 @@ class DeViSEClassifier(
         "feature_scaling": [StrOptions({"l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "lr": [Interval(Real, 0, 1e6, closed="right")],
+        "lr": [StrOptions({"auto"}), Interval(Real, 0, 1e6, closed="right")],
         "lr_schedule": [StrOptions({"linear", "cosine"}), callable, None],
         "optimizer": [StrOptions({"adagrad", "adam", "sgd"}), callable],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -313,7 +331,7 @@ class DeViSEClassifier(
         reject_below=None,
         unknown_label="unknown",
         max_epochs=30,
-        lr=0.02,
+        lr="auto",
         lr_schedule=None,
         optimizer="adagrad",
         batch_size=128,
@@ -426,6 +444,7 @@ class DeViSEClassifier(
             self._fit_visual(X, y, rows[kept])
             samples = Samples(X, self._training_features(X), rows, targets, weight)
             self._fit_scaler(samples.take(kept))
+            self._choose_lr(samples.take(kept))
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
             self._keep(net)
             self._n_epochs = len(self.history_)
@@ -508,6 +527,8 @@ class DeViSEClassifier(
             samples = Samples(X, self._training_features(X), rows, targets, weight)
             if first:
                 self._fit_scaler(samples)
+            if first or self.lr != "auto":
+                self._choose_lr(samples)
             net = None if first else self.net_
             seed = self._draw_seed()
             replay = self._replay(samples)
@@ -690,6 +711,13 @@ class DeViSEClassifier(
             for block, weight in samples.blocks():
                 self.scaler_.partial_fit(block, sample_weight=weight)
 
+    def _choose_lr(self, samples):
+        """Set the learning rate of stage 1."""
+        self.lr_ = self.lr
+        if self.lr == "auto":
+            params = self.get_params(deep=False) | self._fitted_params
+            self.lr_ = automatic_lr(samples, self.label_space_.targets, self._scale, params)
+
     def _scale(self, features):
         """Scale features as in the first fit."""
         scaling = self._fitted_params["feature_scaling"]
@@ -704,7 +732,7 @@ class DeViSEClassifier(
         from skdevise.models._devise_net import Trainer
 
         return Trainer(
-            self.get_params(deep=False) | self._fitted_params,
+            self.get_params(deep=False) | self._fitted_params | {"lr": self.lr_},
             class_vectors=self.label_space_.targets,
             negative_vectors=self._negative_vectors,
             scale=self._scale,
@@ -798,7 +826,7 @@ class DeViSEClassifier(
                     points = self._project(self._scale(features), projection)
                     diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
             if diverged:
-                rates = f"lr={self.lr}"
+                rates = f"lr={self.lr_}"
                 if self.finetune_epochs:
                     rates += f" and finetune_lr={self.finetune_lr}"
                 raise ValueError(f"Training diverged with {rates}. Lower the learning rate.")

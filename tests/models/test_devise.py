@@ -386,7 +386,7 @@ def test_partial_fit_continues_after_early_stopping(caltech, split, train_label_
     X, y, embedder = caltech
     clf = DeViSEClassifier(
         embedder, early_stopping=True, n_iter_no_change=1, max_epochs=5, validation_split=split,
-        lr_schedule="linear", train_label_vectors=train_label_vectors, random_state=0,
+        lr=0.02, lr_schedule="linear", train_label_vectors=train_label_vectors, random_state=0,
     ).fit(X, y)  # fmt: skip
     before = clf.coef_
     assert not np.allclose(clf.partial_fit(X, y).coef_, before)

@@ -1,0 +1,197 @@
+"""Hit@1 of the default learning rate, compared with the best of a grid over lr and max_epochs.
+
+python benchmarks/defaults.py glove-6b-100d-subset.bin
+
+Each setting has two parts that share no test photo. The grid is searched on the first part, and
+all figures are measured on the second part. "1 photo, unseen" trains on one photo of each class of
+three quarters of Caltech-101, and predicts the classes of the last quarter among themselves. The
+synthetic features are noisy copies of a centre per class. The losses and scalings below the hinge
+settings have a grid of their own. "hardest" is the default with `negatives="hardest"`.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from _common import print_machine, print_table
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
+from skorch.callbacks import Callback
+
+from skdevise import DeViSEClassifier, LabelVocabulary, PretrainedEmbedder, datasets
+
+LRS = np.array([0.0005, 0.001, 0.002, 0.004, 0.008, 0.016])
+EPOCHS = (10, 30, 60)
+OLD_LR = 0.02
+SYNTHETIC = {  # classes, photos of each, features, noise, whether negative features become zero
+    "10 classes x 5 photos, 2048 ReLU features, seen": (10, 5, 2048, 2.5, True),
+    "100 classes x 20 photos, 64 features, seen": (100, 20, 64, 1.5, False),
+    "100 classes x 20 photos, 64 ReLU features, seen": (100, 20, 64, 1.5, True),
+}
+# Other parameters on the setting of 5 photos, and the factor by which their grid is wider.
+VARIANTS = {
+    "warp": ({"loss": "warp"}, 1),
+    "mse": ({"loss": "mse"}, 10),
+    "cosine": ({"loss": "cosine"}, 10),
+    "contrastive": ({"loss": "contrastive"}, 10),
+    "standard features": ({"feature_scaling": "standard"}, 0.1),
+    "unscaled features": ({"feature_scaling": "none"}, 0.2),
+}
+
+
+class Record(Callback):
+    """Record hit@1 on scaled features after some of the epochs."""
+
+    def __init__(self, features, y, vectors, labels):
+        self.features = features
+        self.y = y
+        self.vectors = vectors
+        self.labels = labels
+        self.scores = []
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) in EPOCHS:
+            points = self.features @ net.module_.weight.numpy(force=True).T
+            answers = self.labels[(points @ self.vectors.T).argmax(axis=1)]
+            self.scores.append(np.mean(answers == self.y))
+
+
+def caltech(embedder, seed, is_report):
+    """Yield settings of Caltech-101: name, X, y, X_test, y_test and candidate labels."""
+    data = datasets.load_caltech101_features()
+    rng = np.random.default_rng(seed)
+    names = rng.permutation(data.target_names[embedder.has_vector(data.target_names)])
+    order = rng.permutation(len(data.target))
+    features, target = data.data[order], data.target[order]
+    rank = np.empty(len(target), int)  # Position of a photo within its class.
+    for name in data.target_names:
+        rank[target == name] = np.arange((target == name).sum())
+    folds = np.array_split(names, 4)
+    for fold in folds[1:3] if is_report else folds[:1]:
+        is_test = np.isin(target, fold)
+        for n_photos, title in ((1, "1 photo"), (5, "5 photos"), (40, "all photos")):
+            train = np.isin(target, np.setdiff1d(names, fold)) & (rank < n_photos)
+            test = features[is_test], target[is_test], np.sort(fold)
+            yield f"{title} a class, unseen", features[train], target[train], *test
+    is_known = np.isin(target, names)
+    for n_photos in (1, 5, 15):
+        train, test = is_known & (rank < n_photos), is_known & (rank >= 15)
+        test &= rank % 3 > 0 if is_report else rank % 3 == 0
+        title = f"{n_photos} photo{'s' * (n_photos > 1)} a class, seen"
+        yield title, features[train], target[train], features[test], target[test], np.sort(names)
+
+
+def imagenet(embedder, seed, is_report):
+    """Yield the setting that trains on ImageNet and predicts Caltech-101."""
+    photos, caltech = datasets.load_imagenet_features(), datasets.load_caltech101_features()
+    missing = LabelVocabulary(photos.target).coverage(embedder).missing
+    known = ~np.isin(photos.target, missing)
+    labels = caltech.target_names[caltech.split == "unseen"]
+    labels = np.random.default_rng(seed).permutation(labels[embedder.has_vector(labels)])
+    half = len(labels) // 2
+    test = np.isin(caltech.target, labels[half:] if is_report else labels[:half])
+    X_test, y_test = caltech.data[test], caltech.target[test]
+    yield (
+        "ImageNet to Caltech, unseen",
+        photos.data[known],
+        photos.target[known],
+        X_test,
+        y_test,
+        labels,
+    )
+
+
+def synthetic(embedder, seed, is_report):
+    """Yield settings of synthetic features. The report has other centres."""
+    rng = np.random.default_rng([seed, is_report])
+    for title, (n_classes, n_photos, n_features, noise, is_relu) in SYNTHETIC.items():
+        labels = np.sort(rng.choice(embedder.terms_[1000:20000], n_classes, replace=False))
+        codes = np.repeat(np.arange(n_classes), n_photos + 20)
+        X = rng.normal(size=(n_classes, n_features))[codes]
+        X = (X + noise * rng.normal(size=X.shape)).astype(np.float32)
+        X = np.maximum(X, 0) if is_relu else X
+        train = np.tile(np.arange(n_photos + 20) < n_photos, n_classes)
+        y = labels[codes]
+        yield title, X[train], y[train], X[~train], y[~train], labels
+
+
+def settings(embedder, seed, is_report):
+    """Yield all settings: name, parameters, factor of the grid, and data."""
+    varied = "5 photos a class, unseen"
+    for source in (caltech, imagenet, synthetic):
+        for title, *data in source(embedder, seed, is_report):
+            yield title, {}, 1, data
+            if title == varied:
+                varied_data = data
+    for name, (params, factor) in VARIANTS.items():
+        yield f"{name}, {varied}", params, factor, varied_data
+
+
+def search_grid(embedder, seed, params, factor, data):
+    """Measure hit@1 for each learning rate and number of epochs: (n_rates, n_epochs)."""
+    X, y, X_test, y_test, labels = data
+    scaler = {"l2": Normalizer(), "standard": StandardScaler(), "none": FunctionTransformer()}
+    scaled = scaler[params.get("feature_scaling", "l2")].fit(X).transform(X_test)
+    vectors, scores = embedder.transform(labels), []
+    for lr in LRS * factor:
+        record = Record(scaled, y_test, vectors, labels)
+        clf = DeViSEClassifier(
+            embedder, lr=lr, max_epochs=max(EPOCHS), callbacks=[record], random_state=seed, **params
+        )
+        clf.fit(X, y)
+        scores.append(record.scores)
+    return scores
+
+
+def choose_best(embedder):
+    """Search the best learning rate and number of epochs of each setting: dict of dict."""
+    best = {}
+    for title, params, factor, data in settings(embedder, 0, is_report=False):
+        scores = np.array(search_grid(embedder, 0, params, factor, data))
+        rate, epochs = np.unravel_index(scores.argmax(), scores.shape)
+        best[title] = {"lr": factor * LRS[rate], "max_epochs": EPOCHS[epochs]}
+    return best
+
+
+def measure(embedder, n_seeds, best):
+    """Measure hit@1 of all systems and the automatic rate of each setting: dict of (n, 5)."""
+    runs = {}
+    for seed in range(n_seeds):
+        for title, params, _, data in settings(embedder, seed, is_report=True):
+            X, y, X_test, y_test, labels = data
+            run = []
+            for system in ({"lr": OLD_LR}, best[title], {"negatives": "hardest"}, {}):
+                clf = DeViSEClassifier(embedder, random_state=seed, **params, **system)
+                run.append(100 * clf.fit(X, y).score(X_test, y_test, labels=labels))
+            runs.setdefault(title, []).append([*run, clf.lr_])
+    return runs
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("vectors", type=Path)
+    parser.add_argument("--n-seeds", type=int, default=3)
+    args = parser.parse_args()
+    embedders = {
+        "GloVe": PretrainedEmbedder.load(args.vectors),
+        "bundled": datasets.load_term_vectors().embedder,
+    }
+    header = ["setting", "vectors", f"lr={OLD_LR}", "default", "best of grid", "default - best"]
+    header += ["lr x epochs of the best", "hardest", "lr_ of the default"]
+    for name, embedder in embedders.items():
+        rows = []
+        best = choose_best(embedder)
+        for title, runs in measure(embedder, args.n_seeds, best).items():
+            old, grid, hardest, default, lr = np.mean(runs, axis=0)
+            scores = [f"{score:.1f}" for score in (old, default, grid)]
+            chosen = f"{best[title]['lr']:.2g} x {best[title]['max_epochs']}"
+            last = f"{hardest:.1f}" if not title.startswith(tuple(VARIANTS)) else ""
+            rows.append([title, name, *scores, f"{default - grid:+.1f}", chosen, last, f"{lr:.2g}"])
+        print_table(header, rows)
+        print(flush=True)
+    print(f"Means of {args.n_seeds} seeds, in percent. The grid has lr {LRS.tolist()}, times a")
+    print(f"factor for other losses and scalings, and max_epochs {EPOCHS}.")
+    print_machine()
+
+
+if __name__ == "__main__":
+    main()
