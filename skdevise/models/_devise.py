@@ -248,7 +248,7 @@ class DeViSEClassifier(
       samples share the step. The agreement a is between 0 and 1, and counts as at least 1/16.
 
     The rate is :math:`g m / (a s)`. The first step thus opens the gap by g times the margin m, with
-    :math:`g = \max(1/8, 1/(32 a)) \sqrt{30 / n}` for n `max_epochs`. If samples agree less, later
+    :math:`g = \max(1/4, 1/(32 a)) \sqrt{30 / n}` for n `max_epochs`. If samples agree less, later
     steps cancel each other more, so g is larger. m is 1 for "mse", and 2 for "cosine" and
     "contrastive". "adam" takes a tenth of the rate, because its steps do not shrink. For other
     projections and optimizers, "auto" means 0.02. The rate is rounded to three digits.

@@ -364,7 +364,8 @@ def test_early_stopping_keeps_the_best_weights(caltech):
     assert len(valid) < 40
     assert valid.idxmax() == len(valid) - 3
     # Training for as many epochs as the best took gives the same map.
-    best = clone(clf).set_params(max_epochs=int(valid.idxmax()), n_iter_no_change=40).fit(X, y)
+    best = clone(clf).set_params(max_epochs=int(valid.idxmax()), lr=clf.lr_, n_iter_no_change=40)
+    best.fit(X, y)
     assert np.array_equal(best.coef_, clf.coef_)
 
 

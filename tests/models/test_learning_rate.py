@@ -15,8 +15,8 @@ def rate(X, y, **params):
 
 def test_rate_of_samples_that_agree():
     # The mean of (t_y - mean) v^T is [[0.25, -0.25], [-0.25, 0.25]]. Its L1 norm is 1, the same
-    # as the mean spread. So the agreement is 1, and the rate is 1/8 of the margin.
-    assert rate([[1, 0], [0, 1]], ["cat", "truck"]) == pytest.approx(0.0125)
+    # as the mean spread. So the agreement is 1, and the rate is 1/4 of the margin.
+    assert rate([[1, 0], [0, 1]], ["cat", "truck"]) == pytest.approx(0.025)
 
 
 def test_rate_of_samples_that_contradict_each_other():
@@ -27,16 +27,16 @@ def test_rate_of_samples_that_contradict_each_other():
 @pytest.mark.parametrize(
     "params, expected",
     [
-        ({"margin": 0.2}, 0.025),
-        ({"loss": "warp"}, 0.0125),
-        ({"loss": "mse"}, 0.125),
-        ({"loss": "cosine"}, 0.25),
-        ({"loss": "contrastive"}, 0.25),
-        ({"optimizer": "adam"}, 0.00125),
+        ({"margin": 0.2}, 0.05),
+        ({"loss": "warp"}, 0.025),
+        ({"loss": "mse"}, 0.25),
+        ({"loss": "cosine"}, 0.5),
+        ({"loss": "contrastive"}, 0.5),
+        ({"optimizer": "adam"}, 0.0025),
         ({"optimizer": "sgd"}, 0.02),
         ({"projection": "mlp"}, 0.02),
-        ({"max_epochs": 120}, 0.00625),
-        ({"max_epochs": 0}, 0.0685),  # sqrt(30) times the rate, as for one epoch
+        ({"max_epochs": 120}, 0.0125),
+        ({"max_epochs": 0}, 0.137),  # sqrt(30) times the rate, as for one epoch
         ({"lr": 0.3}, 0.3),
     ],
 )
@@ -67,7 +67,7 @@ def test_the_scale_of_the_features_does_not_matter(factor):
 def test_partial_fit_keeps_the_automatic_rate_of_the_first_call():
     X, y = [[1, 0], [0, 1]], ["cat", "truck"]
     clf = DeViSEClassifier(AXES, random_state=0).partial_fit(X, y)
-    assert clf.partial_fit([[1, 0], [1, 0]], y).lr_ == pytest.approx(0.0125)
+    assert clf.partial_fit([[1, 0], [1, 0]], y).lr_ == pytest.approx(0.025)
     assert clf.set_params(lr=0.5).partial_fit(X, y).lr_ == 0.5
 
 
