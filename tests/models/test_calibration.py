@@ -39,7 +39,7 @@ def make_data(n_per_class=8, noise=0.7):
 
 
 CLASSIFIERS = [
-    DeViSEClassifier(RandomEmbedder(5), random_state=0, max_epochs=4, batch_size=16),
+    DeViSEClassifier(RandomEmbedder(5), random_state=0, lr=0.02, max_epochs=4, batch_size=16),
     ConSEClassifier(embedder=RandomEmbedder(5)),
     RidgeProjectionClassifier(RandomEmbedder(5)),
     ESZSLClassifier(RandomEmbedder(5)),
