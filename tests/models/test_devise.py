@@ -981,7 +981,13 @@ def test_a_parallel_grid_search_does_not_copy_the_term_vectors():
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"negatives": "all"}, {"loss": "mse"}, {"loss": "cosine"}, {"loss": "contrastive"}],
+    [
+        {},
+        {"negatives": "all"},
+        {"loss": "mse", "lr": 0.02},
+        {"loss": "cosine"},
+        {"loss": "contrastive"},
+    ],
     ids=str,
 )
 def test_new_classes_alone_do_not_wipe_out_the_old_ones(caltech, params):

@@ -36,7 +36,7 @@ def test_rate_of_samples_that_contradict_each_other():
         ({"optimizer": "sgd"}, 0.02),
         ({"projection": "mlp"}, 0.02),
         ({"max_epochs": 120}, 0.0125),
-        ({"max_epochs": 0}, 0.137),  # sqrt(30) times the rate, as for one epoch
+        ({"max_epochs": 1}, 0.137),  # sqrt(30) times the rate
         ({"lr": 0.3}, 0.3),
     ],
 )
