@@ -119,7 +119,7 @@ def test_the_penalty_is_tuned_on_held_out_classes(animals, model, in_pipeline):
     X, y, embedder = animals
     clf = model(embedder=embedder, seen_penalty=0.3)
     if model is DeViSEClassifier:
-        clf.set_params(random_state=0, batch_size=16)
+        clf.set_params(random_state=0, lr=0.02, batch_size=16)
     estimator = make_pipeline(FunctionTransformer(), clf) if in_pipeline else clf
     penalty = tune_seen_penalty(estimator, X, y, random_state=0)
     assert penalty >= 0

@@ -212,6 +212,7 @@ def test_cross_val_score_equals_a_loop_over_splits(routing, devise, shapes):
     assert_allclose(cross_val_score(devise, *shapes, cv=CV, scoring=HitAtK()), by_hand)
 
 
+@pytest.mark.filterwarnings("ignore:max_epochs=0")
 def test_a_grid_search_refits_by_one_of_several_scorers(routing, devise, shapes, scorers):
     search = GridSearchCV(
         make_pipeline(StandardScaler(with_mean=False), devise),
