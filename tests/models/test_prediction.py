@@ -15,12 +15,14 @@ from sklearn.preprocessing import FunctionTransformer
 from skdevise import (
     ConSEClassifier,
     DeViSEClassifier,
+    ESZSLClassifier,
     LabelVocabulary,
     PretrainedEmbedder,
     RandomEmbedder,
     RidgeProjectionClassifier,
     SkipGramEmbedder,
 )
+from skdevise.datasets import load_caltech101_features, load_term_vectors
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels import LabelSpace
 from skdevise.metrics import HitAtK
@@ -316,3 +318,17 @@ def test_the_labels_announced_to_partial_fit_have_the_terms_of_the_constructor(e
         labels = {"a": "a", "b": "b", "yeti": "c"}
         clf = clone(clf).set_params(labels=labels).partial_fit(X, y, classes=labels)
         assert_allclose(clf.label_space_.targets[2], embedder.transform(["c"])[0], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_graph_finds_the_terms_nearest_to_photos():
+    # Photos are farther from the terms than the terms are from each other.
+    pytest.importorskip("faiss")
+    caltech, embedder = load_caltech101_features(), load_term_vectors().embedder
+    terms = list(dict.fromkeys(embedder.terms_))[:20_000]
+    space = LabelSpace(terms, embedder, "hnsw")
+    known = embedder.has_vector(caltech.target)
+    X, y = caltech.data[known], caltech.target[known]
+    for clf in (ESZSLClassifier(embedder), DeViSEClassifier(embedder, random_state=0)):
+        points = clf.fit(X[::2], y[::2]).transform(X[1::4])
+        assert space.recall(points, 20) > 0.98
