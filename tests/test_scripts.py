@@ -1,6 +1,7 @@
 """Every script of `benchmarks`, `tools` and `examples` runs, on data as small as it allows."""
 
 import io
+import lzma
 import os
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def add_photo(tar, name, seed):
 def files(tmp_path_factory):
     """Small files in the place of the large ones: dict of name to path."""
     folder = tmp_path_factory.mktemp("files")
-    names = ("vectors.bin", "photos.tar", "synsets.tar", "text.txt", "ilsvrc2012", "fall11")
+    names = ("vectors.bin", "photos.tar", "synsets.tar", "text.txt.xz", "ilsvrc2012", "fall11")
     paths = {name.partition(".")[0]: folder / name for name in names}
     embedder, labels = datasets.load_term_vectors().embedder, datasets.load_imagenet_labels()
     embedder.save(paths["vectors"])
@@ -89,7 +90,8 @@ def files(tmp_path_factory):
                 add_photo(tar, f"tiny-imagenet-200/{part}/{label}/{i}.jpg", i)
     words = [term for term in embedder.terms_ if " " not in term][:3_000]
     text = np.random.default_rng(0).choice(words, (3_000, 20))
-    paths["text"].write_text("\n".join(map(" ".join, text)))
+    with lzma.open(paths["text"], "wt") as file:
+        file.write("\n".join(map(" ".join, text)))
     for name in ("ilsvrc2012", "fall11"):
         paths[name].write_text("\n".join(labels[name]))
     return paths
