@@ -2,8 +2,11 @@
 
 python benchmarks/defaults.py glove-6b-100d-subset.bin
 
-Each setting has two parts that share no test photo. The grid is searched on the first part, and
-all figures are measured on the second part. "1 photo, unseen" trains on one photo of each class of
+The grid is searched on one part of each setting with seed 0, and all figures are measured on the
+other part. With one seed, the parts share no test photo. The parts of further seeds are drawn
+afresh, so they share some photos with the first; this favours the grid, not the default.
+
+"1 photo, unseen" trains on one photo of each class of
 three quarters of Caltech-101, and predicts the classes of the last quarter among themselves. The
 synthetic features are noisy copies of a centre per class. The losses and scalings below the hinge
 settings have a grid of their own. "hardest" is the default with `negatives="hardest"`.
