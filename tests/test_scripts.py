@@ -22,6 +22,7 @@ WORDNET = next((p for p in map(Path, ("/usr/share/wordnet",)) if (p / "data.noun
 SCRIPTS = {
     "benchmarks/caltech101_unseen.py": ["{vectors}", "SEEDS=range(1)"],
     "benchmarks/calibration.py": ["{vectors}"],
+    "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)"],
     "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
     "benchmarks/hierarchy.py": ["--rounds=1", "N_PREDICTIONS=50"],
     "benchmarks/photo_files.py": ["{photos}", "--rounds=1", "--threads=1", "N_PHOTOS=16"],
