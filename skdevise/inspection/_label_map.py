@@ -6,10 +6,10 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import pandas as pd
 
+from skdevise._columns import by_label, entries, label_column, refuse_unordered
 from skdevise._utils import import_optional
 from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.labels._embedding import known_terms
-from skdevise.labels._label_index import by_label, entries, label_column, refuse_unordered
 from skdevise.labels._vocabulary import as_vocabulary
 
 # Group of labels that belong to no other group.

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from skdevise._columns import check_targets
 from skdevise._utils import import_optional
-from skdevise.labels._label_index import check_targets
 from skdevise.metrics._ranking import check_weights
 from skdevise.metrics._rejection import rejection_curve
 from skdevise.models._top_k import reach_classifier

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skdevise._columns import label_column
 from skdevise._utils import import_optional
-from skdevise.labels._label_index import label_column
 
 # Characters that fit below a photo.
 _LINE_WIDTH = 40

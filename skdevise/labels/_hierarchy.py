@@ -8,7 +8,8 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array, eye_array
 from scipy.sparse.csgraph import connected_components
 
-from skdevise.labels._label_index import LabelIndex, label_array
+from skdevise._columns import label_array
+from skdevise.labels._label_index import LabelIndex
 from skdevise.labels._wordnet import bundled_graph, nltk_graph
 from skdevise.language._terms import normalise_term
 

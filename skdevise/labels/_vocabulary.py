@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from skdevise._columns import by_label, entries, label_column, refuse_unordered
 from skdevise._utils import atomic_write
 from skdevise.labels._embedding import check_embedder, known_terms, looks_up_words
 from skdevise.labels._hierarchy import Hierarchy
-from skdevise.labels._label_index import by_label, entries, label_column, refuse_unordered
 from skdevise.language._terms import check_terms, normalise_term
 
 _SYNSET_ID = re.compile(r"n\d{8}")

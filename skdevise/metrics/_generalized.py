@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import auc
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
-from skdevise.labels._label_index import check_targets, label_column
+from skdevise._columns import check_targets, label_column
 from skdevise.labels._vocabulary import check_labels
 from skdevise.metrics._ranking import check_weights
 

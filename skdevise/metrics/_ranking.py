@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdevise.labels._label_index import check_targets
+from skdevise._columns import check_targets
 
 
 def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):

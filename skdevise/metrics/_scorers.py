@@ -7,8 +7,8 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from skdevise._columns import check_targets
 from skdevise.labels import Hierarchy
-from skdevise.labels._label_index import check_targets
 from skdevise.labels._vocabulary import as_vocabulary
 from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k
 from skdevise.models._top_k import predict_top_k, reach_classifier

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_consistent_length
 
-from skdevise.labels._label_index import check_targets
+from skdevise._columns import check_targets
 
 
 class UnseenClassSplit(GroupShuffleSplit):

@@ -7,9 +7,9 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 
+from skdevise._columns import check_targets
 from skdevise._compat import safe_indexing
 from skdevise._utils import draw_seed
-from skdevise.labels._label_index import check_targets
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
 from skdevise.metrics._rejection import rejection_curve
 from skdevise.model_selection._splits import UnseenClassSplit

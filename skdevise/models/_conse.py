@@ -15,6 +15,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skdevise._columns import check_targets
 from skdevise._compat import (
     HasMethods,
     Interval,
@@ -22,7 +23,6 @@ from skdevise._compat import (
     fit_context,
     safe_indexing,
 )
-from skdevise.labels._label_index import check_targets
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 

@@ -20,10 +20,10 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import check_consistent_length, compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skdevise._utils import check_checkpoint_folder, draw_seed, find_device, seeded
 from skdevise.labels._embedding import known_terms
-from skdevise.labels._label_index import check_targets
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.language._tuned import TunedEmbedder

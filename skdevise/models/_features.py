@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import validate_data
 
-from skdevise.labels._label_index import check_targets
+from skdevise._columns import check_targets
 from skdevise.models._prediction import contains_photos
 
 # A larger memory map stays on disk.

@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdevise._columns import check_targets, label_array
 from skdevise._compat import StrOptions, check_sample_weight, fit_context
-from skdevise.labels._label_index import check_targets, label_array
 from skdevise.models._calibration import row_keys
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 

@@ -14,10 +14,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._columns import check_targets
 from skdevise._compat import Interval, StrOptions
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._embedding import check_embedder
-from skdevise.labels._label_index import check_targets
 from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import (

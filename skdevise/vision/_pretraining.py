@@ -10,9 +10,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
+from skdevise._columns import check_targets
 from skdevise._utils import check_checkpoint_folder
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.labels._label_index import check_targets
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
 from skdevise.training._net import TrainingNet, TrainingSet

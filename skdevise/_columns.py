@@ -1,0 +1,96 @@
+"""Read columns of labels from lists, arrays and tables of any library."""
+
+from collections.abc import KeysView, Mapping, Set
+from numbers import Number
+
+import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+
+def label_array(labels):
+    """Turn labels into a new array that keeps 1 and "1" apart: (n_labels,)."""
+    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    array = np.array(labels)
+    if array.ndim != 1 or array.tolist() == labels:
+        return array
+    # NumPy would turn numbers into text, or shorten labels.
+    return np.array(labels, dtype=object)
+
+
+def label_column(labels):
+    """Turn labels in a sequence or a column of any library into an array: (n_labels,).
+
+    Objects become text or numbers where all of them are, because scikit-learn refuses objects.
+    """
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+        raise TypeError(f"Labels must be a sequence, got {labels!r:.80}. Pass a list.")
+    refuse_unordered(labels, "labels")
+    if not hasattr(labels, "__array__"):
+        return label_array(labels)
+    array = np.asarray(labels)
+    if array.dtype.kind not in "OT":
+        return array
+    return label_array(array) if array.ndim == 1 else array.astype(object)
+
+
+def entries(column):
+    """List the entries of a sequence or column; those of pyarrow become Python objects."""
+    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
+
+
+def by_label(values, labels, index=None):
+    """Return a Mapping of labels to values, or None if `values` pairs with labels by position.
+
+    A pandas Series is a mapping if its index holds labels. `index` is that of the labels, if any.
+    """
+    if isinstance(values, Mapping):
+        return values
+    if not hasattr(values, "iloc"):
+        return None
+    keys = values.index
+    # Labels and values may be columns of one table.
+    is_aligned = hasattr(index, "equals") and index.equals(keys)
+    counts_rows = keys.tolist() == list(range(len(keys)))
+    if is_aligned or (counts_rows and not any(label in keys for label in labels)):
+        return None
+    if not keys.is_unique:
+        raise ValueError("The index of a Series repeats labels. Give each label one entry.")
+    return dict(values.items())
+
+
+def refuse_unordered(values, name):
+    """Raise TypeError for a set, which has no order, and for a table of several columns."""
+    if isinstance(values, Set) and not isinstance(values, KeysView):
+        raise TypeError(f"The {name} {values!r:.80} are a set, which has no order. Pass a list.")
+    is_table = hasattr(values, "columns") or hasattr(values, "column_names")
+    if is_table and values.shape[1] != 1:
+        raise TypeError(
+            f"The {name} are a table of {values.shape[1]} columns. Pass one of its columns."
+        )
+
+
+def check_targets(y, name="y", one_type=True):
+    """Validate the labels of samples: (n_samples,) text or numbers, without missing values.
+
+    Metrics set `one_type` to False: true labels may be of both types, and a column is welcome.
+    """
+    if y is None:
+        # scikit-learn's checks expect this wording.
+        raise ValueError("fit requires y to be passed, but the target y is None. Pass the labels.")
+    if isinstance(y, Mapping):
+        raise TypeError(f"{name} is a {type(y).__name__}. Pass a sequence with one label per row.")
+    y = column_or_1d(label_column(y) if hasattr(y, "__iter__") else y, warn=one_type)
+    if y.dtype.kind == "O":
+        y = label_array(y)  # A table of one column still holds objects.
+        for row, label in enumerate(y):
+            if not isinstance(label, str | Number) or label != label:
+                raise ValueError(
+                    f"{name} contains {label!r} in row {row}. Pass labels that are text or numbers."
+                )
+        if one_type and len({isinstance(label, str) for label in y}) > 1:
+            raise ValueError(f"{name} mixes text and numbers. Pass labels of one type.")
+    elif y.dtype.kind == "f":
+        assert_all_finite(y, input_name=name)
+        check_classification_targets(y)
+    return y
