@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skdevise import datasets
+from skdevise import LabelVocabulary, datasets
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "tools", "examples")
@@ -82,12 +82,13 @@ def files(tmp_path_factory):
     paths = {name.partition(".")[0]: folder / name for name in names}
     embedder, labels = datasets.load_term_vectors().embedder, datasets.load_imagenet_labels()
     embedder.save(paths["vectors"])
+    synsets = LabelVocabulary(labels.ilsvrc2012).coverage(embedder).as_term
     with tarfile.open(paths["photos"], "w") as tar:
         for i in range(40):
             add_photo(tar, f"photos/class{i % 4}/{i}.jpg", i)
     with tarfile.open(paths["synsets"], "w") as tar:
         for part in ("train", "val"):
-            for i, label in enumerate(np.repeat(labels.ilsvrc2012[:40], 3)):
+            for i, label in enumerate(np.repeat(synsets[:40], 3)):
                 add_photo(tar, f"tiny-imagenet-200/{part}/{label}/{i}.jpg", i)
     words = [term for term in embedder.terms_ if " " not in term][:3_000]
     text = np.random.default_rng(0).choice(words, (3_000, 20))
