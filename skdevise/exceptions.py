@@ -75,7 +75,7 @@ class UnreadablePhotoError(ValueError):
     ...     featurizer.transform(["cat.jpg"])
     ... except UnreadablePhotoError as error:
     ...     print(error)
-    cat.jpg cannot be read: there is no such file. Remove or replace the photo.
+    cat.jpg cannot be read: there is no such file. Correct or remove the photo.
     """
 
     features = None
