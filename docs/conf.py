@@ -133,7 +133,7 @@ html_theme_options = {
     "footer_end": [],
     "secondary_sidebar_items": {"**": ["page-toc"]},
 }
-html_sidebars = {"index": [], "install": [], "quickstart": []}
+html_sidebars = {"index": [], "install": [], "quickstart": [], "benchmarks": []}
 
 # -- The code in the pages --------------------------------------------------------------------
 
