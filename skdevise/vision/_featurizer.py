@@ -28,6 +28,10 @@ from skdevise.vision._cache import FeatureCache
 _BATCHES_PER_PART = 8  # in transform_iter
 _PHOTOS_PER_LOOK_UP = 1_000
 
+# Published networks that this process has loaded: classes, features, recipe and hash. With a cache,
+# each fit of a grid search then loads the network only if a photo needs it.
+_PUBLISHED = {}
+
 
 class VisualFeaturizer(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
@@ -327,6 +331,14 @@ class VisualFeaturizer(
             labelled = LabelledPhotos(photos, y, self.on_error, self.n_jobs)
             if self.checkpoint is not None:
                 checkpoint = open_checkpoint(self, labelled, seed)
+        published = self._published_key()
+        if published in _PUBLISHED:
+            known = _PUBLISHED[published]
+            for name in ("loaded", "engines", "last_engine"):
+                self._lazy.pop(name, None)
+            self.classes_, self.n_features_out_, self._recipe, self._lazy["hash"] = known
+            self.weights_, self.history_ = None, epoch_table([])
+            return self
         with seeded(seed, device):
             loaded = load_backbone(
                 self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
@@ -344,6 +356,9 @@ class VisualFeaturizer(
         # The recipe rebuilds the network after unpickling, even if parameters were changed.
         self._recipe, self._lazy["loaded"] = loaded.recipe, loaded
         self._set_weights()
+        if loaded.is_published and published is not None and self.cache is not None:
+            known = self.classes_, self.n_features_out_, self._recipe, self._lazy["hash"]
+            _PUBLISHED[published] = known
         return self
 
     def transform(self, X):
@@ -593,6 +608,14 @@ class VisualFeaturizer(
         engines[key].expect(n_photos)
         self._lazy["last_engine"] = engines[key]
         return engines[key]
+
+    def _published_key(self):
+        """Return the key of a published network in `_PUBLISHED`, or None if it has none."""
+        if not isinstance(self.backbone, str) or self.weights is None or self.preprocess != "auto":
+            return None
+        import torch
+
+        return self.backbone, str(self.weights), self.image_size, torch.hub.get_dir()
 
     def _network_key(self):
         """Return the key of the cache for this network, its preprocessing and its engine."""

