@@ -610,7 +610,7 @@ class VisualFeaturizer(
         return engines[key]
 
     def _published_key(self):
-        """Return the key of a published network in `_PUBLISHED`, or None if it has none."""
+        """Return the key in `_PUBLISHED`, or None if the network is not a published one."""
         if not isinstance(self.backbone, str) or self.weights is None or self.preprocess != "auto":
             return None
         import torch
