@@ -247,11 +247,13 @@ class DeViSEClassifier(
     - :math:`a s = \lVert \mathrm{mean}((t_y - \bar{t}) v^T) \rVert_1` on average, because the
       samples share the step. The agreement a is between 0 and 1, and counts as at least 1/16.
 
-    The rate is :math:`g m / (a s)`. The first step thus opens the gap by g times the margin m, with
+    The rate is :math:`g m / (a s)`. The first step thus opens the gap by g times m, with
     :math:`g = \max(1/4, 1/(32 a)) \sqrt{30 / n}` for n `max_epochs`. If samples agree less, later
-    steps cancel each other more, so g is larger. m is 1 for "mse", and 2 for "cosine" and
-    "contrastive". "adam" takes a tenth of the rate, because its steps do not shrink. For other
-    projections and optimizers, "auto" means 0.02. The rate is rounded to three digits.
+    steps cancel each other more, so g is larger. m is the default margin of 0.1 for "hinge_rank"
+    and "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow `margin`,
+    because M would then only grow with the margin, and no prediction would change. "adam" takes a
+    tenth of the rate, because its steps do not shrink. For other projections and optimizers, "auto"
+    means 0.02. The rate is rounded to three digits.
 
     References
     ----------

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-# Size of the scores that a loss asks for. The other losses ask for their margin.
-_SCORE_SIZES = {"mse": 1.0, "cosine": 2.0, "contrastive": 2.0}
+# Size of the scores that a loss asks for. For the losses with a margin it is the default margin. If
+# the rate grew with `margin`, it would only scale M, and the predictions would not depend on it.
+_SCORE_SIZES = {"hinge_rank": 0.1, "warp": 0.1, "mse": 1.0, "cosine": 2.0, "contrastive": 2.0}
 
 # An optimizer with a moving average moves the weights by the full rate in every step, whereas
 # the steps of Adagrad shrink.
@@ -23,7 +24,7 @@ def automatic_lr(samples, vectors, scale, params):
     agreement, spread = _first_step(samples, vectors, scale) if is_known else (0.0, 0.0)
     if not spread > 0:  # Otherwise all features are zero, or all labels have the same vector.
         return 0.02
-    size = _SCORE_SIZES.get(params["loss"], params["margin"])
+    size = _SCORE_SIZES[params["loss"]]
     # The fewer samples agree, the more the later steps cancel each other. benchmarks/defaults.py
     # compares the constants with the best of a grid.
     agreement = max(agreement, 1 / 16)

@@ -27,7 +27,7 @@ def test_rate_of_samples_that_contradict_each_other():
 @pytest.mark.parametrize(
     "params, expected",
     [
-        ({"margin": 0.2}, 0.05),
+        ({"margin": 0.2}, 0.025),
         ({"loss": "warp"}, 0.025),
         ({"loss": "mse"}, 0.25),
         ({"loss": "cosine"}, 0.5),
@@ -42,6 +42,17 @@ def test_rate_of_samples_that_contradict_each_other():
 )
 def test_rate_follows_the_parameters(params, expected):
     assert rate([[1, 0], [0, 1]], ["cat", "truck"], **params) == pytest.approx(expected)
+
+
+def test_the_margin_changes_the_directions_of_the_map():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((30, 6)), np.array(["cat", "truck", "lynx"])[np.arange(30) % 3]
+    vectors = PretrainedEmbedder({"cat": [1, 0, 0], "truck": [0, 1, 0], "lynx": [0.8, 0.1, 0.6]})
+    narrow, wide = (
+        DeViSEClassifier(vectors, margin=margin, random_state=0).fit(X, y).transform(X)
+        for margin in (0.1, 1.0)
+    )
+    assert np.abs(narrow - wide).max() > 0.01
 
 
 def test_rate_without_any_gradient_is_a_constant():
