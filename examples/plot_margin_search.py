@@ -89,7 +89,7 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-# The two searches disagree. For seen labels the best margin is 0.1, and for unseen labels it is 0.3.
-# For unseen labels, most error bars are as long as the differences between margins: the choice of
-# test labels matters as much as the margin. Use more splits or more labels before you trust a small
+# The two searches disagree. The best margin is 0.1 for seen labels, and 0.3 for unseen labels. For
+# unseen labels, most error bars are as long as the differences between margins: the choice of test
+# labels matters as much as the margin. Use more splits or more labels before you trust a small
 # difference.
