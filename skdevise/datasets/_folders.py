@@ -6,10 +6,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
-from sklearn.utils import Bunch
 
 from skdevise._compat import StrOptions, validate_params
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
+from skdevise.datasets._photo_lists import (
+    describe_photos,
+    drop_unreadable,
+    first_names,
+    photos_bunch,
+)
 
 # Pillow registers these formats, but needs other software to decode them.
 _NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -35,7 +40,8 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
 
     The name of the class folder is the label. Folders inside a class folder belong to the same
     class. A single folder above the class folders, such as "photos" in "photos/okapi" and
-    "photos/zebra", does not matter. Empty folders, hidden files and ``__MACOSX`` are ignored.
+    "photos/zebra", does not matter. Hidden files and ``__MACOSX`` are ignored. A link to a folder
+    is followed, unless it leads back to a folder above the link.
 
     A photo is a file with a suffix that Pillow can decode, such as ".jpg", ".png", ".tif", ".webp"
     or ".avif". Upper and lower case are the same. ".heic", ".heif" and ".jxl" files need a plugin
@@ -107,7 +113,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     Warns
     -----
     UserWarning
-        If files are unreadable, or a class folder has files but no readable photo. Also if the
+        If files are unreadable, or a class folder is empty or has no readable photo. Also if the
         class folders have names of subsets, such as "train" and "val".
 
     Examples
@@ -139,7 +145,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     depth = _class_depth(files)
     # Drop the files above and beside the class folders.
     files = {parts: file for parts, file in files.items() if len(parts) > depth + 1}
-    if not files:
+    if all(file is None for file in files.values()):
         raise ValueError(f"{root!r} has no class folders. Put each class in its own folder.")
 
     # Sort by class, and list the photos of a folder before those of the folders inside it.
@@ -148,7 +154,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
         (parts for parts in files if PurePosixPath(parts[-1]).suffix.lower() in suffixes),
         key=lambda parts: (parts[:-1], parts[-1]),
     )
-    data, target, unreadable = _drop_unreadable(
+    data, target, unreadable = drop_unreadable(
         [files[parts] for parts in photos], [parts[depth] for parts in photos], check
     )
     if not data:
@@ -163,7 +169,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
         return_X_y=return_X_y,
         as_frame=as_frame,
         unreadable=unreadable,
-        DESCR=_describe(data, target, unreadable, root),
+        DESCR=describe_photos(data, target, unreadable, root),
     )
 
 
@@ -284,7 +290,7 @@ def load_image_table(
             "these in, or remove the rows."
         )
     paths, labels = table[path_column].tolist(), table[label_column].tolist()
-    data, target, unreadable = _drop_unreadable(_find_photos(paths, root), labels, check)
+    data, target, unreadable = drop_unreadable(_find_photos(paths, root), labels, check)
     if not data:
         raise ValueError(
             f"No file of {name} is a readable image, for example {paths[0]!r}. Check these files."
@@ -295,7 +301,7 @@ def load_image_table(
         return_X_y=return_X_y,
         as_frame=as_frame,
         unreadable=unreadable,
-        DESCR=_describe(data, target, unreadable, name),
+        DESCR=describe_photos(data, target, unreadable, name),
     )
 
 
@@ -318,9 +324,13 @@ def _files_in_folder(files, folder, root):
         }
         if found:
             return found
-        subfolders = {parts[: len(top) + 1] for parts in files if len(parts) > len(top) + 1}
+        subfolders = {
+            parts[: len(top) + 1]
+            for parts, file in files.items()
+            if file is not None and len(parts) > len(top) + 1
+        }
         if len(subfolders) != 1:
-            names = _first(sorted("/".join(parts) for parts in subfolders))
+            names = first_names(sorted("/".join(parts) for parts in subfolders))
             raise ValueError(
                 f"{root!r} has no folder {str(folder)!r} with files. Use one of {names}."
             )
@@ -329,7 +339,7 @@ def _files_in_folder(files, folder, root):
 
 def _class_depth(files):
     """Find the first level at which the folder names differ."""
-    folders = [parts[:-1] for parts in files]
+    folders = [parts[:-1] for parts, file in files.items() if file is not None]
     for depth in range(max(map(len, folders), default=0)):
         if len({parts[depth] for parts in folders if len(parts) > depth}) > 1:
             return depth
@@ -354,44 +364,9 @@ def _find_photos(paths, root):
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(paths)} photos are missing in {root or os.getcwd()!r}: "
-            f"{_first(missing)}. Set root to the folder or archive that holds them."
+            f"{first_names(missing)}. Set root to the folder or archive that holds them."
         )
     return photos
-
-
-def _drop_unreadable(photos, labels, check):
-    """Split photos into readable ones, their labels, and unreadable ones."""
-    if check is None:
-        return photos, labels, []
-    readable = [_is_readable(photo, check) for photo in photos]
-    unreadable = [photo for photo, good in zip(photos, readable, strict=True) if not good]
-    if unreadable:
-        warnings.warn(
-            f"{len(unreadable)} of {len(photos)} files are not readable images and are left out: "
-            f"{_first(unreadable)}.",
-            stacklevel=4,
-        )
-    return (
-        [photo for photo, good in zip(photos, readable, strict=True) if good],
-        [label for label, good in zip(labels, readable, strict=True) if good],
-        unreadable,
-    )
-
-
-def _is_readable(photo, check):
-    """Return True if Pillow can read the header of a photo, or all of its pixels."""
-    if isinstance(photo, str) and not os.path.isfile(photo):
-        return False  # Opening a named pipe would wait forever.
-    try:
-        with (
-            open(photo, "rb") if isinstance(photo, str) else photo.open() as file,
-            Image.open(file) as image,
-        ):
-            if check == "pixels":
-                image.load()
-            return True
-    except Exception:  # Pillow and the archive formats have many errors for a damaged file.
-        return False
 
 
 def _warn_about_labels(labels, labels_with_photos):
@@ -400,58 +375,13 @@ def _warn_about_labels(labels, labels_with_photos):
     if empty:
         warnings.warn(
             f"{len(empty)} of {len(labels)} class folders have no readable photo and are left out: "
-            f"{_first(empty)}.",
+            f"{first_names(empty)}.",
             stacklevel=4,
         )
     if len(labels_with_photos) > 1 and labels_with_photos <= _SUBSETS:
+        names = first_names(sorted(labels_with_photos))
         warnings.warn(
-            f"The class folders look like subsets: {_first(sorted(labels_with_photos))}. To read "
-            f"one of them, pass folder={min(labels_with_photos)!r}.",
+            f"The class folders look like subsets: {names}. To read one of them, pass "
+            f"folder={min(labels_with_photos)!r}.",
             stacklevel=4,
         )
-
-
-def _describe(data, target, unreadable, source):
-    """Summarise the photos in one sentence."""
-    return (
-        f"{len(data)} photos of {len(set(target))} labels from {source}, without "
-        f"{len(unreadable)} unreadable files."
-    )
-
-
-def _first(items, n=3):
-    """Name the first items for a message."""
-    rest = f" and {len(items) - n} more" if len(items) > n else ""
-    return ", ".join(repr(str(item)) for item in items[:n]) + rest
-
-
-def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):
-    """Return photos and labels as a Bunch or a tuple, in arrays or in a DataFrame."""
-    data, target = _to_array(photos), np.asarray(target)
-    names, counts = np.unique(target, return_counts=True)
-    frame = None
-    if as_frame:
-        import pandas as pd
-
-        column = "image" if data.ndim > 1 else "path"
-        frame = pd.DataFrame({column: list(data) if data.ndim > 1 else data, "target": target})
-        data, target = frame[column], frame["target"]
-    if return_X_y:
-        return data, target
-    return Bunch(
-        data=data,
-        target=target,
-        target_names=names,
-        counts=dict(zip(names.tolist(), counts.tolist(), strict=True)),
-        frame=frame,
-        **attributes,
-    )
-
-
-def _to_array(photos):
-    """Return an array of paths, an object array of stored photos, or the given array."""
-    if isinstance(photos, np.ndarray) or all(isinstance(photo, str) for photo in photos):
-        return np.asarray(photos)
-    array = np.empty(len(photos), dtype=object)
-    array[:] = photos
-    return array

@@ -105,7 +105,8 @@ def is_local_folder(root):
 def list_files(root):
     """List the files below a folder, archive or URL, as a dict of name parts to path or photo.
 
-    Hidden files, and files in hidden folders, are left out.
+    A folder is listed too. Its last part is "", and its value is None. Hidden files, and files in
+    hidden folders, are left out.
     """
     if is_local_folder(root):
         files = _list_folder(root)
@@ -116,7 +117,7 @@ def list_files(root):
     named = ((PurePosixPath(name.lstrip("/")).parts, file) for name, file in files)
     try:
         return {
-            parts: file
+            parts if file is not None else (*parts, ""): file
             for parts, file in named
             if not any(part.startswith(".") or part == "__MACOSX" for part in parts)
         }
@@ -141,14 +142,27 @@ def _archive_protocol(root):
 
 
 def _list_folder(root):
-    """Yield the name and path of each regular file and broken link below a local folder."""
+    """Yield the name and path of each regular file and broken link below a local folder.
+
+    The path of a folder is None.
+    """
     if not os.path.exists(root):
         raise FileNotFoundError(f"The folder {root!r} does not exist. Check its path.")
     if not os.path.isdir(root):
         raise NotADirectoryError(
             f"{root!r} is a file. Pass a folder, a .zip or .tar archive, or a .csv table."
         )
-    for folder, _, names in os.walk(root, followlinks=True):
+    targets = {root: [os.path.realpath(root)]}  # of a folder and all folders above it
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        above = targets.pop(folder)
+        for name in subfolders.copy():
+            path = os.path.join(folder, name)
+            target = os.path.realpath(path)
+            if target in above:
+                subfolders.remove(name)  # os.walk would follow this link in a circle.
+            else:
+                targets[path] = [*above, target]
+                yield Path(path).relative_to(root).as_posix(), None
         for name in names:
             path = os.path.join(folder, name)
             if os.path.exists(path) and not os.path.isfile(path):
@@ -157,14 +171,18 @@ def _list_folder(root):
 
 
 def _list_tar(url):
-    """Yield the name and `StoredPhoto` of each file in "tar://folder::archive"."""
+    """Yield the name of each file in "tar://folder::archive", with a `StoredPhoto`, or None."""
     head, _, archive = url.partition("::")
     top = PurePosixPath(head.removeprefix("tar://"))
     tar = _decompress(archive) if archive.lower().endswith(_COMPRESSED_TARS) else archive
     with fsspec.open(tar) as file, tarfile.open(fileobj=file, mode="r:") as members:
         for member in members:
             name = PurePosixPath(member.name)
-            if member.isreg() and name.is_relative_to(top):
+            if not name.is_relative_to(top):
+                continue
+            if member.isdir():
+                yield str(name.relative_to(top)), None
+            elif member.isreg():
                 start, stop = member.offset_data, member.offset_data + member.size
                 photo = StoredPhoto(f"tar://{name}::{archive}", tar, start, stop)
                 yield str(name.relative_to(top)), photo
@@ -186,13 +204,16 @@ def _decompress(archive):
 
 
 def _list_file_system(url):
-    """Yield the name and `StoredPhoto` of each file below any other URL."""
+    """Yield the name of each file below any other URL, with a `StoredPhoto`. A folder has None."""
     _open_zip.cache_clear()  # The archive may have changed since it was last opened.
     file_system, top = fsspec.url_to_fs(url)
     head, chain, rest = url.partition("::")
     if "://" not in head:  # a cache in front of another file system, "simplecache::s3://photos"
         head, chain, rest = url, "", ""
     slash = "" if head.endswith("/") else "/"
-    for path in file_system.find(top):
-        name = path[len(top) :].lstrip("/")
-        yield name, StoredPhoto(f"{head}{slash}{name}{chain}{rest}")
+    for path, about in file_system.find(top, withdirs=True, detail=True).items():
+        name = path[len(top) :].strip("/")
+        if about["type"] == "directory":
+            yield name, None
+        else:
+            yield name, StoredPhoto(f"{head}{slash}{name}{chain}{rest}")

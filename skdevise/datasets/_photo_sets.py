@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from skdevise._utils import user_folder
-from skdevise.datasets._folders import photos_bunch
+from skdevise.datasets._photo_lists import photos_bunch
 
 
 def data_folder(data_home):

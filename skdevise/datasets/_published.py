@@ -6,8 +6,8 @@ import numpy as np
 
 from skdevise._bundled import load_wordnet_nouns
 from skdevise._compat import StrOptions, validate_params
-from skdevise.datasets._folders import photos_bunch
 from skdevise.datasets._photo_files import list_files
+from skdevise.datasets._photo_lists import photos_bunch
 from skdevise.datasets._photo_sets import data_folder, fetch_set, missing_error
 
 _TINY_IMAGENET_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"

@@ -138,6 +138,30 @@ def test_a_class_without_photos_is_left_out_with_a_warning(root):
     assert photos.target_names.tolist() == ["okapi", "zebra"]
 
 
+@pytest.mark.parametrize("form", ["folder", "zip", "tar"])
+def test_an_empty_class_folder_gives_a_warning(root, tmp_path, form):
+    write_folder(root, {"quagga/.DS_Store": b"hidden"})
+    (root / "tarpan/more").mkdir(parents=True)
+    (root / "zebra/more").mkdir()
+    source = root if form == "folder" else shutil.make_archive(tmp_path / "all", form, root)
+    with pytest.warns(UserWarning, match="2 of 4 class folders.*'quagga', 'tarpan'"):
+        assert load_image_folder(source).counts == {"okapi": 2, "zebra": 1}
+
+
+def test_an_empty_folder_beside_the_class_folders_changes_nothing(root, tmp_path):
+    (tmp_path / "notes").mkdir()  # `root` is another folder of tmp_path.
+    assert load_image_folder(tmp_path).counts == {"okapi": 2, "zebra": 1}
+    assert load_image_folder(tmp_path, folder=root.name).counts == {"okapi": 2, "zebra": 1}
+
+
+def test_links_to_a_folder_above_them_are_not_followed(root):
+    (root / "okapi/all").symlink_to(root, target_is_directory=True)
+    (root / "okapi/more/stripes").symlink_to(root / "zebra", target_is_directory=True)
+    (root / "zebra/spots").symlink_to(root / "okapi", target_is_directory=True)
+    # okapi lists its own 2 photos and that of zebra; zebra its own and the 2 of okapi.
+    assert load_image_folder(root).counts == {"okapi": 3, "zebra": 3}
+
+
 def test_single_folders_above_the_classes_are_skipped(root, tmp_path):
     shutil.copytree(root, tmp_path / "top/photos/animals")
     write_folder(tmp_path / "top", {"photos/cover.png": image_bytes()})

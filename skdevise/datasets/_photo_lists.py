@@ -1,0 +1,89 @@
+"""Lists of photos: tests for unreadable files, messages, and the objects that loaders return."""
+
+import os
+import warnings
+
+import numpy as np
+from PIL import Image
+from sklearn.utils import Bunch
+
+
+def drop_unreadable(photos, labels, check):
+    """Split photos into readable ones, their labels, and unreadable ones."""
+    if check is None:
+        return photos, labels, []
+    readable = [_is_readable(photo, check) for photo in photos]
+    unreadable = [photo for photo, good in zip(photos, readable, strict=True) if not good]
+    if unreadable:
+        warnings.warn(
+            f"{len(unreadable)} of {len(photos)} files are not readable images and are left out: "
+            f"{first_names(unreadable)}.",
+            stacklevel=4,
+        )
+    return (
+        [photo for photo, good in zip(photos, readable, strict=True) if good],
+        [label for label, good in zip(labels, readable, strict=True) if good],
+        unreadable,
+    )
+
+
+def _is_readable(photo, check):
+    """Return True if Pillow can read the header of a photo, or all of its pixels."""
+    if isinstance(photo, str) and not os.path.isfile(photo):
+        return False  # Opening a named pipe would wait forever.
+    try:
+        with (
+            open(photo, "rb") if isinstance(photo, str) else photo.open() as file,
+            Image.open(file) as image,
+        ):
+            if check == "pixels":
+                image.load()
+            return True
+    except Exception:  # Pillow and the archive formats have many errors for a damaged file.
+        return False
+
+
+def describe_photos(data, target, unreadable, source):
+    """Summarise the photos in one sentence."""
+    return (
+        f"{len(data)} photos of {len(set(target))} labels from {source}, without "
+        f"{len(unreadable)} unreadable files."
+    )
+
+
+def first_names(items, n=3):
+    """Name the first items for a message."""
+    rest = f" and {len(items) - n} more" if len(items) > n else ""
+    return ", ".join(repr(str(item)) for item in items[:n]) + rest
+
+
+def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):
+    """Return photos and labels as a Bunch or a tuple, in arrays or in a DataFrame."""
+    data, target = _to_array(photos), np.asarray(target)
+    names, counts = np.unique(target, return_counts=True)
+    frame = None
+    if as_frame:
+        import pandas as pd
+
+        column = "image" if data.ndim > 1 else "path"
+        frame = pd.DataFrame({column: list(data) if data.ndim > 1 else data, "target": target})
+        data, target = frame[column], frame["target"]
+    if return_X_y:
+        return data, target
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=names,
+        counts=dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        frame=frame,
+        **attributes,
+    )
+
+
+def _to_array(photos):
+    """Return an array of paths, an object array of stored photos, or the given array."""
+    if isinstance(photos, np.ndarray) or all(isinstance(photo, str) for photo in photos):
+        return np.asarray(photos)
+    array = np.empty(len(photos), dtype=object)
+    array[:] = photos
+    return array
