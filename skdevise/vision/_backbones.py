@@ -38,6 +38,11 @@ class Backbone:
     is_linear: bool  # whether the scores are a linear function of the features
 
     @property
+    def has_imagenet_classes(self):
+        """Whether the classes are those of ILSVRC-2012, in their usual order."""
+        return self.categories is not None and list(self.categories) == _IMAGENET_CATEGORIES
+
+    @property
     def softmax_weight(self):
         """Weight of a linear softmax layer: array (n_classes, n_features)."""
         weight = self.net.get_submodule(self.softmax_name).weight
@@ -82,11 +87,13 @@ class Backbone:
         """Replace the softmax layer, unless it has `n_classes` outputs, by one that has."""
         if self.n_classes == n_classes:
             return
-        if self.softmax_name is None:
+        layer = self.softmax_name and self.net.get_submodule(self.softmax_name)
+        if layer is None:
             self.net = nn.Sequential(self.net, nn.Linear(self.n_features, n_classes))
             self.softmax_name, self.is_linear = "1", True
-        elif isinstance(self.net.get_submodule(self.softmax_name), nn.Conv2d):
-            _replace(self.net, self.softmax_name, nn.Conv2d(self.n_features, n_classes, 1))
+        elif isinstance(layer, nn.Conv2d):
+            layer = nn.Conv2d(layer.in_channels, n_classes, layer.kernel_size)
+            _replace(self.net, self.softmax_name, layer)
         else:
             _replace(self.net, self.softmax_name, nn.Linear(self.n_features, n_classes))
             self.is_linear = True

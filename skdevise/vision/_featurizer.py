@@ -18,6 +18,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from skdevise._bundled import load_imagenet_labels
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise._utils import draw_seed, find_device, seeded
 from skdevise.exceptions import UnreadablePhotoError
@@ -153,6 +154,15 @@ class VisualFeaturizer(
     history_ : pandas.DataFrame
         One row for each epoch of pre-training: "train_loss", "dur" (seconds), "valid_hit@1" with
         `early_stopping`, and entries of `callbacks`. It is empty without pre-training.
+    softmax_coef_ : ndarray of shape (n_classes, n_features_out), dtype float32
+        Weights of the softmax layer. ``softmax(features @ softmax_coef_.T + softmax_intercept_)``
+        equals `predict_proba`. The attribute is missing if the scores are not a linear function of
+        the features. This applies to networks without a softmax layer, and to SqueezeNet.
+    softmax_intercept_ : ndarray of shape (n_classes,), dtype float32
+        Biases of the softmax layer. It is missing if `softmax_coef_` is.
+    synsets_ : ndarray of str of shape (n_classes,), or None
+        WordNet 3.0 ids of `classes_` if these are the 1,000 classes of ILSVRC-2012, as with
+        published ImageNet weights. None for other classes.
     engine_ : str or None
         Engine that ran the network last: "torch", "compile" or "openvino". None before the first
         use.
@@ -187,6 +197,14 @@ class VisualFeaturizer(
     (2, 5)
     >>> featurizer.predict([white, black])
     array(['day', 'night'], dtype='<U5')
+
+    The softmax layer gives the same probabilities as `predict_proba`.
+
+    >>> from scipy.special import softmax
+    >>> features = featurizer.transform([white, black])
+    >>> scores = features @ featurizer.softmax_coef_.T + featurizer.softmax_intercept_
+    >>> np.allclose(softmax(scores, axis=1), featurizer.predict_proba([white, black]))
+    True
     """
 
     _parameter_constraints = {
@@ -512,10 +530,37 @@ class VisualFeaturizer(
         return self._open_cache().info()
 
     @property
+    def softmax_coef_(self):
+        """Weights of the softmax layer: float32 (n_classes, n_features_out)."""
+        return self._linear_softmax().softmax_weight.copy()
+
+    @property
+    def softmax_intercept_(self):
+        """Biases of the softmax layer: float32 (n_classes,)."""
+        return self._linear_softmax().softmax_bias.copy()
+
+    @property
+    def synsets_(self):
+        """WordNet ids of the classes of ILSVRC-2012: (n_classes,), or None for other classes."""
+        check_is_fitted(self)
+        return load_imagenet_labels().ilsvrc2012 if self._load().has_imagenet_classes else None
+
+    @property
     def engine_(self):
         """Engine that ran the network last: "torch", "compile", "openvino" or None."""
         engine = vars(self).get("_lazy", {}).get("last_engine")
         return None if engine is None else engine.name
+
+    def _linear_softmax(self):
+        """Return the `Backbone`, or raise AttributeError if its scores are not linear."""
+        check_is_fitted(self)
+        loaded = self._load()
+        if not loaded.is_linear:
+            raise AttributeError(
+                "The scores of this network are not a linear function of the features. Use "
+                "predict_proba if the network has a softmax layer."
+            )
+        return loaded
 
     def _scores(self, X):
         """Return the scores of the softmax layer: (n_photos, n_classes)."""

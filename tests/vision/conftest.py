@@ -37,6 +37,11 @@ def headless_net():
     return nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+def convolutional_head():
+    """Map photos to 12 features, whose scores a convolution of 2 x 2 pixels computes."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Conv2d(3, 5, 2), nn.Flatten())
+
+
 def tiny(**params):
     """Return a featurizer with a tiny network."""
     return VisualFeaturizer(**{"backbone": tiny_net, "image_size": 16, "random_state": 0, **params})

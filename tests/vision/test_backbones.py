@@ -24,7 +24,7 @@ from torchvision.transforms.functional import to_tensor
 
 from skdevise.vision._backbones import find_softmax, find_source, load_backbone, load_fitted
 from skdevise.vision._batches import CentreCrop
-from tests.vision.conftest import headless_net, tiny_net
+from tests.vision.conftest import convolutional_head, headless_net, tiny_net
 
 # The smallest network of each family of torchvision, with its number of features in the tables of
 # the papers, and the smallest photos that it accepts.
@@ -140,7 +140,7 @@ def test_the_softmax_layer_is_the_dense_layer_whose_output_is_returned(net, expe
     assert find_softmax(net.eval(), photo, "the network") == expected
 
 
-@pytest.mark.parametrize("make", [tiny_net, headless_net, "squeezenet1_1"])
+@pytest.mark.parametrize("make", [tiny_net, headless_net, convolutional_head, "squeezenet1_1"])
 def test_the_softmax_layer_gets_another_number_of_classes(make):
     loaded = load_backbone(make, None, image_size=32)
     loaded.resize_softmax(7)

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchvision.models
 from PIL import Image
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
@@ -24,7 +26,7 @@ from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision import FeatureCache, VisualFeaturizer
 from skdevise.vision._batches import load_batch
 from skdevise.vision._photos import Photos
-from tests.vision.conftest import headless_net, tiny, tiny_net
+from tests.vision.conftest import convolutional_head, headless_net, tiny, tiny_net
 from tests.vision.test_photos import PhotoDataset
 
 
@@ -167,6 +169,52 @@ def test_a_network_without_softmax_layer_gives_features_only(arrays):
     for method in ("predict", "predict_proba", "predict_log_proba"):
         with pytest.raises(ValueError, match="softmax"):
             getattr(featurizer, method)(arrays)
+
+
+def pointwise_head():
+    """A network whose softmax layer is a convolution without bias of one pixel."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 5, 1, bias=False), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [(tiny_net, (3, 6)), (convolutional_head, (5, 12)), (pointwise_head, (5, 3))],
+)
+def test_the_softmax_layer_of_the_attributes_gives_the_probabilities(arrays, make, shape):
+    featurizer = tiny(backbone=make).fit(arrays)
+    for fitted in (featurizer, pickle.loads(pickle.dumps(featurizer))):
+        coef, intercept = fitted.softmax_coef_, fitted.softmax_intercept_
+        assert (coef.dtype, coef.shape) == (np.float32, shape)
+        assert (intercept.dtype, intercept.shape) == (np.float32, shape[:1])
+        scores = fitted.transform(arrays) @ coef.T + intercept
+        proba = fitted.predict_proba(arrays)
+        np.testing.assert_allclose(softmax(scores, axis=1), proba, rtol=1e-5)
+        coef[:] = intercept[:] = 0  # These are copies.
+        np.testing.assert_array_equal(fitted.predict_proba(arrays), proba)
+        assert fitted.synsets_ is None
+
+
+def test_scores_that_are_not_linear_have_no_coefficients(arrays):
+    featurizer = tiny(backbone=headless_net)
+    for name in ("softmax_coef_", "softmax_intercept_", "synsets_"):
+        assert not hasattr(featurizer, name)
+    for make in (headless_net, torchvision.models.squeezenet1_1):
+        featurizer.set_params(backbone=make, image_size=32).fit(arrays)
+        for name in ("softmax_coef_", "softmax_intercept_"):
+            with pytest.raises(AttributeError, match="linear"):
+                getattr(featurizer, name)
+
+
+def test_lite0_names_its_classes_by_wordnet(lite0):
+    named = dict(zip(lite0.classes_.tolist(), lite0.synsets_.tolist(), strict=True))
+    # WordNet 3.0 lists these ids under crane (bird), crane (machine), tench and toilet tissue.
+    names = ["crane bird", "crane", "tench", "toilet tissue"]
+    ids = ["n02012849", "n03126707", "n01440764", "n15075141"]
+    assert [named[name] for name in names] == ids
+
+
+def test_pretrained_classes_have_no_synsets(arrays):
+    assert tiny(weights=None, max_epochs=1).fit(arrays, list("abcab")).synsets_ is None
 
 
 def test_verbose_prints_the_engine_and_the_progress(arrays, capsys):
