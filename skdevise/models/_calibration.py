@@ -76,13 +76,13 @@ def split_rows(keys, targets, is_held_out):
 class Calibration:
     """Scores of held-out samples, from which the temperatures are fitted.
 
-    `space` is the label space of the training labels, and `is_held_out` marks some of them:
-    (n_classes,). `place(rows)` gives the points of training samples without having learned from
-    them.
+    `score(points)` scores the training labels: (n, n_classes), and `is_held_out` marks some of
+    them: (n_classes,). `place(rows)` gives the points of training samples without having learned
+    from them.
     """
 
-    def __init__(self, space, is_held_out, place, keys, targets, weight):
-        self.space = space
+    def __init__(self, score, is_held_out, place, keys, targets, weight):
+        self.score = score
         self.is_held_out = is_held_out
         self.place = place
         self.keys = keys
@@ -95,7 +95,7 @@ class Calibration:
         columns = np.flatnonzero(self.is_held_out == is_unseen)
         n_distinct = len(np.unique(self.keys[rows]))
         rows = rows[calibration_rows(len(rows))]
-        scores = self.space.scores(self.place(rows))[:, columns]
+        scores = self.score(self.place(rows))[:, columns]
         if hubs is not None:
             scores = scores - hubs[columns]
         weight = None if self.weight is None else self.weight[rows]
@@ -107,7 +107,7 @@ class Calibration:
         if method is None:
             return None
         points = self.place(kept[calibration_rows(len(kept))])
-        return hub_offsets(self.space, points, method, temperature)
+        return hub_offsets(self.score, points, method, temperature)
 
 
 def fit_temperature(scores, targets, n_distinct, weight=None):

@@ -11,9 +11,10 @@ _N_NEIGHBORS = 10
 _N_POINTS = 128
 
 
-def hub_offsets(space, points, method, temperature):
+def hub_offsets(score, points, method, temperature):
     r"""Measure how near each label is to samples of any class: (n_labels,), subtracted from scores.
 
+    `score(points)` gives the scores of the labels: (n_points, n_labels).
     "csls" is half the mean cosine of a label with its 10 nearest points (Conneau et al., "Word
     translation without parallel data", ICLR 2018, section 2.3). "inverted_softmax" is
     :math:`T \log \sum_i \exp(\cos(x_i, t) / T)` over the points (Smith et al., "Offline bilingual
@@ -22,7 +23,7 @@ def hub_offsets(space, points, method, temperature):
     """
     total = None
     for rows in gen_batches(len(points), _N_POINTS):
-        block = space.scores(points[rows])
+        block = score(points[rows])
         if method == "csls":
             best = block if total is None else np.vstack([total, block])
             k = min(_N_NEIGHBORS, len(best))

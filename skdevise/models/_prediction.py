@@ -132,7 +132,7 @@ class LabelPredictionMixin:
         """
         space = self.label_space(labels)
         space.check_k(k)
-        top, scores = space.top_k(self._points(X), k, self._offsets(space))
+        top, scores = self._rank(X, k, space)
         return (top, scores) if return_scores else top
 
     def decision_function(self, X, labels=None):
@@ -280,6 +280,10 @@ class LabelPredictionMixin:
         offsets = self._offsets(space)
         return scores if offsets is None else scores - offsets.astype(scores.dtype)
 
+    def _rank(self, X, k, space):
+        """Find the k best candidates of each sample, and their scores: two arrays (n, k)."""
+        return space.top_k(self._points(X), k, self._offsets(space))
+
     def _check_unknown_label(self, labels):
         """Check that `unknown_label` is text or a number, like the labels."""
         is_text = isinstance(labels.tolist()[0], str)
@@ -298,9 +302,10 @@ class LabelPredictionMixin:
         if self.hubness is None:
             return offsets
         # For a single sample, these offsets take longer than its prediction.
+        points, temperature = self.reference_points_, self._hub_temperature
         return offsets + self._cached(
             (space, self.hubness),
-            lambda: hub_offsets(space, self.reference_points_, self.hubness, self._hub_temperature),
+            lambda: hub_offsets(space.scores, points, self.hubness, temperature),
         )
 
     def _cached(self, key, make):
@@ -407,6 +412,10 @@ class LabelPredictionMixin:
         self.reference_points_ = place(calibration_rows(len(targets)))
         spaces = {k: v for k, v in self._recent.items() if isinstance(v, LabelSpace)}
         self._recent = spaces  # Hub offsets depend on the points.
+        self._calibrate_scores(self.label_space_.scores, targets, keys, weight, refit)
+
+    def _calibrate_scores(self, score, targets, keys, weight, refit):
+        """Fit the temperatures of scores: `score(points)` gives (n, n_classes)."""
         is_held_out = self._is_held_out()
         kept, samples, unseen = split_rows(keys, targets, is_held_out)
         place = refit(kept)
@@ -415,7 +424,7 @@ class LabelPredictionMixin:
         groups = {"seen": samples, "unseen": unseen}
         groups = {name: rows for name, rows in groups.items() if len(rows) and place is not None}
         if groups:
-            calibration = Calibration(self.label_space_, is_held_out, place, keys, targets, weight)
+            calibration = Calibration(score, is_held_out, place, keys, targets, weight)
             fitted = {name: calibration.fit(rows) for name, rows in groups.items()}
             self._hub_temperature = next(iter(fitted.values()))
             hubs = calibration.hub_offsets(kept, self.hubness, self._hub_temperature)

@@ -1,0 +1,30 @@
+"""The answers of classifiers whose scores are no cosines."""
+
+import numpy as np
+
+from skdevise.labels._search import best_columns
+from skdevise.models._prediction import LabelPredictionMixin
+
+
+class ScorePredictionMixin(LabelPredictionMixin):
+    """Answers of a classifier whose scores are no cosines of points.
+
+    A classifier needs `_score_labels(X, space)`, which returns (n_samples, n_labels). It has no
+    parameters `search` and `hubness`. Its `fit` ends with `_calibrate_scores(score, ...)`.
+    """
+
+    _prediction_constraints = {
+        name: LabelPredictionMixin._prediction_constraints[name]
+        for name in ("labels", "seen_penalty", "reject_below", "unknown_label")
+    }
+    search, hubness = "exact", None
+
+    def _scores(self, X, labels):
+        space = self.label_space(labels)
+        scores, offsets = self._score_labels(X, space), self._offsets(space)
+        return scores if offsets is None else scores - offsets.astype(scores.dtype)
+
+    def _rank(self, X, k, space):
+        scores = self._scores(X, space)
+        top = best_columns(scores, k)
+        return space.labels[top], np.take_along_axis(scores, top, axis=1)
