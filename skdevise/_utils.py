@@ -68,6 +68,17 @@ def atomic_write(path):
         unfinished.unlink(missing_ok=True)
 
 
+def check_unchanged(estimator, fitted):
+    """Raise ValueError if parameters differ from those of the first call, {name: value}."""
+    for name, value in fitted.items():
+        current = getattr(estimator, name)
+        if current is not value and not (np.isscalar(current) and current == value):
+            raise ValueError(
+                f"partial_fit cannot continue with {name}={current!r:.200}, because the first call "
+                f"used {value!r:.200}. Call fit, or restore the parameter."
+            )
+
+
 def check_checkpoint_folder(folder):
     """Create the checkpoint folder, and raise ValueError if it cannot be written to."""
     try:

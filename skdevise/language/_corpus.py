@@ -215,6 +215,12 @@ def learn_phrases(documents, min_count):
     return {tuple(pair.split("\x1f")): score for pair, score in learned.export_phrases().items()}
 
 
+def _pair_merger(phrases):
+    """Return the merger of learned phrases {(first, second): score}."""
+    pairs = [tuple(map(as_key, pair)) for pair in phrases]
+    return PhraseMerger({pair: as_key(" ".join(pair)) for pair in pairs})
+
+
 # Shards and the vocabulary
 
 
@@ -255,6 +261,29 @@ def read_shards(shards):
                 yield line.split()
 
 
+def write_text(X, folder, *, tokenizer, terms, phrases, min_count, progress_bar):
+    """Write the tokens of a text to shards, with terms and phrases merged.
+
+    `phrases` are known ones, or True to learn them. Return the shards, the Counter of their keys,
+    the keys of each term, and the phrases.
+    """
+    tokenize = as_tokenizer(tokenizer)
+    keys_of, term_phrases = find_spellings(terms_to_train(terms), tokenize)
+    documents = map(PhraseMerger(term_phrases), read_documents(X, tokenize))
+    is_known = isinstance(phrases, dict)
+    if is_known:
+        documents = map(_pair_merger(phrases), documents)
+    with progress_bar("counting terms") as bar:
+        shards, counts = write_shards(documents, folder / "text", progress=bar.update)
+    if phrases and not is_known:
+        learned = learn_phrases(read_shards(shards), min_count)
+        phrases = {(as_term(a), as_term(b)): score for (a, b), score in learned.items()}
+        documents = map(_pair_merger(phrases), read_shards(shards))
+        with progress_bar("merging phrases") as bar:
+            shards, counts = write_shards(documents, folder / "phrases", progress=bar.update)
+    return shards, counts, keys_of, phrases or {}
+
+
 def choose_vocabulary(counts, wanted, min_count, max_vocab):
     """Return {key: count}, the most frequent first: all `wanted` keys, then the most frequent."""
     ranked = dict(counts.most_common())
@@ -269,8 +298,8 @@ def coverage(keys_of, counts, vocabulary):
     table = pd.DataFrame(
         {
             "count": [sum(counts[key] for key in keys) for keys in keys_of.values()],
-            "in_lexicon": [any(key in vocabulary for key in keys) for keys in keys_of.values()],
+            "has_own_vector": [any(key in vocabulary for key in keys) for keys in keys_of.values()],
         },
         index=list(keys_of),
     )
-    return table.astype({"count": int, "in_lexicon": bool})
+    return table.astype({"count": int, "has_own_vector": bool})

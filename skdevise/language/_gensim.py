@@ -2,13 +2,14 @@
 
 import copy
 import math
+import warnings
 from itertools import accumulate
 
 import joblib
 import numpy as np
 
 from skdevise._utils import atomic_write
-from skdevise.language._corpus import LINE_TOKENS, as_term, read_shards
+from skdevise.language._corpus import LINE_TOKENS, as_term, choose_vocabulary, read_shards
 from skdevise.language._io import Subwords
 from skdevise.language._pretrained import PretrainedEmbedder
 
@@ -17,6 +18,29 @@ _TOKENS_PER_THREAD = 100_000
 
 # gensim adds up the loss in single precision, which is exact enough for this many tokens.
 _LOSS_TOKENS = 10_000
+
+
+def terms_to_learn(counts, wanted, min_count, max_vocab, model=None):
+    """Return {key: count} of the keys that a new model, or `model`, can learn from a text."""
+    known = set() if model is None else set(model.wv.key_to_index)
+    room = max_vocab - len(known - set(counts))
+    vocabulary = choose_vocabulary(counts, wanted | known, min_count, room)
+    if model is not None and model.hs:
+        new = [as_term(key) for key in vocabulary if key not in known]
+        vocabulary = {key: n for key, n in vocabulary.items() if key in known}
+        if new:
+            warnings.warn(
+                f"The hierarchical softmax cannot learn the {len(new)} new terms of the text, "
+                f"such as {', '.join(map(repr, new[:5]))}. To add terms, fit with "
+                "hierarchical_softmax=False and negative=5.",
+                stacklevel=5,
+            )
+    if len(vocabulary) < (2 if model is None else 1):
+        raise ValueError(
+            f"The text has {counts.total()} tokens, and min_count={min_count} leaves "
+            f"{len(vocabulary)} terms to train. Give more text, or lower min_count."
+        )
+    return vocabulary
 
 
 def make_model(name, vocabulary, n_buckets, **params):

@@ -1,6 +1,5 @@
 """Term vectors trained on text: the skip-gram language model."""
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -11,29 +10,29 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions, fit_context
-from skdevise._utils import check_checkpoint_folder, content_hash, draw_seed
-from skdevise.language._corpus import (
-    TOKENIZERS,
-    PhraseMerger,
-    as_key,
-    as_term,
-    as_tokenizer,
-    choose_vocabulary,
-    coverage,
-    find_spellings,
-    learn_phrases,
-    read_documents,
-    read_shards,
-    terms_to_train,
-    write_shards,
+from skdevise._utils import (
+    check_checkpoint_folder,
+    check_unchanged,
+    content_hash,
+    draw_seed,
 )
-from skdevise.language._gensim import extend_model, make_model, read_model, train_model
+from skdevise.language._corpus import TOKENIZERS, coverage, write_text
+from skdevise.language._gensim import (
+    extend_model,
+    make_model,
+    read_model,
+    terms_to_learn,
+    train_model,
+)
 from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
+
+# Parameters that shape the model, so `partial_fit` cannot change them.
+_MODEL_PARAMETERS = ("vector_size", "hierarchical_softmax", "negative", "model", "n_buckets")
 
 # Parameters that change the trained vectors; the name of a checkpoint depends on them.
 _TRAINING_PARAMETERS = (
-    *("vector_size", "window", "hierarchical_softmax", "negative", "model", "n_buckets"),
-    *("sample", "max_epochs", "lr", "min_lr", "random_state"),
+    *_MODEL_PARAMETERS,
+    *("window", "sample", "max_epochs", "lr", "min_lr", "random_state"),
 )
 
 
@@ -111,7 +110,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Number of occurrences of each term of `vectors_`.
     coverage_ : DataFrame
         One row for each of `terms`. "count" is its number of occurrences; an occurrence inside a
-        longer term does not count. "in_lexicon" is True if the term has its own vector.
+        longer term does not count. "has_own_vector" is True if the term has one.
     phrases_ : dict of (str, str) to float
         Learned phrases and their scores; empty unless `phrases=True`.
     loss_curve_ : list of float
@@ -144,8 +143,8 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     >>> embedder.transform(["Great_white_shark", "whale"]).shape
     (2, 8)
     >>> embedder.coverage_
-                       count  in_lexicon
-    great white shark     20        True
+                       count  has_own_vector
+    great white shark     20            True
     """
 
     _parameter_constraints = {
@@ -256,8 +255,8 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         With negative sampling, new terms get vectors while there are fewer than `max_vocab`. With
         a hierarchical softmax the terms are fixed: `partial_fit` trains the known terms and warns
         about new ones. The learning rate starts at `lr` again; lower it to change the known
-        vectors less. The vector size, the model and its loss keep their values from `fit`, and
-        `checkpoint` is ignored. If training is interrupted, the embedder does not change.
+        vectors less. `checkpoint` is ignored. If training is interrupted, the embedder does not
+        change.
 
         Parameters
         ----------
@@ -274,7 +273,8 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         Raises
         ------
         FileNotFoundError, TypeError, ValueError
-            As in `fit`, or if the text has no known and no new term.
+            As in `fit`, if the text has no known and no new term, or if `vector_size`, `model`,
+            `hierarchical_softmax`, `negative`, `n_buckets` or `phrases` has changed.
         """
         # scikit-learn does not validate the parameters of a fitted estimator again.
         self._validate_params()
@@ -283,10 +283,20 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     def _fit(self, X, model):
         """Train a new model, or continue with a copy of `model`."""
         self._check_parameters()
-        phrases = None if model is None else self.phrases_
+        if model is not None:
+            check_unchanged(self, self._fitted_params)
         with TemporaryDirectory(prefix="skdevise-") as folder:
-            shards, counts, keys_of, phrases = self._read_text(X, Path(folder), phrases)
-            vocabulary = self._choose_vocabulary(counts, keys_of, model)
+            shards, counts, keys_of, phrases = write_text(
+                X,
+                Path(folder),
+                tokenizer=self.tokenizer,
+                terms=self.terms,
+                phrases=self.phrases if model is None else self.phrases_,
+                min_count=self.min_count,
+                progress_bar=self._progress_bar,
+            )
+            wanted = set().union(*keys_of.values()) if self.always_keep else set()
+            vocabulary = terms_to_learn(counts, wanted, self.min_count, self.max_vocab, model)
             checkpoint = None
             if model is not None:
                 model = extend_model(model, vocabulary, self.window, self.sample)
@@ -310,6 +320,9 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
             counts[key] = model.wv.get_vecattr(key, "count")
         self.coverage_ = coverage(keys_of, counts, model.wv.key_to_index)
         self.n_features_out_ = self._n_features_out = model.vector_size
+        self._fitted_params = {
+            name: getattr(self, name) for name in (*_MODEL_PARAMETERS, "phrases")
+        }
         return self
 
     def _check_parameters(self):
@@ -330,49 +343,6 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
             )
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
-
-    def _read_text(self, X, folder, phrases):
-        """Write the merged tokens to shards, and count them; `phrases=None` learns phrases."""
-        tokenize = as_tokenizer(self.tokenizer)
-        keys_of, term_phrases = find_spellings(terms_to_train(self.terms), tokenize)
-        documents = map(PhraseMerger(term_phrases), read_documents(X, tokenize))
-        if phrases:
-            documents = map(_pair_merger(phrases), documents)
-        with self._progress_bar("counting terms") as bar:
-            shards, counts = write_shards(documents, folder / "text", progress=bar.update)
-        if phrases is None and self.phrases:
-            learned = learn_phrases(read_shards(shards), self.min_count)
-            phrases = {(as_term(a), as_term(b)): score for (a, b), score in learned.items()}
-            documents = map(_pair_merger(phrases), read_shards(shards))
-            with self._progress_bar("merging phrases") as bar:
-                shards, counts = write_shards(documents, folder / "phrases", progress=bar.update)
-        return shards, counts, keys_of, phrases or {}
-
-    def _choose_vocabulary(self, counts, keys_of, model):
-        """Return {key: count} of the terms to train, the most frequent first."""
-        wanted = set().union(*keys_of.values()) if self.always_keep else set()
-        room = self.max_vocab
-        if model is not None:
-            known = set(model.wv.key_to_index)
-            wanted |= known
-            room -= len(known - set(counts))
-        vocabulary = choose_vocabulary(counts, wanted, self.min_count, room)
-        if model is not None and model.hs:
-            new = [as_term(key) for key in vocabulary if key not in known]
-            vocabulary = {key: n for key, n in vocabulary.items() if key in known}
-            if new:
-                warnings.warn(
-                    f"The hierarchical softmax cannot learn the {len(new)} new terms of the text, "
-                    f"such as {', '.join(map(repr, new[:5]))}. To add terms, fit with "
-                    "hierarchical_softmax=False and negative=5.",
-                    stacklevel=5,
-                )
-        if len(vocabulary) < (2 if model is None else 1):
-            raise ValueError(
-                f"The text has {counts.total()} tokens, and min_count={self.min_count} leaves "
-                f"{len(vocabulary)} terms to train. Give more text, or lower min_count."
-            )
-        return vocabulary
 
     def _checkpoint_file(self, vocabulary, shards):
         """Return the path of the checkpoint of this text and these parameters."""
@@ -468,9 +438,3 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
 
     def _find_rows(self, terms):
         return self.vectors_._find_rows(terms)
-
-
-def _pair_merger(phrases):
-    """Return the merger of learned phrases {(first, second): score}."""
-    pairs = [tuple(map(as_key, pair)) for pair in phrases]
-    return PhraseMerger({pair: as_key(" ".join(pair)) for pair in pairs})

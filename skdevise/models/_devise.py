@@ -22,7 +22,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
-from skdevise._utils import check_checkpoint_folder, draw_seed, find_device, seeded
+from skdevise._utils import (
+    check_checkpoint_folder,
+    check_unchanged,
+    draw_seed,
+    find_device,
+    seeded,
+)
 from skdevise.labels._embedding import known_terms
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
@@ -510,7 +516,7 @@ class DeViSEClassifier(
         start = None if first else self._map_state()
         with self._unchanged_on_error():
             if not first:
-                self._check_lasting_parameters()
+                check_unchanged(self, self._fitted_params)
             X, y, rows, weight = self._validate(X, y, sample_weight, first, partial=True)
             known = [] if first else self.classes_
             labels = join_labels(known, y[rows], self._announced(classes))
@@ -589,16 +595,6 @@ class DeViSEClassifier(
                 f"finetune_epochs={self.finetune_epochs} needs a visual model. Pass "
                 "visual=VisualFeaturizer(...)."
             )
-
-    def _check_lasting_parameters(self):
-        """Check that `partial_fit` can continue with the current parameters."""
-        for name, fitted in self._fitted_params.items():
-            value = getattr(self, name)
-            if value is not fitted and not (isinstance(value, str) and value == fitted):
-                raise ValueError(
-                    f"partial_fit cannot continue with {name}={value!r}, because the classifier "
-                    f"was fitted with {fitted!r}. Call fit, or restore the parameter."
-                )
 
     def _validate(self, X, y, sample_weight, first, partial=False):
         """Validate the training data: X, y, the rows with a weight and their weights or None."""

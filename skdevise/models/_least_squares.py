@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets, label_array
 from skdevise._compat import StrOptions, check_sample_weight, fit_context
+from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
@@ -104,9 +105,14 @@ class LeastSquaresClassifier(
         LabelWithoutVectorError
             If a label has no vector.
         ValueError
-            If some labels are text and others are numbers.
+            If some labels are text and others are numbers, or if `embedder` or `feature_scaling`
+            has changed.
         """
-        return self._add(X, y, classes, sample_weight, is_first=not hasattr(self, "temperature_"))
+        self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
+        is_first = not hasattr(self, "temperature_")
+        if not is_first:
+            check_unchanged(self, self._fitted_params)
+        return self._add(X, y, classes, sample_weight, is_first)
 
     def transform(self, X):
         """Project samples into the label space.
@@ -150,6 +156,9 @@ class LeastSquaresClassifier(
         vectors = self.label_space_.targets.astype(np.float64)
         if is_first:
             self._sums = self._kept_sums = (0, 0)
+            self._fitted_params = {
+                name: getattr(self, name) for name in ("embedder", "feature_scaling")
+            }
             if self.feature_scaling == "standard":
                 self.scaler_ = StandardScaler().fit(X, sample_weight=sample_weight)
         targets = np.searchsorted(self.classes_, y)

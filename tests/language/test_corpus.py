@@ -266,7 +266,7 @@ def test_coverage_adds_the_counts_of_all_spellings():
     keys_of = {"In-line": {"in-line", "in▁line"}, "okapi": {"okapi"}}
     table = coverage(keys_of, Counter({"in-line": 2, "in▁line": 5}), {"in▁line": 5})
     assert table["count"].to_dict() == {"In-line": 7, "okapi": 0}
-    assert table["in_lexicon"].to_dict() == {"In-line": True, "okapi": False}
+    assert table["has_own_vector"].to_dict() == {"In-line": True, "okapi": False}
 
 
 def test_words_of_is_the_default_tokenizer():

@@ -371,7 +371,7 @@ def test_coverage_counts_each_term():
     assert table.index.tolist() == terms
     # Each "great white" is part of a "great white shark", so it does not count.
     assert table["count"].tolist() == [0, 6, 6, 1, 0]
-    assert table["in_lexicon"].tolist() == [False, True, True, False, False]
+    assert table["has_own_vector"].tolist() == [False, True, True, False, False]
 
 
 def test_the_terms_of_a_vocabulary_are_those_of_all_its_labels():
@@ -465,6 +465,27 @@ def test_fewer_than_two_terms_are_an_error(text, params, message):
 
 def test_partial_fit_of_a_new_embedder_is_fit():
     assert_array_equal(vectors_of(small().partial_fit(TEXT)), vectors_of(small().fit(TEXT)))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"vector_size": 16},
+        {"negative": 5},
+        {"hierarchical_softmax": False, "negative": 5},
+        {"model": "cbow"},
+        {"model": "fasttext"},
+        {"n_buckets": 7},
+        {"phrases": True},
+    ],
+    ids=str,
+)
+def test_partial_fit_refuses_parameters_that_it_cannot_change(params):
+    embedder = small().fit(TEXT)
+    vectors = vectors_of(embedder)
+    with pytest.raises(ValueError, match=next(iter(params))):
+        embedder.set_params(**params).partial_fit(TEXT)
+    assert_array_equal(vectors_of(embedder), vectors)
 
 
 @pytest.mark.parametrize("params", [{"model": "cbow"}, {"model": "fasttext", "n_buckets": 100}, {}])

@@ -77,6 +77,20 @@ def test_the_scaler_of_the_first_call_is_kept(problem):
     assert_allclose(clf.scaler_.mean_, X[:20].mean(axis=0))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("feature_scaling", "standard"), ("embedder", RandomEmbedder(4)), ("alpha", -1)],
+    ids=str,
+)
+def test_partial_fit_refuses_parameters_that_it_cannot_change(problem, name, value):
+    X, y, _, _ = problem
+    clf = RidgeProjectionClassifier(RandomEmbedder(3)).partial_fit(X, y)
+    coef = clf.coef_
+    with pytest.raises(ValueError, match=name):
+        clf.set_params(**{name: value}).partial_fit(X, y)
+    assert clf.coef_ is coef
+
+
 def test_samples_of_weight_zero_are_left_out(problem):
     X, y, _, _ = problem
     kept = y != "a"
