@@ -1,8 +1,6 @@
 """A display of photos with their ranked answers."""
 
 from numbers import Integral
-from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +19,8 @@ class TopKDisplay:
 
     Parameters
     ----------
-    photos : sequence of n_photos paths, PIL images, or uint8 arrays
-        Photos to show. The photos of `load_image_folder` work too, also those in an archive.
+    photos : sequence of n_photos photos
+        Photos to show, in any form that `VisualFeaturizer` accepts, such as paths or PIL images.
     answers : dict of str to array-like of shape (n_photos, k)
         Ranked answers of each classifier, as `predict_top_k` returns them. The keys are the names
         of the classifiers, which are printed above their answers.
@@ -93,14 +91,20 @@ class TopKDisplay:
         Returns
         -------
         self : TopKDisplay
+
+        Raises
+        ------
+        UnreadablePhotoError
+            If a photo cannot be read.
         """
         plt = import_optional("matplotlib.pyplot", extra="plot", purpose="TopKDisplay")
-        from PIL import Image, ImageOps
+        from skdevise.vision._photos import Photos  # imports torch
 
         if not isinstance(n_columns, Integral) or n_columns < 1:
             raise ValueError(f"n_columns={n_columns!r} is invalid. Use a whole number from 1.")
-        n_columns = min(n_columns, len(self.photos))
-        n_rows = -(-len(self.photos) // n_columns)
+        photos = Photos(self.photos)
+        n_columns = min(n_columns, len(photos))
+        n_rows = -(-len(photos) // n_columns)
         n_lines = 1 + max(np.shape(ranked)[1] for ranked in self.answers.values())
         self.figure_, self.axes_ = plt.subplots(
             n_rows,
@@ -111,13 +115,8 @@ class TopKDisplay:
         )
         for ax in self.axes_.flat:
             ax.axis("off")
-        for i, ax in zip(range(len(self.photos)), self.axes_.flat, strict=False):
-            photo = self.photos[i]
-            photo = Path(photo) if isinstance(photo, str | PathLike) else photo
-            if hasattr(photo, "open"):
-                with photo.open("rb") as file:
-                    photo = ImageOps.exif_transpose(Image.open(file))
-            ax.imshow(photo, cmap="gray")
+        for i, ax in zip(range(len(photos)), self.axes_.flat, strict=False):
+            ax.imshow(photos.pixels(i).permute(1, 2, 0).numpy())
             # All axes get one shape, so that the answers below line up.
             ax.set_box_aspect(0.8)
             ax.set_aspect("equal", adjustable="datalim")

@@ -3,9 +3,11 @@ from shutil import make_archive
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import ExifTags, Image
 
 from skdevise.datasets import load_image_folder
+from skdevise.exceptions import UnreadablePhotoError
 from skdevise.inspection import TopKDisplay
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -34,6 +36,26 @@ def test_answers_are_below_each_photo_and_correct_ones_are_green(tmp_path):
         ("softmax", "black"), ("dog", grey), ("cat", green),
     ]  # fmt: skip
     assert [len(ax.images) for ax in display.axes_.flat] == [1, 1, 1, 0]
+
+
+def test_photos_are_read_as_by_the_featurizer(tmp_path):
+    # The camera stores a photo of 4 x 8 lying down, and notes that it stands upright.
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (8, 4)).save(tmp_path / "turned.jpg", exif=exif)
+    deep = np.full((6, 5), 65535, np.uint16)
+    photos = [Image.open(tmp_path / "turned.jpg"), (tmp_path / "turned.jpg").read_bytes()]
+    photos += [torch.ones(3, 6, 5), deep]
+    axes = TopKDisplay(photos, {"DeViSE": [["cat"]] * 4}).plot().axes_.flat
+    images = [ax.images[0].get_array() for ax in axes]
+    assert [image.shape for image in images] == [(8, 4, 3), (8, 4, 3), (6, 5, 3), (6, 5, 3)]
+    assert (images[2] == 255).all() and (images[3] == 255).all()
+
+
+def test_an_unreadable_photo_is_named(tmp_path):
+    display = TopKDisplay([tmp_path / "gone.jpg"], {"DeViSE": [["cat"]]})
+    with pytest.raises(UnreadablePhotoError, match=r"gone\.jpg"):
+        display.plot()
 
 
 def test_each_photo_needs_answers():
