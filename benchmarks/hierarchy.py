@@ -19,7 +19,7 @@ from _common import print_machine, print_table, spread
 from threadpoolctl import threadpool_limits
 
 from skdevise import Hierarchy, datasets
-from skdevise.labels._wordnet import bundled_graph
+from skdevise.labels._wordnet import bundled_tables
 from skdevise.metrics import hierarchical_precision_at_k
 
 N_PREDICTIONS = 5_000
@@ -77,7 +77,7 @@ def compare_precision(k, reader, labels, n_rounds):
     """Return our time, and for each method its time over ours and its difference from ours."""
     graph = Hierarchy.wordnet()
     data = *draw_predictions(labels, np.random.default_rng(k)), k
-    nodes, edges, _ = bundled_graph("wordnet")
+    nodes, edges, *_ = bundled_tables("wordnet")
     neighbours = {label: [] for label in nodes.tolist()}
     for parent, child in nodes[edges].tolist():
         neighbours[parent].append(child)
@@ -118,7 +118,7 @@ def main():
     reader = reading = None
     with threadpool_limits(1), tempfile.TemporaryDirectory() as root:
         graph_time = np.median(
-            [timed(lambda: Hierarchy(*bundled_graph("wordnet")))[1] for _ in range(5)]
+            [timed(lambda: Hierarchy(*bundled_tables("wordnet")))[1] for _ in range(5)]
         )
         if arguments.wordnet:
             nltk.data.path.append(root)  # nltk reads only below its own paths.

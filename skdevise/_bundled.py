@@ -1,7 +1,7 @@
 """Bundled tables: the nouns of WordNet and the labels of ImageNet."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property, partial
 from importlib.resources import files
 
 import numpy as np
@@ -29,31 +29,47 @@ def synset_ids(offsets):
     return letters.view("U9")[:, 0]
 
 
-class _SynsetTerms(Sequence):
-    """Terms of each synset. They are split from one text at the first access.
+class LazySequence(Sequence):
+    """Entries that a function makes at the first access. It is pickled as this function.
 
-    Splitting takes longer than reading the graph, and many uses of the graph need no terms.
+    Splitting the terms of WordNet takes longer than reading its graph, and many uses of the graph
+    need neither terms nor definitions.
     """
 
-    def __init__(self, text):
-        self._text = text
+    def __init__(self, make_entries, length):
+        self._make_entries = make_entries
+        self._length = length
 
     @cached_property
-    def _terms(self):
-        return [tuple(line.split("\t")) for line in self._text.split("\n")]
+    def _entries(self):
+        return self._make_entries()
 
     def __len__(self):
-        return self._text.count("\n") + 1
+        return self._length
 
     def __getitem__(self, index):
-        return self._terms[index]
+        return self._entries[index]
 
     def __repr__(self):
-        return f"<terms of {len(self)} synsets>"
+        return f"<{self._length} entries>"
+
+    def __reduce__(self):
+        return LazySequence, (self._make_entries, self._length)
+
+
+def _split_terms(text):
+    """Split the terms of each synset from one text: list of tuples of str."""
+    return [tuple(line.split("\t")) for line in text.decode().split("\n")]
+
+
+@cache
+def _read_definitions():
+    """Read the definitions of WordNet's synsets once per process: tuple of str."""
+    return tuple(read_table("wordnet_definitions")["definitions"].tobytes().decode().split("\n"))
 
 
 def load_wordnet_nouns():
-    """Load the nouns of WordNet 3.0: synsets, terms and hypernyms, without definitions.
+    """Load the nouns of WordNet 3.0: synsets, terms, definitions and hypernyms.
 
     For methods that search WordNet, use `Hierarchy.wordnet`.
 
@@ -66,6 +82,8 @@ def load_wordnet_nouns():
             Sorted ids: "n" and the eight digits of the offset in WordNet.
         terms : sequence of tuple of str, of length 82115
             Terms of each synset, in the order and case of WordNet, with spaces between words.
+        definitions : sequence of str, of length 82115
+            Definition of each synset, without the quoted examples.
         edges : ndarray of int of shape (75850, 2)
             Hypernym pointers (``@``) as pairs (parent, child) of indices into `synsets`, sorted by
             child. "entity" is the only class without a parent. Instances have no parent here.
@@ -87,9 +105,11 @@ def load_wordnet_nouns():
     ['canine', 'domestic animal']
     """
     table = read_table("wordnet_nouns")
+    n_synsets = len(table["offset_steps"])
     return Bunch(
         synsets=synset_ids(np.cumsum(table["offset_steps"], dtype=np.int64)),
-        terms=_SynsetTerms(table["terms"].tobytes().decode()),
+        terms=LazySequence(partial(_split_terms, table["terms"].tobytes()), n_synsets),
+        definitions=LazySequence(_read_definitions, n_synsets),
         edges=_edges(table["parents"], table["n_parents"]),
         instance_edges=_edges(table["instance_parents"], table["n_instance_parents"]),
         DESCR=read_descr("wordnet_nouns"),

@@ -10,8 +10,9 @@ from skdevise._bundled import synset_ids
 DATA = Path(skdevise.datasets.__file__).parent / "data"
 
 
-def test_the_bundled_files_take_less_than_12_megabytes():
-    assert sum(path.stat().st_size for path in DATA.iterdir()) < 12e6
+def test_the_bundled_files_take_less_than_14_megabytes():
+    assert sum(path.stat().st_size for path in DATA.iterdir()) < 14e6
+    assert (DATA / "wordnet_definitions.npz").stat().st_size < 3e6
 
 
 def test_every_table_has_a_source_a_licence_and_a_method():

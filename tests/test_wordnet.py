@@ -74,7 +74,23 @@ def test_the_graph_has_no_cycle(nouns):
 def test_terms_are_tuples_of_plain_words(nouns):
     assert all(isinstance(terms, tuple) and terms for terms in nouns.terms)
     assert not any("_" in term or "\t" in term for terms in nouns.terms for term in terms)
-    assert repr(nouns.terms) == "<terms of 82115 synsets>"
+    assert repr(nouns.terms) == "<82115 entries>"
+
+
+def test_definitions_have_no_examples(nouns):
+    definition = dict(zip(nouns.synsets.tolist(), nouns.definitions, strict=True))
+    assert len(definition) == 82_115
+    # In data.noun, the first is followed by two examples, and the third ends in a colon and one.
+    assert definition["n02084071"] == (
+        "a member of the genus Canis (probably descended from the common wolf) that has been "
+        "domesticated by man since prehistoric times; occurs in many breeds"
+    )
+    assert definition["n00001740"].endswith("own distinct existence (living or nonliving)")
+    [cow] = [text for text in definition.values() if text.startswith("female of domestic cattle")]
+    assert cow == "female of domestic cattle"
+    # A quoted phrase inside of a definition is no example.
+    assert 'significant progress (especially in the phrase "make strides")' in nouns.definitions
+    assert all(text and text == text.strip(" ;:,\n") for text in nouns.definitions)
 
 
 def test_a_change_of_the_table_does_not_reach_the_next_call():

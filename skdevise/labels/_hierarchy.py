@@ -5,17 +5,12 @@ from functools import cache, cached_property
 from numbers import Integral
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, eye_array
-from scipy.sparse.csgraph import connected_components
 
 from skdevise._columns import label_array
+from skdevise.labels._graph import Graph
 from skdevise.labels._label_index import LabelIndex
-from skdevise.labels._wordnet import bundled_graph, nltk_graph
+from skdevise.labels._wordnet import bundled_tables, nltk_tables
 from skdevise.language._terms import normalise_term
-
-# Most (start, label) pairs that one step of the search for correct sets may visit. Larger searches
-# are split. A pair takes 5 bytes, so the searches need less than 200 MB.
-_MAX_PAIRS = 2**22
 
 
 class Hierarchy:
@@ -33,16 +28,20 @@ class Hierarchy:
         Positions of (parent, child) in `labels`.
     terms : sequence of n_labels sequences of str, default=None
         Terms (synonyms) of each label. None means that each label is its own term.
+    definitions : sequence of n_labels str, default=None
+        Definition of each label. None means that there are no definitions.
 
     Attributes
     ----------
     labels : ndarray of shape (n_labels,)
         The labels.
+    graph : Graph
+        The edges between the positions of the labels, for work on many labels at once.
 
     Raises
     ------
     ValueError
-        If the edges form a cycle, or `labels`, `edges` and `terms` do not match.
+        If the edges form a cycle, or `labels`, `edges`, `terms` and `definitions` do not match.
 
     Examples
     --------
@@ -56,48 +55,37 @@ class Hierarchy:
     ['animal', 'dog']
     """
 
-    def __init__(self, labels, edges, terms=None):
+    def __init__(self, labels, edges, terms=None, definitions=None):
         # label_array checks labels one by one, which is slow for WordNet and needless for text.
         is_text = isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
         self.labels = labels.copy() if is_text else label_array(labels)
         self.labels.flags.writeable = False
         self._index = LabelIndex(self.labels)
         self._terms = [(str(label),) for label in self.labels] if terms is None else terms
-        if len(self._terms) != len(self.labels):
-            raise ValueError(
-                f"There are {len(self.labels)} labels but terms for {len(terms)}. Pass one entry "
-                "per label."
-            )
+        self._definitions = definitions
+        for name, entries in {"terms": terms, "definitions": definitions}.items():
+            if entries is not None and len(entries) != len(self.labels):
+                raise ValueError(
+                    f"There are {len(self.labels)} labels but {name} has {len(entries)} entries. "
+                    "Pass one entry per label."
+                )
         self._variant = None
-        self._edges = _check_edges(edges, len(self.labels))
-        parents, children = self._edges.T
-        self._parents = self._adjacency(children, parents)
-        self._children = self._adjacency(parents, children)
-        self._neighbours = self._parents + self._children
-        self._check_acyclic()
-
-    def _adjacency(self, source, target):
-        """Build the sparse matrix of edges from source to target: (n_labels, n_labels)."""
-        n = len(self.labels)
-        return coo_array((np.ones(len(source), dtype=bool), (source, target)), shape=(n, n)).tocsr()
-
-    def _check_acyclic(self):
-        """Raise ValueError if the edges form a cycle."""
-        component = connected_components(self._parents, connection="strong")[1]
-        on_cycle = np.bincount(component)[component] > 1
-        on_cycle |= self._parents.diagonal()
-        if on_cycle.any():
-            names = [str(label) for label in self.labels[on_cycle][:5]]
+        self.graph = Graph(edges, len(self.labels))
+        on_cycle = self.labels[self.graph.on_cycle()]
+        if len(on_cycle):
+            names = [str(label) for label in on_cycle[:5]]
             raise ValueError(f"The edges form a cycle through {names}. Remove one of its edges.")
 
     @classmethod
-    def from_edges(cls, pairs):
+    def from_edges(cls, pairs, definitions=None):
         """Build a hierarchy from pairs of labels.
 
         Parameters
         ----------
         pairs : iterable of (parent, child)
             Edges of the graph.
+        definitions : mapping of label to str, default=None
+            Definitions of labels. It may omit labels.
 
         Returns
         -------
@@ -106,7 +94,8 @@ class Hierarchy:
         Raises
         ------
         ValueError
-            If there are no pairs, an entry is not a pair, or the pairs form a cycle.
+            If there are no pairs, an entry is not a pair, the pairs form a cycle, or a definition
+            belongs to no label.
         """
         position, edges = {}, []
         for pair in pairs:
@@ -118,7 +107,14 @@ class Hierarchy:
         for label in position:
             if label is None or label != label:
                 raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
-        return cls(list(position), edges)
+        unknown = [label for label in definitions or () if label not in position]
+        if unknown:
+            raise ValueError(
+                f"definitions has entries for {unknown}, which are in no edge. Remove them."
+            )
+        if definitions is not None:
+            definitions = [definitions.get(label, "") for label in position]
+        return cls(list(position), edges, definitions=definitions)
 
     @classmethod
     def wordnet(cls, variant="wordnet"):
@@ -169,13 +165,13 @@ class Hierarchy:
         Hierarchy
             Labels are "n" followed by the eight digits of the synset's offset.
         """
-        return cls(*nltk_graph(reader))
+        return cls(*nltk_tables(reader))
 
     def __contains__(self, label):
         return label in self._index
 
     def __repr__(self):
-        return f"Hierarchy(n_labels={len(self.labels)}, n_edges={len(self._edges)})"
+        return f"Hierarchy(n_labels={len(self.labels)}, n_edges={len(self.graph.edges)})"
 
     def __sklearn_clone__(self):
         return self
@@ -184,7 +180,7 @@ class Hierarchy:
         # A bundled graph is pickled by name, so that scorers that hold it stay small.
         if self._variant is not None:
             return _bundled_hierarchy, (self._variant,)
-        return Hierarchy, (self.labels, self._edges, self._terms)
+        return Hierarchy, (self.labels, self.graph.edges, self._terms, self._definitions)
 
     def rename(self, names):
         """Rename labels, for example synset ids to words.
@@ -197,7 +193,8 @@ class Hierarchy:
         Returns
         -------
         Hierarchy
-            New hierarchy with the same edges and terms. Labels not in `names` keep their names.
+            New hierarchy with the same edges, terms and definitions. Labels not in `names` keep
+            their names.
 
         Raises
         ------
@@ -207,7 +204,7 @@ class Hierarchy:
         names = dict(names)
         self.positions(list(names))
         labels = [names.get(label, label) for label in self.labels.tolist()]
-        return Hierarchy(labels, self._edges, self._terms)
+        return Hierarchy(labels, self.graph.edges, self._terms, self._definitions)
 
     def terms(self, label):
         """Return the terms of a label, the preferred one first.
@@ -247,6 +244,68 @@ class Hierarchy:
                 rows_by_term.setdefault(term, []).append(row)
         return rows_by_term
 
+    def definition(self, label):
+        """Return the definition of a label.
+
+        Parameters
+        ----------
+        label : label
+            Label in the hierarchy.
+
+        Returns
+        -------
+        str
+            It is empty if the hierarchy has no definition of the label, like the set of ancestors
+            of a label without any. WordNet's definitions come without its quoted examples.
+
+        Examples
+        --------
+        >>> from skdevise import Hierarchy
+        >>> Hierarchy.wordnet().definition("n02391049")
+        'any of several fleet black-and-white striped African equines'
+        """
+        return self.definitions([label])[0]
+
+    def definitions(self, labels):
+        """Return the definitions of many labels.
+
+        Parameters
+        ----------
+        labels : sequence of labels, or LabelVocabulary
+            Labels in the hierarchy.
+
+        Returns
+        -------
+        list of str
+            An entry is empty if the hierarchy has no definition of the label.
+        """
+        rows = self.positions(labels).tolist()
+        if self._definitions is None:
+            return [""] * len(rows)
+        return [self._definitions[row] for row in rows]
+
+    def parents(self, label):
+        """Return the labels directly above a label.
+
+        Parameters
+        ----------
+        label : label
+            Label in the hierarchy.
+
+        Returns
+        -------
+        list of labels
+            Parents in the order of `labels`. It is empty for a root.
+
+        Examples
+        --------
+        >>> from skdevise import Hierarchy
+        >>> Hierarchy.from_edges([("pet", "dog"), ("canine", "dog")]).parents("dog")
+        ['pet', 'canine']
+        """
+        (row,) = self.positions([label])
+        return self.labels[self.graph.parents[[row]].indices].tolist()
+
     def ancestors(self, label):
         """Return all labels above a label, up to the root.
 
@@ -260,7 +319,7 @@ class Hierarchy:
         set of labels
             All ancestors, without the label.
         """
-        distance = self._distances(self._parents, self.positions([label]))
+        distance = self.graph.distances(self.graph.parents, self.positions([label]))
         return set(self.labels[distance > 0].tolist())
 
     def distance(self, a, b):
@@ -279,7 +338,7 @@ class Hierarchy:
             Number of edges. It is ``math.inf`` if no path exists.
         """
         start, end = self.positions([a, b])
-        distance = int(self._distances(self._neighbours, [start])[end])
+        distance = int(self.graph.distances(self.graph.neighbours, [start])[end])
         return math.inf if distance < 0 else distance
 
     def lowest_common_ancestor(self, a, b):
@@ -305,10 +364,11 @@ class Hierarchy:
         >>> wordnet.terms(wordnet.lowest_common_ancestor(dog, cat))
         ('carnivore',)
         """
-        from_a, from_b = (self._distances(self._parents, [row]) for row in self.positions([a, b]))
+        parents, rows = self.graph.parents, self.positions([a, b])
+        from_a, from_b = (self.graph.distances(parents, [row]) for row in rows)
         common = np.flatnonzero((from_a >= 0) & (from_b >= 0))
         # Parents of common ancestors are common ancestors too, but not the lowest.
-        lowest = np.setdiff1d(common, self._parents[common].indices)
+        lowest = np.setdiff1d(common, parents[common].indices)
         if not len(lowest):
             return None
         return self.labels[lowest[(from_a[lowest] + from_b[lowest]).argmin()]].item()
@@ -345,24 +405,16 @@ class Hierarchy:
         """
         if not isinstance(edges, Integral) or edges < 0:
             raise ValueError(f"edges={edges!r} is invalid. Use a whole number from 0.")
-        graphs = {
-            "up_down": self._parents,
-            "any": self._neighbours,
-            "up": self._parents,
-            "down": self._children,
-        }
-        if direction not in graphs:
-            raise ValueError(f"direction={direction!r} is unknown. Use one of {list(graphs)}.")
-        distance = self._distances(graphs[direction], self.positions(seeds), edges)
+        seeds, graph = self.positions(seeds), self.graph
         if direction == "up_down":
-            # Descend from each ancestor with the edges that the climb has left.
-            for used in range(edges):
-                ring = np.flatnonzero(distance == used)
-                if not ring.size:
-                    break
-                below = np.unique(self._children[ring].indices)
-                farther = below[(distance[below] < 0) | (distance[below] > used + 1)]
-                distance[farther] = used + 1
+            distance = graph.up_down_distances(seeds, edges)
+        else:
+            steps = {"any": graph.neighbours, "up": graph.parents, "down": graph.children}
+            if direction not in steps:
+                raise ValueError(
+                    f"direction={direction!r} is unknown. Use one of {['up_down', *steps]}."
+                )
+            distance = graph.distances(steps[direction], seeds, edges)
         return set(self.labels[distance >= 0].tolist())
 
     def correct_set(self, label, k, valid):
@@ -391,65 +443,8 @@ class Hierarchy:
         start, valid = self.positions([label]), np.unique(self.positions(valid))
         is_valid = np.zeros(len(self.labels), dtype=bool)
         is_valid[valid] = True
-        (is_correct,) = self.in_correct_sets(start, valid[None], k, is_valid)
+        (is_correct,) = self.graph.in_correct_sets(start, valid[None], k, is_valid)
         return set(self.labels[valid[is_correct]].tolist())
-
-    def in_correct_sets(self, starts, answers, k, is_valid, max_pairs=_MAX_PAIRS):
-        """Check which answers are in the correct sets of their true labels.
-
-        Parameters
-        ----------
-        starts : ndarray of int of shape (n,)
-            Positions of the true labels.
-        answers : ndarray of int of shape (n, n_answers)
-            Positions of the answers.
-        k : int
-            Smallest size of the sets.
-        is_valid : ndarray of bool of shape (n_labels,)
-            Labels that can be answered.
-        max_pairs : int
-            Limit of memory: most (start, label) pairs in one step.
-
-        Returns
-        -------
-        ndarray of bool of shape (n, n_answers)
-        """
-        starts, group = np.unique(starts, return_inverse=True)
-        n_reachable = np.bincount(self._component, weights=is_valid)[self._component[starts]]
-        n_wanted = np.minimum(k, n_reachable)
-        is_correct = np.zeros(answers.shape, dtype=bool)
-        n_steps = np.diff(self._steps.indptr)
-        # Row i of `near` holds the labels within the current radius of the i-th start.
-        near = csr_array(
-            (np.ones(len(starts), dtype=bool), starts, np.arange(len(starts) + 1)),
-            shape=(len(starts), len(self.labels)),
-        )
-        growing = [(np.arange(len(starts)), near)]
-        while growing:
-            rows, near = growing.pop()
-            if len(rows) > 1 and n_steps[near.indices].sum() > max_pairs:
-                half = len(rows) // 2
-                growing += [(rows[:half], near[:half]), (rows[half:], near[half:])]
-                continue
-            n_valid = np.add.reduceat(is_valid[near.indices], near.indptr[:-1], dtype=int)
-            done = n_valid >= n_wanted[rows]
-            row_of_start = np.full(len(starts), -1)
-            row_of_start[rows[done]] = np.flatnonzero(done)
-            asked = np.flatnonzero(row_of_start[group] >= 0)
-            is_correct[asked] = near[row_of_start[group[asked], None], answers[asked]].toarray()
-            if not done.all():
-                growing.append((rows[~done], near[~done] @ self._steps))
-        return is_correct & is_valid[answers]
-
-    @cached_property
-    def _steps(self):
-        """Adjacency in both directions, with each label as its own neighbour."""
-        return (self._neighbours + eye_array(len(self.labels), dtype=bool, format="csr")).tocsr()
-
-    @cached_property
-    def _component(self):
-        """Number of the connected component of each label: (n_labels,)."""
-        return connected_components(self._neighbours, directed=False)[1]
 
     def positions(self, labels):
         """Return the positions of labels in `self.labels`.
@@ -470,34 +465,10 @@ class Hierarchy:
         """
         return self._index.positions(getattr(labels, "labels", labels))
 
-    def _distances(self, adjacency, starts, most=math.inf):
-        """Count the edges from the nearest start to each label; -1 if there are more than most."""
-        distance = np.full(len(self.labels), -1)
-        ring = np.unique(starts)
-        distance[ring] = 0
-        while ring.size and distance[ring[0]] < most:
-            reached = np.unique(adjacency[ring].indices)
-            ring, step = reached[distance[reached] < 0], distance[ring[0]] + 1
-            distance[ring] = step
-        return distance
-
-
-def _check_edges(edges, n_labels):
-    """Validate positions of (parent, child): int (n_edges, 2)."""
-    edges = np.asarray(edges)
-    if not edges.size:
-        return np.empty((0, 2), dtype=np.intp)
-    if edges.dtype.kind not in "iu":
-        raise ValueError(f"edges has dtype {edges.dtype}. Pass positions as whole numbers.")
-    for position in (edges.min(), edges.max()):
-        if not 0 <= position < n_labels:
-            raise ValueError(f"edges holds {position}. Positions run from 0 to {n_labels - 1}.")
-    return edges.astype(np.intp).reshape(-1, 2)
-
 
 @cache
 def _bundled_hierarchy(variant):
     """Build a bundled hierarchy once per process."""
-    graph = Hierarchy(*bundled_graph(variant))
+    graph = Hierarchy(*bundled_tables(variant))
     graph._variant = variant
     return graph

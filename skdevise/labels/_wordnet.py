@@ -1,8 +1,10 @@
 """Tables of the noun hierarchies that `Hierarchy` is built from."""
 
+from functools import partial
+
 import numpy as np
 
-from skdevise._bundled import load_imagenet_labels, load_wordnet_nouns
+from skdevise._bundled import LazySequence, load_imagenet_labels, load_wordnet_nouns
 
 # The top nodes of ImageNet's graph of fall 2011: plant, geological formation, natural object,
 # sport, artifact, fungus, person and animal.
@@ -20,11 +22,11 @@ _FALL11_TOPS = (
 _FALL11_MISC = "n00015388"
 
 
-def bundled_graph(variant):
-    """Return labels, (parent, child) positions and terms of a bundled graph."""
+def bundled_tables(variant):
+    """Return labels, (parent, child) positions, terms and definitions of a bundled hierarchy."""
     nouns = load_wordnet_nouns()
     if variant == "wordnet":
-        return nouns.synsets, nouns.edges, nouns.terms
+        return nouns.synsets, nouns.edges, nouns.terms, nouns.definitions
     labels, edges = nouns.synsets, nouns.edges
     tops = np.searchsorted(labels, _FALL11_TOPS)
     misc = np.searchsorted(labels, _FALL11_MISC)
@@ -40,7 +42,13 @@ def bundled_graph(variant):
     )
     kept = np.append(np.flatnonzero(is_kept), root)
     terms = [nouns.terms[row] for row in kept[:-1]] + [("fall11",)]
-    return np.append(labels, "fall11")[kept], np.searchsorted(kept, edges), terms
+    definitions = LazySequence(partial(_select, nouns.definitions, kept[:-1], ("",)), len(kept))
+    return np.append(labels, "fall11")[kept], np.searchsorted(kept, edges), terms, definitions
+
+
+def _select(entries, rows, last):
+    """Return the entries of some rows, followed by the last ones: list."""
+    return [*map(entries.__getitem__, rows.tolist()), *last]
 
 
 def _descendants(edges, starts, n_labels):
@@ -54,8 +62,8 @@ def _descendants(edges, starts, n_labels):
     return is_below
 
 
-def nltk_graph(reader):
-    """Return labels, (parent, child) positions and terms of the nouns of an nltk reader."""
+def nltk_tables(reader):
+    """Return labels, (parent, child) positions, terms and definitions of nltk's nouns."""
     synsets = sorted(reader.all_synsets("n"), key=lambda synset: synset.offset())
     position = {synset.offset(): i for i, synset in enumerate(synsets)}
     edges = [
@@ -64,4 +72,5 @@ def nltk_graph(reader):
         for parent in synset.hypernyms()
     ]
     terms = [tuple(name.replace("_", " ") for name in synset.lemma_names()) for synset in synsets]
-    return [f"n{synset.offset():08d}" for synset in synsets], edges, terms
+    definitions = [synset.definition() for synset in synsets]
+    return [f"n{synset.offset():08d}" for synset in synsets], edges, terms, definitions

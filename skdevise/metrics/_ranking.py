@@ -109,7 +109,7 @@ def hierarchical_precision_at_k(
     is_valid[hierarchy.positions(valid)] = True
     starts = hierarchy.positions(y_true)
     answers = hierarchy.positions(y_top[:, :k].ravel()).reshape(-1, k)
-    is_correct = hierarchy.in_correct_sets(starts, answers, k, is_valid)
+    is_correct = hierarchy.graph.in_correct_sets(starts, answers, k, is_valid)
     return _average(is_correct.mean(axis=1), y_true, sample_weight, average)
 
 

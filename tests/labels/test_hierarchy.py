@@ -119,7 +119,7 @@ def test_correct_sets_equal_a_breadth_first_search(dag, k, max_pairs):
     starts = np.repeat(everything[::-1], 2)
     answers = np.tile(everything, (len(starts), 1))
     is_valid = np.isin(hierarchy.labels, valid)
-    is_correct = hierarchy.in_correct_sets(starts, answers, k, is_valid, max_pairs)
+    is_correct = hierarchy.graph.in_correct_sets(starts, answers, k, is_valid, max_pairs)
     for start, row in zip(hierarchy.labels[starts].tolist(), is_correct, strict=True):
         assert set(hierarchy.labels[row].tolist()) == naive_correct_set(edges, start, k, valid)
 
@@ -150,6 +150,8 @@ def test_distances_equal_naive_ones(dag, n_edges):
         distance.get(other, math.inf) for other in labels
     ]
     assert hierarchy.ancestors(label) == above.keys() - {label}
+    (at_or_above,) = hierarchy.graph.ancestors(hierarchy.positions([label])).toarray()
+    assert set(hierarchy.labels[at_or_above].tolist()) == above.keys()
     for other in labels:
         above_other = naive_distances(edges, other, "up")
         common = above.keys() & above_other.keys()
@@ -227,6 +229,29 @@ def test_labels_have_the_given_terms_or_their_text(tiny_tree):
     assert hierarchy.synsets("cat") == []
 
 
+def test_definitions_belong_to_labels():
+    edges = [("animal", "dog"), ("animal", "cat"), ("pet", "dog")]
+    tree = Hierarchy.from_edges(edges, definitions={"dog": "it barks"})
+    named = tree.rename({"dog": "Hund"})
+    for hierarchy, dog in (
+        (tree, "dog"),
+        (named, "Hund"),
+        (pickle.loads(pickle.dumps(named)), "Hund"),
+    ):
+        assert hierarchy.definition(dog) == "it barks"
+        assert hierarchy.definitions(["cat", dog]) == ["", "it barks"]
+    assert Hierarchy.from_edges(edges).definition("dog") == ""
+    assert (
+        Hierarchy(["a", "b"], [(0, 1)], definitions=["first", "second"]).definition("b") == "second"
+    )
+
+
+def test_parents_are_the_labels_directly_above(tiny_tree, two_parents):
+    assert two_parents.parents("dog") == ["canine", "pet"]
+    assert tiny_tree.parents("husky") == ["dog"]
+    assert tiny_tree.parents("animal") == []
+
+
 def test_membership_is_that_of_labels(tiny_tree):
     assert "dog" in tiny_tree
     assert "emu" not in tiny_tree
@@ -295,7 +320,7 @@ def test_invalid_pairs_are_named(pairs, named):
         (["a", "b"], [(0, 2)], None, "2"),
         (["a", "b"], [(0, -1)], None, "-1"),
         (["a", "b"], [(0, 0.5)], None, "float64"),
-        (["a", "b"], [(0, 1)], [("cat",)], "2 labels .* 1"),
+        (["a", "b"], [(0, 1)], [("cat",)], "2 labels .* terms has 1"),
     ],
 )
 def test_a_graph_must_match_its_labels(labels, edges, terms, named):
@@ -315,6 +340,10 @@ def test_a_graph_must_match_its_labels(labels, edges, terms, named):
         (lambda tree: tree.within_hops(["cat"], -1), "-1"),
         (lambda tree: tree.within_hops(["cat"], 1.5), "1.5"),
         (lambda tree: tree.within_hops(["cat"], 1, "sideways"), "sideways"),
+        (lambda tree: tree.definitions(["cat", "emu"]), "emu"),
+        (lambda tree: tree.parents("emu"), "emu"),
+        (lambda tree: Hierarchy.from_edges([("a", "b")], {"emu": "a bird"}), "emu"),
+        (lambda tree: Hierarchy(["a", "b"], [(0, 1)], definitions=["one"]), "definitions has 1"),
         (lambda tree: tree.rename({"emu": "bird"}), "emu"),
         (lambda tree: tree.rename({"dog": "cat"}), r"\['cat'\]"),
         (lambda tree: tree.wordnet("spring10"), "spring10"),
@@ -364,13 +393,14 @@ def test_wordnet_has_the_hypernyms_of_dog(wordnet):
 )
 def test_correct_sets_of_imagenet_have_the_known_mean_sizes(variant, sizes):
     # The 1,000 classes are valid. The paper's own graph gives 6.5, 12.5, 22.5 and 41.7.
-    graph = Hierarchy.wordnet(variant)
-    classes = graph.positions(load_imagenet_labels().ilsvrc2012)
-    is_valid = np.zeros(len(graph.labels), dtype=bool)
+    wordnet = Hierarchy.wordnet(variant)
+    classes = wordnet.positions(load_imagenet_labels().ilsvrc2012)
+    is_valid = np.zeros(len(wordnet.labels), dtype=bool)
     is_valid[classes] = True
     answers = np.broadcast_to(classes, (1_000, 1_000))
     found = [
-        graph.in_correct_sets(classes, answers, k, is_valid).sum() / 1_000 for k in (2, 5, 10, 20)
+        wordnet.graph.in_correct_sets(classes, answers, k, is_valid).sum() / 1_000
+        for k in (2, 5, 10, 20)
     ]
     assert_allclose(found, sizes, atol=0.0051)
 
@@ -379,6 +409,11 @@ def test_the_graph_of_fall_2011_has_one_root():
     graph = Hierarchy.wordnet("imagenet-fall11")
     assert graph.terms("fall11") == ("fall11",)
     assert graph.ancestors("n00015388") == {"fall11"}
+    dog = "n02084071"
+    assert graph.definition("fall11") == ""
+    assert graph.definition(dog) == Hierarchy.wordnet().definition(dog) != ""
+    named = pickle.loads(pickle.dumps(graph.rename({dog: "dog"})))
+    assert named.definition("dog") == graph.definition(dog)
     # Every label of fall 2011, and the one of the 1,000 that it lacks, is below the root.
     labels = load_imagenet_labels()
     below = graph.within_hops(["fall11"], 82_115, "down")
@@ -399,8 +434,12 @@ def test_synsets_of_a_term_are_found_in_any_case(wordnet, term):
 class FakeSynset:
     """The part of nltk's synset that a hierarchy needs."""
 
-    def __init__(self, offset, names, parents=()):
+    def __init__(self, offset, names, parents=(), definition=""):
         self._offset, self._names, self._parents = offset, names, parents
+        self._definition = definition
+
+    def definition(self):
+        return self._definition
 
     def offset(self):
         return self._offset
@@ -414,7 +453,7 @@ class FakeSynset:
 
 def test_the_nouns_of_nltk_make_a_hierarchy():
     fish = FakeSynset(20, ["fish"])
-    shark = FakeSynset(7, ["great_white_shark", "white_shark"], [fish])
+    shark = FakeSynset(7, ["great_white_shark", "white_shark"], [fish], "a man-eater")
 
     class Reader:
         def all_synsets(self, part_of_speech):
@@ -425,6 +464,7 @@ def test_the_nouns_of_nltk_make_a_hierarchy():
     assert graph.labels.tolist() == ["n00000007", "n00000020"]
     assert graph.terms("n00000007") == ("great white shark", "white shark")
     assert graph.ancestors("n00000007") == {"n00000020"}
+    assert graph.definition("n00000007") == "a man-eater"
 
 
 @pytest.mark.skipif(not DEBIANS_WORDNET.exists(), reason="needs Debian's package wordnet-base")
@@ -446,3 +486,4 @@ def test_nltk_reads_the_bundled_wordnet(tmp_path, monkeypatch, wordnet):
     for label in wordnet.labels[::1000].tolist():
         assert graph.terms(label) == wordnet.terms(label)
         assert graph.ancestors(label) == wordnet.ancestors(label)
+        assert graph.definition(label) == wordnet.definition(label)

@@ -1,0 +1,168 @@
+"""Directed acyclic graphs of positions, on which hierarchies of labels stand."""
+
+import math
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array, eye_array
+from scipy.sparse.csgraph import connected_components
+
+# Most (start, node) pairs that one step of the search for correct sets may visit. Larger searches
+# are split. A pair takes 5 bytes, so the searches need less than 200 MB.
+_MAX_PAIRS = 2**22
+
+
+class Graph:
+    """A directed graph of the nodes 0 to n_nodes - 1.
+
+    Parameters
+    ----------
+    edges : array-like of int of shape (n_edges, 2)
+        Pairs of (parent, child).
+    n_nodes : int
+        Number of nodes.
+
+    Attributes
+    ----------
+    edges : ndarray of int of shape (n_edges, 2)
+        The pairs.
+    parents, children, neighbours : csr_array of bool of shape (n_nodes, n_nodes)
+        Row i holds the parents of node i, its children, or both.
+    """
+
+    def __init__(self, edges, n_nodes):
+        self.n_nodes = n_nodes
+        self.edges = _check_edges(edges, n_nodes)
+        parents, children = self.edges.T
+        self.parents = self._adjacency(children, parents)
+        self.children = self._adjacency(parents, children)
+        self.neighbours = self.parents + self.children
+
+    def _adjacency(self, source, target):
+        """Build the sparse matrix of edges from source to target: (n_nodes, n_nodes)."""
+        ones, shape = np.ones(len(source), dtype=bool), (self.n_nodes, self.n_nodes)
+        return coo_array((ones, (source, target)), shape=shape).tocsr()
+
+    def _with_itself(self, adjacency):
+        """Add an edge from each node to itself."""
+        return (adjacency + eye_array(self.n_nodes, dtype=bool, format="csr")).tocsr()
+
+    def on_cycle(self):
+        """Mark the nodes on a cycle: bool (n_nodes,)."""
+        component = connected_components(self.parents, connection="strong")[1]
+        return (np.bincount(component)[component] > 1) | self.parents.diagonal()
+
+    def distances(self, adjacency, starts, most=math.inf):
+        """Count the edges from the nearest start to each node; -1 if there are more than most."""
+        distance = np.full(self.n_nodes, -1)
+        ring = np.unique(starts)
+        distance[ring] = 0
+        while ring.size and distance[ring[0]] < most:
+            reached = np.unique(adjacency[ring].indices)
+            ring, step = reached[distance[reached] < 0], distance[ring[0]] + 1
+            distance[ring] = step
+        return distance
+
+    def up_down_distances(self, starts, most):
+        """Count the edges of paths that climb and then descend; -1 if there are more than most."""
+        distance = self.distances(self.parents, starts, most)
+        # Descend from each ancestor with the edges that the climb has left.
+        for used in range(most):
+            ring = np.flatnonzero(distance == used)
+            if not ring.size:
+                break
+            below = np.unique(self.children[ring].indices)
+            farther = below[(distance[below] < 0) | (distance[below] > used + 1)]
+            distance[farther] = used + 1
+        return distance
+
+    def ancestors(self, nodes):
+        """Find each node and all nodes above it.
+
+        Parameters
+        ----------
+        nodes : ndarray of int of shape (n,)
+            Nodes to start from.
+
+        Returns
+        -------
+        csr_array of bool of shape (n, n_nodes)
+        """
+        steps, reached, n_reached = self._with_itself(self.parents), self._rows(nodes), 0
+        while n_reached < reached.nnz:
+            n_reached, reached = reached.nnz, reached @ steps
+        return reached
+
+    def in_correct_sets(self, starts, answers, k, is_valid, max_pairs=_MAX_PAIRS):
+        """Check which answers are in the correct sets of their true labels.
+
+        `Hierarchy.correct_set` defines the sets.
+
+        Parameters
+        ----------
+        starts : ndarray of int of shape (n,)
+            Nodes of the true labels.
+        answers : ndarray of int of shape (n, n_answers)
+            Nodes of the answers.
+        k : int
+            Smallest size of the sets.
+        is_valid : ndarray of bool of shape (n_nodes,)
+            Nodes that can be answered.
+        max_pairs : int
+            Limit of memory: most (start, node) pairs in one step.
+
+        Returns
+        -------
+        ndarray of bool of shape (n, n_answers)
+        """
+        starts, group = np.unique(starts, return_inverse=True)
+        n_reachable = np.bincount(self._component, weights=is_valid)[self._component[starts]]
+        n_wanted = np.minimum(k, n_reachable)
+        is_correct = np.zeros(answers.shape, dtype=bool)
+        n_steps = np.diff(self._steps.indptr)
+        # Row i of `near` holds the nodes within the current radius of the i-th start.
+        growing = [(np.arange(len(starts)), self._rows(starts))]
+        while growing:
+            rows, near = growing.pop()
+            if len(rows) > 1 and n_steps[near.indices].sum() > max_pairs:
+                half = len(rows) // 2
+                growing += [(rows[:half], near[:half]), (rows[half:], near[half:])]
+                continue
+            n_valid = np.add.reduceat(is_valid[near.indices], near.indptr[:-1], dtype=int)
+            done = n_valid >= n_wanted[rows]
+            row_of_start = np.full(len(starts), -1)
+            row_of_start[rows[done]] = np.flatnonzero(done)
+            asked = np.flatnonzero(row_of_start[group] >= 0)
+            is_correct[asked] = near[row_of_start[group[asked], None], answers[asked]].toarray()
+            if not done.all():
+                growing.append((rows[~done], near[~done] @ self._steps))
+        return is_correct & is_valid[answers]
+
+    def _rows(self, nodes):
+        """Build a sparse matrix with one of the nodes in each row: (n, n_nodes)."""
+        ones = np.ones(len(nodes), dtype=bool)
+        shape = (len(nodes), self.n_nodes)
+        return csr_array((ones, nodes, np.arange(len(nodes) + 1)), shape=shape)
+
+    @cached_property
+    def _steps(self):
+        """Adjacency in both directions, with each node as its own neighbour."""
+        return self._with_itself(self.neighbours)
+
+    @cached_property
+    def _component(self):
+        """Number of the connected component of each node: (n_nodes,)."""
+        return connected_components(self.neighbours, directed=False)[1]
+
+
+def _check_edges(edges, n_nodes):
+    """Validate pairs of (parent, child): int (n_edges, 2)."""
+    edges = np.asarray(edges)
+    if not edges.size:
+        return np.empty((0, 2), dtype=np.intp)
+    if edges.dtype.kind not in "iu":
+        raise ValueError(f"edges has dtype {edges.dtype}. Pass positions as whole numbers.")
+    for position in (edges.min(), edges.max()):
+        if not 0 <= position < n_nodes:
+            raise ValueError(f"edges holds {position}. Positions run from 0 to {n_nodes - 1}.")
+    return edges.astype(np.intp).reshape(-1, 2)
