@@ -6,7 +6,13 @@ SECTIONS = (
         "Classifiers",
         "skdevise",
         "Answer with labels. See :doc:`/guide/classifiers`.",
-        ("DeViSEClassifier", "ConSEClassifier", "RidgeProjectionClassifier", "ESZSLClassifier"),
+        (
+            "DeViSEClassifier",
+            "ConSEClassifier",
+            "RidgeProjectionClassifier",
+            "ESZSLClassifier",
+            "NearestLabelClassifier",
+        ),
     ),
     (
         "Word vectors",

@@ -25,6 +25,7 @@ _HOMES = {
     "ConSEClassifier": "models",
     "RidgeProjectionClassifier": "models",
     "ESZSLClassifier": "models",
+    "NearestLabelClassifier": "models",
     "show_versions": "_versions",
 }
 _MODULES = (

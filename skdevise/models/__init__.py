@@ -3,6 +3,7 @@
 from skdevise.models._conse import ConSEClassifier
 from skdevise.models._devise import DeViSEClassifier
 from skdevise.models._eszsl import ESZSLClassifier
+from skdevise.models._nearest_label import NearestLabelClassifier
 from skdevise.models._ridge import RidgeProjectionClassifier
 from skdevise.models._top_k import predict_top_k
 
@@ -10,6 +11,7 @@ __all__ = [
     "ConSEClassifier",
     "DeViSEClassifier",
     "ESZSLClassifier",
+    "NearestLabelClassifier",
     "RidgeProjectionClassifier",
     "predict_top_k",
 ]

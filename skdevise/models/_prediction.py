@@ -158,7 +158,7 @@ class LabelPredictionMixin:
             (n_samples,): the second score minus the first.
         """
         scores = self._scores(X, labels)
-        is_binary = labels is None and len(self.classes_) == 2
+        is_binary = labels is None and len(getattr(self, "classes_", ())) == 2
         if is_binary and np.array_equal(self.label_space().labels, self.classes_):
             return scores[:, 1] - scores[:, 0]
         return scores
@@ -322,9 +322,14 @@ class LabelPredictionMixin:
 
     def _open_label_space(self, classes):
         """Check the embedder, and place the training labels with it."""
-        if self.embedder is not None:
-            check_embedder(self.embedder)
-        embedder = RandomEmbedder() if self.embedder is None else _share(self.embedder)
+        self._place_labels(classes, self._present_embedder())
+
+    def _present_embedder(self, vector_size=500):
+        """Return the embedder with its present vectors; `vector_size` is that of random ones."""
+        if self.embedder is None:
+            return RandomEmbedder(vector_size)
+        check_embedder(self.embedder)
+        embedder = _share(self.embedder)
         if hasattr(embedder, "fit"):
             try:
                 check_is_fitted(embedder)
@@ -336,8 +341,12 @@ class LabelPredictionMixin:
                 ) from error
         # The embedder may be trained again later. The classifier keeps its present vectors.
         vectors = getattr(embedder, "vectors_", None)
+        return vectors if hasattr(vectors, "transform") else embedder
+
+    def _place_labels(self, classes, embedder):
+        """Forget earlier fits, and place the training labels with an embedder."""
         self._held_out, self._temperatures, self._hub_temperature = {}, {}, 1.0
-        self._bind_labels(classes, vectors if hasattr(vectors, "transform") else embedder)
+        self._bind_labels(classes, embedder)
 
     def _bind_labels(self, classes, embedder):
         """Place the training labels, and check the candidates of the constructor."""

@@ -1,0 +1,243 @@
+"""Nearest label of features that lie in the label space already."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import validate_data
+
+from skdevise._columns import check_targets
+from skdevise._compat import Interval, check_sample_weight, fit_context
+from skdevise.labels._space import LabelSpace
+from skdevise.models._calibration import row_keys
+from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+
+
+class NearestLabelClassifier(
+    LabelPredictionMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Nearest label of features that lie in the label space already, such as those of CLIP.
+
+    CLIP [1]_ trains an image encoder and a text encoder together, so its image features can be
+    compared with its text vectors directly. This classifier predicts the label with the highest
+    cosine similarity. No projection is trained, so it can predict before any `fit`, if it gets
+    candidate labels.
+
+    `fit` is optional. It sets the training labels and fits the temperatures of `predict_proba`.
+
+    Parameters
+    ----------
+    embedder : fitted term embedder, default=None
+        Source of the label vectors: an `EncoderEmbedder` of the text encoder that belongs to the
+        features. None means random vectors, a baseline at the level of chance; it needs `fit`.
+    temperature : float, default=0.01
+        Temperature of `predict_proba` before `fit`. The default is the one of CLIP, whose logits
+        are 100 times the cosines. Use the value that the encoders were trained with.
+    labels : array-like, dict or LabelVocabulary, default=None
+        Candidate labels used when a method gets none. None means the training labels. A dict or a
+        vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
+    search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
+        Search for the nearest label. "auto" is exact below 200,000 terms. See `LabelSpace`.
+    seen_penalty : float, default=0
+        Amount subtracted from the scores of training labels. Nothing is learned from the training
+        samples, so it is rarely needed. It has no effect before `fit`.
+    hubness : {"csls", "inverted_softmax"}, default=None
+        Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
+        of a label to up to 1,000 training samples from its scores, so it needs `fit`. "csls"
+        measures it with the 10 nearest samples, "inverted_softmax" with all.
+    reject_below : float, default=None
+        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
+    unknown_label : str or number, default="unknown"
+        Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Training labels. This and all other attributes only exist after `fit`.
+    label_space_ : LabelSpace
+        The training labels and their vectors.
+    temperature_ : float
+        Temperature of `predict_proba` if all candidates are training labels.
+    unseen_temperature_ : float
+        Temperature of `predict_proba` if some candidates are unseen.
+    n_features_in_ : int
+        Number of features, which is also the size of the vectors.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features. It only exists if X has text column names.
+
+    See Also
+    --------
+    EncoderEmbedder : Wraps a text encoder.
+    DeViSEClassifier : Learns a projection of features that come from another space.
+
+    References
+    ----------
+    .. [1] Radford et al., "Learning transferable visual models from natural language supervision",
+       ICML 2021 (section 3.1.2).
+
+    Examples
+    --------
+    >>> from skdevise import NearestLabelClassifier, PretrainedEmbedder
+    >>> embedder = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1], "lynx": [0.9, 0.4]})
+    >>> clf = NearestLabelClassifier(embedder)
+    >>> clf.predict([[3, 0], [3, 2]], labels=["cat", "lynx", "truck"])
+    array(['cat', 'lynx'], dtype='<U5')
+    >>> clf.fit([[3, 0], [0, 2]], ["cat", "truck"]).predict([[3, 2]])
+    array(['cat'], dtype='<U5')
+    """
+
+    _parameter_constraints = {
+        "embedder": "no_validation",  # The label space checks it.
+        "temperature": [Interval(Real, 1e-6, 1e4, closed="both")],
+        **LabelPredictionMixin._prediction_constraints,
+    }
+
+    def __init__(
+        self,
+        embedder=None,
+        *,
+        temperature=0.01,
+        labels=None,
+        search="auto",
+        seen_penalty=0.0,
+        hubness=None,
+        reject_below=None,
+        unknown_label="unknown",
+    ):
+        self.embedder = embedder
+        self.temperature = temperature
+        self.labels = labels
+        self.search = search
+        self.seen_penalty = seen_penalty
+        self.hubness = hubness
+        self.reject_below = reject_below
+        self.unknown_label = unknown_label
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Set the training labels, and fit the temperatures of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, vector_size)
+            Features in the space of the label vectors.
+        y : array-like of shape (n_samples,)
+            Training labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, not negative. The fits of the temperatures use them.
+
+        Returns
+        -------
+        self : NearestLabelClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If a label has no vector.
+        ValueError
+            If X has another number of columns than the label vectors, or contains photos.
+        """
+        y = check_targets(y)
+        refuse_photos(X)
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            kept = sample_weight > 0
+            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        classes, targets = np.unique(y, return_inverse=True)
+        self._place_labels(classes, self._present_embedder(X.shape[1]))
+        vector_size = self.label_space_.vector_size
+        if X.shape[1] != vector_size:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but the label vectors have size {vector_size}. "
+                "Compute both with encoders that were trained together."
+            )
+        self._n_features_out = X.shape[1]
+
+        def place(rows):
+            return normalize(X[rows])
+
+        self._calibrate(targets, row_keys(X), sample_weight, place, refit=lambda kept: place)
+        return self
+
+    def transform(self, X):
+        """Scale samples to unit length.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, vector_size)
+            Features in the space of the label vectors.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, vector_size)
+            Unit vectors: float32 if X is float32, and float64 otherwise.
+        """
+        refuse_photos(X)
+        return normalize(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+
+    def label_space(self, labels=None):
+        """Return the label space of some candidates.
+
+        A label space contains the vectors of the candidates and their search index. Save it if it
+        is slow to build, and pass it as `labels` to the other methods.
+
+        Parameters
+        ----------
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`.
+
+        Returns
+        -------
+        LabelSpace
+            The candidates with their vectors and their search index.
+
+        Raises
+        ------
+        ValueError
+            If there are no candidates, because the classifier is not fitted and got none. If
+            `labels` is a `LabelSpace` with vectors of another size.
+        """
+        if hasattr(self, "label_space_"):
+            return super().label_space(labels)
+        self._validate_params()
+        if isinstance(labels, LabelSpace):
+            return labels
+        labels = self.labels if labels is None else labels
+        if labels is None or self.embedder is None:
+            name = "candidate labels" if labels is None else "embedder"
+            raise ValueError(f"The classifier has no {name} yet. Pass some, or call fit.")
+        return LabelSpace(self._vocabulary(labels), self._present_embedder(), self.search)
+
+    def _offsets(self, space):
+        if hasattr(self, "label_space_"):
+            return super()._offsets(space)
+        if self.hubness is not None:
+            raise ValueError(f"hubness={self.hubness!r} needs training samples. Call fit first.")
+        return None
+
+    def _temperature(self, space):
+        return super()._temperature(space) if hasattr(self, "temperature_") else self.temperature
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        # Features and random vectors have nothing in common.
+        tags.classifier_tags.poor_score = self.embedder is None
+        return tags
