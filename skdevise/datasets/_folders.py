@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from skdevise._compat import StrOptions, validate_params
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
@@ -13,13 +12,10 @@ from skdevise.datasets._photo_lists import (
     describe_photos,
     drop_unreadable,
     first_names,
+    photo_names,
     photos_bunch,
 )
 
-# Pillow registers these formats, but needs other software to decode them.
-_NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-# Pillow needs a plugin for these suffixes. Without it, such files are listed as unreadable.
-_NEED_A_PLUGIN = {".heic", ".heif", ".jxl"}
 # Folders with these names usually hold the subsets of a data set, not its classes.
 _SUBSETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _CHECK = [StrOptions({"header", "pixels"}), None]
@@ -121,8 +117,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     >>> from pathlib import Path
     >>> from shutil import make_archive
     >>> from tempfile import TemporaryDirectory
-    >>> from PIL import Image
-    >>> from skdevise.datasets import load_image_folder
+    >>>     >>> from skdevise.datasets import load_image_folder
     >>> with TemporaryDirectory() as root:
     ...     for label in ("okapi", "zebra"):
     ...         Path(root, "photos", label).mkdir(parents=True)
@@ -148,12 +143,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     if all(file is None for file in files.values()):
         raise ValueError(f"{root!r} has no class folders. Put each class in its own folder.")
 
-    # Sort by class, and list the photos of a folder before those of the folders inside it.
-    suffixes = _photo_suffixes()
-    photos = sorted(
-        (parts for parts in files if PurePosixPath(parts[-1]).suffix.lower() in suffixes),
-        key=lambda parts: (parts[:-1], parts[-1]),
-    )
+    photos = photo_names(files)  # sorted by class
     data, target, unreadable = drop_unreadable(
         [files[parts] for parts in photos], [parts[depth] for parts in photos], check
     )
@@ -241,8 +231,7 @@ def load_image_table(
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from PIL import Image
-    >>> from skdevise.datasets import load_image_table
+    >>>     >>> from skdevise.datasets import load_image_table
     >>> with TemporaryDirectory() as folder:
     ...     Image.new("RGB", (8, 8)).save(Path(folder, "7.png"))
     ...     table = Path(folder, "photos.csv")
@@ -303,13 +292,6 @@ def load_image_table(
         unreadable=unreadable,
         DESCR=describe_photos(data, target, unreadable, name),
     )
-
-
-def _photo_suffixes():
-    """Return the suffixes of photos: those that Pillow decodes, with or without a plugin."""
-    formats = Image.registered_extensions().items()
-    decoded = {*Image.OPEN, "MPO"} - _NOT_PHOTOS  # Pillow opens an MPO file as a JPEG.
-    return {suffix for suffix, name in formats if name in decoded} | _NEED_A_PLUGIN
 
 
 def _files_in_folder(files, folder, root):

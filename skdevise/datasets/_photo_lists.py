@@ -2,10 +2,30 @@
 
 import os
 import warnings
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
+
+# Pillow registers these formats, but needs other software to decode them.
+_NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# Pillow needs a plugin for these suffixes. Without it, such files are listed as unreadable.
+_NEED_A_PLUGIN = {".heic", ".heif", ".jxl"}
+
+
+def photo_names(files):
+    """Select the photos among files, given by the parts of their names, and sort them.
+
+    The photos of a folder come before those of the folders inside it.
+    """
+    formats = Image.registered_extensions().items()
+    decoded = {*Image.OPEN, "MPO"} - _NOT_PHOTOS  # Pillow opens an MPO file as a JPEG.
+    suffixes = {suffix for suffix, name in formats if name in decoded} | _NEED_A_PLUGIN
+    return sorted(
+        (parts for parts in files if PurePosixPath(parts[-1]).suffix.lower() in suffixes),
+        key=lambda parts: (parts[:-1], parts[-1]),
+    )
 
 
 def drop_unreadable(photos, labels, check):

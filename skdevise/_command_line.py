@@ -1,0 +1,250 @@
+"""The command ``skdevise``, which classifies photos from a shell."""
+
+import argparse
+import csv
+import os
+import sys
+import warnings
+from glob import glob, has_magic
+from pathlib import Path
+
+import numpy as np
+
+from skdevise.exceptions import UnreadablePhotoError
+
+# Photos that are classified at once. The progress bar advances after each batch.
+_BATCH = 32
+
+# Characters of a line for people to read, and of the names of the longest labels in it.
+_WIDTH, _LABEL_WIDTH = 80, 30
+
+_EXIT_CODES = """\
+exit status:
+  0  all photos were classified
+  1  some photos could not be read; the others were classified
+  2  nothing was classified, because of an error
+"""
+
+
+def main(arguments=None, *, classifier=None):
+    """Run the command ``skdevise``.
+
+    Parameters
+    ----------
+    arguments : list of str, default=None
+        Words of the command, such as ``["classify", "photo.jpg", "--labels", "cat, dog"]``. None
+        means those of the shell.
+    classifier : fitted classifier, default=None
+        Classifier of photos with `predict_proba`, `reject_below` and `unknown_label`. None means
+        ``skdevise.load_zero_shot_classifier()``.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all photos were classified, 1 if some could not be read, and 2 if an error
+        ended the command.
+    """
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            labels, photos = _read_labels(options.labels), _find_photos(options.photos)
+            if classifier is None:
+                from skdevise import load_zero_shot_classifier
+
+                classifier = load_zero_shot_classifier()
+            n_unreadable = _classify(classifier, photos, labels, options)
+        except BrokenPipeError:
+            # The reader of the output, such as `head`, has stopped.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except KeyboardInterrupt:
+            return 130
+        except (ImportError, OSError, TypeError, ValueError) as error:
+            _say(f"error: {error}")
+            return 2
+    if n_unreadable:
+        _say(f"{n_unreadable} of {len(photos)} photos could not be read.")
+    return int(n_unreadable > 0)
+
+
+def _parser():
+    """Create the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        "skdevise", description="Classify photos by any labels, without training."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    classify = commands.add_parser(
+        "classify",
+        help="say which label fits each photo best",
+        description="Say which label fits each photo best, and how probable it is.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    classify.add_argument(
+        "photos",
+        nargs="+",
+        metavar="PHOTO",
+        help="photo, folder, .zip or .tar archive, or pattern such as 'photos/*.jpg'",
+    )
+    classify.add_argument(
+        "--labels",
+        required=True,
+        help="labels to choose from: a list with commas, such as 'cat, dog', or a text file with "
+        "one label on each line",
+    )
+    classify.add_argument(
+        "--top", type=_count, default=1, metavar="K", help="labels to show for each photo (1)"
+    )
+    classify.add_argument(
+        "--reject-below",
+        type=_probability,
+        metavar="P",
+        help="answer 'unknown' if no label has a probability of at least P",
+    )
+    classify.add_argument(
+        "--csv",
+        action="store_true",
+        help="print a CSV table with the columns photo, rank, label and probability",
+    )
+    return parser
+
+
+def _count(text):
+    """Read a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _probability(text):
+    """Read a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def _read_labels(text):
+    """Return the distinct labels of a list with commas, or of a file."""
+    if "," in text:
+        lines = text.split(",")
+    elif os.path.isfile(text):
+        try:
+            lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"The file {text!r} is not text in UTF-8 ({error.reason}). Save it as UTF-8."
+            ) from error
+    else:
+        raise ValueError(
+            f"--labels {text!r} is neither a list with commas nor a file. Pass labels such as "
+            "'cat, dog', or the path of a file."
+        )
+    labels = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not labels:
+        raise ValueError(f"--labels {text!r} has no labels. Pass at least one.")
+    return labels
+
+
+def _find_photos(names):
+    """Return the photos of paths, folders, archives and patterns, in this order."""
+    from skdevise.datasets._photo_files import is_local_folder, list_files
+    from skdevise.datasets._photo_lists import photo_names
+
+    photos = []
+    for name in names:
+        if os.path.isdir(name) or (os.path.isfile(name) and not is_local_folder(name)):
+            files = list_files(name)
+            found = [files[parts] for parts in photo_names(files)]
+        elif has_magic(name) and not os.path.exists(name):
+            found = sorted(filter(os.path.isfile, glob(name, recursive=True)))
+        else:
+            found = [name]
+        if not found:
+            raise ValueError(f"{name!r} has no photos. Pass photos, or a folder that holds some.")
+        photos += found
+    return photos
+
+
+def _classify(classifier, photos, labels, options):
+    """Write the answers to all photos, and return the number of unreadable ones."""
+    from tqdm import tqdm
+
+    threshold = options.reject_below
+    threshold = classifier.reject_below if threshold is None else threshold
+    shown = labels if threshold is None else [*labels, classifier.unknown_label]
+    write = _csv_writer() if options.csv else _column_writer(photos, shown)
+    n_unreadable = 0
+    # The bar is hidden if stderr is no terminal.
+    with tqdm(total=len(photos), unit=" photos", leave=False, disable=None) as bar:
+        for start in range(0, len(photos), _BATCH):
+            batch = photos[start : start + _BATCH]
+            for photo, answer in zip(batch, _probabilities(classifier, batch, labels), strict=True):
+                if isinstance(answer, UnreadablePhotoError):
+                    n_unreadable += 1
+                    with bar.external_write_mode(file=sys.stderr):
+                        _say(answer)
+                    continue
+                best = np.argsort(-answer, kind="stable")[: options.top]
+                rows = [(labels[column], answer[column]) for column in best]
+                if threshold is not None and answer.max() < threshold:
+                    rows = [(classifier.unknown_label, None)]
+                with bar.external_write_mode(file=sys.stdout):
+                    write(str(photo), rows)
+            bar.update(len(batch))
+    return n_unreadable
+
+
+def _probabilities(classifier, photos, labels):
+    """Return the probabilities (n_labels,) of the labels of each photo, or its error."""
+    try:
+        return list(np.asarray(classifier.predict_proba(photos, labels=labels)))
+    except UnreadablePhotoError as error:
+        if len(photos) == 1:
+            return [error]
+    half = len(photos) // 2
+    parts = photos[:half], photos[half:]
+    return [answer for part in parts for answer in _probabilities(classifier, part, labels)]
+
+
+def _csv_writer():
+    """Return a function that writes the answers to a photo as lines of a CSV table."""
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(("photo", "rank", "label", "probability"))
+
+    def write(photo, rows):
+        for rank, (label, probability) in enumerate(rows, 1):
+            value = "" if probability is None else f"{probability:.6f}"
+            table.writerow((photo, rank, label, value))
+
+    return write
+
+
+def _column_writer(photos, labels):
+    """Return a function that writes the answers to a photo in aligned columns."""
+    label_width = min(_LABEL_WIDTH, max(map(len, labels)))
+    photo_width = min(_WIDTH - label_width - 9, max(len(str(photo)) for photo in photos))
+
+    def write(photo, rows):
+        photo = photo if len(photo) <= photo_width else "…" + photo[1 - photo_width :]
+        for label, probability in rows:
+            label = label if len(label) <= label_width else label[: label_width - 1] + "…"
+            value = "" if probability is None else f"  {probability:.3f}"
+            print(f"{photo:{photo_width}}  {label:{label_width}}{value}".rstrip())
+            photo = ""  # Its name stands in the first line only.
+
+    return write
+
+
+def _show_warning(message, *_, **__):
+    """Show a warning without the line of code that gave it."""
+    _say(f"warning: {message}")
+
+
+def _say(message):
+    """Write a message to the standard error stream."""
+    print(f"skdevise: {message}", file=sys.stderr)

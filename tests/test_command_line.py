@@ -1,0 +1,214 @@
+import csv
+import io
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skdevise._command_line import main
+from skdevise.vision._photos import Photos
+
+COLOURS = ("red", "green", "blue")
+
+
+class ColourClassifier:
+    """The probability of a colour is its share of the light of a photo."""
+
+    reject_below = None
+    unknown_label = "unknown"
+
+    def predict_proba(self, X, labels):
+        photos = Photos(X)
+        light = np.array([photos.pixels(row).sum(dim=(1, 2)).numpy() for row in range(len(photos))])
+        if not set(labels) <= set(COLOURS):
+            raise ValueError(f"{labels} are not all colours.")
+        share = light / light.sum(axis=1, keepdims=True)
+        return share[:, [COLOURS.index(label) for label in labels]]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder. It holds a red, a blue and a dark photo, and a text."""
+    monkeypatch.chdir(tmp_path)
+    os.makedirs("more/.cache")
+    Image.new("RGB", (4, 4), (255, 0, 0)).save("red.png")
+    Image.new("RGB", (4, 4), (0, 50, 150)).save("more/blue.JPG", quality=100, subsampling=0)
+    Image.new("RGB", (4, 4), (60, 70, 70)).save("more/dark.png")
+    Image.new("RGB", (4, 4)).save("more/.cache/hidden.png")
+    (tmp_path / "notes.txt").write_text("seen at dawn")
+    return tmp_path
+
+
+def run(*arguments, labels="red, green,blue", classifier=None):
+    return main(
+        ["classify", *arguments, "--labels", labels], classifier=classifier or ColourClassifier()
+    )
+
+
+def rows(text):
+    return [(row["photo"], row["label"]) for row in csv.DictReader(io.StringIO(text))]
+
+
+def test_the_best_labels_stand_in_aligned_columns(folder, capsys):
+    assert run("red.png", "more/dark.png", "--top=2") == 0
+    done = capsys.readouterr()
+    # The dark photo has the light 60 + 70 + 70, and its two best labels are equal.
+    assert done.out.splitlines() == [
+        "red.png        red    1.000",
+        "               green  0.000",
+        "more/dark.png  green  0.350",
+        "               blue   0.350",
+    ]
+    assert done.err == ""
+
+
+def test_a_csv_table_has_one_line_for_each_answer(folder, capsys):
+    assert run("more/dark.png", "--csv", "--top=5") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "photo,rank,label,probability",
+        "more/dark.png,1,green,0.350000",
+        "more/dark.png,2,blue,0.350000",
+        "more/dark.png,3,red,0.300000",
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [os.curdir],
+        ["red.png", "more"],
+        ["*.png", "more/*"],
+        ["**/*.[pJ]*"],
+        ["all.zip"],
+        ["all.tar"],
+    ],
+    ids=str,
+)
+def test_folders_archives_and_patterns_are_searched_for_photos(folder, capsys, names):
+    for form in ("zip", "tar"):
+        shutil.make_archive("all", form, folder, os.curdir)
+    assert run("--csv", *names) == 0
+    found = {
+        os.path.basename(name.partition("::")[0]): x for name, x in rows(capsys.readouterr().out)
+    }
+    assert found == {"red.png": "red", "blue.JPG": "blue", "dark.png": "green"}
+
+
+def test_labels_of_a_file(folder, capsys):
+    (folder / "names.txt").write_text("\ufeffblue\n\n red \nblue\n", encoding="utf-8")
+    assert run("red.png", "--csv", "--top=9", labels="names.txt") == 0
+    assert [label for _, label in rows(capsys.readouterr().out)] == ["red", "blue"]
+
+
+def test_unreadable_photos_are_reported_and_the_others_are_answered(folder, capsys):
+    (folder / "page.jpg").write_bytes(b"<html>404</html>")
+    names = ["red.png"] * 40 + ["page.jpg", "more/blue.JPG", "gone.png"]
+    assert run("--csv", *names) == 1
+    done = capsys.readouterr()
+    assert rows(done.out) == [("red.png", "red")] * 40 + [("more/blue.JPG", "blue")]
+    page, gone, count = done.err.splitlines()
+    assert "page.jpg" in page and "gone.png" in gone and "2 of 43" in count
+
+
+def test_improbable_answers_are_rejected(folder, capsys):
+    assert run("red.png", "more/dark.png", "--top=2", "--reject-below=0.36") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "red.png        red      1.000",
+        "               green    0.000",
+        "more/dark.png  unknown",
+    ]
+    classifier = ColourClassifier()
+    classifier.reject_below, classifier.unknown_label = 0.36, "none"
+    assert run("more/dark.png", "--csv", classifier=classifier) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["more/dark.png,1,none,"]
+    assert run("more/dark.png", "--csv", "--reject-below=0.35", classifier=classifier) == 0
+    assert rows(capsys.readouterr().out) == [("more/dark.png", "green")]
+
+
+def test_long_names_fit_into_80_characters(folder, capsys):
+    class Same:
+        reject_below = None
+
+        def predict_proba(self, X, labels):
+            return np.full((len(X), len(labels)), 1 / len(labels))
+
+    name = "a/" * 50 + "photo.jpg"
+    assert run(name, labels=f"{'long ' * 20}, b", classifier=Same()) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert len(line) == 80
+    assert "/photo.jpg  long" in line and line.endswith("…  0.500")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "labels", "named"),
+    [
+        (["red.png"], "red", "'red'"),
+        (["red.png"], " , ", "' , '"),
+        (["red.png"], "latin.txt", "latin.txt"),
+        (["*.gif"], "red, blue", "*.gif"),
+        (["empty"], "red, blue", "empty"),
+        (["damaged.zip"], "red, blue", "damaged.zip"),
+        (["red.png"], "red, pink", "pink"),
+    ],
+)
+def test_an_error_is_one_line_without_a_traceback(folder, capsys, arguments, labels, named):
+    (folder / "latin.txt").write_bytes("écru".encode("latin-1"))
+    (folder / "damaged.zip").write_bytes(b"PK")
+    (folder / "empty").mkdir()
+    assert run(*arguments, labels=labels) == 2
+    done = capsys.readouterr()
+    (line,) = done.err.splitlines()
+    assert named in line
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["classify", "red.png"],
+        ["classify", "--labels=a,b"],
+        ["classify", "red.png", "--labels=a,b", "--top=0"],
+        ["classify", "red.png", "--labels=a,b", "--top=two"],
+        ["classify", "red.png", "--labels=a,b", "--reject-below=2"],
+        ["classify", "red.png", "--labels=a,b", "--reject-below=nan"],
+    ],
+    ids=str,
+)
+def test_wrong_arguments_end_with_status_2(folder, capsys, arguments):
+    with pytest.raises(SystemExit) as error:
+        main(arguments, classifier=ColourClassifier())
+    assert error.value.code == 2
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line(folder, capsys):
+    class Warner(ColourClassifier):
+        def predict_proba(self, X, labels):
+            warnings.warn("One label is odd.", stacklevel=2)
+            return super().predict_proba(X, labels)
+
+    assert run("red.png", classifier=Warner()) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("One label is odd.")
+
+
+@pytest.mark.slow
+def test_the_command_classifies_a_photo_by_itself(folder):
+    skimage = pytest.importorskip("skimage.data")
+    Image.fromarray(skimage.chelsea()).save("cat.png")
+    command = [sys.executable, "-m", "skdevise", "classify", "cat.png", "gone.png", "--csv"]
+    done = subprocess.run(
+        [*command, "--labels=dog, tabby cat, rocket, cup of coffee"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stderr
+    assert rows(done.stdout) == [("cat.png", "tabby cat")]
+    assert "gone.png" in done.stderr and "Traceback" not in done.stderr
