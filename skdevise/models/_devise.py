@@ -1,49 +1,33 @@
 """The deep visual-semantic embedding model (DeViSE)."""
 
 import warnings
-from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils import check_consistent_length, compute_sample_weight
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
-from skdevise._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
-from skdevise._utils import (
-    check_checkpoint_folder,
-    check_unchanged,
-    draw_seed,
-    find_device,
-    seeded,
-)
-from skdevise.labels._embedding import known_terms
+from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
+from skdevise._utils import check_checkpoint_folder, check_unchanged, find_device
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
-from skdevise.language._tuned import TunedEmbedder
-from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
 from skdevise.models._features import (
+    FeatureScaler,
     Samples,
     check_features,
     finite_blocks,
-    is_on_disk,
     join_labels,
-    read_rows,
+    training_weights,
 )
+from skdevise.models._fitted_projection import FittedProjectionMixin
 from skdevise.models._learning_rate import automatic_lr
 from skdevise.models._prediction import LabelPredictionMixin
+from skdevise.models._replay import ClassMeans
+from skdevise.models._second_training import SecondTraining
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
 # The modules that need torch are imported in the methods that train.
@@ -52,13 +36,7 @@ from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 _LASTING_PARAMS = ("embedder", "visual", "projection", "feature_scaling")
 
 
-class DeViSEClassifier(
-    LabelPredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMixin, BaseEstimator):
     r"""Deep visual-semantic embedding (DeViSE).
 
     The classifier learns a projection from image features into a space of word vectors. It then
@@ -451,7 +429,7 @@ class DeViSEClassifier(
             kept, held_out = self._hold_out(targets, seed)
             self._fit_visual(X, y, rows[kept])
             samples = Samples(X, self._training_features(X), rows, targets, weight)
-            self._fit_scaler(samples.take(kept))
+            self._fit_scale(samples.take(kept))
             self._choose_lr(samples.take(kept))
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
             self._keep(net)
@@ -461,7 +439,7 @@ class DeViSEClassifier(
                     2, samples, kept, held_out, seed, self._map_state()
                 )
                 samples = self._keep_fine_tuned(net, samples)
-            self._remember(samples)
+            self._class_means = ClassMeans().updated(samples, self.classes_)
             self._fit_temperatures(samples, seed)
         return self
 
@@ -534,48 +512,18 @@ class DeViSEClassifier(
             targets = np.searchsorted(self.classes_, y[rows])
             samples = Samples(X, self._training_features(X), rows, targets, weight)
             if first:
-                self._fit_scaler(samples)
+                self._fit_scale(samples)
             if first or self.lr != "auto":
                 self._choose_lr(samples)
             net = None if first else self.net_
             seed = self._draw_seed()
-            replay = self._replay(samples)
+            replay = self._class_means.absent_from(samples, self.classes_)
             net = self._trainer().train_pass(self._n_passes, samples, seed, net, start, replay)
-            self._remember(samples)
+            self._class_means = self._class_means.updated(samples, self.classes_)
             self._keep(net)
             self._fit_temperatures(samples, seed, partial=True)
             self._n_passes += 1
         return self
-
-    def transform(self, X):
-        """Project samples into the label space.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
-            Features or photos, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, vector_size)
-            Points of unit length and of the dtype of X. Integers give float64, and photos float32.
-        """
-        check_is_fitted(self)
-        if not hasattr(self, "visual_"):
-            X = check_features(self, X, reset=False)
-        blocks = finite_blocks(self._features(X))
-        points = [normalize(self._project(self._scale(block))) for block in blocks]
-        return points[0] if len(points) == 1 else np.concatenate(points)
-
-    @property
-    def net_(self):
-        """Skorch net that trains the projection: skorch.NeuralNet."""
-        check_is_fitted(self)
-        if "net" not in self._lazy:
-            seed, state = self._draw_seed(), self._map_state()
-            net = self._trainer().restore_net(self._n_passes, self._n_features, seed, state)
-            self._lazy["net"] = net
-        return self._lazy["net"]
 
     # --- Validation
 
@@ -605,26 +553,7 @@ class DeViSEClassifier(
             X, y = check_features(self, X, y, reset=first)
         else:
             check_consistent_length(X, y)
-        rows = np.arange(len(y))
-        if sample_weight is None and self.class_weight is None:
-            return X, y, rows, None
-        weight = check_sample_weight(sample_weight, rows)
-        if self.class_weight is not None:
-            class_weight, present = self.class_weight, set(y.tolist())
-            if partial:  # A batch may lack some of the classes.
-                class_weight = {key: class_weight[key] for key in class_weight if key in present}
-            weight = weight * compute_sample_weight(class_weight, y)
-        weight = check_sample_weight(weight, rows, ensure_non_negative=True)
-        rows = np.flatnonzero(weight)
-        if not len(rows):
-            raise ValueError("All sample weights are zero. Give some samples a positive weight.")
-        return X, y, rows, weight[rows]
-
-    def _draw_seed(self):
-        """Draw the seed of a call. With a checkpoint, None counts as 0, to find the file again."""
-        if self.random_state is None and self.checkpoint is not None:
-            return draw_seed(0)
-        return draw_seed(self.random_state)
+        return X, y, *training_weights(sample_weight, self.class_weight, y, partial)
 
     def _hold_out(self, targets, seed):
         """Split the positions of samples for early stopping: kept, held out."""
@@ -651,7 +580,7 @@ class DeViSEClassifier(
         if first:
             self._fitted_params = {name: getattr(self, name) for name in _LASTING_PARAMS}
             self._n_passes = self._n_epochs = 0
-            self._second = None, None
+            self._second, self._class_means = SecondTraining(), ClassMeans()
             self._open_label_space(classes)
             self._untrained_embedder = self.embedder_
         else:
@@ -690,10 +619,6 @@ class DeViSEClassifier(
             # Fine-tuning trains a copy, because the frozen model belongs to the user.
             self.visual_ = deepcopy(self.visual_.estimator)
 
-    def _features(self, X):
-        """Return the features of X, which may be on disk: (n_samples, n_features), unscaled."""
-        return np.asarray(self.visual_.transform(X), np.float32) if hasattr(self, "visual_") else X
-
     def _training_features(self, X):
         """Return the features of training samples, after a check of their values."""
         features = self._features(X)
@@ -702,12 +627,11 @@ class DeViSEClassifier(
         self._n_features = features.shape[1]
         return features
 
-    def _fit_scaler(self, samples):
-        """Fit the scaler on blocks of samples."""
-        if self.feature_scaling == "standard":
-            self.scaler_ = StandardScaler()
-            for block, weight in samples.blocks():
-                self.scaler_.partial_fit(block, sample_weight=weight)
+    def _fit_scale(self, samples):
+        """Fit the scaling of the features."""
+        self._scale = FeatureScaler(self.feature_scaling).fit(samples)
+        if self._scale.standard is not None:
+            self.scaler_ = self._scale.standard
 
     def _choose_lr(self, samples):
         """Set the learning rate of stage 1."""
@@ -715,216 +639,6 @@ class DeViSEClassifier(
         if self.lr == "auto":
             params = self.get_params(deep=False) | self._fitted_params
             self.lr_ = automatic_lr(samples, self.label_space_.targets, self._scale, params)
-
-    def _scale(self, features):
-        """Scale features as in the first fit."""
-        scaling = self._fitted_params["feature_scaling"]
-        if scaling == "l2":
-            return normalize(features)
-        return self.scaler_.transform(features) if scaling == "standard" else features
-
-    # --- Training
-
-    def _trainer(self):
-        """Create the trainer of the projection from the parameters and the fitted parts."""
-        from skdevise.models._devise_net import Trainer
-
-        return Trainer(
-            self.get_params(deep=False) | self._fitted_params | {"lr": self.lr_},
-            class_vectors=self.label_space_.targets,
-            negative_vectors=self._negative_vectors,
-            scale=self._scale,
-            scaler=getattr(self, "scaler_", None),
-            visual=getattr(self, "visual_", None),
-        )
-
-    def _keep(self, net):
-        """Keep the net, its weights as arrays, and trained label vectors as an embedder."""
-        from skdevise.models._devise_net import state_arrays
-        from skdevise.training._net import epoch_table
-
-        state = state_arrays(net.projection)
-        if not all(np.isfinite(value).all() for value in state.values()):
-            raise ValueError(f"Training diverged with a learning rate of {net.lr}. Lower it.")
-        vars(self).pop("loss_temperature_", None)
-        # One dict holds all that is built when needed, because only `fit` may add attributes.
-        self._lazy = {"net": net}
-        if self._fitted_params["projection"] == "linear":
-            self.coef_ = state["weight"]
-        else:
-            self.projection_weights_ = state
-            if not self.compile:  # A compiled module would be compiled again to predict.
-                self._lazy["module"] = net.projection
-        if self.loss == "contrastive" and self.loss_temperature == "learned":
-            self.loss_temperature_ = net.criterion_.temperature.item()
-        if self.train_label_vectors:
-            vectors = net.criterion_.vectors[: len(net.trained)].numpy(force=True)
-            self._keep_label_vectors(self.classes_[net.trained], vectors)
-        self.history_ = epoch_table(net.history)
-
-    def _keep_label_vectors(self, classes, vectors):
-        """Give the first known term of each class its trained vector."""
-        embedder, first_terms = self._untrained_embedder, []
-        for terms in self._vocabulary(classes).terms:
-            first_terms.append(terms[known_terms(embedder, list(terms)).argmax()])
-        self._bind_labels(self.classes_, TunedEmbedder(embedder, first_terms, vectors))
-
-    def _keep_fine_tuned(self, net, samples):
-        """Keep the result of stage 2, and return samples with features of the new network."""
-        import pandas as pd
-
-        from skdevise.models._fine_tuning import take_photos
-
-        first_history = self.history_
-        self._keep(net)
-        del self._lazy["net"]  # It trains photos, whereas `net_` trains features.
-        self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
-        self.visual_._keep_weights()
-        samples = samples.take(calibration_rows(len(samples.rows)))
-        features = self.visual_.transform(take_photos(samples.X, samples.rows))
-        return replace(samples, features=features, rows=np.arange(len(samples.rows)))
-
-    def _remember(self, samples):
-        """Update the mean features of each class, which `partial_fit` replays."""
-        means, totals = samples.class_means(len(self.classes_))
-        known = dict(vars(self).get("_class_means", {}))
-        for row in np.flatnonzero(totals):
-            label, total = self.classes_[row : row + 1].tolist()[0], totals[row]
-            mean, before = known.get(label, (means[row], 0))
-            share = total / (before + total)
-            known[label] = mean + share * (means[row] - mean), before + total
-        self._class_means = known
-
-    def _replay(self, samples):
-        """Return the mean features of classes that samples lack, and their positions, or None.
-
-        Without them, samples of new classes alone would make the projection forget the others.
-        """
-        known = vars(self).get("_class_means", {})
-        present = set(self.classes_[np.unique(samples.targets)].tolist())
-        labels = [label for label in known if label not in present]
-        if not labels:
-            return None
-        means = np.array([known[label][0] for label in labels])
-        return means, np.searchsorted(self.classes_, labels)
-
-    def _fit_temperatures(self, samples, seed, partial=False):
-        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
-        samples = samples.take(refit_rows(len(samples.rows)))
-        if is_on_disk(samples.features):
-            keys = np.random.default_rng(0).permutation(len(samples.rows))
-        else:
-            keys = row_keys(read_rows(samples.features, samples.rows))
-
-        def place(rows, projection=None):
-            features = read_rows(samples.features, samples.rows[rows])
-            with np.errstate(over="ignore", invalid="ignore"):
-                diverged = not np.isfinite(features).all()  # Stage 2 changes the features.
-                if not diverged:
-                    points = self._project(self._scale(features), projection)
-                    diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
-            if diverged:
-                rates = f"lr={self.lr_}"
-                if self.finetune_epochs:
-                    rates += f" and finetune_lr={self.finetune_lr}"
-                raise ValueError(f"Training diverged with {rates}. Lower the learning rate.")
-            return normalize(points)
-
-        def refit(kept):
-            projection = self._train_without(samples, kept, seed, partial)
-            return None if projection is None else lambda rows: place(rows, projection)
-
-        self._calibrate(samples.targets, keys, samples.weight, place, refit)
-
-    def _train_without(self, samples, kept, seed, partial):
-        """Train a second projection on some samples: module, or None if there are too few."""
-        from skdevise.models._devise_net import state_arrays
-
-        trainer = self._trainer()
-        params = {
-            "callbacks": None,
-            "checkpoint": None,
-            "early_stopping": False,
-            "max_epochs": self._n_epochs,
-            "train_label_vectors": False,
-            "verbose": 0,
-        }
-        # Without the visual model, training uses features that are not augmented.
-        trainer = replace(trainer, params=trainer.params | params, visual=None)
-        if not partial:
-            net = trainer.train_stage(1, samples, kept, kept[:0], seed)
-            self._second = None, state_arrays(net.projection)
-            return net.projection
-        is_kept = ~self._is_held_out()
-        if not len(kept) or is_kept.sum() < 2:
-            return None
-        trainer = replace(trainer, class_vectors=trainer.class_vectors[is_kept])
-        kept_samples = samples.take(kept)
-        targets = np.searchsorted(np.flatnonzero(is_kept), kept_samples.targets)
-        net, state = self._second
-        start = None if state is None else (state, None)
-        kept_samples = replace(kept_samples, targets=targets)
-        net = trainer.train_pass(self._n_passes, kept_samples, seed, net, start)
-        self._second = net, state_arrays(net.projection)
-        return net.projection
-
-    # --- Fitted state
-
-    def _project(self, features, projection=None):
-        """Project scaled features with the fitted or another projection: (n, vector_size)."""
-        if projection is not None:
-            from skdevise.models._devise_net import project
-
-            return project(projection, features).astype(features.dtype, copy=False)
-        if hasattr(self, "coef_"):
-            # Sums in float32 depend on the number of rows, so the precision is that of X.
-            return features @ self.coef_.T.astype(features.dtype, copy=False)
-        from skdevise.models._devise_net import project
-
-        if "module" not in self._lazy:
-            try:
-                device = find_device(self.device)
-            except ValueError:  # The classifier was trained on another machine.
-                device = find_device("cpu")
-            with seeded(0, device):
-                module = self._trainer().make_projection(self._n_features, self.projection_weights_)
-            self._lazy["module"] = module.to(device)
-        # A net computes in float32.
-        return project(self._lazy["module"], features).astype(features.dtype, copy=False)
-
-    def _map_state(self):
-        """Return the weights of the projection, and the learned temperature of the loss or None."""
-        state = {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
-        return state, getattr(self, "loss_temperature_", None)
-
-    def _forget_fit(self):
-        """Delete the fitted attributes."""
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
-        for name in ("_lazy", "_class_means"):
-            vars(self).pop(name, None)
-
-    @contextmanager
-    def _unchanged_on_error(self):
-        """Restore the classifier as it was before the block if the block raises."""
-        before = vars(self).copy()
-        net = before.get("_lazy", {}).get("net")
-        state = None if net is None else net.state()
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            if net is not None:
-                net.load_state(state)
-            raise
-
-    def __getstate__(self):
-        # A net in a pickle would need the same versions of torch and skorch.
-        state = super().__getstate__()
-        if "_lazy" in state:
-            state |= {"_lazy": {}, "_second": (None, state["_second"][1])}
-        return state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from skdevise._compat import adagrad_step
 from skdevise._utils import content_hash, find_device, seeded
-from skdevise.models._features import FeaturesOnDisk, FeaturesWithMeans, as_tensor, is_on_disk
+from skdevise.models._features import FeaturesOnDisk, as_tensor, is_on_disk
 from skdevise.models._fine_tuning import AugmentedFeatures, PhotoProjection
+from skdevise.models._projection import LinearProjection, make_projection
+from skdevise.models._replay import FeaturesWithMeans
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping
@@ -30,80 +31,8 @@ _STAGE_1_PARAMS = (
 )  # fmt: skip
 _STAGE_2_PARAMS = "finetune_epochs", "finetune_lr", "finetune_optimizer", "freeze_batch_norm"
 
-# A hidden layer holds the activations of this many rows at once.
-_N_ROWS_PROJECTED = 8_192
-
 # `partial_fit` replays at most this many class means per new sample.
 _MOST_REPLAYED = 10
-
-
-class LinearProjection(nn.Module):
-    """The linear map M of the paper, without a bias: (n, n_features) to (n, vector_size)."""
-
-    def __init__(self, n_features, vector_size, scale=0.0):
-        super().__init__()
-        self.weight = nn.Parameter(scale * torch.randn(vector_size, n_features))
-
-    def forward(self, features):
-        return features @ self.weight.T
-
-
-def make_projection(projection, n_features, vector_size, loss, state=None):
-    """Create the projection, and load its state (dict of arrays) if given."""
-    if projection == "linear":
-        # Starting from zero suits losses that are linear in M. A cosine has no gradient there.
-        scale = n_features**-0.5 if loss in ("cosine", "contrastive") else 0.0
-        module = LinearProjection(n_features, vector_size, scale)
-    elif projection == "mlp":  # The head of the Keras recipe for DeViSE.
-        module = nn.Sequential(
-            nn.Dropout(0.3),
-            nn.Linear(n_features, 1024),
-            nn.ReLU(),
-            nn.BatchNorm1d(1024),
-            nn.Linear(1024, vector_size),
-        )
-    else:
-        module = _call_projection(projection, n_features, vector_size)
-    if state is not None:
-        try:
-            module.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
-        except RuntimeError as error:
-            raise ValueError(
-                f"The previous fit does not match {projection=}, {n_features} features and "
-                f"{vector_size}-dimensional vectors. Set warm_start=False."
-            ) from error
-    return module
-
-
-def _call_projection(projection, n_features, vector_size):
-    """Create a projection with the user's callable, and try it: nn.Module."""
-    try:
-        # An nn.Module is callable too, but it computes.
-        module = None if isinstance(projection, nn.Module) else projection(n_features, vector_size)
-        points = None
-        if isinstance(module, nn.Module):
-            with torch.no_grad():
-                points = module.eval()(torch.zeros(2, n_features))
-    except Exception as error:  # A user's callable can raise anything.
-        raise ValueError(
-            f"projection={projection!r} fails for {n_features} features and {vector_size}-"
-            f"dimensional vectors: {error}. Pass a callable that takes (n_features, vector_size)."
-        ) from error
-    if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"projection={projection!r} does not create an nn.Module. Pass a callable that takes "
-            "(n_features, vector_size) and returns a new module."
-        )
-    if getattr(points, "shape", None) != (2, vector_size):
-        raise ValueError(
-            f"projection={projection!r} does not map (2, {n_features}) features to a tensor of "
-            f"shape (2, {vector_size}). Use the sizes that it is called with."
-        )
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        raise ValueError(
-            f"projection={projection!r} has no parameters to train. Return a module with some."
-        )
-    return module
 
 
 def make_loss(params, vectors, n_trained, seed, temperature=None):
@@ -186,19 +115,6 @@ def draw_seeds(seed, number, kind):
     return np.random.SeedSequence(entropy).generate_state(4).tolist()
 
 
-@torch.no_grad()
-def project(module, features):
-    """Project scaled features with a module: (n, vector_size) float32."""
-    device = next(module.eval().parameters()).device
-    blocks = as_tensor(features).split(_N_ROWS_PROJECTED)
-    return torch.cat([module(block.to(device)).float().cpu() for block in blocks]).numpy()
-
-
-def state_arrays(module):
-    """Copy the state of a module into arrays: dict of str to ndarray."""
-    return {key: value.numpy(force=True).copy() for key, value in module.state_dict().items()}
-
-
 class NearestClass:
     """Predict the nearest of the given vectors, or else of the first `n_trained` of the loss."""
 
@@ -222,9 +138,7 @@ class Trainer:
     negative_vectors: np.ndarray
     """Vectors of additional false labels: (n_negatives, vector_size)."""
     scale: Any
-    """Function that scales features."""
-    scaler: Any = None
-    """Scaler behind `scale`, if `feature_scaling="standard"`."""
+    """FeatureScaler of the features."""
     visual: Any = None
     """Fitted visual model, or None."""
 
@@ -313,8 +227,7 @@ class Trainer:
             module = PhotoProjection(
                 self.visual._feature_net(),
                 projection,
-                feature_scaling=params["feature_scaling"],
-                scaler=self.scaler,
+                scale=self.scale,
                 freeze_batch_norm=params["freeze_batch_norm"],
             )
         if params["compile"] and not isinstance(module, LinearProjection):

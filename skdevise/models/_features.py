@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils.validation import validate_data
 
 from skdevise._columns import check_targets
+from skdevise._compat import check_sample_weight
 from skdevise.models._prediction import contains_photos
 
 # A larger memory map stays on disk.
@@ -109,6 +111,27 @@ def check_features(estimator, X, y="no_validation", *, reset):
     )
 
 
+def training_weights(sample_weight, class_weight, y, partial):
+    """Combine the weights of samples and classes: rows of positive weight, their weights or None.
+
+    With `partial`, y may lack some of the classes that have a weight.
+    """
+    rows = np.arange(len(y))
+    if sample_weight is None and class_weight is None:
+        return rows, None
+    weight = check_sample_weight(sample_weight, rows)
+    if class_weight is not None:
+        if partial:
+            present = set(y.tolist())
+            class_weight = {key: class_weight[key] for key in class_weight if key in present}
+        weight = weight * compute_sample_weight(class_weight, y)
+    weight = check_sample_weight(weight, rows, ensure_non_negative=True)
+    rows = np.flatnonzero(weight)
+    if not len(rows):
+        raise ValueError("All sample weights are zero. Give some samples a positive weight.")
+    return rows, weight[rows]
+
+
 def finite_blocks(features):
     """Iterate over blocks of features. Raise ValueError if one contains NaN or infinity."""
     for part in row_blocks(features, features.shape[0]):
@@ -121,6 +144,27 @@ def finite_blocks(features):
                 "impute them (unreadable photos have NaN features with on_error='nan')."
             )
         yield block
+
+
+class FeatureScaler:
+    """Scales features as the parameter `feature_scaling` says."""
+
+    def __init__(self, scaling):
+        self.scaling = scaling
+        self.standard = StandardScaler() if scaling == "standard" else None
+
+    def fit(self, samples):
+        """Fit the scaler on blocks of samples."""
+        if self.standard is not None:
+            for block, weight in samples.blocks():
+                self.standard.partial_fit(block, sample_weight=weight)
+        return self
+
+    def __call__(self, features):
+        """Scale features: (n, n_features)."""
+        if self.scaling == "l2":
+            return normalize(features)
+        return features if self.standard is None else self.standard.transform(features)
 
 
 def as_tensor(features):
@@ -143,23 +187,6 @@ class FeaturesOnDisk:
         ascending, order = rows.sort()
         block = as_tensor(self.scale(read_rows(self.features, ascending.numpy())))
         return block[order.argsort()]
-
-
-class FeaturesWithMeans:
-    """Scaled features of a source of n_rows rows, and of class means in the rows after these."""
-
-    def __init__(self, source, n_rows, means):
-        self.source = source
-        self.n_rows = n_rows
-        self.means = means
-        self.generator = getattr(source, "generator", None)
-
-    def __getitem__(self, rows):
-        is_mean = rows >= self.n_rows
-        batch = self.means[(rows - self.n_rows).clamp_min(0)]
-        if not is_mean.all():
-            batch[~is_mean] = self.source[rows[~is_mean]]
-        return batch
 
 
 def join_labels(*parts):

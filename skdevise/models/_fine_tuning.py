@@ -31,15 +31,16 @@ class AugmentedFeatures:
 class PhotoProjection(nn.Module):
     """The visual net and the projection in one module: photos (n, 3, H, W) to points."""
 
-    def __init__(self, net, projection, *, feature_scaling, scaler, freeze_batch_norm):
+    def __init__(self, net, projection, *, scale, freeze_batch_norm):
         super().__init__()
         self.net = net
         self.projection = projection
-        self.feature_scaling = feature_scaling
+        self.feature_scaling = scale.scaling
         self.freeze_batch_norm = freeze_batch_norm
-        if scaler is not None:
-            self.register_buffer("mean", torch.tensor(scaler.mean_, dtype=torch.float32))
-            self.register_buffer("std", torch.tensor(scaler.scale_, dtype=torch.float32))
+        if scale.standard is not None:
+            mean, std = scale.standard.mean_, scale.standard.scale_
+            self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+            self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
 
     def train(self, mode=True):
         """Set the training mode. Frozen batch norms keep using their running statistics."""

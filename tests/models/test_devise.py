@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -1008,20 +1007,6 @@ def test_new_classes_alone_do_not_wipe_out_the_old_ones(caltech, params):
         clf.partial_fit(X[is_new & ~is_test], y[is_new & ~is_test])
     assert accuracy(clf, is_new) > 0.7
     assert accuracy(clf, is_old) > before - 0.15
-
-
-def test_every_class_is_replayed_by_the_mean_of_all_its_samples(plane):
-    X = np.random.default_rng(0).uniform(1, 2, (30, 3))
-    y = np.resize(["cat", "truck", "lynx"], 30)
-    weight = np.random.default_rng(1).uniform(0, 1, 30)
-    clf = DeViSEClassifier(plane, random_state=0)
-    clf.partial_fit(X[:9], y[:9], sample_weight=weight[:9])
-    clf.partial_fit(X[9:], y[9:], sample_weight=weight[9:])
-    assert set(clf._class_means) == {"cat", "truck", "lynx"}
-    for label, (mean, total) in clf._class_means.items():
-        rows = y == label
-        assert total == pytest.approx(weight[rows].sum())
-        assert_allclose(mean, np.average(X[rows], axis=0, weights=weight[rows]))
 
 
 def test_every_callback_sees_the_gradients(plane, pets_and_trucks):

@@ -1,0 +1,216 @@
+"""A trained projection, and all that a classifier keeps of it."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted
+
+from skdevise._utils import draw_seed, find_device, seeded
+from skdevise.labels._embedding import known_terms
+from skdevise.language._tuned import TunedEmbedder
+from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
+from skdevise.models._features import check_features, finite_blocks, is_on_disk, read_rows
+
+# The modules that need torch are imported in the methods that train.
+
+
+class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Projection of `DeViSEClassifier`, stored as arrays, so that a pickle needs no net.
+
+    `fit` sets `_fitted_params`, `_scale`, `_n_features` and `lr_`, then trains a net with
+    `_trainer`, and calls `_keep`.
+    """
+
+    def transform(self, X):
+        """Project samples into the label space.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
+            Features or photos, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, vector_size)
+            Points of unit length and of the dtype of X. Integers give float64, and photos float32.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "visual_"):
+            X = check_features(self, X, reset=False)
+        blocks = finite_blocks(self._features(X))
+        points = [normalize(self._project(self._scale(block))) for block in blocks]
+        return points[0] if len(points) == 1 else np.concatenate(points)
+
+    @property
+    def net_(self):
+        """Skorch net that trains the projection: skorch.NeuralNet."""
+        check_is_fitted(self)
+        if "net" not in self._lazy:
+            seed, state = self._draw_seed(), self._map_state()
+            net = self._trainer().restore_net(self._n_passes, self._n_features, seed, state)
+            self._lazy["net"] = net
+        return self._lazy["net"]
+
+    def _draw_seed(self):
+        """Draw the seed of a call. With a checkpoint, None counts as 0, to find the file again."""
+        if self.random_state is None and self.checkpoint is not None:
+            return draw_seed(0)
+        return draw_seed(self.random_state)
+
+    def _features(self, X):
+        """Return the features of X, which may be on disk: (n_samples, n_features), unscaled."""
+        return np.asarray(self.visual_.transform(X), np.float32) if hasattr(self, "visual_") else X
+
+    def _trainer(self):
+        """Create the trainer of the projection from the parameters and the fitted parts."""
+        from skdevise.models._devise_net import Trainer
+
+        return Trainer(
+            self.get_params(deep=False) | self._fitted_params | {"lr": self.lr_},
+            class_vectors=self.label_space_.targets,
+            negative_vectors=self._negative_vectors,
+            scale=self._scale,
+            visual=getattr(self, "visual_", None),
+        )
+
+    def _keep(self, net):
+        """Keep the net, its weights as arrays, and trained label vectors as an embedder."""
+        from skdevise.models._projection import state_arrays
+        from skdevise.training._net import epoch_table
+
+        state = state_arrays(net.projection)
+        if not all(np.isfinite(value).all() for value in state.values()):
+            raise ValueError(f"Training diverged with a learning rate of {net.lr}. Lower it.")
+        vars(self).pop("loss_temperature_", None)
+        # One dict holds all that is built when needed, because only `fit` may add attributes.
+        self._lazy = {"net": net}
+        if self._fitted_params["projection"] == "linear":
+            self.coef_ = state["weight"]
+        else:
+            self.projection_weights_ = state
+            if not self.compile:  # A compiled module would be compiled again to predict.
+                self._lazy["module"] = net.projection
+        if self.loss == "contrastive" and self.loss_temperature == "learned":
+            self.loss_temperature_ = net.criterion_.temperature.item()
+        if self.train_label_vectors:
+            vectors = net.criterion_.vectors[: len(net.trained)].numpy(force=True)
+            self._keep_label_vectors(self.classes_[net.trained], vectors)
+        self.history_ = epoch_table(net.history)
+
+    def _keep_label_vectors(self, classes, vectors):
+        """Give the first known term of each class its trained vector."""
+        embedder, first_terms = self._untrained_embedder, []
+        for terms in self._vocabulary(classes).terms:
+            first_terms.append(terms[known_terms(embedder, list(terms)).argmax()])
+        self._bind_labels(self.classes_, TunedEmbedder(embedder, first_terms, vectors))
+
+    def _keep_fine_tuned(self, net, samples):
+        """Keep the result of stage 2, and return samples with features of the new network."""
+        import pandas as pd
+
+        from skdevise.models._fine_tuning import take_photos
+
+        first_history = self.history_
+        self._keep(net)
+        del self._lazy["net"]  # It trains photos, whereas `net_` trains features.
+        self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
+        self.visual_._keep_weights()
+        samples = samples.take(calibration_rows(len(samples.rows)))
+        features = self.visual_.transform(take_photos(samples.X, samples.rows))
+        return replace(samples, features=features, rows=np.arange(len(samples.rows)))
+
+    def _project(self, features, projection=None):
+        """Project scaled features with the fitted or another projection: (n, vector_size)."""
+        if projection is not None:
+            from skdevise.models._projection import project
+
+            return project(projection, features).astype(features.dtype, copy=False)
+        if hasattr(self, "coef_"):
+            # Sums in float32 depend on the number of rows, so the precision is that of X.
+            return features @ self.coef_.T.astype(features.dtype, copy=False)
+        from skdevise.models._projection import project
+
+        if "module" not in self._lazy:
+            try:
+                device = find_device(self.device)
+            except ValueError:  # The classifier was trained on another machine.
+                device = find_device("cpu")
+            with seeded(0, device):
+                module = self._trainer().make_projection(self._n_features, self.projection_weights_)
+            self._lazy["module"] = module.to(device)
+        # A net computes in float32.
+        return project(self._lazy["module"], features).astype(features.dtype, copy=False)
+
+    def _fit_temperatures(self, samples, seed, partial=False):
+        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
+        samples = samples.take(refit_rows(len(samples.rows)))
+        if is_on_disk(samples.features):
+            keys = np.random.default_rng(0).permutation(len(samples.rows))
+        else:
+            keys = row_keys(read_rows(samples.features, samples.rows))
+
+        def place(rows, projection=None):
+            features = read_rows(samples.features, samples.rows[rows])
+            with np.errstate(over="ignore", invalid="ignore"):
+                diverged = not np.isfinite(features).all()  # Stage 2 changes the features.
+                if not diverged:
+                    points = self._project(self._scale(features), projection)
+                    diverged = not np.isfinite(np.square(points).sum(axis=1)).all()
+            if diverged:
+                rates = f"lr={self.lr_}"
+                if self.finetune_epochs:
+                    rates += f" and finetune_lr={self.finetune_lr}"
+                raise ValueError(f"Training diverged with {rates}. Lower the learning rate.")
+            return normalize(points)
+
+        def refit(kept):
+            is_kept = ~self._is_held_out()
+            if partial and (not len(kept) or is_kept.sum() < 2):
+                return None
+            trainer, kept_samples = self._trainer(), samples.take(kept)
+            if partial:
+                second = self._second.train_pass(
+                    trainer, kept_samples, is_kept, self._n_passes, seed
+                )
+            else:
+                second = self._second.train(trainer, kept_samples, seed, self._n_epochs)
+            self._second = second
+            return lambda rows: place(rows, second.projection)
+
+        self._calibrate(samples.targets, keys, samples.weight, place, refit)
+
+    def _map_state(self):
+        """Return the weights of the projection, and the learned temperature of the loss or None."""
+        state = {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
+        return state, getattr(self, "loss_temperature_", None)
+
+    def _forget_fit(self):
+        """Delete the fitted attributes."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        vars(self).pop("_lazy", None)
+
+    @contextmanager
+    def _unchanged_on_error(self):
+        """Restore the classifier as it was before the block if the block raises."""
+        before = vars(self).copy()
+        net = before.get("_lazy", {}).get("net")
+        state = None if net is None else net.state()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            if net is not None:
+                net.load_state(state)
+            raise
+
+    def __getstate__(self):
+        # A net in a pickle would need the same versions of torch and skorch.
+        state = super().__getstate__()
+        if "_lazy" in state:
+            state["_lazy"] = {}
+        return state

@@ -1,0 +1,63 @@
+"""The second training, whose projection calibrates the probabilities of the first."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SecondTraining:
+    """A projection that is trained like the first one, but without the held-out samples.
+
+    The methods return the second training after `fit` or `partial_fit` has trained it.
+    """
+
+    net: Any = None
+    """Net that trains the projection, or None after a pickle."""
+    state: dict | None = None
+    """Weights of the projection."""
+
+    @property
+    def projection(self):
+        """The module that maps scaled features to points."""
+        return self.net.projection
+
+    def train(self, trainer, samples, seed, n_epochs):
+        """Train a new projection on the kept samples."""
+        every = np.arange(len(samples.rows))
+        net = _plain(trainer, n_epochs).train_stage(1, samples, every, every[:0], seed)
+        return _trained(net)
+
+    def train_pass(self, trainer, samples, is_kept, number, seed):
+        """Train for one epoch on the kept samples, against the kept classes (n_classes,)."""
+        trainer = replace(_plain(trainer, 1), class_vectors=trainer.class_vectors[is_kept])
+        targets = np.searchsorted(np.flatnonzero(is_kept), samples.targets)
+        samples = replace(samples, targets=targets)
+        start = None if self.state is None else (self.state, None)
+        return _trained(trainer.train_pass(number, samples, seed, self.net, start))
+
+    def __getstate__(self):
+        # A net in a pickle would need the same versions of torch and skorch.
+        return {"net": None, "state": self.state}
+
+
+def _plain(trainer, n_epochs):
+    """Copy a trainer, without all that needs the photos or that the user watches."""
+    params = {
+        "callbacks": None,
+        "checkpoint": None,
+        "early_stopping": False,
+        "max_epochs": n_epochs,
+        "train_label_vectors": False,
+        "verbose": 0,
+    }
+    # Without the visual model, training uses features that are not augmented.
+    return replace(trainer, params=trainer.params | params, visual=None)
+
+
+def _trained(net):
+    """Keep a net and a copy of its weights: SecondTraining."""
+    from skdevise.models._projection import state_arrays
+
+    return SecondTraining(net, state_arrays(net.projection))
