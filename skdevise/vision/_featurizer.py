@@ -54,11 +54,13 @@ class VisualFeaturizer(
     Parameters
     ----------
     backbone : str, callable or torch.nn.Module, default="resnet50"
-        Network that computes the features. A string is the name of a torchvision classifier,
-        "timm:NAME" for a timm model (extra `timm`), or "efficientnet_lite0", whose weights work
-        offline (extra `demo`). A callable takes no arguments and returns a module. A module is
-        copied. If the last layer of the network is dense (`nn.Linear`, or a convolution that reads
-        its whole input), it is the softmax layer. Otherwise the outputs are the features.
+        Network that computes the features. A string is the name of a torchvision classifier, or
+        "timm:NAME" for a timm model (extra `timm`). The weights of "efficientnet_lite0" (extra
+        `demo`), "efficientnet_lite1" and "efficientnet_lite2" (extra `weights`) work offline. Lite2
+        has better features, and Lite0 is faster. A callable takes no arguments and returns a
+        module. A module is copied. If the last layer of the network is dense (`nn.Linear`, or a
+        convolution that reads its whole input), it is the softmax layer. Otherwise the outputs are
+        the features.
     weights : str, Path, enum member or None, default="DEFAULT"
         Weights of the network. "DEFAULT" selects the best published weights of a named network, and
         keeps the weights of a module or callable. Other values are the name or enum member of

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skdevise.vision._efficientnet_lite import EfficientNetLite0
+from skdevise.vision._efficientnet_lite import EfficientNetLite
 from skdevise.vision._engines import (
     CONVERT_FROM,
     FOLD_FROM,
@@ -141,7 +141,7 @@ def test_folding_keeps_the_features(name):
 
 
 def test_all_batch_norms_of_efficientnet_lite0_are_folded():
-    net = EfficientNetLite0().eval()
+    net = EfficientNetLite("efficientnet_lite0").eval()
     folded = fold_batch_norms(net, (3, 32, 32))
     # A stem and a head, and 16 blocks of 3 batch norms, of which the first has 2.
     assert n_batch_norms(net) == 2 + 15 * 3 + 2

@@ -5,7 +5,6 @@ import io
 import pickle
 import subprocess
 import sys
-import tarfile
 
 import numpy as np
 import pandas as pd
@@ -87,15 +86,6 @@ def test_lite0_has_the_thousand_categories_of_imagenet(lite0, arrays):
     assert lite0.weights_ is None
     # The names take 120 kB. The weights, which are loaded by name, would take 18 MB.
     assert len(pickle.dumps(lite0)) < 200_000
-
-
-@pytest.mark.slow
-def test_lite0_on_one_photo_of_each_category(lite0, shared_data, tmp_path):
-    with tarfile.open(shared_data / "imagenet-one-per-class.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
-    photos = sorted(tmp_path.rglob("*.JPEG"))  # sorted by synset id, as the classes are
-    assert len(photos) == 1000
-    assert lite0.score(photos, lite0.classes_) == pytest.approx(0.872, abs=0.003)
 
 
 def test_features_are_the_activations_below_the_softmax_layer(arrays, device):
