@@ -19,7 +19,7 @@ from _common import print_machine, print_table, spread
 from threadpoolctl import threadpool_limits
 
 from skdevise import Hierarchy, datasets
-from skdevise.labels._wordnet import bundled_tables
+from skdevise.labels._tables import bundled_tables
 from skdevise.metrics import hierarchical_precision_at_k
 
 N_PREDICTIONS = 5_000

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache, cached_property, partial
 from importlib.resources import files
+from itertools import islice
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -50,6 +51,9 @@ class LazySequence(Sequence):
     def __getitem__(self, index):
         return self._entries[index]
 
+    def __iter__(self):
+        return iter(self._entries)
+
     def __repr__(self):
         return f"<{self._length} entries>"
 
@@ -60,6 +64,12 @@ class LazySequence(Sequence):
 def _split_terms(text):
     """Split the terms of each synset from one text: list of tuples of str."""
     return [tuple(line.split("\t")) for line in text.decode().split("\n")]
+
+
+def _split_counts(terms, counts):
+    """Split the counts of all terms by synset: list of tuples of int."""
+    counts = iter(counts.tolist())
+    return [tuple(islice(counts, len(synset))) for synset in terms]
 
 
 @cache
@@ -82,6 +92,8 @@ def load_wordnet_nouns():
             Sorted ids: "n" and the eight digits of the offset in WordNet.
         terms : sequence of tuple of str, of length 82115
             Terms of each synset, in the order and case of WordNet, with spaces between words.
+        counts : sequence of tuple of int, of length 82115
+            Number of times that each term has this meaning in the texts of WordNet's authors.
         definitions : sequence of str, of length 82115
             Definition of each synset, without the quoted examples.
         edges : ndarray of int of shape (75850, 2)
@@ -106,9 +118,11 @@ def load_wordnet_nouns():
     """
     table = read_table("wordnet_nouns")
     n_synsets = len(table["offset_steps"])
+    terms = LazySequence(partial(_split_terms, table["terms"].tobytes()), n_synsets)
     return Bunch(
         synsets=synset_ids(np.cumsum(table["offset_steps"], dtype=np.int64)),
-        terms=LazySequence(partial(_split_terms, table["terms"].tobytes()), n_synsets),
+        terms=terms,
+        counts=LazySequence(partial(_split_counts, terms, table["term_counts"]), n_synsets),
         definitions=LazySequence(_read_definitions, n_synsets),
         edges=_edges(table["parents"], table["n_parents"]),
         instance_edges=_edges(table["instance_parents"], table["n_instance_parents"]),

@@ -63,8 +63,15 @@ class Graph:
             distance[ring] = step
         return distance
 
-    def up_down_distances(self, starts, most):
-        """Count the edges of paths that climb and then descend; -1 if there are more than most."""
+    def distances_in(self, direction, starts, most):
+        """Count the edges of paths in one direction, as `Hierarchy.within_hops` defines it."""
+        steps = {"any": self.neighbours, "up": self.parents, "down": self.children}
+        if direction in steps:
+            return self.distances(steps[direction], starts, most)
+        if direction != "up_down":
+            raise ValueError(
+                f"direction={direction!r} is unknown. Use one of {['up_down', *steps]}."
+            )
         distance = self.distances(self.parents, starts, most)
         # Descend from each ancestor with the edges that the climb has left.
         for used in range(most):
@@ -75,6 +82,14 @@ class Graph:
             farther = below[(distance[below] < 0) | (distance[below] > used + 1)]
             distance[farther] = used + 1
         return distance
+
+    def lowest_common_ancestors(self, a, b):
+        """Return the lowest nodes above or equal to a and b, the nearest one first."""
+        from_a, from_b = (self.distances(self.parents, [node]) for node in (a, b))
+        common = np.flatnonzero((from_a >= 0) & (from_b >= 0))
+        # Parents of common ancestors are common ancestors too, but not the lowest.
+        lowest = np.setdiff1d(common, self.parents[common].indices)
+        return lowest[np.argsort(from_a[lowest] + from_b[lowest], kind="stable")]
 
     def ancestors(self, nodes):
         """Find each node and all nodes above it.

@@ -9,8 +9,8 @@ import numpy as np
 from skdevise._columns import label_array
 from skdevise.labels._graph import Graph
 from skdevise.labels._label_index import LabelIndex
-from skdevise.labels._wordnet import bundled_tables, nltk_tables
-from skdevise.language._terms import normalise_term
+from skdevise.labels._tables import bundled_tables, check_lengths, nltk_tables, pair_tables
+from skdevise.labels._term_index import TermIndex
 
 
 class Hierarchy:
@@ -30,6 +30,9 @@ class Hierarchy:
         Terms (synonyms) of each label. None means that each label is its own term.
     definitions : sequence of n_labels str, default=None
         Definition of each label. None means that there are no definitions.
+    counts : sequence of n_labels sequences of int, default=None
+        Number of uses of each term for the label. It decides the order of `synsets`. None means
+        that the numbers are unknown.
 
     Attributes
     ----------
@@ -41,7 +44,7 @@ class Hierarchy:
     Raises
     ------
     ValueError
-        If the edges form a cycle, or `labels`, `edges`, `terms` and `definitions` do not match.
+        If the edges form a cycle, or a parameter does not match `labels`.
 
     Examples
     --------
@@ -55,7 +58,7 @@ class Hierarchy:
     ['animal', 'dog']
     """
 
-    def __init__(self, labels, edges, terms=None, definitions=None):
+    def __init__(self, labels, edges, terms=None, definitions=None, counts=None):
         # label_array checks labels one by one, which is slow for WordNet and needless for text.
         is_text = isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
         self.labels = labels.copy() if is_text else label_array(labels)
@@ -63,12 +66,8 @@ class Hierarchy:
         self._index = LabelIndex(self.labels)
         self._terms = [(str(label),) for label in self.labels] if terms is None else terms
         self._definitions = definitions
-        for name, entries in {"terms": terms, "definitions": definitions}.items():
-            if entries is not None and len(entries) != len(self.labels):
-                raise ValueError(
-                    f"There are {len(self.labels)} labels but {name} has {len(entries)} entries. "
-                    "Pass one entry per label."
-                )
+        self._counts = counts
+        check_lengths(len(self.labels), terms=terms, definitions=definitions, counts=counts)
         self._variant = None
         self.graph = Graph(edges, len(self.labels))
         on_cycle = self.labels[self.graph.on_cycle()]
@@ -97,24 +96,8 @@ class Hierarchy:
             If there are no pairs, an entry is not a pair, the pairs form a cycle, or a definition
             belongs to no label.
         """
-        position, edges = {}, []
-        for pair in pairs:
-            if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
-                raise ValueError(f"{pair!r} is not an edge. Pass (parent, child) pairs.")
-            edges.append([position.setdefault(label, len(position)) for label in pair])
-        if not edges:
-            raise ValueError("There are no edges. Pass at least one (parent, child) pair.")
-        for label in position:
-            if label is None or label != label:
-                raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
-        unknown = [label for label in definitions or () if label not in position]
-        if unknown:
-            raise ValueError(
-                f"definitions has entries for {unknown}, which are in no edge. Remove them."
-            )
-        if definitions is not None:
-            definitions = [definitions.get(label, "") for label in position]
-        return cls(list(position), edges, definitions=definitions)
+        labels, edges, definitions = pair_tables(pairs, definitions)
+        return cls(labels, edges, definitions=definitions)
 
     @classmethod
     def wordnet(cls, variant="wordnet"):
@@ -180,7 +163,12 @@ class Hierarchy:
         # A bundled graph is pickled by name, so that scorers that hold it stay small.
         if self._variant is not None:
             return _bundled_hierarchy, (self._variant,)
-        return Hierarchy, (self.labels, self.graph.edges, self._terms, self._definitions)
+        return Hierarchy, (self.labels, *self._tables)
+
+    @property
+    def _tables(self):
+        """Parameters of the constructor after `labels`."""
+        return self.graph.edges, self._terms, self._definitions, self._counts
 
     def rename(self, names):
         """Rename labels, for example synset ids to words.
@@ -193,8 +181,7 @@ class Hierarchy:
         Returns
         -------
         Hierarchy
-            New hierarchy with the same edges, terms and definitions. Labels not in `names` keep
-            their names.
+            New hierarchy, equal in all but the names. Labels not in `names` keep theirs.
 
         Raises
         ------
@@ -204,7 +191,7 @@ class Hierarchy:
         names = dict(names)
         self.positions(list(names))
         labels = [names.get(label, label) for label in self.labels.tolist()]
-        return Hierarchy(labels, self.graph.edges, self._terms, self._definitions)
+        return Hierarchy(labels, *self._tables)
 
     def terms(self, label):
         """Return the terms of a label, the preferred one first.
@@ -222,27 +209,33 @@ class Hierarchy:
         return tuple(self._terms[row])
 
     def synsets(self, term):
-        """Return the labels that have a term.
+        """Return the labels that have a term, the one for which it is used most first.
 
         Parameters
         ----------
         term : str
-            Term to look up. Case does not matter, and "_" equals " ".
+            Term to look up. Case does not matter, and "_" and "-" equal " ". If no label has the
+            term in this form, its singular or plural is looked up: "wolves" finds "wolf".
 
         Returns
         -------
         list of labels
-            Labels in order. It is empty if no label has the term.
+            Labels with equal or unknown numbers of uses keep their order. The list is empty if no
+            label has the term. For WordNet, the numbers come from texts in which its authors marked
+            the meanings of words. Many nouns do not occur in these texts.
+
+        Examples
+        --------
+        >>> from skdevise import Hierarchy
+        >>> wordnet = Hierarchy.wordnet()
+        >>> wordnet.definition(wordnet.synsets("Oranges")[0])
+        'round yellow to orange fruit of any of several citrus trees'
         """
-        return self.labels[self._rows_by_term.get(normalise_term(term), [])].tolist()
+        return self.labels[self._term_index.rows(term)].tolist()
 
     @cached_property
-    def _rows_by_term(self):
-        rows_by_term = {}
-        for row, terms in enumerate(self._terms):
-            for term in dict.fromkeys(map(normalise_term, terms)):
-                rows_by_term.setdefault(term, []).append(row)
-        return rows_by_term
+    def _term_index(self):
+        return TermIndex(self._terms, self._counts)
 
     def definition(self, label):
         """Return the definition of a label.
@@ -364,14 +357,8 @@ class Hierarchy:
         >>> wordnet.terms(wordnet.lowest_common_ancestor(dog, cat))
         ('carnivore',)
         """
-        parents, rows = self.graph.parents, self.positions([a, b])
-        from_a, from_b = (self.graph.distances(parents, [row]) for row in rows)
-        common = np.flatnonzero((from_a >= 0) & (from_b >= 0))
-        # Parents of common ancestors are common ancestors too, but not the lowest.
-        lowest = np.setdiff1d(common, parents[common].indices)
-        if not len(lowest):
-            return None
-        return self.labels[lowest[(from_a[lowest] + from_b[lowest]).argmin()]].item()
+        lowest = self.graph.lowest_common_ancestors(*self.positions([a, b]))
+        return self.labels[lowest[0]].item() if len(lowest) else None
 
     def within_hops(self, seeds, edges, direction="up_down"):
         """Return the labels within a number of edges of the seeds.
@@ -405,16 +392,7 @@ class Hierarchy:
         """
         if not isinstance(edges, Integral) or edges < 0:
             raise ValueError(f"edges={edges!r} is invalid. Use a whole number from 0.")
-        seeds, graph = self.positions(seeds), self.graph
-        if direction == "up_down":
-            distance = graph.up_down_distances(seeds, edges)
-        else:
-            steps = {"any": graph.neighbours, "up": graph.parents, "down": graph.children}
-            if direction not in steps:
-                raise ValueError(
-                    f"direction={direction!r} is unknown. Use one of {['up_down', *steps]}."
-                )
-            distance = graph.distances(steps[direction], seeds, edges)
+        distance = self.graph.distances_in(direction, self.positions(seeds), edges)
         return set(self.labels[distance >= 0].tolist())
 
     def correct_set(self, label, k, valid):

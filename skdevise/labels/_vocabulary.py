@@ -16,7 +16,8 @@ from skdevise._columns import by_label, entries, label_column, refuse_unordered
 from skdevise._utils import atomic_write
 from skdevise.labels._embedding import check_embedder, known_terms, looks_up_words
 from skdevise.labels._hierarchy import Hierarchy
-from skdevise.language._terms import check_terms, normalise_term
+from skdevise.labels._term_index import TermIndex
+from skdevise.language._terms import check_terms
 
 _SYNSET_ID = re.compile(r"n\d{8}")
 
@@ -191,22 +192,19 @@ class LabelVocabulary:
         Parameters
         ----------
         term : str
-            Term to look up. Case does not matter, and "_" equals " ".
+            Term to look up. Case does not matter, and "_" and "-" equal " ". If no label has the
+            term in this form, its singular or plural is looked up.
 
         Returns
         -------
         tuple of labels
             Labels in order. It is empty if no label has the term.
         """
-        return tuple(self._labels_by_term.get(normalise_term(term), ()))
+        return tuple(self.labels[self._term_index.rows(term)].tolist())
 
     @cached_property
-    def _labels_by_term(self):
-        labels_by_term = {}
-        for label, terms in self._terms_of.items():
-            for term in dict.fromkeys(map(normalise_term, terms)):
-                labels_by_term.setdefault(term, []).append(label)
-        return labels_by_term
+    def _term_index(self):
+        return TermIndex(self.terms)
 
     def coverage(self, embedder):
         """Report for which labels an embedder has a vector.

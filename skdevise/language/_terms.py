@@ -29,6 +29,7 @@ _IRREGULAR = dict(
     )
 )
 _SINGULAR = {plural: singular for singular, plural in _IRREGULAR.items()}
+_IRREGULAR_ENDS = tuple(_SINGULAR)
 # These nouns end in "s" but are not plurals. Without the "s" they would match another word.
 _UNCHANGED = {"glasses", "lens", "means", "news", "pants", "series", "species"}
 _HISSING = ("s", "x", "z", "ch", "sh")
@@ -95,11 +96,11 @@ def index_terms(terms):
 
 def find_rows(terms, index):
     """Find the row of each term in an index of terms, or -1: (n_terms,) int."""
-    rows = [next((index[s] for s in _spellings(term) if s in index), -1) for term in terms]
+    rows = [next((index[s] for s in spellings(term) if s in index), -1) for term in terms]
     return np.array(rows, dtype=np.intp)
 
 
-def _spellings(term):
+def spellings(term):
     """Yield the spellings to look up, the most exact first."""
     yield normalise_term(term)
     words = " ".join(words_of(term))
@@ -116,11 +117,20 @@ def _inflections(term):
 
 
 def _singulars(word):
-    if word in _SINGULAR:
-        return [_SINGULAR[word]]
+    if word.endswith(_IRREGULAR_ENDS):
+        # "grandchildren" ends like "children", but so does "olives" like "lives".
+        end = next(end for end in _IRREGULAR_ENDS if word.endswith(end))
+        irregular = [word.removesuffix(end) + _SINGULAR[end]]
+        return irregular + ([word[:-1]] if word != end and word.endswith("s") else [])
     if _COMPOUND_MAN.fullmatch(word) and word.endswith("men"):
         return [word[:-2] + "an"]
-    if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+    if word.endswith("ae"):
+        return [word[:-1]]
+    if word.endswith("i"):
+        return [word[:-1] + "us"]
+    if len(word) < 4 or not word.endswith("s") or word.endswith("ss"):
+        return []
+    if len(word) == 4 and word.endswith(("us", "is")):  # "iris", but "kiwis" and "menus"
         return []
     if word.endswith("ies"):
         return [word[:-3] + "y", word[:-1]]

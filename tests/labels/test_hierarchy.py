@@ -420,6 +420,10 @@ def test_the_graph_of_fall_2011_has_one_root():
     assert {*labels.fall11.tolist(), *labels.ilsvrc2012.tolist()} <= below
 
 
+def first_terms(wordnet, synsets):
+    return [wordnet.terms(synset)[0] for synset in synsets]
+
+
 @pytest.mark.parametrize("term", ["Crane", "great_white  shark"])
 def test_synsets_of_a_term_are_found_in_any_case(wordnet, term):
     term_of = " ".join(term.lower().replace("_", " ").split())
@@ -428,7 +432,61 @@ def test_synsets_of_a_term_are_found_in_any_case(wordnet, term):
         for label in wordnet.labels.tolist()
         if any(other.lower() == term_of for other in wordnet.terms(label))
     ]
+    # No sense of these terms has a count, so they keep their order.
     assert wordnet.synsets(term) == naive
+
+
+def test_synsets_come_in_the_order_of_wordnets_senses(wordnet):
+    # index.noun lists the first senses of these words in this order.
+    for word, offsets in {
+        "dog": "02084071",
+        "orange": "07747607 04965179 12708293",
+        "chair": "03001627 00598056",
+    }.items():
+        senses = [f"n{offset}" for offset in offsets.split()]
+        for spelling in (word, word.upper(), f"{word}s"):
+            assert wordnet.synsets(spelling)[: len(senses)] == senses
+
+
+def test_the_table_of_fall_2011_has_the_same_order(wordnet):
+    fall11 = Hierarchy.wordnet("imagenet-fall11")
+    assert fall11.synsets("bank") == [x for x in wordnet.synsets("bank") if x in fall11]
+
+
+@pytest.mark.parametrize(
+    ("plural", "singular"),
+    [
+        ("dogs", "dog"), ("wolves", "wolf"), ("boxes", "box"), ("grandchildren", "grandchild"),
+        ("cacti", "cactus"), ("larvae", "larva"), ("jackknives", "jackknife"),
+        ("olives", "olive"), ("bonsais", "bonsai"), ("Saint_Bernards", "saint bernard"),
+        ("t-shirts", "T shirt"), ("X rays", "x_ray"), ("st. bernards", "St Bernard"),
+    ],
+)  # fmt: skip
+def test_synsets_of_plurals_and_hyphens_are_found(wordnet, plural, singular):
+    assert wordnet.synsets(plural) == wordnet.synsets(singular) != []
+
+
+def test_the_exact_spelling_wins_over_the_singular(wordnet):
+    # WordNet has "men" for a work force, and "bonsai" is no plural.
+    assert first_terms(wordnet, wordnet.synsets("men")) == ["work force"]
+    assert first_terms(wordnet, wordnet.synsets("bonsai")) == ["bonsai"]
+    assert first_terms(wordnet, wordnet.synsets("glasses")) == ["spectacles"]
+    tree = Hierarchy.from_edges([("thing", "glass"), ("thing", "glasses"), ("thing", "x-ray")])
+    assert [tree.synsets(term) for term in ("glasses", "glass", "X rays")] == [
+        ["glasses"],
+        ["glass"],
+        ["x-ray"],
+    ]
+
+
+def test_counts_decide_the_order_of_synsets():
+    tables = {"terms": [["crane"], ["crane", "lift"], ["Crane", "crane"]], "edges": []}
+    labels = ["bird", "machine", "writer"]
+    counted = Hierarchy(labels, **tables, counts=[[0], [7, 1], [0, 2]])
+    for hierarchy in (counted, pickle.loads(pickle.dumps(counted))):
+        assert hierarchy.synsets("cranes") == ["machine", "writer", "bird"]
+    assert counted.rename({"bird": "Vogel"}).synsets("crane") == ["machine", "writer", "Vogel"]
+    assert Hierarchy(labels, **tables).synsets("crane") == labels
 
 
 class FakeSynset:

@@ -311,6 +311,8 @@ def test_tables_as_output_do_not_change_other_methods(animals):
         ("women", "woman"),
         ("tomato", "tomatoes"), ("box", "boxes"), ("Killer_Whales", "killer whale"),
         ("in line skate", "in-line skates"), ("Persons", "person"), ("mice", "mouse"),
+        ("kiwis", "kiwi"), ("menus", "menu"), ("cacti", "cactus"), ("larvae", "larva"),
+        ("grandchildren", "grandchild"), ("olives", "olive"), ("penknives", "penknife"),
     ],
 )  # fmt: skip
 def test_singulars_find_plurals_and_plurals_find_singulars(query, term):

@@ -1,4 +1,4 @@
-"""Tables of the noun hierarchies that `Hierarchy` is built from."""
+"""Tables from which a `Hierarchy` is built: those of pairs, of WordNet, and of an nltk reader."""
 
 from functools import partial
 
@@ -22,11 +22,33 @@ _FALL11_TOPS = (
 _FALL11_MISC = "n00015388"
 
 
+def pair_tables(pairs, definitions):
+    """Return the labels of pairs (parent, child), the positions of the pairs, and definitions."""
+    position, edges = {}, []
+    for pair in pairs:
+        if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
+            raise ValueError(f"{pair!r} is not an edge. Pass (parent, child) pairs.")
+        edges.append([position.setdefault(label, len(position)) for label in pair])
+    if not edges:
+        raise ValueError("There are no edges. Pass at least one (parent, child) pair.")
+    for label in position:
+        if label is None or label != label:
+            raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
+    if definitions is not None:
+        unknown = [label for label in definitions if label not in position]
+        if unknown:
+            raise ValueError(
+                f"definitions has entries for {unknown}, which are in no edge. Remove them."
+            )
+        definitions = [definitions.get(label, "") for label in position]
+    return list(position), edges, definitions
+
+
 def bundled_tables(variant):
-    """Return labels, (parent, child) positions, terms and definitions of a bundled hierarchy."""
+    """Return the parameters of a bundled hierarchy."""
     nouns = load_wordnet_nouns()
     if variant == "wordnet":
-        return nouns.synsets, nouns.edges, nouns.terms, nouns.definitions
+        return nouns.synsets, nouns.edges, nouns.terms, nouns.definitions, nouns.counts
     labels, edges = nouns.synsets, nouns.edges
     tops = np.searchsorted(labels, _FALL11_TOPS)
     misc = np.searchsorted(labels, _FALL11_MISC)
@@ -42,13 +64,17 @@ def bundled_tables(variant):
     )
     kept = np.append(np.flatnonzero(is_kept), root)
     terms = [nouns.terms[row] for row in kept[:-1]] + [("fall11",)]
-    definitions = LazySequence(partial(_select, nouns.definitions, kept[:-1], ("",)), len(kept))
-    return np.append(labels, "fall11")[kept], np.searchsorted(kept, edges), terms, definitions
+    definitions, counts = (
+        LazySequence(partial(_select, entries, kept[:-1], last), len(kept))
+        for entries, last in ((nouns.definitions, ""), (nouns.counts, (0,)))
+    )
+    labels = np.append(labels, "fall11")[kept]
+    return labels, np.searchsorted(kept, edges), terms, definitions, counts
 
 
 def _select(entries, rows, last):
-    """Return the entries of some rows, followed by the last ones: list."""
-    return [*map(entries.__getitem__, rows.tolist()), *last]
+    """Return the entries of some rows, followed by one more: list."""
+    return [*map(entries.__getitem__, rows.tolist()), last]
 
 
 def _descendants(edges, starts, n_labels):
@@ -63,7 +89,7 @@ def _descendants(edges, starts, n_labels):
 
 
 def nltk_tables(reader):
-    """Return labels, (parent, child) positions, terms and definitions of nltk's nouns."""
+    """Return the parameters of the hierarchy of an nltk reader's nouns."""
     synsets = sorted(reader.all_synsets("n"), key=lambda synset: synset.offset())
     position = {synset.offset(): i for i, synset in enumerate(synsets)}
     edges = [
@@ -74,3 +100,13 @@ def nltk_tables(reader):
     terms = [tuple(name.replace("_", " ") for name in synset.lemma_names()) for synset in synsets]
     definitions = [synset.definition() for synset in synsets]
     return [f"n{synset.offset():08d}" for synset in synsets], edges, terms, definitions
+
+
+def check_lengths(n_labels, **tables):
+    """Raise ValueError unless each table is None or has one entry per label."""
+    for name, entries in tables.items():
+        if entries is not None and len(entries) != n_labels:
+            raise ValueError(
+                f"There are {n_labels} labels but {name} has {len(entries)} entries. Pass one "
+                "entry per label."
+            )

@@ -1,0 +1,62 @@
+import pytest
+
+from skdevise import Hierarchy
+from skdevise.labels._senses import photo_senses
+
+
+@pytest.fixture(scope="module")
+def wordnet():
+    return Hierarchy.wordnet()
+
+
+@pytest.mark.parametrize(
+    ("name", "first_terms"),
+    [
+        # Of the five cranes, two are writers and one is a constellation. The two senses of "dog"
+        # for a person, and the person "cad", are left out.
+        ("crane", ["crane", "crane"]),
+        ("dog", ["dog", "andiron", "pawl", "frank"]),
+        # The colour is no physical entity, and the river is an instance without hypernyms.
+        ("Oranges", ["orange", "orange", "orange"]),
+        # Every sense of these is abstract, a person or an instance, so all of them count.
+        ("algebra", ["algebra"]),
+        ("astronaut", ["astronaut"]),
+        ("Eiffel Tower", ["Eiffel Tower"]),
+        # WordNet has no such names, but has their endings.
+        ("soy milk", ["milk", "milk", "milk"]),
+        ("red-hot oat yoghurts", ["yogurt"]),
+        # "Banks" is only a botanist.
+        ("banks", ["bank", "bank", "bank", "savings bank", "bank"]),
+        ("blorb", []),
+        ("", []),
+    ],
+)
+def test_senses_of_a_name(wordnet, name, first_terms):
+    (senses,) = photo_senses([name], wordnet)
+    assert [wordnet.terms(sense)[0] for sense in senses] == first_terms
+
+
+def test_senses_come_in_the_order_of_use(wordnet):
+    (senses,) = photo_senses(["kiwi"], wordnet)
+    assert senses == [sense for sense in wordnet.synsets("kiwi") if sense in senses]
+    # The bird, the fruit and its plant, but not the New Zealander.
+    assert len(senses) == 3
+
+
+def test_conditions_need_their_terms():
+    edges = [("thing", "jaguar"), ("thing", "person"), ("person", "driver")]
+    tree = Hierarchy.from_edges(edges)
+    assert photo_senses(["fast Jaguars", "driver", "lynx"], tree) == [["jaguar"], ["driver"], []]
+    terms = [["thing"], ["jaguar"], ["person"], ["driver", "jaguar"]]
+    ambiguous = Hierarchy(["thing", "cat", "person", "driver"], [(0, 1), (0, 2), (2, 3)], terms)
+    assert photo_senses(["jaguar", "driver"], ambiguous) == [["cat"], ["driver"]]
+
+
+def test_other_names_of_the_labels_do_not_matter(wordnet):
+    dog, person = "n02084071", "n00007846"
+    named = wordnet.rename({dog: "dog", person: "somebody"})
+    expected = [
+        ["dog" if sense == dog else sense for sense in senses]
+        for senses in photo_senses(["dog", "crane"], wordnet)
+    ]
+    assert photo_senses(["dog", "crane"], named) == expected
