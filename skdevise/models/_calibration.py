@@ -102,12 +102,12 @@ class Calibration:
         targets = np.searchsorted(columns, self.targets[rows])
         return fit_temperature(scores, targets, n_distinct, weight)
 
-    def hub_offsets(self, kept, method, temperature):
+    def hub_offsets(self, kept, method):
         """Measure hubs on training samples: (n_classes,), or None without a method."""
         if method is None:
             return None
         points = self.place(kept[calibration_rows(len(kept))])
-        return hub_offsets(self.score, points, method, temperature)
+        return hub_offsets(self.score, points, method)
 
 
 def fit_temperature(scores, targets, n_distinct, weight=None):

@@ -8,26 +8,17 @@ from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
 )
-from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
-from sklearn.utils import get_tags, indexable
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
-from skdevise._columns import check_targets
-from skdevise._compat import (
-    HasMethods,
-    Interval,
-    check_sample_weight,
-    fit_context,
-    safe_indexing,
-)
-from skdevise.models._calibration import refit_rows, row_keys
-from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+from skdevise._compat import Interval
+from skdevise.models._prediction import LabelPredictionMixin
+from skdevise.models._seen_classifier import SeenClassifierMixin
 
 
 class ConSEClassifier(
+    SeenClassifierMixin,
     LabelPredictionMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
@@ -45,8 +36,8 @@ class ConSEClassifier(
     classifier : classifier with `predict_proba`, default=None
         Classifier of the training labels. `fit` trains a clone of it. None means
         `LogisticRegression()`. Wrap a classifier that is already fitted in
-        `sklearn.frozen.FrozenEstimator`, and one without `predict_proba` in
-        `sklearn.calibration.CalibratedClassifierCV`.
+        `sklearn.frozen.FrozenEstimator`; a `VisualFeaturizer` gives the softmax layer of its
+        network. Wrap one without `predict_proba` in `sklearn.calibration.CalibratedClassifierCV`.
     embedder : fitted term embedder, default=None
         Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
         baseline without any knowledge of language: its predictions of unseen labels are random.
@@ -75,7 +66,8 @@ class ConSEClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels that `classifier_` predicts.
+        Labels that `classifier_` predicts. If it was fitted before, its labels without a vector are
+        left out.
     classifier_ : classifier
         The fitted classifier.
     label_space_ : LabelSpace
@@ -110,8 +102,7 @@ class ConSEClassifier(
     """
 
     _parameter_constraints = {
-        "classifier": [HasMethods(["fit", "predict_proba"]), None],
-        "embedder": "no_validation",  # The label space checks it.
+        **SeenClassifierMixin._classifier_constraints,
         "n_top": [Interval(Integral, 1, None, closed="left")],
         **LabelPredictionMixin._prediction_constraints,
     }
@@ -139,102 +130,6 @@ class ConSEClassifier(
         self.reject_below = reject_below
         self.unknown_label = unknown_label
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
-        """Fit the classifier of the training labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or photos
-            Samples that `classifier` accepts. Photos need a classifier that takes them, such as a
-            Pipeline with a `VisualFeaturizer`.
-        y : array-like of shape (n_samples,)
-            Training labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, not negative. The `fit` of `classifier` and the fits of
-            the temperatures use them.
-
-        Returns
-        -------
-        self : ConSEClassifier
-            The fitted classifier.
-
-        Raises
-        ------
-        LabelWithoutVectorError
-            If a label has no vector. It is raised before `classifier` is fitted.
-        TypeError
-            If `classifier` does not accept `sample_weight`.
-        ValueError
-            If some labels are text and others are numbers.
-        """
-        y = check_targets(y)
-        if self.classifier is None:
-            refuse_photos(X)
-        classifier = LogisticRegression() if self.classifier is None else clone(self.classifier)
-        weights = {}
-        if sample_weight is not None:
-            if not has_fit_parameter(classifier, "sample_weight"):
-                raise TypeError(
-                    f"classifier={self.classifier!r} does not accept sample_weight in fit. Use "
-                    "another classifier, or leave sample_weight=None."
-                )
-            weights["sample_weight"] = check_sample_weight(
-                sample_weight, y, ensure_non_negative=True
-            )
-        self._open_label_space(np.unique(y))
-        self.classifier_ = classifier.fit(X, y, **weights)
-        if not np.array_equal(self.classifier_.classes_, self.classes_):
-            # A frozen classifier keeps its own labels.
-            self._open_label_space(np.asarray(self.classifier_.classes_))
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
-            if hasattr(self.classifier_, name):
-                setattr(self, name, getattr(self.classifier_, name))
-        self._n_features_out = self.label_space_.vector_size
-        self._fit_temperatures(X, y, weights)
-        return self
-
-    def _fit_temperatures(self, X, y, weights):
-        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
-        position = {label: i for i, label in enumerate(self.classes_.tolist())}
-        targets = np.array([position.get(label, -1) for label in y.tolist()])
-        is_known = targets >= 0  # A frozen classifier may know none of the labels in y.
-        if weights:
-            is_known &= weights["sample_weight"] > 0
-        rows = np.flatnonzero(is_known)
-        if not len(rows):
-            self.reference_points_ = self.label_space_.targets
-            self.temperature_ = self.unseen_temperature_ = 1.0
-            return
-        rows = rows[refit_rows(len(rows))]
-        X, targets, y = safe_indexing(indexable(X)[0], rows), targets[rows], y[rows]
-        weights = {name: weight[rows] for name, weight in weights.items()}
-
-        def place_with(classifier, is_hidden):
-            columns = np.searchsorted(self.classes_, classifier.classes_)
-
-            def place(rows):
-                known = classifier.predict_proba(safe_indexing(X, rows))
-                proba = np.zeros((len(rows), len(self.classes_)), known.dtype)
-                proba[:, columns] = known
-                proba[:, is_hidden] = 0  # A frozen classifier still knows the held-out classes.
-                return self._combine(proba)
-
-            return place
-
-        def refit(kept):
-            classifier = LogisticRegression() if self.classifier is None else clone(self.classifier)
-            kept_weights = {name: weight[kept] for name, weight in weights.items()}
-            try:
-                classifier.fit(safe_indexing(X, kept), y[kept], **kept_weights)
-            except ValueError:  # A cross-validation inside needs more samples of each class.
-                classifier = self.classifier_
-            return place_with(classifier, self._is_held_out())
-
-        weight = weights.get("sample_weight")
-        self._calibrate(targets, row_keys(X), weight, place_with(self.classifier_, []), refit)
-
     def transform(self, X):
         """Place samples in the label space.
 
@@ -249,7 +144,14 @@ class ConSEClassifier(
             Unit vectors, with the dtype of the classifier's probabilities.
         """
         check_is_fitted(self)
-        return self._combine(self.classifier_.predict_proba(X))
+        return self._combine(self._proba(self.classifier_, X))
+
+    def _placer(self, proba, data=None):
+        return lambda X: self._combine(proba(X))
+
+    @property
+    def _n_features_out(self):
+        return self.label_space_.vector_size
 
     def _combine(self, proba):
         """Average the vectors of the most probable labels: (n_samples, vector_size), unit rows."""
@@ -258,10 +160,3 @@ class ConSEClassifier(
         weights = np.zeros_like(proba)
         np.put_along_axis(weights, top, np.take_along_axis(proba, top, axis=1), axis=1)
         return normalize(weights @ self.label_space_.targets.astype(weights.dtype, copy=False))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        classifier = LogisticRegression() if self.classifier is None else self.classifier
-        tags.input_tags = get_tags(classifier).input_tags
-        tags.transformer_tags.preserves_dtype = ["float64"]
-        return tags

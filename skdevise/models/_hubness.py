@@ -7,19 +7,24 @@ from sklearn.utils import gen_batches
 # Number of neighbours in CSLS, as in the paper.
 _N_NEIGHBORS = 10
 
+# Temperature of the inverted softmax, in cosines (see benchmarks/hubness.py). If it is low,
+# the nearest point alone decides, and every label that resembles a training label counts as a hub.
+_TEMPERATURE = 0.2
+
 # Points scored at once. It limits memory when there are many labels.
 _N_POINTS = 128
 
 
-def hub_offsets(score, points, method, temperature):
+def hub_offsets(score, points, method):
     r"""Measure how near each label is to samples of any class: (n_labels,), subtracted from scores.
 
     `score(points)` gives the scores of the labels: (n_points, n_labels).
     "csls" is half the mean cosine of a label with its 10 nearest points (Conneau et al., "Word
     translation without parallel data", ICLR 2018, section 2.3). "inverted_softmax" is
-    :math:`T \log \sum_i \exp(\cos(x_i, t) / T)` over the points (Smith et al., "Offline bilingual
-    word vectors, orthogonal transformations and the inverted softmax", ICLR 2017, eq. 9). The term
-    that both papers subtract for the sample is the same for all its labels, so it is left out.
+    :math:`T \log \sum_i \exp(\cos(x_i, t) / T)` over the points, with T = 0.2 (Smith et al.,
+    "Offline bilingual word vectors, orthogonal transformations and the inverted softmax", ICLR
+    2017, eq. 9). The term that both papers subtract for the sample is the same for all its labels,
+    so it is left out.
     """
     total = None
     for rows in gen_batches(len(points), _N_POINTS):
@@ -29,6 +34,6 @@ def hub_offsets(score, points, method, temperature):
             k = min(_N_NEIGHBORS, len(best))
             total = np.partition(best, len(best) - k, axis=0)[len(best) - k :]
         else:
-            block = logsumexp(block / temperature, axis=0)
+            block = logsumexp(block / _TEMPERATURE, axis=0)
             total = block if total is None else np.logaddexp(total, block)
-    return total.mean(axis=0) / 2 if method == "csls" else temperature * total
+    return total.mean(axis=0) / 2 if method == "csls" else _TEMPERATURE * total

@@ -302,10 +302,9 @@ class LabelPredictionMixin:
         if self.hubness is None:
             return offsets
         # For a single sample, these offsets take longer than its prediction.
-        points, temperature = self.reference_points_, self._hub_temperature
         return offsets + self._cached(
             (space, self.hubness),
-            lambda: hub_offsets(space.scores, points, self.hubness, temperature),
+            lambda: hub_offsets(space.scores, self.reference_points_, self.hubness),
         )
 
     def _cached(self, key, make):
@@ -320,9 +319,9 @@ class LabelPredictionMixin:
         """Place samples in the label space: (n_samples, vector_size), also with set_output."""
         return np.asarray(self.transform(X))
 
-    def _open_label_space(self, classes):
+    def _open_label_space(self, classes, on_missing="error"):
         """Check the embedder, and place the training labels with it."""
-        self._place_labels(classes, self._present_embedder())
+        self._place_labels(classes, self._present_embedder(), on_missing)
 
     def _present_embedder(self, vector_size=500):
         """Return the embedder with its present vectors; `vector_size` is that of random ones."""
@@ -343,17 +342,17 @@ class LabelPredictionMixin:
         vectors = getattr(embedder, "vectors_", None)
         return vectors if hasattr(vectors, "transform") else embedder
 
-    def _place_labels(self, classes, embedder):
+    def _place_labels(self, classes, embedder, on_missing="error"):
         """Forget earlier fits, and place the training labels with an embedder."""
-        self._held_out, self._temperatures, self._hub_temperature = {}, {}, 1.0
-        self._bind_labels(classes, embedder)
+        self._held_out, self._temperatures = {}, {}
+        self._bind_labels(classes, embedder, on_missing)
 
-    def _bind_labels(self, classes, embedder):
+    def _bind_labels(self, classes, embedder, on_missing="error"):
         """Place the training labels, and check the candidates of the constructor."""
         if self.reject_below is not None:
             self._check_unknown_label(classes)
-        # Candidates without a vector may be dropped, but training labels may not.
-        training = select_labels(self._vocabulary(classes), classes, on_missing="error")
+        # Candidates without a vector may be dropped. Most classifiers cannot drop training labels.
+        training = select_labels(self._vocabulary(classes), classes, on_missing=on_missing)
         refuse_numbers(training, embedder, "y")
         try:
             space = LabelSpace(training, embedder, self.search)
@@ -361,6 +360,9 @@ class LabelPredictionMixin:
             raise LabelWithoutVectorError(
                 error.missing, error.n_asked, what="training labels"
             ) from None
+        if space.n_labels < len(classes):
+            classes = classes[np.isin(classes, space.labels)]
+            training = self._vocabulary(classes)
         space.labels = classes  # This keeps their dtype.
         self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
         self._recent = {(training, self.search): space}
@@ -434,11 +436,8 @@ class LabelPredictionMixin:
         groups = {name: rows for name, rows in groups.items() if len(rows) and place is not None}
         if groups:
             calibration = Calibration(score, is_held_out, place, keys, targets, weight)
-            fitted = {name: calibration.fit(rows) for name, rows in groups.items()}
-            self._hub_temperature = next(iter(fitted.values()))
-            hubs = calibration.hub_offsets(kept, self.hubness, self._hub_temperature)
-            if hubs is not None:
-                fitted = {name: calibration.fit(rows, hubs) for name, rows in groups.items()}
+            hubs = calibration.hub_offsets(kept, self.hubness)
+            fitted = {name: calibration.fit(rows, hubs) for name, rows in groups.items()}
             self._temperatures = self._temperatures | fitted
         # One of them may lack held-out samples.
         default = next(iter(self._temperatures.values()), 1.0)

@@ -10,7 +10,8 @@ class ScorePredictionMixin(LabelPredictionMixin):
     """Answers of a classifier whose scores are no cosines of points.
 
     A classifier needs `_score_labels(X, space)`, which returns (n_samples, n_labels). It has no
-    parameters `search` and `hubness`. Its `fit` ends with `_calibrate_scores(score, ...)`.
+    parameters `search` and `hubness`. The `place(rows)` that it gives to `_calibrate` returns the
+    scores of the training labels: (n, n_classes).
     """
 
     _prediction_constraints = {
@@ -28,3 +29,6 @@ class ScorePredictionMixin(LabelPredictionMixin):
         scores = self._scores(X, space)
         top = best_columns(scores, k)
         return space.labels[top], np.take_along_axis(scores, top, axis=1)
+
+    def _calibrate(self, targets, keys, weight, place, refit):
+        self._calibrate_scores(lambda scores: scores, targets, keys, weight, refit)

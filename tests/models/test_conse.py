@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from skdevise import ConSEClassifier
+from skdevise import ConSEClassifier, PretrainedEmbedder
 from skdevise.exceptions import LabelWithoutVectorError
 
 
@@ -65,3 +66,53 @@ def test_weights_are_not_negative(plane, pets_and_trucks):
     X, y = pets_and_trucks
     with pytest.raises(ValueError, match="sample_weight"):
         ConSEClassifier(embedder=plane).fit(X, y, sample_weight=-np.ones(len(y)))
+
+
+def softmax_layer(labels):
+    """A fitted classifier with the rows of a softmax layer, one feature for each label."""
+    softmax = LogisticRegression()
+    softmax.classes_ = np.array(labels)
+    softmax.coef_, softmax.intercept_ = 10 * np.eye(len(labels)), np.zeros(len(labels))
+    return FrozenEstimator(softmax)
+
+
+def test_labels_of_a_frozen_classifier_without_vectors_are_left_out(plane):
+    softmax = softmax_layer(["okapi", "truck", "cat", "tench"])
+    clf = ConSEClassifier(softmax, plane)
+    with pytest.warns(UserWarning, match="2 of 4.*'okapi'"):
+        clf.fit(np.eye(4), ["okapi", "truck", "cat", "tench"])
+    # Only the labels with a vector are predicted, and columns follow them.
+    assert clf.classes_.tolist() == ["cat", "truck"]
+    assert clf.predict_proba(np.eye(4)).shape == (4, 2)
+    assert clf.predict(np.eye(4)[1:3]).tolist() == ["truck", "cat"]
+    # "okapi" and "tench" have 0.2 each, which does not count.
+    proba = np.log([[0.2, 0.5, 0.1, 0.2]]) / 10
+    expected = (0.5 * plane.transform(["truck"]) + 0.1 * plane.transform(["cat"]))[0]
+    assert_allclose(clf.transform(proba)[0], expected / np.linalg.norm(expected))
+    with pytest.raises(LabelWithoutVectorError, match="okapi"):
+        ConSEClassifier(softmax_layer(["okapi", "tench"]), plane).fit(np.eye(2), ["cat", "dog"])
+
+
+def test_labels_that_a_frozen_classifier_repeats_are_added(plane):
+    # torchvision names two of its categories "crane".
+    clf = ConSEClassifier(softmax_layer(["truck", "cat", "truck"]), plane, n_top=1)
+    clf.fit(np.eye(3), ["truck", "cat", "truck"])
+    assert clf.classes_.tolist() == ["cat", "truck"]
+    proba = np.log([[0.3, 0.4, 0.3]]) / 10
+    assert clf.predict(proba).tolist() == ["truck"]  # 0.3 + 0.3 beats 0.4
+
+
+def test_a_softmax_layer_of_synset_ids_has_the_terms_of_wordnet():
+    # A bird and a machine, both named "crane" in English.
+    vectors = {"crane": [0, 1], "wading bird": [1, 0], "lifting device": [0, 1], "hoist": [0, 1]}
+    softmax = softmax_layer(["n02012849", "n03126707"])
+    names = {"n02012849": "wading bird", "n03126707": "crane"}
+    clf = ConSEClassifier(softmax, PretrainedEmbedder(vectors), labels=names)
+    clf.fit(np.eye(2), ["n02012849", "n03126707"])
+    assert clf.predict(np.eye(2), labels=["hoist", "wading bird"]).tolist() == [
+        "wading bird",
+        "hoist",
+    ]
+    plain = ConSEClassifier(softmax, PretrainedEmbedder(vectors))
+    plain.fit(np.eye(2), ["n02012849", "n03126707"])
+    assert_allclose(plain.label_space_.targets, [[0, 1], [0, 1]])  # Both are the term "crane".

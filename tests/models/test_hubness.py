@@ -15,11 +15,11 @@ def test_offsets_by_hand():
     space = LabelSpace(LabelVocabulary(["a", "b"]), PretrainedEmbedder({"a": [1, 0], "b": [0, 1]}))
     points = np.array([[1.0, 0.0]] * 12 + [[0.0, 1.0]])
     # a: 1 ten times; b: 1 once and 0 nine times. Halves of the means.
-    assert_allclose(hub_offsets(space.scores, points, "csls", 1), [0.5, 0.05])
-    # T log(sum of exp(cos / T)), with T = .5.
+    assert_allclose(hub_offsets(space.scores, points, "csls"), [0.5, 0.05])
+    # T log(sum of exp(cos / T)), with T = .2.
     assert_allclose(
-        hub_offsets(space.scores, points, "inverted_softmax", 0.5),
-        [0.5 * np.log(12 * np.exp(2) + 1), 0.5 * np.log(12 + np.exp(2))],
+        hub_offsets(space.scores, points, "inverted_softmax"),
+        [0.2 * np.log(12 * np.exp(5) + 1), 0.2 * np.log(12 + np.exp(5))],
     )
 
 
@@ -28,10 +28,10 @@ def test_offsets_of_many_points_equal_a_naive_reference():
     points = RandomEmbedder(4).transform([str(i) for i in range(300)])
     cosines = points @ RandomEmbedder(4).transform(list("abcdefg")).T
     nearest = np.sort(cosines, axis=0)[-10:]
-    offsets = hub_offsets(space.scores, points, "csls", 1)
+    offsets = hub_offsets(space.scores, points, "csls")
     assert_allclose(offsets, nearest.mean(axis=0) / 2, rtol=1e-5)
-    expected = 0.1 * logsumexp(cosines / 0.1, axis=0)
-    assert_allclose(hub_offsets(space.scores, points, "inverted_softmax", 0.1), expected, rtol=1e-5)
+    expected = 0.2 * logsumexp(cosines / 0.2, axis=0)
+    assert_allclose(hub_offsets(space.scores, points, "inverted_softmax"), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["csls", "inverted_softmax"])
@@ -44,7 +44,7 @@ def test_the_offsets_depend_on_the_training_samples_alone(method):
     space = clf.label_space(labels)
     cosines = space.scores(clf.transform(X))
     clf.set_params(hubness=method)
-    offsets = hub_offsets(space.scores, clf.reference_points_, method, clf.temperature_)
+    offsets = hub_offsets(space.scores, clf.reference_points_, method)
     assert_allclose(clf.decision_function(X, labels), cosines - offsets, atol=1e-5)
     alone = np.concatenate([clf.predict(X[i : i + 1], labels) for i in range(len(X))])
     assert_array_equal(alone, clf.predict(X, labels))

@@ -1,0 +1,146 @@
+"""The fit of systems that read the probabilities of a classifier of the training labels."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.validation import has_fit_parameter
+
+from skdevise._columns import check_targets
+from skdevise._compat import HasMethods, check_sample_weight, fit_context, safe_indexing
+from skdevise.models._calibration import refit_rows, row_keys
+from skdevise.models._prediction import refuse_photos
+
+
+class SeenClassifierMixin:
+    """Fit of a classifier with the parameter `classifier`.
+
+    It needs `_placer(proba, data=None)`, which returns a function of X for the `place` of
+    `_calibrate`. `proba(X)` gives the probabilities of the training labels: (n, n_classes). In the
+    second training, `data` holds its arguments of `fit`: X, y and a dict of weights.
+    """
+
+    _classifier_constraints = {
+        "classifier": [HasMethods(["fit", "predict_proba"]), None],
+        "embedder": "no_validation",  # The label space checks it.
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the classifier of the training labels.
+
+        If `classifier` is frozen, only its labels count. Those without a vector are left out with
+        a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples that `classifier` accepts. Photos need a classifier that takes them, such as a
+            Pipeline with a `VisualFeaturizer`.
+        y : array-like of shape (n_samples,)
+            Training labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, not negative. The `fit` of `classifier` and the fits of
+            the temperatures use them.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If a label of y has no vector. It is raised before `classifier` is fitted.
+        TypeError
+            If `classifier` does not accept `sample_weight`.
+        ValueError
+            If some labels are text and others are numbers.
+        """
+        y = check_targets(y)
+        if self.classifier is None:
+            refuse_photos(X)
+        classifier, weights, labels = self._new_classifier(), {}, np.unique(y)
+        if sample_weight is not None:
+            if not has_fit_parameter(classifier, "sample_weight"):
+                raise TypeError(
+                    f"classifier={self.classifier!r} does not accept sample_weight in fit. Use "
+                    "another classifier, or leave sample_weight=None."
+                )
+            weights["sample_weight"] = check_sample_weight(
+                sample_weight, y, ensure_non_negative=True
+            )
+        is_frozen = isinstance(classifier, FrozenEstimator)
+        if not is_frozen:
+            self._open_label_space(labels)
+        self.classifier_ = classifier.fit(X, y, **weights)
+        known = np.unique(self.classifier_.classes_)
+        if is_frozen or not np.array_equal(known, labels):
+            # A frozen classifier, also one in a Pipeline, keeps its own labels.
+            self._open_label_space(known, on_missing="drop")
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(self.classifier_, name):
+                setattr(self, name, getattr(self.classifier_, name))
+        self._fit_temperatures(X, y, weights)
+        return self
+
+    def _new_classifier(self):
+        """Clone the classifier of the training labels."""
+        return LogisticRegression() if self.classifier is None else clone(self.classifier)
+
+    def _proba(self, classifier, X):
+        """Read the probabilities of the training labels: (n_samples, n_classes).
+
+        Columns of labels without a vector are left out. Columns of the same label are added.
+        """
+        proba = np.asarray(classifier.predict_proba(X))
+        position = {label: column for column, label in enumerate(self.classes_.tolist())}
+        columns = np.array([position.get(x, -1) for x in np.asarray(classifier.classes_).tolist()])
+        if np.array_equal(columns, np.arange(len(self.classes_))):
+            return proba
+        known = np.zeros((len(proba), len(self.classes_)), proba.dtype)
+        np.add.at(known, (slice(None), columns[columns >= 0]), proba[:, columns >= 0])
+        return known
+
+    def _fit_temperatures(self, X, y, weights):
+        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
+        position = {label: i for i, label in enumerate(self.classes_.tolist())}
+        targets = np.array([position.get(label, -1) for label in y.tolist()])
+        is_known = targets >= 0  # A frozen classifier may know none of the labels in y.
+        if weights:
+            is_known &= weights["sample_weight"] > 0
+        rows = np.flatnonzero(is_known)
+        if not len(rows):
+            self.reference_points_ = self.label_space_.targets
+            self.temperature_ = self.unseen_temperature_ = 1.0
+            return
+        rows = rows[refit_rows(len(rows))]
+        X, targets, y = safe_indexing(indexable(X)[0], rows), targets[rows], y[rows]
+        weights = {name: weight[rows] for name, weight in weights.items()}
+
+        def refit(kept):
+            classifier, is_hidden = self._new_classifier(), self._is_held_out()
+            kept_weights = {name: weight[kept] for name, weight in weights.items()}
+            data = safe_indexing(X, kept), y[kept], kept_weights
+            try:
+                classifier.fit(*data[:2], **kept_weights)
+            except ValueError:  # A cross-validation inside needs more samples of each class.
+                classifier = self.classifier_
+            # A frozen classifier still knows the held-out classes.
+            return on_rows(self._placer(lambda X: self._proba(classifier, X) * ~is_hidden, data))
+
+        def on_rows(place):
+            return lambda rows: place(safe_indexing(X, rows))
+
+        place = on_rows(self._placer(lambda X: self._proba(self.classifier_, X)))
+        weight = weights.get("sample_weight")
+        self._calibrate(targets, row_keys(X), weight, place, refit)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        classifier = LogisticRegression() if self.classifier is None else self.classifier
+        tags.input_tags = get_tags(classifier).input_tags
+        tags.transformer_tags.preserves_dtype = ["float64"]
+        return tags
