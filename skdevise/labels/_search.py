@@ -3,6 +3,7 @@
 import sys
 from functools import cache
 from importlib.util import find_spec
+from math import isqrt
 
 import numpy as np
 from sklearn.neighbors import KDTree
@@ -14,6 +15,9 @@ SEARCH_METHODS = ("exact", "hnsw", "lsh", "tree")
 # Limits of one block of scores. Blocks are large enough for fast products, and use little memory.
 _BLOCK_BYTES = 64 * 2**20
 _BLOCK_ROWS = 256
+
+# Rows of up to so many scores are sorted whole.
+_FEW_COLUMNS = 64
 
 # faiss uses several threads from this many products on, and BLAS for points of so many numbers.
 _MANY_PRODUCTS = 2**32
@@ -33,17 +37,29 @@ _N_ROTATIONS = 8
 
 def best_columns(scores, k):
     """Rank the k best columns of each row, ties in column order: (n_rows, k)."""
-    n_columns = scores.shape[1]
+    n_rows, n_columns = scores.shape
     if k == 1:
         return scores.argmax(axis=1)[:, None]
-    if k == n_columns:
-        return np.argsort(-scores, axis=1, kind="stable")
+    if n_columns <= max(_FEW_COLUMNS, 4 * k):
+        return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    # A column with one of the k best scores lies in one of the k groups with the largest maxima.
+    # Only the columns of these groups, and the last ones, which are in no group, are partitioned.
+    size = isqrt(n_columns // k)
+    n_groups = n_columns // size
+    maxima = scores[:, : size * n_groups].reshape(n_rows, size, n_groups).max(axis=1)
+    groups = np.argpartition(maxima, -k, axis=1)[:, -k:]
+    columns = (groups[:, None] + n_groups * np.arange(size)[:, None]).reshape(n_rows, -1)
+    last = np.arange(size * n_groups, n_columns)
+    columns = np.hstack([columns, np.broadcast_to(last, (n_rows, len(last)))])
+    candidates = np.take_along_axis(scores, columns, axis=1)
+    best = np.argpartition(candidates, -k, axis=1)[:, -k:]
     # Sorted columns let the stable sort below keep ties in column order.
-    columns = np.sort(np.argpartition(scores, -k, axis=1)[:, -k:], axis=1)
+    columns = np.sort(np.take_along_axis(columns, best, axis=1), axis=1)
     best = np.take_along_axis(scores, columns, axis=1)
     top = np.take_along_axis(columns, np.argsort(-best, axis=1, kind="stable"), axis=1)
     # argpartition chooses freely among scores equal to the k-th, so such rows are sorted whole.
-    tied = (scores >= best.min(axis=1, keepdims=True)).sum(axis=1) > k
+    lowest = best.min(axis=1, keepdims=True)
+    tied = np.maximum((candidates >= lowest).sum(axis=1), (maxima >= lowest).sum(axis=1)) > k
     top[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :k]
     return top
 

@@ -27,7 +27,7 @@ def sort_whole_rows(scores, k):
 @st.composite
 def scores_with_ties(draw):
     """Scores of few different values, so that most rows hold ties; and k."""
-    n_columns = draw(st.integers(1, 12))
+    n_columns = draw(st.integers(1, 12) | st.integers(60, 200))
     shape = (draw(st.integers(0, 6)), n_columns)
     values = st.sampled_from([-1.0, -0.0, 0.0, 0.5, 1.0])
     dtype = draw(st.sampled_from([np.float32, np.float64]))
