@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
-from skdevise._utils import check_checkpoint_folder, check_unchanged, find_device
+from skdevise._utils import check_checkpoint_folder, check_unchanged, find_device, seeded
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._features import (
@@ -428,6 +428,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             seed = self._draw_seed()
             kept, held_out = self._hold_out(targets, seed)
             self._fit_visual(X, y, rows[kept])
+            self._check_projection(X, start)
             samples = Samples(X, self._training_features(X), rows, targets, weight)
             self._fit_scale(samples.take(kept))
             self._choose_lr(samples.take(kept))
@@ -509,6 +510,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
                 self._embed_labels(labels, first)
             if first:
                 self._fit_visual(X, y, rows)
+                self._check_projection(X)
             targets = np.searchsorted(self.classes_, y[rows])
             samples = Samples(X, self._training_features(X), rows, targets, weight)
             if first:
@@ -529,6 +531,8 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
 
     def _check_resources(self):
         """Check the device, the training parameters and the visual model before any work."""
+        from skdevise.models._devise_net import checkpoint_params
+        from skdevise.training._checkpoint import fit_key
         from skdevise.training._net import check_training_params
 
         find_device(self.device)
@@ -538,6 +542,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         )
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
+            fit_key(checkpoint_params(self.get_params(deep=False), stage=2))
         if self.finetune_epochs and not hasattr(self.visual, "backbone"):
             raise ValueError(
                 f"finetune_epochs={self.finetune_epochs} needs a visual model. Pass "
@@ -618,6 +623,16 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
             # Fine-tuning trains a copy, because the frozen model belongs to the user.
             self.visual_ = deepcopy(self.visual_.estimator)
+
+    def _check_projection(self, X, start=None):
+        """Try the projection before features are computed, if their number is known."""
+        n_features = getattr(self.visual_, "n_features_out_", None) if self.visual else X.shape[1]
+        if n_features and (callable(self.projection) or start):
+            from skdevise.models._projection import make_projection
+
+            with seeded(0, find_device("cpu")):
+                state = start and start[0]
+                make_projection(self.projection, n_features, self._n_features_out, self.loss, state)
 
     def _training_features(self, X):
         """Return the features of training samples, after a check of their values."""

@@ -115,6 +115,12 @@ def draw_seeds(seed, number, kind):
     return np.random.SeedSequence(entropy).generate_state(4).tolist()
 
 
+def checkpoint_params(params, stage):
+    """Select the parameters that the checkpoint of a stage depends on: dict."""
+    names = _STAGE_1_PARAMS if stage == 1 else _STAGE_1_PARAMS + _STAGE_2_PARAMS
+    return {name: params[name] for name in names}
+
+
 class NearestClass:
     """Predict the nearest of the given vectors, or else of the first `n_trained` of the loss."""
 
@@ -286,8 +292,7 @@ class Trainer:
         """Find the checkpoint of a stage by its parameters and data, or return None."""
         if self.params["checkpoint"] is None:
             return None
-        names = _STAGE_1_PARAMS if stage == 1 else _STAGE_1_PARAMS + _STAGE_2_PARAMS
-        params = {name: self.params[name] for name in names}
+        params = checkpoint_params(self.params, stage)
         params["augment"] = getattr(self.visual, "augment", None)
         blocks = [content_hash(block) for block, _ in samples.blocks()]
         data = [samples.rows, samples.targets, samples.weight, blocks]

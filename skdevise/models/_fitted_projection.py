@@ -170,13 +170,11 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             is_kept = ~self._is_held_out()
             if partial and (not len(kept) or is_kept.sum() < 2):
                 return None
-            trainer, kept_samples = self._trainer(), samples.take(kept)
+            data = self._trainer(), samples.take(kept), self.classes_
             if partial:
-                second = self._second.train_pass(
-                    trainer, kept_samples, is_kept, self._n_passes, seed
-                )
+                second = self._second.train_pass(*data, is_kept, self._n_passes, seed)
             else:
-                second = self._second.train(trainer, kept_samples, seed, self._n_epochs)
+                second = self._second.train(*data, seed, self._n_epochs)
             self._second = second
             return lambda rows: place(rows, second.projection)
 

@@ -1,9 +1,11 @@
 """The second training, whose projection calibrates the probabilities of the first."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
+from skdevise.models._replay import ClassMeans
 
 
 @dataclass(frozen=True)
@@ -17,29 +19,36 @@ class SecondTraining:
     """Net that trains the projection, or None after a pickle."""
     state: dict | None = None
     """Weights of the projection."""
+    means: ClassMeans = field(default_factory=ClassMeans)
+    """Mean features of the classes in the second training."""
 
     @property
     def projection(self):
         """The module that maps scaled features to points."""
         return self.net.projection
 
-    def train(self, trainer, samples, seed, n_epochs):
+    def train(self, trainer, samples, classes, seed, n_epochs):
         """Train a new projection on the kept samples."""
         every = np.arange(len(samples.rows))
         net = _plain(trainer, n_epochs).train_stage(1, samples, every, every[:0], seed)
-        return _trained(net)
+        return _trained(net, ClassMeans().updated(samples, classes))
 
-    def train_pass(self, trainer, samples, is_kept, number, seed):
+    def train_pass(self, trainer, samples, classes, is_kept, number, seed):
         """Train for one epoch on the kept samples, against the kept classes (n_classes,)."""
         trainer = replace(_plain(trainer, 1), class_vectors=trainer.class_vectors[is_kept])
-        targets = np.searchsorted(np.flatnonzero(is_kept), samples.targets)
+        classes, targets = (
+            classes[is_kept],
+            np.searchsorted(np.flatnonzero(is_kept), samples.targets),
+        )
         samples = replace(samples, targets=targets)
         start = None if self.state is None else (self.state, None)
-        return _trained(trainer.train_pass(number, samples, seed, self.net, start))
+        replay = self.means.absent_from(samples, classes)
+        net = trainer.train_pass(number, samples, seed, self.net, start, replay)
+        return _trained(net, self.means.updated(samples, classes))
 
     def __getstate__(self):
         # A net in a pickle would need the same versions of torch and skorch.
-        return {"net": None, "state": self.state}
+        return vars(self) | {"net": None}
 
 
 def _plain(trainer, n_epochs):
@@ -56,8 +65,8 @@ def _plain(trainer, n_epochs):
     return replace(trainer, params=trainer.params | params, visual=None)
 
 
-def _trained(net):
-    """Keep a net and a copy of its weights: SecondTraining."""
+def _trained(net, means):
+    """Keep a net, a copy of its weights, and class means: SecondTraining."""
     from skdevise.models._projection import state_arrays
 
-    return SecondTraining(net, state_arrays(net.projection))
+    return SecondTraining(net, state_arrays(net.projection), means)

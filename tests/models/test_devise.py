@@ -27,6 +27,7 @@ from skdevise import (
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.metrics import HitAtK
 from skdevise.model_selection import UnseenClassSplit
+from skdevise.models._projection import make_projection
 
 
 @pytest.fixture
@@ -634,6 +635,10 @@ def test_an_error_in_the_first_fit_leaves_nothing_fitted(plane, params, X, y, ex
     assert not [name for name in vars(clf) if name.endswith("_")]
 
 
+def mlp(n_features, vector_size):
+    return make_projection("mlp", n_features, vector_size, "mse")
+
+
 class Untouchable(VisualFeaturizer):
     """A visual model that must not be fitted."""
 
@@ -657,6 +662,34 @@ def test_training_parameters_are_checked_before_any_work(
     clf = DeViSEClassifier(plane, Untouchable(), **{name: value})
     with pytest.raises((TypeError, ValueError), match=name):
         getattr(clf, method)(*pets_and_trucks)
+
+
+class Unusable(VisualFeaturizer):
+    """A visual model whose features must not be computed."""
+
+    def transform(self, X):
+        raise AssertionError("Features were computed.")
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_projection_is_tried_before_features_are_computed(plane, method):
+    clf = DeViSEClassifier(plane, Unusable("efficientnet_lite0"), projection=nn.Linear(1280, 2))
+    with pytest.raises(TypeError, match="projection"):
+        getattr(clf, method)(np.zeros((2, 8, 8, 3), np.uint8), ["cat", "dog"])
+
+
+def test_a_warm_start_is_tried_before_values_are_read(clf):
+    clf.set_params(warm_start=True)
+    with pytest.raises(ValueError, match="warm_start"):
+        clf.fit(np.full((2, 5), np.nan), ["cat", "dog"])
+
+
+def test_trying_a_projection_changes_no_random_numbers(plane, pets_and_trucks):
+    clf = DeViSEClassifier(plane, projection="mlp", loss="mse", max_epochs=2, random_state=0)
+    expected = clf.fit(*pets_and_trucks).projection_weights_
+    same = clone(clf).set_params(projection=mlp).fit(*pets_and_trucks).projection_weights_
+    for name, weights in expected.items():
+        assert np.array_equal(weights, same[name])
 
 
 def test_an_unfitted_embedder_is_refused():
@@ -826,7 +859,8 @@ def test_a_warm_start_is_part_of_the_checkpoint(tmp_path, plane, pets_and_trucks
 
 
 def test_a_parameter_that_cannot_be_pickled_is_named(tmp_path, plane, pets_and_trucks):
-    clf = DeViSEClassifier(plane, lr_schedule=lambda done: 1.0, checkpoint=tmp_path)
+    schedule = {"lr_schedule": lambda done: 1.0}
+    clf = DeViSEClassifier(plane, Untouchable(), checkpoint=tmp_path, **schedule)
     with pytest.raises(ValueError, match="lr_schedule"):
         clf.fit(*pets_and_trucks)
 
