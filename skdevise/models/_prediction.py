@@ -1,45 +1,24 @@
 """The answers of every classifier: labels, scores and probabilities."""
 
 import warnings
-from collections.abc import Mapping
-from copy import copy
 from numbers import Real
 from os import PathLike
 
 import numpy as np
 from scipy.special import log_softmax, softmax
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
 
 from skdevise._columns import check_targets
 from skdevise._compat import Interval, StrOptions
-from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.labels._embedding import check_embedder
 from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
-from skdevise.labels._vocabulary import (
-    LabelVocabulary,
-    as_vocabulary,
-    refuse_numbers,
-    select_labels,
-)
-from skdevise.language import RandomEmbedder
-from skdevise.models._calibration import (
-    Calibration,
-    calibration_rows,
-    hold_out_classes,
-    split_rows,
-)
+from skdevise.labels._vocabulary import LabelVocabulary
+from skdevise.models._calibration import Calibration, calibration_rows, split_rows
+from skdevise.models._candidates import CandidatesMixin
 from skdevise.models._hubness import hub_offsets
 
-# Label spaces and hub offsets that stay in memory between calls.
-_N_CACHED = 8
 
-
-class LabelPredictionMixin:
+class LabelPredictionMixin(CandidatesMixin):
     """Answers of a classifier that places its samples in the label space.
 
     A classifier needs `transform`, which returns unit vectors, and the constructor parameters
@@ -239,40 +218,6 @@ class LabelPredictionMixin:
             )
         return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
 
-    def label_space(self, labels=None):
-        """Return the label space of some candidates.
-
-        A label space contains the vectors of the candidates and their search index. Save it if it
-        is slow to build, and pass it as `labels` to the other methods.
-
-        Parameters
-        ----------
-        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
-            Candidate labels, as in `predict`.
-
-        Returns
-        -------
-        LabelSpace
-            The candidates with their vectors and their search index.
-
-        Raises
-        ------
-        ValueError
-            If `labels` is a `LabelSpace` with vectors of another size.
-        """
-        check_is_fitted(self)
-        if isinstance(labels, LabelSpace):
-            if labels.vector_size != self.label_space_.vector_size:
-                raise ValueError(
-                    f"The label space has vectors of size {labels.vector_size}, but the classifier "
-                    f"uses size {self.label_space_.vector_size}. Build the space with the "
-                    "classifier's embedder."
-                )
-            return labels
-        if labels is None and self.labels is None:
-            return self.label_space_
-        return self._open_candidates(labels)
-
     def _scores(self, X, labels):
         """Score the candidates of each sample: (n_samples, n_labels)."""
         space = self.label_space(labels)
@@ -307,112 +252,9 @@ class LabelPredictionMixin:
             lambda: hub_offsets(space.scores, self.reference_points_, self.hubness),
         )
 
-    def _cached(self, key, make):
-        """Return the value of a recent key, or make it."""
-        value = self._recent.pop(key, None)
-        self._recent[key] = make() if value is None else value
-        if len(self._recent) > _N_CACHED:
-            del self._recent[next(iter(self._recent))]
-        return self._recent[key]
-
     def _points(self, X):
         """Place samples in the label space: (n_samples, vector_size), also with set_output."""
         return np.asarray(self.transform(X))
-
-    def _open_label_space(self, classes, on_missing="error"):
-        """Check the embedder, and place the training labels with it."""
-        self._place_labels(classes, self._present_embedder(), on_missing)
-
-    def _present_embedder(self, vector_size=500):
-        """Return the embedder with its present vectors; `vector_size` is that of random ones."""
-        if self.embedder is None:
-            return RandomEmbedder(vector_size)
-        check_embedder(self.embedder)
-        embedder = _share(self.embedder)
-        if hasattr(embedder, "fit"):
-            try:
-                check_is_fitted(embedder)
-            except NotFittedError as error:
-                raise NotFittedError(
-                    f"The embedder {type(embedder).__name__} is not fitted. Fit it on text first. "
-                    "In a parameter grid, list its `vectors_`, because a grid search removes the "
-                    "fit of its values."
-                ) from error
-        # The embedder may be trained again later. The classifier keeps its present vectors.
-        vectors = getattr(embedder, "vectors_", None)
-        return vectors if hasattr(vectors, "transform") else embedder
-
-    def _place_labels(self, classes, embedder, on_missing="error"):
-        """Forget earlier fits, and place the training labels with an embedder."""
-        self._held_out, self._temperatures = {}, {}
-        self._bind_labels(classes, embedder, on_missing)
-
-    def _bind_labels(self, classes, embedder, on_missing="error"):
-        """Place the training labels, and check the candidates of the constructor."""
-        if self.reject_below is not None:
-            self._check_unknown_label(classes)
-        # Candidates without a vector may be dropped. Most classifiers cannot drop training labels.
-        training = select_labels(self._vocabulary(classes), classes, on_missing=on_missing)
-        refuse_numbers(training, embedder, "y")
-        try:
-            space = LabelSpace(training, embedder, self.search)
-        except LabelWithoutVectorError as error:
-            raise LabelWithoutVectorError(
-                error.missing, error.n_asked, what="training labels"
-            ) from None
-        if space.n_labels < len(classes):
-            classes = classes[np.isin(classes, space.labels)]
-            training = self._vocabulary(classes)
-        space.labels = classes  # This keeps their dtype.
-        self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
-        self._recent = {(training, self.search): space}
-        self._held_out = hold_out_classes(self._held_out, classes.tolist())
-        if self.labels is not None:
-            self._open_candidates()
-
-    def _open_candidates(self, labels=None):
-        """Return the label space of candidates; None means those of the constructor."""
-        vocabulary = self._vocabulary(self.labels if labels is None else labels)
-        if labels is None:
-            given = vocabulary
-            vocabulary = self._cached((given, "candidates"), lambda: self._candidates(given))
-        return self._cached(
-            (vocabulary, self.search), lambda: LabelSpace(vocabulary, self.embedder_, self.search)
-        )
-
-    def _vocabulary(self, labels):
-        """Turn labels into a vocabulary, with the terms that the constructor's `labels` define."""
-        defines_terms = isinstance(self.labels, Mapping | LabelVocabulary)
-        known = as_vocabulary(self.labels) if defines_terms else None
-        return as_vocabulary(labels, known=known)
-
-    def _announced(self, classes):
-        """Return the `classes` of `partial_fit`, whose terms the constructor must define."""
-        if not isinstance(classes, Mapping | LabelVocabulary):
-            return [] if classes is None else classes
-        announced = as_vocabulary(classes)
-        if announced.terms != self._vocabulary(announced.labels).terms:
-            raise ValueError(
-                "classes gives labels other terms than the constructor does. Pass the terms to the "
-                "constructor: labels=LabelVocabulary(labels, terms)."
-            )
-        return announced.labels
-
-    def _candidates(self, vocabulary):
-        """Choose candidates among the constructor's: training labels first, in their order.
-
-        scikit-learn's metrics and wrappers expect that the columns begin with `classes_`. A
-        vocabulary may name class numbers and words, because wrappers can train on either. Only the
-        labels of the same type as the training labels compete.
-        """
-        classes = self.classes_.tolist()
-        is_text = isinstance(classes[0], str)
-        labels = [x for x in vocabulary.labels.tolist() if isinstance(x, str) == is_text]
-        if not set(labels).issuperset(classes):
-            chosen = labels or classes
-        else:
-            chosen = list(dict.fromkeys(classes + labels))
-        return self._vocabulary(chosen)
 
     def _calibrate(self, targets, keys, weight, place, refit):
         """Fit the temperatures on samples and classes that a second training lacks.
@@ -456,20 +298,6 @@ class LabelPredictionMixin:
     def __sklearn_is_fitted__(self):
         return hasattr(self, "temperature_")
 
-    def __sklearn_clone__(self):
-        # A clone shares the embedder, which is a pre-trained language model.
-        bare = copy(self)
-        bare.embedder = None
-        cloned = super(LabelPredictionMixin, bare).__sklearn_clone__()
-        cloned.embedder = _share(self.embedder)
-        return cloned
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "_recent" in state:
-            state["_recent"] = {}
-        return state
-
 
 def contains_photos(X):
     """Return whether the first sample is a photo or the path of one: bool."""
@@ -486,11 +314,3 @@ def refuse_photos(X):
             "X contains photos, but this classifier takes features. Put a VisualFeaturizer in "
             "front: make_pipeline(VisualFeaturizer(), classifier)."
         )
-
-
-def _share(embedder):
-    """Clone an embedder that only has parameters; return any other one itself."""
-    is_estimator = hasattr(embedder, "__sklearn_tags__") and not isinstance(embedder, type)
-    if is_estimator and not get_tags(embedder).requires_fit:
-        return clone(embedder)
-    return embedder
