@@ -3,6 +3,11 @@
 Each entry names the version in which it was seen. The rest of the package imports them from here.
 """
 
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from runpy import run_path
+
 # scikit-learn 1.7 to 1.9. Its developer documentation tells third parties to use these names, but
 # their modules are private.
 from sklearn.base import _fit_context as fit_context
@@ -23,23 +28,54 @@ __all__ = [
     "check_sample_weight",
     "decode_jpeg",
     "fit_context",
+    "imagenet_categories",
     "safe_indexing",
     "validate_params",
 ]
 
 
+@cache
+def _torchvision_folder():
+    """Return the folder of torchvision, without importing it.
+
+    An import also loads torch's compiler, and takes as long as the import of torch.
+    """
+    return Path(find_spec("torchvision").origin).parent
+
+
+@cache
+def imagenet_categories():
+    """Return the names of the classes of ILSVRC-2012 in their usual order: list of str."""
+    try:
+        # torchvision 0.20 to 0.29.
+        return run_path(_torchvision_folder() / "models" / "_meta.py")["_IMAGENET_CATEGORIES"]
+    except (KeyError, OSError):
+        from torchvision.models import ResNet50_Weights
+
+        return ResNet50_Weights.DEFAULT.meta["categories"]
+
+
+@cache
+def _load_jpeg_decoder():
+    """Load torchvision's library of decoders, without importing torchvision."""
+    import torch
+
+    # It is called image.so in torchvision 0.20, and image_stable.so in torchvision 0.29.
+    for path in _torchvision_folder().glob("image*"):
+        torch.ops.load_library(path)
+
+
 def decode_jpeg(data):
     """Decode a JPEG by torchvision: uint8 (3, H, W), or None if torchvision cannot decode it."""
     import torch
-    import torchvision.io
 
     try:
+        _load_jpeg_decoder()
         # torchvision 0.20 to 0.29. The public function calls this operator, but warns that a
-        # later version of torchvision removes it.
+        # later version of torchvision removes it. Mode 3 is RGB.
         operator = torch.ops.image.decode_jpeg
-        mode = torchvision.io.ImageReadMode.RGB.value
-        return operator(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode, False)
-    except (AttributeError, RuntimeError):
+        return operator(torch.frombuffer(bytearray(data), dtype=torch.uint8), 3, False)
+    except (AttributeError, OSError, RuntimeError):
         return None
 
 

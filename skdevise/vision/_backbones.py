@@ -1,26 +1,22 @@
 """Load networks with their weights, their preprocessing and their softmax layer."""
 
 import copy
-import difflib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 import torch
-import torchvision.models
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
+from skdevise._compat import imagenet_categories
 from skdevise._utils import content_hash, import_optional, seeded
-from skdevise.vision._batches import CentreCrop
-from skdevise.vision._efficientnet_lite import VARIANTS, EfficientNetLite, published_weights
+from skdevise.vision._sources import find_source
 from skdevise.vision._weights import first_line, is_path, load_state, read_state_dict
-
-_IMAGENET_CATEGORIES = torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"]
 
 
 @dataclass
@@ -40,7 +36,7 @@ class Backbone:
     @property
     def has_imagenet_classes(self):
         """True if the classes are those of ILSVRC-2012, in their usual order."""
-        return self.categories is not None and list(self.categories) == _IMAGENET_CATEGORIES
+        return self.categories is not None and list(self.categories) == imagenet_categories()
 
     @property
     def softmax_weight(self):
@@ -194,7 +190,8 @@ def find_softmax(net, photo, title):
             f"{title} turns one photo into {found}, not into a tensor of shape (1, n_features). "
             "End it with pooling and flattening."
         )
-    if isinstance(net, torchvision.models.SqueezeNet):
+    models = sys.modules.get("torchvision.models")
+    if models is not None and isinstance(net, models.SqueezeNet):
         # No other family of torchvision pools after the softmax layer.
         layer = net.classifier[1]
         return "classifier.1", layer.in_channels, layer.out_channels, False
@@ -244,179 +241,6 @@ def _source_code(function_or_class):
         return inspect.getsource(function_or_class)
     except (OSError, TypeError):
         return ""
-
-
-class _Source(NamedTuple):
-    """Everything known about a network before it is built."""
-
-    title: str  # name of the network in errors
-    weights: str | None  # full name of the published weights, if any
-    preprocess: object  # a callable, or timm's description of one
-    categories: Sequence | None  # labels of the published weights
-    build: Callable  # build(loads_published) -> nn.Module
-
-
-def find_source(backbone, weights, image_size, verbose):
-    """Find a network and its published weights by name, without building it."""
-    if not isinstance(backbone, str):
-        return _given_source(backbone, weights, image_size)
-    if backbone in VARIANTS:
-        return _lite_source(backbone, weights, image_size)
-    if backbone.startswith("timm:"):
-        return _timm_source(backbone.removeprefix("timm:"), weights, image_size)
-    return _torchvision_source(backbone, weights, image_size, verbose)
-
-
-def _given_source(backbone, weights, image_size):
-    """Use a module, or a callable that returns one."""
-    title = f"backbone={getattr(backbone, '__name__', type(backbone).__name__)}"
-    _check_name(weights, f"{title} has no published weights")
-
-    def build(loads_published):
-        if isinstance(backbone, nn.Module):
-            return copy.deepcopy(backbone).cpu()
-        net = backbone()
-        if not isinstance(net, nn.Module):
-            raise TypeError(
-                f"backbone={backbone!r} returns an object of type {type(net).__name__}. Return a "
-                "torch.nn.Module."
-            )
-        return net
-
-    return _Source(title, None, _imagenet_crop(image_size), None, build)
-
-
-def _lite_source(name, weights, image_size):
-    """Use an EfficientNet-Lite, whose weights are part of a Python package."""
-    title = f"backbone={name!r}"
-    _check_name(weights, f"{title} has one set of published weights")
-
-    def build(loads_published):
-        net = EfficientNetLite(name)
-        if loads_published:
-            net.load_state_dict(published_weights(name))
-        return net
-
-    # The published networks leave out a margin of 16 pixels on each side of the photo.
-    published_size = VARIANTS[name].image_size
-    size = image_size or published_size
-    preprocess = CentreCrop(
-        size,
-        round(size * (published_size + 32) / published_size),
-        mean=(127 / 255,) * 3,  # The weights expect (pixel - 127) / 128.
-        std=(128 / 255,) * 3,
-        interpolation="bicubic",
-    )
-    categories = None if weights is None else _IMAGENET_CATEGORIES
-    return _Source(title, weights, preprocess, categories, build)
-
-
-def _torchvision_source(name, weights, image_size, verbose):
-    """Use a classifier of torchvision."""
-    names = torchvision.models.list_models(module=torchvision.models)
-    if name not in names:
-        raise ValueError(_unknown_network(name, "torchvision", name, names))
-    published, preprocess, categories = None, _imagenet_crop(image_size), None
-    if weights is not None:
-        members = torchvision.models.get_model_weights(name)
-        member = getattr(weights, "name", weights).removeprefix(f"{members.__name__}.")
-        if member not in members.__members__ or not isinstance(weights, str | members):
-            raise ValueError(
-                f"weights={weights!r} is unknown for backbone={name!r}. Use 'DEFAULT', "
-                f"{', '.join(repr(known.name) for known in members)}, None, or the path of a state "
-                "dict (.pth, .pt or .safetensors)."
-            )
-        published = members[member]
-        preset, categories = published.transforms(), published.meta["categories"]
-        crop_size, resize_size = preset.crop_size[0], preset.resize_size[0]
-        size = image_size or crop_size
-        preprocess = CentreCrop(
-            size,
-            round(size * resize_size / crop_size),
-            tuple(preset.mean),
-            tuple(preset.std),
-            preset.interpolation.value,
-        )
-
-    def build(loads_published):
-        if loads_published:
-            net = torchvision.models.get_model(name, weights=published, progress=verbose > 0)
-        else:
-            options = _torchvision_options(name, published, image_size)
-            net = torchvision.models.get_model(name, weights=None, **options)
-        if published is not None and categories is None:
-            net.classifier = nn.Identity()  # IMAGENET1K_FEATURES of VGG-16 holds NaN there.
-        return net
-
-    weights = None if published is None else str(published)
-    return _Source(f"backbone={name!r}", weights, preprocess, categories, build)
-
-
-def _torchvision_options(name, published, image_size):
-    """Return the arguments with which torchvision builds a network for published weights."""
-    if name in ("googlenet", "inception_v3"):
-        if published is None:
-            return {"init_weights": True}  # Without it, both warn.
-        is_inception = name == "inception_v3"
-        return {"transform_input": True, "aux_logits": is_inception, "init_weights": False}
-    size = published.meta["min_size"][0] if published else image_size
-    if size is not None and name.startswith("vit_"):
-        return {"image_size": size}
-    if size is not None and name.startswith("maxvit_"):
-        return {"input_size": (size, size)}
-    return {}
-
-
-def _timm_source(name, weights, image_size):
-    """Use a classifier of timm."""
-    timm = import_optional("timm", extra="timm", purpose=f"backbone='timm:{name}'")
-    if not timm.is_model(name):
-        raise ValueError(_unknown_network(f"timm:{name}", "timm", name, timm.list_models()))
-    title = f"backbone='timm:{name}'"
-    _check_name(weights, f"{title} names its weights itself, for example 'timm:resnet18.a1_in1k'")
-    if weights is not None and not timm.models.is_model_pretrained(name):
-        raise ValueError(
-            f"{title} has no published weights. Give weights the path of a state dict, or None to "
-            "pre-train the network."
-        )
-    published = timm.get_pretrained_cfg(name).to_dict()
-    preprocess = timm.data.resolve_data_config(pretrained_cfg=published)
-    if image_size is not None:
-        preprocess["input_size"] = (preprocess["input_size"][0], image_size, image_size)
-    categories, subset = None, timm.data.infer_imagenet_subset(published)
-    if weights is not None and subset == "imagenet-1k":
-        categories = _IMAGENET_CATEGORIES
-    elif weights is not None and subset is not None:
-        categories = timm.data.ImageNetInfo(subset).label_names()
-
-    def build(loads_published):
-        return timm.create_model(name, pretrained=loads_published)
-
-    return _Source(title, weights, preprocess, categories, build)
-
-
-def _imagenet_crop(image_size, **options):
-    """Return the usual preprocessing of ImageNet networks, with options of `CentreCrop`."""
-    size = 224 if image_size is None else image_size
-    return CentreCrop(size, round(size * 256 / 224), **options)
-
-
-def _check_name(weights, reason):
-    """Raise ValueError unless `weights` is "DEFAULT" or None."""
-    if weights not in ("DEFAULT", None):
-        raise ValueError(
-            f"{reason}, so weights={weights!r} is unknown. Use 'DEFAULT', None, or the path of a "
-            "state dict (.pth, .pt or .safetensors)."
-        )
-
-
-def _unknown_network(backbone, library, name, names):
-    """Return an error message that suggests similar names."""
-    similar = difflib.get_close_matches(name, names, n=3) or names[:3]
-    return (
-        f"backbone={backbone!r} is not a classifier of {library}. Use another name, for example "
-        f"{', '.join(map(repr, similar))}."
-    )
 
 
 def _load_published(source):

