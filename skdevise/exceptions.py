@@ -4,8 +4,8 @@ __all__ = ["LabelWithoutVectorError", "UnreadablePhotoError"]
 
 _ADVICE = {
     "labels": (
-        "Give them synonyms with LabelVocabulary(labels, terms), or drop them with "
-        'LabelVocabulary(labels, on_missing="drop").'
+        "Give them synonyms with LabelVocabulary(labels, terms). LabelVocabulary(labels, "
+        'on_missing="wordnet") takes them from WordNet, and on_missing="drop" drops such labels.'
     ),
     "training labels": (
         "Give them synonyms with the parameter labels=LabelVocabulary(labels, terms), or leave "

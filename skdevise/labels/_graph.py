@@ -47,10 +47,13 @@ class Graph:
         """Add an edge from each node to itself."""
         return (adjacency + eye_array(self.n_nodes, dtype=bool, format="csr")).tocsr()
 
-    def on_cycle(self):
-        """Mark the nodes on a cycle: bool (n_nodes,)."""
+    def check_acyclic(self, names):
+        """Raise a ValueError with the names (n_nodes,) of nodes on a cycle, if there is one."""
         component = connected_components(self.parents, connection="strong")[1]
-        return (np.bincount(component)[component] > 1) | self.parents.diagonal()
+        on_cycle = (np.bincount(component)[component] > 1) | self.parents.diagonal()
+        if on_cycle.any():
+            names = [str(name) for name in names[on_cycle][:5]]
+            raise ValueError(f"The edges form a cycle through {names}. Remove one of its edges.")
 
     def distances(self, adjacency, starts, most=math.inf):
         """Count the edges from the nearest start to each node; -1 if there are more than most."""

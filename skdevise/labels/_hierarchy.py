@@ -16,9 +16,9 @@ from skdevise.labels._term_index import TermIndex
 class Hierarchy:
     """A directed acyclic graph of labels, in which parents are more general than children.
 
-    Use it to measure hierarchical precision (hp@k), and to look up related labels and synonyms.
-    Build one with `from_edges`, `wordnet` or `from_nltk`. Methods raise ValueError for a label that
-    the hierarchy does not have; ``label in hierarchy`` checks it. A hierarchy is immutable.
+    Use it to measure hierarchical precision (hp@k), and to look up related labels, synonyms and
+    definitions. Methods raise ValueError for a label that the hierarchy does not have;
+    ``label in hierarchy`` checks it. A hierarchy is immutable.
 
     Parameters
     ----------
@@ -70,10 +70,7 @@ class Hierarchy:
         check_lengths(len(self.labels), terms=terms, definitions=definitions, counts=counts)
         self._variant = None
         self.graph = Graph(edges, len(self.labels))
-        on_cycle = self.labels[self.graph.on_cycle()]
-        if len(on_cycle):
-            names = [str(label) for label in on_cycle[:5]]
-            raise ValueError(f"The edges form a cycle through {names}. Remove one of its edges.")
+        self.graph.check_acyclic(self.labels)
 
     @classmethod
     def from_edges(cls, pairs, definitions=None):
@@ -146,7 +143,8 @@ class Hierarchy:
         Returns
         -------
         Hierarchy
-            Labels are "n" followed by the eight digits of the synset's offset.
+            Labels are "n" followed by the eight digits of the synset's offset. The counts of uses
+            are not read, so `synsets` returns labels in order.
         """
         return cls(*nltk_tables(reader))
 
@@ -215,7 +213,7 @@ class Hierarchy:
         ----------
         term : str
             Term to look up. Case does not matter, and "_" and "-" equal " ". If no label has the
-            term in this form, its singular or plural is looked up: "wolves" finds "wolf".
+            term in this form, "wolves" finds "wolf", and "hairdryer" finds "hair dryer".
 
         Returns
         -------
@@ -289,12 +287,6 @@ class Hierarchy:
         -------
         list of labels
             Parents in the order of `labels`. It is empty for a root.
-
-        Examples
-        --------
-        >>> from skdevise import Hierarchy
-        >>> Hierarchy.from_edges([("pet", "dog"), ("canine", "dog")]).parents("dog")
-        ['pet', 'canine']
         """
         (row,) = self.positions([label])
         return self.labels[self.graph.parents[[row]].indices].tolist()

@@ -48,7 +48,7 @@ def best_columns(scores, k):
     n_groups = n_columns // size
     maxima = scores[:, : size * n_groups].reshape(n_rows, size, n_groups).max(axis=1)
     groups = np.argpartition(maxima, -k, axis=1)[:, -k:]
-    columns = (groups[:, None] + n_groups * np.arange(size)[:, None]).reshape(n_rows, -1)
+    columns = (groups[:, None] + n_groups * np.arange(size)[:, None]).reshape(n_rows, k * size)
     last = np.arange(size * n_groups, n_columns)
     columns = np.hstack([columns, np.broadcast_to(last, (n_rows, len(last)))])
     candidates = np.take_along_axis(scores, columns, axis=1)

@@ -10,7 +10,7 @@ def photo_senses(names, hierarchy):
     "physical entity" and neither "person" nor below it. If there is none, the other number of the
     name is tried: "banks" is a botanist, and therefore means "bank". If there is none either, all
     labels with the name count. If no label has the name, the name without its first word is looked
-    up, and so on: "soy milk" means "milk".
+    up, and so on: "oat milk" means "milk".
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A vocabulary bound to an embedder: label vectors, and the nearest labels of points."""
 
 import warnings
-from itertools import chain, compress
+from itertools import chain
 from numbers import Integral
 from pickle import UnpicklingError
 
@@ -11,9 +11,11 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.labels._embedding import check_embedder, embed_terms, known_terms
+from skdevise.labels._coverage import embedded_terms
+from skdevise.labels._embedding import check_embedder, embed_terms
+from skdevise.labels._label_checks import name_some
 from skdevise.labels._search import SEARCH_METHODS, best_columns, open_search, score_batches
-from skdevise.labels._vocabulary import as_vocabulary, name_some, refuse_numbers
+from skdevise.labels._vocabulary import as_vocabulary, refuse_numbers
 
 
 class LabelSpace:
@@ -24,7 +26,7 @@ class LabelSpace:
 
     By default a label's score is the cosine of its nearest term (DeViSE [1]_, appendix A.2). The
     vocabulary's `pool` can change that. Terms without a vector are ignored. If no term of a label
-    has a vector, the vocabulary's `on_missing` decides between an error and a warning.
+    has a vector, the vocabulary's `on_missing` decides: an error, a warning, or a related term.
 
     Parameters
     ----------
@@ -85,10 +87,10 @@ class LabelSpace:
         vocabulary = as_vocabulary(vocabulary)
         check_embedder(embedder)
         refuse_numbers(vocabulary, embedder)
-        terms = list(dict.fromkeys(chain.from_iterable(vocabulary.terms)))
-        terms = list(compress(terms, known_terms(embedder, terms, vocabulary.templates)))
+        found = embedded_terms(vocabulary, embedder)
+        terms = list(dict.fromkeys(chain.from_iterable(found)))
         row_of = {term: row for row, term in enumerate(terms)}
-        rows = [[row_of[term] for term in label if term in row_of] for label in vocabulary.terms]
+        rows = [list(map(row_of.get, label_terms)) for label_terms in found]
         self.labels, rows = _labels_with_vectors(vocabulary, rows)
         vectors = embed_terms(embedder, terms, vocabulary.templates)
         if vocabulary.pool == "mean":
@@ -352,7 +354,7 @@ def _labels_with_vectors(vocabulary, rows):
     if has_vector.all():
         return vocabulary.labels, rows
     missing = vocabulary.labels[~has_vector].tolist()
-    if vocabulary.on_missing == "error" or not has_vector.any():
+    if vocabulary.on_missing != "drop" or not has_vector.any():
         raise LabelWithoutVectorError(missing, n_asked=len(rows))
     warnings.warn(
         f"{len(missing)} of {len(rows)} labels have no vector and are dropped: "

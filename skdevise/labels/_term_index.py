@@ -1,5 +1,7 @@
 """Look-up of the labels that have a term."""
 
+from functools import cached_property
+
 from skdevise.language._terms import normalise_term, spellings, words_of
 
 
@@ -32,15 +34,36 @@ class TermIndex:
         """Return the positions of the labels that have a term: list of int.
 
         The closest spelling counts: the term itself, then the term without punctuation, then its
-        singular or plural.
+        singular or plural, and at last its words written as one, or as several.
         """
-        for spelling in spellings(term):
+        guesses = list(spellings(term))
+        for spelling in guesses:
             keys = [spelling] if spelling in self._rows_of else self._keys_of_words.get(spelling)
             if keys:
-                count_of = {
-                    row: self._count_of.get((key, row), 0)
-                    for key in keys
-                    for row in self._rows_of[key]
-                }
-                return sorted(count_of, key=lambda row: -count_of[row])
+                return self._rows_by_use(keys)
+        for letters in map(_letters, guesses):
+            keys = self._keys_of_letters.get(letters, [])
+            keys = [letters, *keys] if letters in self._rows_of else keys
+            if keys:
+                return self._rows_by_use(keys)
         return []
+
+    def _rows_by_use(self, keys):
+        """Return the positions of the labels with one of several keys, the most used first."""
+        count_of = {
+            row: self._count_of.get((key, row), 0) for key in keys for row in self._rows_of[key]
+        }
+        return sorted(count_of, key=lambda row: -count_of[row])
+
+    @cached_property
+    def _keys_of_letters(self):
+        """Terms of several words, such as "hair dryer", by their letters without blanks: dict."""
+        keys_of_letters = {}
+        for key in self._rows_of:
+            if " " in key or "-" in key:
+                keys_of_letters.setdefault(_letters(key), []).append(key)
+        return keys_of_letters
+
+
+def _letters(term):
+    return term.replace(" ", "").replace("-", "")

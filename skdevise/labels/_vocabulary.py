@@ -1,25 +1,25 @@
 """The candidate labels of a prediction, and their terms."""
 
 import json
-import re
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
 from numbers import Number
 from pathlib import Path
 
-import numpy as np
-
-from skdevise._columns import by_label, entries, label_column, refuse_unordered
 from skdevise._utils import atomic_write
-from skdevise.labels._embedding import check_embedder, known_terms, looks_up_words
-from skdevise.labels._hierarchy import Hierarchy
+from skdevise.labels._coverage import coverage_of
+from skdevise.labels._embedding import check_embedder, looks_up_words
+from skdevise.labels._label_checks import (
+    check_label_terms,
+    check_labels,
+    check_templates,
+    default_terms,
+    name_some,
+    terms_by_label,
+)
 from skdevise.labels._term_index import TermIndex
 from skdevise.language._terms import check_terms
-
-_SYNSET_ID = re.compile(r"n\d{8}")
 
 
 class LabelVocabulary:
@@ -52,9 +52,12 @@ class LabelVocabulary:
         Sentences that each term is put into, such as "a photo of a {}". The vector of a term is
         then the normalised mean over the sentences. Use them with sentence encoders. None embeds
         the term alone.
-    on_missing : {"error", "drop"}, default="error"
-        Treatment of candidates without a vector. "error" raises an error that names them. "drop"
-        removes them with a warning. Training labels are never dropped.
+    on_missing : {"error", "drop", "wordnet"}, default="error"
+        Treatment of labels without a vector. "error" raises an error that names them. "drop"
+        removes candidates with a warning; training labels are never dropped. "wordnet" uses the
+        vector of the first synonym in WordNet that has one, or else of the nearest broader term:
+        "yoghurt" gets that of "yogurt", and "mayfly" that of "insect". `coverage` lists these
+        terms. A label for which WordNet has no such term still raises an error.
 
     Attributes
     ----------
@@ -94,23 +97,25 @@ class LabelVocabulary:
     def __init__(self, labels, terms=None, pool="terms", *, templates=None, on_missing="error"):
         if pool not in ("terms", "first", "mean"):
             raise ValueError(f"pool={pool!r} is unknown. Use 'terms', 'first' or 'mean'.")
-        if on_missing not in ("error", "drop"):
-            raise ValueError(f"on_missing={on_missing!r} is unknown. Use 'error' or 'drop'.")
+        if on_missing not in ("error", "drop", "wordnet"):
+            raise ValueError(
+                f"on_missing={on_missing!r} is unknown. Use 'error', 'drop' or 'wordnet'."
+            )
         if terms is None and isinstance(labels, Mapping):
             terms = labels
         self.pool = pool
-        self.templates = _check_templates(templates)
+        self.templates = check_templates(templates)
         self.on_missing = on_missing
         self.labels = check_labels(labels)
         self.labels.flags.writeable = False
-        given = _terms_by_label(self.labels, terms, getattr(labels, "index", None))
+        given = terms_by_label(self.labels, terms, getattr(labels, "index", None))
         self._unnamed = tuple(
             label
             for label in self.labels.tolist()
             if isinstance(label, Number) and label not in given
         )
         self.terms = tuple(
-            _check_label_terms(label, given[label]) if label in given else _default_terms(label)
+            check_label_terms(label, given[label]) if label in given else default_terms(label)
             for label in self.labels.tolist()
         )
 
@@ -192,8 +197,7 @@ class LabelVocabulary:
         Parameters
         ----------
         term : str
-            Term to look up. Case does not matter, and "_" and "-" equal " ". If no label has the
-            term in this form, its singular or plural is looked up.
+            Term to look up, in the spellings that `Hierarchy.synsets` understands.
 
         Returns
         -------
@@ -219,7 +223,8 @@ class LabelVocabulary:
         Coverage
             Object with three arrays of labels, by their first term with a vector. `as_term`: the
             embedder knows the term as a whole. `composed`: the embedder composes its vector from
-            the vectors of the words. `missing`: no term has a vector.
+            the vectors of the words. `missing`: no term has a vector. With `on_missing="wordnet"`,
+            two dicts, `synonyms` and `broader`, map labels to the terms that WordNet gives them.
 
         Examples
         --------
@@ -233,16 +238,7 @@ class LabelVocabulary:
         """
         check_embedder(embedder)
         refuse_numbers(self, embedder)
-        terms = list(dict.fromkeys(chain.from_iterable(self.terms)))
-        known = dict(zip(terms, known_terms(embedder, terms, self.templates), strict=True))
-        first = [next((term for term in terms if known[term]), None) for terms in self.terms]
-        found = [term for term in first if term is not None]
-        is_missing = np.array([term is None for term in first])
-        is_whole = np.zeros(self.n_labels, dtype=bool)
-        is_whole[~is_missing] = known_terms(embedder, found, self.templates, "has_term")
-        return Coverage(
-            self.labels[is_whole], self.labels[~is_whole & ~is_missing], self.labels[is_missing]
-        )
+        return coverage_of(self, embedder)
 
     def save(self, path):
         """Write the vocabulary to a JSON file.
@@ -356,27 +352,6 @@ class LabelVocabulary:
         return self
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Coverage:
-    """Labels grouped by the kind of their vector; `LabelVocabulary.coverage` explains them."""
-
-    as_term: np.ndarray
-    composed: np.ndarray
-    missing: np.ndarray
-
-    @property
-    def n_labels(self):
-        """Number of labels: int."""
-        return len(self.as_term) + len(self.composed) + len(self.missing)
-
-    def __repr__(self):
-        return (
-            f"{self.n_labels:,} labels: {len(self.as_term):,} as one term, "
-            f"{len(self.composed):,} composed of words, {len(self.missing):,} without a vector"
-            + (f" ({name_some(self.missing.tolist())})." if len(self.missing) else ".")
-        )
-
-
 def as_vocabulary(labels, known=None):
     """Turn labels into a vocabulary. Missing terms, and the options, come from `known`."""
     if isinstance(labels, LabelVocabulary):
@@ -404,82 +379,3 @@ def refuse_numbers(vocabulary, embedder, name="labels"):
             f"{name} holds class numbers ({name_some(vocabulary._unnamed)}), which are not words. "
             "Pass names, or labels=LabelVocabulary(numbers, terms=names)."
         )
-
-
-def name_some(labels):
-    """List the first 20 labels as text, and count the others."""
-    names = ", ".join(map(repr, labels[:20]))
-    return f"{names} and {len(labels) - 20:,} more" if len(labels) > 20 else names
-
-
-def check_labels(labels):
-    """Validate labels: a new one-dimensional array of unique text or numbers."""
-    try:
-        array = np.array(label_column(labels))
-    except ValueError as error:  # Lists of several lengths.
-        raise ValueError("Some labels are lists. Pass a one-dimensional sequence.") from error
-    if not array.size:
-        raise ValueError("There are no labels to choose from. Pass at least one.")
-    if array.ndim != 1:
-        raise ValueError(f"Labels have {array.ndim} dimensions. Pass a one-dimensional sequence.")
-    for label in array.tolist():
-        if not isinstance(label, str | Number) or label != label:
-            raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
-    repeated = [label for label, n in Counter(array.tolist()).items() if n > 1]
-    if repeated:
-        raise ValueError(f"The labels {repeated} occur more than once. Pass each label once.")
-    return array
-
-
-def _terms_by_label(labels, terms, index):
-    """Turn the parameter `terms` into a mapping. `index` is that of the labels, if any."""
-    if isinstance(terms, str | bytes) or not (terms is None or hasattr(terms, "__iter__")):
-        raise TypeError(f"terms={terms!r} is neither a dict nor a list. Pass one entry per label.")
-    refuse_unordered(terms, "terms")
-    labels = labels.tolist()
-    terms = by_label(terms, labels, index) or terms
-    if terms is None or isinstance(terms, Mapping):
-        terms = terms or {}
-        known = set(labels)
-        unknown = [label for label in terms if label not in known]
-        if unknown:
-            raise ValueError(f"terms has entries for {unknown}, which are not labels. Remove them.")
-        return terms
-    terms = entries(terms)
-    if len(terms) != len(labels):
-        raise ValueError(
-            f"There are {len(labels)} labels but {len(terms)} entries in terms. Pass one per label."
-        )
-    return dict(zip(labels, terms, strict=True))
-
-
-def _check_templates(templates):
-    """Validate templates: a tuple of str with one {} each."""
-    if templates is None:
-        return ()
-    if isinstance(templates, str | bytes) or not hasattr(templates, "__iter__"):
-        raise TypeError(f"templates={templates!r} is not a list. Pass ['a photo of a {{}}'].")
-    templates = tuple(entries(templates))
-    for template in templates:
-        is_text = isinstance(template, str)
-        if not is_text or "{}" not in template or re.sub("[^{}]", "", template) != "{}":
-            raise ValueError(f'{template!r} is not a template. Use text with one "{{}}" in it.')
-    return templates
-
-
-def _check_label_terms(label, terms):
-    """Validate the terms of one label: a tuple of str."""
-    terms = (terms,) if isinstance(terms, str) else terms
-    terms = terms.to_list() if hasattr(terms, "to_list") else terms  # polars gives a Series
-    if not isinstance(terms, list | tuple | np.ndarray) or not len(terms):
-        raise ValueError(f"The label {label!r} has the terms {terms!r}. Give it text or a list.")
-    return tuple(check_terms(terms))
-
-
-def _default_terms(label):
-    """Return the terms of a label that came without any: WordNet's for ids, else its text."""
-    if isinstance(label, str) and _SYNSET_ID.fullmatch(label):
-        wordnet = Hierarchy.wordnet()
-        if label in wordnet:
-            return wordnet.terms(label)
-    return (str(label),)

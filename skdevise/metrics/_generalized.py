@@ -7,7 +7,7 @@ from sklearn.metrics import auc
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
 from skdevise._columns import check_targets, label_column
-from skdevise.labels._vocabulary import check_labels
+from skdevise.labels._label_checks import check_labels
 from skdevise.metrics._ranking import check_weights
 
 

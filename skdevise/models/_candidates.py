@@ -95,7 +95,9 @@ class CandidatesMixin:
         if self.reject_below is not None:
             self._check_unknown_label(classes)
         # Candidates without a vector may be dropped. Most classifiers cannot drop training labels.
-        training = select_labels(self._vocabulary(classes), classes, on_missing=on_missing)
+        training = self._vocabulary(classes)
+        if training.on_missing != "wordnet":
+            training = select_labels(training, classes, on_missing=on_missing)
         refuse_numbers(training, embedder, "y")
         try:
             space = LabelSpace(training, embedder, self.search)

@@ -460,6 +460,7 @@ def test_the_table_of_fall_2011_has_the_same_order(wordnet):
         ("cacti", "cactus"), ("larvae", "larva"), ("jackknives", "jackknife"),
         ("olives", "olive"), ("bonsais", "bonsai"), ("Saint_Bernards", "saint bernard"),
         ("t-shirts", "T shirt"), ("X rays", "x_ray"), ("st. bernards", "St Bernard"),
+        ("hairdryers", "hair dryer"), ("inline_skate", "in-line skate"), ("suit case", "suitcase"),
     ],
 )  # fmt: skip
 def test_synsets_of_plurals_and_hyphens_are_found(wordnet, plural, singular):

@@ -23,7 +23,7 @@ def wordnet():
         ("astronaut", ["astronaut"]),
         ("Eiffel Tower", ["Eiffel Tower"]),
         # WordNet has no such names, but has their endings.
-        ("soy milk", ["milk", "milk", "milk"]),
+        ("oat milk", ["milk", "milk", "milk"]),
         ("red-hot oat yoghurts", ["yogurt"]),
         # "Banks" is only a botanist.
         ("banks", ["bank", "bank", "bank", "savings bank", "bank"]),

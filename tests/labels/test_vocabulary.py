@@ -372,7 +372,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
     ),
     st.sampled_from(["terms", "first", "mean"]),
     st.sampled_from([None, ["a {}", "{} – ½"]]),
-    st.sampled_from(["error", "drop"]),
+    st.sampled_from(["error", "drop", "wordnet"]),
 )
 def test_a_vocabulary_survives_a_file(tmp_path_factory, terms, pool, templates, on_missing):
     path = tmp_path_factory.getbasetemp() / "round_trip.json"
