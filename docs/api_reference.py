@@ -11,6 +11,7 @@ SECTIONS = (
             "ConSEClassifier",
             "RidgeProjectionClassifier",
             "ESZSLClassifier",
+            "WSABIEClassifier",
             "NearestLabelClassifier",
         ),
     ),

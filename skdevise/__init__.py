@@ -26,6 +26,7 @@ _HOMES = {
     "RidgeProjectionClassifier": "models",
     "ESZSLClassifier": "models",
     "NearestLabelClassifier": "models",
+    "WSABIEClassifier": "models",
     "show_versions": "_versions",
 }
 _MODULES = (

@@ -42,7 +42,8 @@ def looks_up_words(embedder):
     """Return whether the vectors of an embedder depend on the meaning of the terms: bool."""
     if isinstance(embedder, TunedEmbedder):
         embedder = embedder.embedder
-    return not isinstance(embedder, RandomEmbedder)
+    # Label vectors that a classifier learned belong to labels, whatever their names mean.
+    return getattr(embedder, "looks_up_words", not isinstance(embedder, RandomEmbedder))
 
 
 def known_terms(embedder, terms, templates=(), question="has_vector"):

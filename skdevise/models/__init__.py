@@ -6,6 +6,7 @@ from skdevise.models._eszsl import ESZSLClassifier
 from skdevise.models._nearest_label import NearestLabelClassifier
 from skdevise.models._ridge import RidgeProjectionClassifier
 from skdevise.models._top_k import predict_top_k
+from skdevise.models._wsabie import WSABIEClassifier
 
 __all__ = [
     "ConSEClassifier",
@@ -13,5 +14,6 @@ __all__ = [
     "ESZSLClassifier",
     "NearestLabelClassifier",
     "RidgeProjectionClassifier",
+    "WSABIEClassifier",
     "predict_top_k",
 ]

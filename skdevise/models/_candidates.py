@@ -168,6 +168,8 @@ class CandidatesMixin:
         return self._recent[key]
 
     def __sklearn_clone__(self):
+        if self.embedder is None:
+            return super().__sklearn_clone__()
         # A clone shares the embedder, which is a pre-trained language model.
         bare = copy(self)
         bare.embedder = None

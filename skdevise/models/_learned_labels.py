@@ -1,0 +1,137 @@
+"""Classifiers that learn a vector for each training label, in place of word vectors."""
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdevise._columns import check_targets
+from skdevise._compat import StrOptions, check_sample_weight
+from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.labels._vocabulary import LabelVocabulary, name_some
+from skdevise.models._features import FeatureScaler, Samples
+from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+
+
+class LearnedLabelClassifier(
+    LabelPredictionMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Classifier whose scores are dot products of points with the vectors that it learns.
+
+    `fit` starts with `_start_fit`. It sets `coef_`, the map from scaled features to points, and
+    places the labels with `LabelVectors`. `_extended` gives the points that belong to these.
+    """
+
+    _common_constraints = {
+        "feature_scaling": [StrOptions({"l2", "standard", "none"})],
+        **{
+            name: LabelPredictionMixin._prediction_constraints[name]
+            for name in ("labels", "reject_below", "unknown_label")
+        },
+    }
+    # These are parameters of other classifiers.
+    embedder, search, seen_penalty, hubness = None, "auto", 0.0, None
+
+    def transform(self, X):
+        """Project samples into the space of the label vectors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Points, which are not of unit length: float32 if X is float32, and float64 otherwise.
+        """
+        check_is_fitted(self)
+        refuse_photos(X)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._project(X)
+
+    def _start_fit(self, X, y, sample_weight, *, reset=True):
+        """Validate the training data, and fit the scaler: X, y and the weights, or None."""
+        y = check_targets(y)
+        refuse_photos(X)
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=reset)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            kept = sample_weight > 0
+            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        if reset:
+            samples = Samples(X, X, np.arange(len(X)), np.zeros(len(X), int), sample_weight)
+            self._scale = FeatureScaler(self.feature_scaling).fit(samples)
+            if self._scale.standard is not None:
+                self.scaler_ = self._scale.standard
+        return X, y, sample_weight
+
+    def _project(self, X):
+        """Project unscaled features: (n, n_components)."""
+        return self._scale(X) @ self.coef_.T.astype(X.dtype, copy=False)
+
+    def _points(self, X):
+        return self.embedder_.points(self._extended(np.asarray(self.transform(X))))
+
+    def _extended(self, points):
+        """Extend points (n, n_components) to those whose dot products are the scores."""
+        return points
+
+    def _vocabulary(self, labels):
+        # A label has a vector of its own, so its terms do not matter.
+        vocabulary = super()._vocabulary(labels)
+        names = {label: str(label) for label in vocabulary.labels.tolist()}
+        return LabelVocabulary(vocabulary.labels, names, on_missing=vocabulary.on_missing)
+
+    def _open_candidates(self, labels=None):
+        try:
+            return super()._open_candidates(labels)
+        except LabelWithoutVectorError as error:
+            raise ValueError(
+                f"{type(self).__name__} can only answer training labels, and not "
+                f"{name_some(error.missing)}."
+            ) from None
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class LabelVectors:
+    """Embedder of labels, whose vectors (n_labels, n_components) a classifier has learned.
+
+    The search for labels needs unit vectors. One more number gives all vectors the same length
+    without a change of their dot products with points, for which this number is zero (Bachrach et
+    al., "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product
+    spaces", RecSys 2014).
+    """
+
+    looks_up_words = False
+
+    def __init__(self, labels, vectors):
+        self.row_of = {str(label): row for row, label in enumerate(labels)}
+        self.vectors = vectors
+        self.length = np.linalg.norm(vectors, axis=1).max()
+
+    def has_vector(self, terms):
+        """Return whether each term is one of the labels: (n_terms,) bool."""
+        return np.array([term in self.row_of for term in terms], dtype=bool)
+
+    def transform(self, terms):
+        """Return the unit vector of each label: (n_labels, n_components + 1)."""
+        vectors = self.vectors[[self.row_of[term] for term in terms]] / self.length
+        rest = 1 - np.square(vectors).sum(axis=1)
+        return np.column_stack([vectors, np.sqrt(rest.clip(0))])
+
+    def points(self, points):
+        """Extend points, so that their dot products with the unit vectors are the scores."""
+        return np.pad(points * self.length.astype(points.dtype), [(0, 0), (0, 1)])
