@@ -31,10 +31,10 @@ class WSABIEClassifier(LearnedLabelClassifier):
 
     Parameters
     ----------
-    embedding_size : int, default=100
+    embedding_size : int, default=200
         Dimension of the space of the label vectors. The paper uses 100. Raise it if there are many
         labels.
-    max_norm : float, default=1.0
+    max_norm : float, default=2.0
         Largest norm of a column of V and of a label vector, called C in the paper. It regularises
         the classifier: raise it if there are many samples for each label.
     feature_scaling : {"l2", "standard", "none"}, default="l2"
@@ -51,7 +51,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
     max_epochs : int, default=30
         Number of passes over the training samples.
-    lr : float, default=0.05
+    lr : float, default=0.02
         Learning rate of Adagrad. The paper uses the same rate for all weights, and chooses it anew
         for each data set.
     batch_size : int, default=128
@@ -119,14 +119,14 @@ class WSABIEClassifier(LearnedLabelClassifier):
     def __init__(
         self,
         *,
-        embedding_size=100,
-        max_norm=1.0,
+        embedding_size=200,
+        max_norm=2.0,
         feature_scaling="l2",
         labels=None,
         reject_below=None,
         unknown_label="unknown",
         max_epochs=30,
-        lr=0.05,
+        lr=0.02,
         batch_size=128,
         device="auto",
         random_state=None,
@@ -168,7 +168,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         ------
         ValueError
             If there is one class only, if X contains photos instead of features, or if the
-            parameter `labels` contains other labels than y.
+            parameter `labels` names a label that is not in y.
         """
         from skdevise.models._wsabie_net import train
 
