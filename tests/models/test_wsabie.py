@@ -88,7 +88,7 @@ def test_two_labels_by_hand():
 def test_predictions_are_the_highest_scores(problem):
     X, targets = problem
     names = np.array(["ant", "bee", "cow", "dog", "emu"])
-    clf = WSABIEClassifier(embedding_size=6, feature_scaling="none", random_state=0)
+    clf = WSABIEClassifier(embedding_size=6, lr=0.1, feature_scaling="none", random_state=0)
     clf.fit(X, names[targets])
     scores = X @ clf.coef_.T @ clf.label_vectors_.T
     assert_allclose(clf.transform(X), X @ clf.coef_.T, rtol=1e-5)
