@@ -40,6 +40,8 @@ class Hierarchy:
         The labels.
     graph : Graph
         The edges between the positions of the labels, for work on many labels at once.
+    term_index : TermIndex
+        The positions of the labels that have a term, with the numbers of uses.
 
     Raises
     ------
@@ -229,10 +231,10 @@ class Hierarchy:
         >>> wordnet.definition(wordnet.synsets("Oranges")[0])
         'round yellow to orange fruit of any of several citrus trees'
         """
-        return self.labels[self._term_index.rows(term)].tolist()
+        return self.labels[list(self.term_index.counts(term))].tolist()
 
     @cached_property
-    def _term_index(self):
+    def term_index(self):
         return TermIndex(self._terms, self._counts)
 
     def definition(self, label):

@@ -1,16 +1,24 @@
 """Senses of plain names: the labels of a hierarchy that a name can mean in a photo."""
 
+import numpy as np
+
 from skdevise.language._terms import spellings, words_of
+
+# If a name is used for persons so many times as often as for things, a photo can show a person.
+_MOSTLY = 10
 
 
 def photo_senses(names, hierarchy):
     """Find the labels that each name can mean in a photo.
 
     These are the labels that have the name as a term (`Hierarchy.synsets`), if they are below
-    "physical entity" and neither "person" nor below it. If there is none, the other number of the
-    name is tried: "banks" is a botanist, and therefore means "bank". If there is none either, all
-    labels with the name count. If no label has the name, the name without its first word is looked
-    up, and so on: "oat milk" means "milk".
+    "physical entity" and neither "person" nor below it. Persons count too if the name is mostly
+    used for them, such as "man". If there is no such label, the other number of the name is tried:
+    "banks" is a botanist, and therefore means "bank". If there is none either, all labels with the
+    name count.
+
+    If no label has the name, the name without its first word is looked up, and so on: "oat milk"
+    means "milk". But "maple tree" means "maple", because one sense of "maple" is below "tree".
 
     Parameters
     ----------
@@ -26,25 +34,42 @@ def photo_senses(names, hierarchy):
         The labels for which the name is used most come first. A list is empty if neither the name
         nor its last word is a term.
     """
-    can_be_shown = ~_at_or_below("person", hierarchy)
+    is_person = _at_or_below("person", hierarchy)
     is_physical = _at_or_below("physical entity", hierarchy)
-    if is_physical.any():
-        can_be_shown &= is_physical
-    return [_senses(name, hierarchy, can_be_shown) for name in names]
+    if not is_physical.any():
+        is_physical[:] = True
+    rows = [_senses(name, hierarchy, is_physical, is_person) for name in names]
+    return [hierarchy.labels[row].tolist() for row in rows]
 
 
-def _senses(name, hierarchy, can_be_shown):
-    """Return the senses of a name that can be shown, or else all its senses: list of labels."""
-    words = words_of(name)
-    while not (every := hierarchy.synsets(name)) and len(words) > 1:
-        words = words[1:]
-        name = " ".join(words)
+def _senses(name, hierarchy, is_physical, is_person):
+    """Return the positions of the senses that a photo can show, or else of all: int (n_senses,)."""
+    index, words = hierarchy.term_index, words_of(name)
+    every = index.counts(name)
+    for start in range(1, len(words)):
+        if every:
+            break
+        name = " ".join(words[start:])
+        every = index.counts(name)
+        kinds = _below(index.counts(" ".join(words[:start])), every, hierarchy.graph)
+        if len(kinds):
+            return kinds
     for spelling in spellings(name):
-        labels = hierarchy.synsets(spelling)
-        is_shown = can_be_shown[hierarchy.positions(labels)]
-        if is_shown.any():
-            return [label for label, shown in zip(labels, is_shown, strict=True) if shown]
-    return every
+        counts = index.counts(spelling)
+        rows, counts = np.array([*counts], dtype=int), np.array([*counts.values()], dtype=int)
+        rows, counts = rows[is_physical[rows]], counts[is_physical[rows]]
+        persons = is_person[rows]
+        if counts[persons].sum() > _MOSTLY * max(counts[~persons].sum(), 1):
+            return rows
+        if not persons.all():
+            return rows[~persons]
+    return np.array([*every], dtype=int)
+
+
+def _below(rows, tops, graph):
+    """Select the rows that are below one of the tops: int (n_selected,)."""
+    rows = np.array([*rows], dtype=int)
+    return rows[graph.ancestors(rows)[:, [*tops]].sum(axis=1) > 0]
 
 
 def _at_or_below(term, hierarchy):

@@ -30,8 +30,8 @@ class TermIndex:
             if not key.replace(" ", "").isalnum():
                 self._keys_of_words.setdefault(" ".join(words_of(key)), []).append(key)
 
-    def rows(self, term):
-        """Return the positions of the labels that have a term: list of int.
+    def counts(self, term):
+        """Count the uses of a term for each label that has it: dict of position to int, sorted.
 
         The closest spelling counts: the term itself, then the term without punctuation, then its
         singular or plural, and at last its words written as one, or as several.
@@ -40,20 +40,18 @@ class TermIndex:
         for spelling in guesses:
             keys = [spelling] if spelling in self._rows_of else self._keys_of_words.get(spelling)
             if keys:
-                return self._rows_by_use(keys)
+                return self._counts(keys)
         for letters in map(_letters, guesses):
             keys = self._keys_of_letters.get(letters, [])
             keys = [letters, *keys] if letters in self._rows_of else keys
             if keys:
-                return self._rows_by_use(keys)
-        return []
+                return self._counts(keys)
+        return {}
 
-    def _rows_by_use(self, keys):
-        """Return the positions of the labels with one of several keys, the most used first."""
-        count_of = {
-            row: self._count_of.get((key, row), 0) for key in keys for row in self._rows_of[key]
-        }
-        return sorted(count_of, key=lambda row: -count_of[row])
+    def _counts(self, keys):
+        """Count the uses of several keys for each of their labels, the most used first: dict."""
+        counts = [(row, self._count_of.get((k, row), 0)) for k in keys for row in self._rows_of[k]]
+        return dict(sorted(counts, key=lambda pair: -pair[1]))
 
     @cached_property
     def _keys_of_letters(self):

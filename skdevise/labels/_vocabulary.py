@@ -204,7 +204,7 @@ class LabelVocabulary:
         tuple of labels
             Labels in order. It is empty if no label has the term.
         """
-        return tuple(self.labels[self._term_index.rows(term)].tolist())
+        return tuple(self.labels[list(self._term_index.counts(term))].tolist())
 
     @cached_property
     def _term_index(self):

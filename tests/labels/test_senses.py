@@ -25,6 +25,10 @@ def wordnet():
         # WordNet has no such names, but has their endings.
         ("oat milk", ["milk", "milk", "milk"]),
         ("red-hot oat yoghurts", ["yogurt"]),
+        # A sense of the first word is a kind of the last word.
+        ("maple_trees", ["maple"]),
+        ("Granny Smith apple", ["Granny Smith"]),
+        ("aquarium fish", ["fish", "fish"]),
         # "Banks" is only a botanist.
         ("banks", ["bank", "bank", "bank", "savings bank", "bank"]),
         ("blorb", []),
@@ -34,6 +38,16 @@ def wordnet():
 def test_senses_of_a_name(wordnet, name, first_terms):
     (senses,) = photo_senses([name], wordnet)
     assert [wordnet.terms(sense)[0] for sense in senses] == first_terms
+
+
+def test_a_name_that_is_mostly_used_for_persons_means_a_person(wordnet):
+    # The counts of "man" are 1,189 for persons, and 29 for the species and a piece of a game.
+    man, men = photo_senses(["man", "men"], wordnet)
+    assert man[0] == "n10287213" and "an adult person who is male" in wordnet.definition(man[0])
+    assert man == men
+    # Those of "fan" are 6 and 4, which is not enough.
+    (fans,) = photo_senses(["fan"], wordnet)
+    assert [wordnet.terms(fan)[0] for fan in fans] == ["fan"]
 
 
 def test_senses_come_in_the_order_of_use(wordnet):
