@@ -13,6 +13,8 @@ SECTIONS = (
             "ESZSLClassifier",
             "WSABIEClassifier",
             "NearestLabelClassifier",
+            "ClassifierWeightRegressor",
+            "load_zero_shot_classifier",
         ),
     ),
     (

@@ -27,6 +27,8 @@ _HOMES = {
     "ESZSLClassifier": "models",
     "NearestLabelClassifier": "models",
     "WSABIEClassifier": "models",
+    "ClassifierWeightRegressor": "models",
+    "load_zero_shot_classifier": "_ready",
     "show_versions": "_versions",
 }
 _MODULES = (

@@ -19,6 +19,7 @@ from sklearn.utils import estimator_checks, get_tags
 from torch import nn
 
 from skdevise import (
+    ClassifierWeightRegressor,
     ConSEClassifier,
     DeViSEClassifier,
     EncoderEmbedder,
@@ -92,10 +93,12 @@ CLASSIFIERS = {
     "eszsl, random vectors": ESZSLClassifier(),
     "eszsl, no scaling": ESZSLClassifier(EMBEDDER, feature_scaling="none"),
     "wsabie": WSABIEClassifier(embedding_size=8, max_epochs=8, lr=0.3, random_state=0),
+    "weight regression, random vectors": ClassifierWeightRegressor(),
+    "weight regression": ClassifierWeightRegressor(embedder=EMBEDDER),
     "nearest label": NearestLabelClassifier(FEATURE_EMBEDDER),
 }
 # Classifiers whose points are not of unit length, and those that only answer training labels.
-LONG_POINTS = (WSABIEClassifier,)
+LONG_POINTS = (ClassifierWeightRegressor, WSABIEClassifier)
 SEEN_ONLY = (WSABIEClassifier,)
 EMBEDDERS = {
     "random": RandomEmbedder(4),
@@ -119,6 +122,7 @@ NEXT_FIT = {
     ESZSLClassifier: {"label_alpha": 100.0},
     NearestLabelClassifier: {},
     WSABIEClassifier: {"max_epochs": 1, "embedding_size": 3},
+    ClassifierWeightRegressor: {"alpha": 100.0},
     SkipGramEmbedder: {"vector_size": 3},
     VisualFeaturizer: {"random_state": 1},
 }
@@ -485,12 +489,12 @@ def test_a_missing_label_is_refused(estimator, form, missing):
 
 # Each form of candidates, made from a list of labels and the vectors of a fitted classifier.
 FORMS = {
-    "list": lambda labels, embedder: labels,
-    "tuple": lambda labels, embedder: tuple(labels),
-    "array": lambda labels, embedder: np.array(labels),
-    "mapping": lambda labels, embedder: {label: [label] for label in labels},
-    "vocabulary": lambda labels, embedder: LabelVocabulary(labels),
-    "space": LabelSpace,
+    "list": lambda labels, clf: labels,
+    "tuple": lambda labels, clf: tuple(labels),
+    "array": lambda labels, clf: np.array(labels),
+    "mapping": lambda labels, clf: {label: [label] for label in labels},
+    "vocabulary": lambda labels, clf: LabelVocabulary(labels),
+    "space": lambda labels, clf: clf.label_space(labels),
 }
 
 
@@ -517,6 +521,8 @@ def test_candidates_come_in_any_ordered_form(fitted_classifier, form):
     X, _ = make_features()
     labels = [*other_labels(fitted_classifier), "cat"]
     candidates = FORMS[form](labels, fitted_classifier.embedder_)
+    labels = [*UNSEEN, "cat"]
+    candidates = FORMS[form](labels, fitted_classifier)
     expected = fitted_classifier.decision_function(X, labels)
     assert expected.shape == (24, len(labels))
     assert_allclose(fitted_classifier.decision_function(X, candidates), expected, atol=1e-6)

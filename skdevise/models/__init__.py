@@ -6,9 +6,11 @@ from skdevise.models._eszsl import ESZSLClassifier
 from skdevise.models._nearest_label import NearestLabelClassifier
 from skdevise.models._ridge import RidgeProjectionClassifier
 from skdevise.models._top_k import predict_top_k
+from skdevise.models._weight_regression import ClassifierWeightRegressor
 from skdevise.models._wsabie import WSABIEClassifier
 
 __all__ = [
+    "ClassifierWeightRegressor",
     "ConSEClassifier",
     "DeViSEClassifier",
     "ESZSLClassifier",

@@ -68,22 +68,7 @@ class CandidatesMixin:
 
     def _present_embedder(self, vector_size=500):
         """Return the embedder with its present vectors; `vector_size` is that of random ones."""
-        if self.embedder is None:
-            return RandomEmbedder(vector_size)
-        check_embedder(self.embedder)
-        embedder = _share(self.embedder)
-        if hasattr(embedder, "fit"):
-            try:
-                check_is_fitted(embedder)
-            except NotFittedError as error:
-                raise NotFittedError(
-                    f"The embedder {type(embedder).__name__} is not fitted. Fit it on text first. "
-                    "In a parameter grid, list its `vectors_`, because a grid search removes the "
-                    "fit of its values."
-                ) from error
-        # The embedder may be trained again later. The classifier keeps its present vectors.
-        vectors = getattr(embedder, "vectors_", None)
-        return vectors if hasattr(vectors, "transform") else embedder
+        return RandomEmbedder(vector_size) if self.embedder is None else present(self.embedder)
 
     def _place_labels(self, classes, embedder, on_missing="error"):
         """Forget earlier fits, and place the training labels with an embedder."""
@@ -100,7 +85,7 @@ class CandidatesMixin:
             training = select_labels(training, classes, on_missing=on_missing)
         refuse_numbers(training, embedder, "y")
         try:
-            space = LabelSpace(training, embedder, self.search)
+            space = self._make_space(training, embedder)
         except LabelWithoutVectorError as error:
             raise LabelWithoutVectorError(
                 error.missing, error.n_asked, what="training labels"
@@ -122,8 +107,12 @@ class CandidatesMixin:
             given = vocabulary
             vocabulary = self._cached((given, "candidates"), lambda: self._candidates(given))
         return self._cached(
-            (vocabulary, self.search), lambda: LabelSpace(vocabulary, self.embedder_, self.search)
+            (vocabulary, self.search), lambda: self._make_space(vocabulary, self.embedder_)
         )
+
+    def _make_space(self, vocabulary, embedder):
+        """Place the labels of a vocabulary."""
+        return LabelSpace(vocabulary, embedder, self.search)
 
     def _vocabulary(self, labels):
         """Turn labels into a vocabulary, with the terms that the constructor's `labels` define."""
@@ -182,6 +171,23 @@ class CandidatesMixin:
         if "_recent" in state:
             state["_recent"] = {}
         return state
+
+
+def present(embedder):
+    """Check an embedder, and return it with its present vectors. It may be trained again later."""
+    check_embedder(embedder)
+    embedder = _share(embedder)
+    if hasattr(embedder, "fit"):
+        try:
+            check_is_fitted(embedder)
+        except NotFittedError as error:
+            raise NotFittedError(
+                f"The embedder {type(embedder).__name__} is not fitted. Fit it on text first. "
+                "In a parameter grid, list its `vectors_`, because a grid search removes the "
+                "fit of its values."
+            ) from error
+    vectors = getattr(embedder, "vectors_", None)
+    return vectors if hasattr(vectors, "transform") else embedder
 
 
 def _share(embedder):

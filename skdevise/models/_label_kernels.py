@@ -1,0 +1,341 @@
+"""Kernels between labels: their similarity in a hierarchy, in their names and in definitions."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from scipy.sparse import csr_array, diags_array
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import normalize
+
+from skdevise.labels._embedding import embed_terms, known_terms
+from skdevise.language import EncoderEmbedder
+from skdevise.language._terms import words_of
+
+# benchmarks/label_kernels.py chose the constants on labels of ImageNet that it left out.
+
+# Shares of the definitions of parents, grandparents and children in the text of a synset.
+_PARENTS, _GRANDPARENTS, _CHILDREN = 0.5, 0.25, 0.5
+
+# Widths of the kernels exp((cosine - 1) / width).
+_NAME_WIDTH, _GLOSS_WIDTH, _SENTENCE_WIDTH = 0.3, 0.4, 0.5
+
+# Weight of the vector of the name, compared with the idf of the words of its definition.
+_NAME_IN_GLOSS = 15.0
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """The terms of some labels, and their senses: positions in a hierarchy."""
+
+    terms: list
+    """A tuple of str for each label."""
+    senses: list
+    """An array of int for each label. It is empty if the hierarchy does not know the label."""
+
+    @property
+    def n_labels(self):
+        return len(self.terms)
+
+    def take(self, rows):
+        """Select labels by a slice."""
+        return LabelFacts(self.terms[rows], self.senses[rows])
+
+    @cached_property
+    def all_senses(self):
+        """Positions of the senses of all labels: (n_senses,)."""
+        return np.concatenate([np.zeros(0, int), *self.senses])
+
+    @cached_property
+    def owners(self):
+        """Positions of the labels that have these senses: (n_senses,)."""
+        return np.repeat(np.arange(self.n_labels), list(map(len, self.senses)))
+
+    @property
+    def lacks_sense(self):
+        """Positions of the labels without a sense."""
+        return np.flatnonzero([not len(rows) for rows in self.senses])
+
+
+class HierarchyKernel:
+    """Cosine of the sets of ancestors. An ancestor of many training labels counts less."""
+
+    def __init__(self, hierarchy):
+        self.hierarchy = hierarchy
+
+    def fit(self, facts):
+        """Learn the weights of ancestors, and compare the training labels: (n, n)."""
+        above = self.hierarchy.graph.ancestors(facts.all_senses)
+        n_below = (_sums(facts.owners, facts.n_labels) @ above > 0).sum(axis=0)
+        self._weights = diags_array(1 / np.sqrt(np.maximum(n_below, 1)))
+        self.training = self.features(facts)
+        return self(facts)
+
+    def features(self, facts):
+        """Describe labels by their weighted ancestors: sparse (n_labels, n_nodes)."""
+        above = self.hierarchy.graph.ancestors(facts.all_senses)
+        return _means(facts.owners, facts.n_labels) @ normalize(above @ self._weights)
+
+    def __call__(self, facts):
+        """Compare labels with the training labels: (n_labels, n_training)."""
+        return (self.features(facts) @ self.training.T).toarray()
+
+
+class DefinitionKernel:
+    """Cosine of the words of definitions and synonyms (tf-idf)."""
+
+    def __init__(self, hierarchy):
+        self.hierarchy = hierarchy
+
+    def fit(self, facts):
+        """Compare the training labels: (n, n)."""
+        self._training = self._features(facts)
+        return self(facts)
+
+    def _features(self, facts):
+        corpus = _corpus(self.hierarchy)
+        counts = corpus.near(facts.all_senses) + corpus.count_terms(facts.all_senses)
+        features = _means(facts.owners, facts.n_labels) @ normalize(corpus.weigh(counts))
+        if not len(facts.lacks_sense):
+            return features
+        names = corpus.count([" ".join(facts.terms[i]) for i in facts.lacks_sense])
+        place = _sums(facts.lacks_sense, facts.n_labels)
+        return features + place @ normalize(corpus.weigh(names))
+
+    def __call__(self, facts):
+        """Compare labels with the training labels: (n_labels, n_training)."""
+        return (self._features(facts) @ self._training.T).toarray()
+
+
+class VectorKernel:
+    """Similarity exp((cosine - 1) / width) of centred vectors, averaged over those of a label."""
+
+    def fit(self, facts):
+        """Learn the centre, and compare the training labels: (n, n)."""
+        vectors, owners = self._vectors(facts)
+        self._centre = vectors.mean(axis=0) if len(vectors) else 0.0
+        self._training = normalize(vectors - self._centre) if len(vectors) else vectors
+        self._average = _means(owners, facts.n_labels).T
+        kernel = self(facts)
+        np.fill_diagonal(kernel, 1.0)  # A label without a vector still equals itself.
+        return kernel
+
+    def _vectors(self, facts):
+        """Return vectors (n_vectors, vector_size) and the positions of their labels."""
+        raise NotImplementedError
+
+    def __call__(self, facts):
+        """Compare labels with the training labels: (n_labels, n_training)."""
+        vectors, owners = self._vectors(facts)
+        if not len(vectors) or not len(self._training):
+            return np.zeros((facts.n_labels, self._average.shape[1]))
+        cosines = normalize(vectors - self._centre) @ self._training.T
+        similarity = np.exp((cosines - 1) / self.width)
+        return _means(owners, facts.n_labels) @ (similarity @ self._average)
+
+
+class NameKernel(VectorKernel):
+    """Similarity of the vectors of the first terms, or of the means of all terms."""
+
+    width = _NAME_WIDTH
+
+    def __init__(self, embedder, hierarchy, uses_all):
+        self.embedder = embedder
+        self.hierarchy = hierarchy
+        self.uses_all = uses_all
+
+    def _vectors(self, facts):
+        return name_vectors(self.embedder, self.hierarchy, facts, self.uses_all)
+
+
+class GlossKernel(VectorKernel):
+    """Similarity of the sums of the word vectors of the definition and the name."""
+
+    width = _GLOSS_WIDTH
+
+    def __init__(self, embedder, hierarchy):
+        self.embedder = embedder
+        self.hierarchy = hierarchy
+
+    def _vectors(self, facts):
+        corpus = _corpus(self.hierarchy)
+        weights = corpus.weigh(corpus.near(facts.all_senses))
+        used = np.unique(weights.indices)
+        words = corpus.words[used].tolist()
+        is_known = known_terms(self.embedder, words)
+        used, words = used[is_known], [words[i] for i in np.flatnonzero(is_known)]
+        names, named = name_vectors(self.embedder, self.hierarchy, facts, False)
+        glosses = np.zeros((len(facts.all_senses), names.shape[1]))
+        if words:
+            glosses += weights[:, used] @ embed_terms(self.embedder, words).astype(float)
+        name_of = np.zeros((facts.n_labels, names.shape[1]))
+        name_of[named] = names
+        glosses += _NAME_IN_GLOSS * name_of[facts.owners]
+        only_named = np.intersect1d(facts.lacks_sense, named)
+        vectors = normalize(np.vstack([glosses, name_of[only_named]]))
+        owners = np.concatenate([facts.owners, only_named])
+        return vectors[vectors.any(axis=1)], owners[vectors.any(axis=1)]
+
+
+class SentenceKernel(VectorKernel):
+    """Similarity of the sentence vectors of the name and its definition."""
+
+    width = _SENTENCE_WIDTH
+
+    def __init__(self, encoder, hierarchy):
+        self.encoder = encoder
+        self.hierarchy = hierarchy
+
+    def _vectors(self, facts):
+        texts = [f"a photo of a {facts.terms[i][0]}" for i in facts.lacks_sense]
+        for owner, label in zip(
+            facts.owners, self.hierarchy.labels[facts.all_senses].tolist(), strict=True
+        ):
+            clause = self.hierarchy.definition(label).split(";")[0]
+            texts.append(f"a photo of a {facts.terms[owner][0]}, {clause}".rstrip(", "))
+        vectors = embed_terms(self.encoder, texts).astype(float)
+        return vectors, np.concatenate([facts.lacks_sense, facts.owners])
+
+
+class LabelKernel:
+    """Weighted mean of all kernels that a hierarchy and some embedders allow.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy or None
+    embedders : list of term embedders
+    hierarchy_weight : float
+        Weight of the hierarchy itself. The rest is the weight of names and definitions.
+    """
+
+    def __init__(self, hierarchy, embedders, hierarchy_weight):
+        self.embedders = embedders
+        texts = []
+        for embedder in embedders:
+            share = 1 / len(embedders)
+            if isinstance(embedder, EncoderEmbedder) and hierarchy is not None:
+                texts.append(("definition", 2 * share, SentenceKernel(embedder, hierarchy)))
+            elif hierarchy is not None:
+                texts.append(("definition", 0.5 * share, GlossKernel(embedder, hierarchy)))
+            for uses_all in (False, True):
+                kernel = NameKernel(embedder, hierarchy, uses_all)
+                texts.append(("name", 0.25 * share, kernel))
+        if hierarchy is not None:
+            texts.append(("definition", 1.0, DefinitionKernel(hierarchy)))
+        total = sum(weight for _, weight, _ in texts)
+        rest = 1.0 if hierarchy is None else 1 - hierarchy_weight
+        self._parts = [(name, rest * weight / total, kernel) for name, weight, kernel in texts]
+        if hierarchy is not None:
+            self._parts.append(("hierarchy", hierarchy_weight, HierarchyKernel(hierarchy)))
+
+    def fit(self, facts):
+        """Learn from the training labels, and compare them: (n, n)."""
+        return sum(weight * kernel.fit(facts) for _, weight, kernel in self._parts)
+
+    def __call__(self, facts):
+        """Compare labels with the training labels: (n_labels, n_training)."""
+        return sum(self.parts(facts).values())
+
+    def parts(self, facts):
+        """Compute the shares of "hierarchy", "name" and "definition": dict of arrays."""
+        shares = {}
+        for name, weight, kernel in self._parts:
+            shares[name] = shares.get(name, 0) + weight * kernel(facts)
+        return shares
+
+    def by_ancestor(self, facts, evidence):
+        """Split the share of "hierarchy" in the evidence for one label: (n_nodes,)."""
+        _, weight, kernel = self._parts[-1]
+        return weight * kernel.features(facts).toarray()[0] * (evidence @ kernel.training)
+
+
+class _Corpus:
+    """The words of all definitions of a hierarchy."""
+
+    def __init__(self, hierarchy):
+        self._hierarchy = hierarchy
+        self._vectorizer = CountVectorizer(analyzer=_stems, dtype=np.float64)
+        labels = hierarchy.labels.tolist()
+        definitions = hierarchy.definitions(labels)
+        if not any(definitions):  # The terms are all the text that there is.
+            definitions = [" ".join(hierarchy.terms(label)) for label in labels]
+        self._counts = self._vectorizer.fit_transform(definitions).tocsr()
+        self._idf = diags_array(np.log(len(labels) / np.bincount(self._counts.indices)))
+        self.words = self._vectorizer.get_feature_names_out()
+
+    def near(self, rows):
+        """Count the words of definitions of labels and of their relatives: (n, n_words)."""
+        graph = self._hierarchy.graph
+        parents = graph.parents[rows].astype(float)
+        grandparents = parents @ graph.parents.astype(float)
+        children = graph.children[rows].astype(float)
+        children = diags_array(1 / np.maximum(np.diff(children.indptr), 1)) @ children
+        near = _PARENTS * parents + _GRANDPARENTS * grandparents + _CHILDREN * children
+        return self._counts[rows] + near @ self._counts
+
+    def count_terms(self, rows):
+        """Count the words of the terms of labels: (n, n_words)."""
+        labels = self._hierarchy.labels[rows].tolist()
+        return self.count([" ".join(self._hierarchy.terms(label)) for label in labels])
+
+    def count(self, texts):
+        """Count the words of texts: (n_texts, n_words)."""
+        return self._vectorizer.transform(texts)
+
+    def weigh(self, counts):
+        """Weigh words by their rarity, and damp repeated ones: (n, n_words)."""
+        return csr_array(counts).log1p() @ self._idf
+
+
+_corpus = lru_cache(maxsize=4)(_Corpus)
+
+
+def _stems(text):
+    """Split text into words without the ending of a plural."""
+    return [_stem(word) for word in words_of(text)]
+
+
+def _stem(word):
+    if len(word) > 3 and word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word
+
+
+def name_vectors(embedder, hierarchy, facts, uses_all):
+    """Embed the names of labels: vectors (n, vector_size) and the positions of their labels.
+
+    If an embedder has no vector for a name, the terms of its senses stand in for it.
+    """
+    terms = [list(names) for names in facts.terms]
+    known = _select_known(embedder, terms)
+    lacking = [i for i, found in enumerate(known) if not found and len(facts.senses[i])]
+    if lacking:
+        labels = [hierarchy.labels[facts.senses[i]].tolist() for i in lacking]
+        synonyms = [[term for label in some for term in hierarchy.terms(label)] for some in labels]
+        for i, found in zip(lacking, _select_known(embedder, synonyms), strict=True):
+            known[i] = found
+    chosen = [found if uses_all else found[:1] for found in known]
+    owners = np.repeat(np.arange(len(chosen)), list(map(len, chosen)))
+    flat = [term for found in chosen for term in found]
+    vectors = embed_terms(embedder, flat).astype(float)
+    named = np.unique(owners)
+    return normalize((_sums(owners, len(chosen)) @ vectors)[named]), named
+
+
+def _select_known(embedder, terms):
+    """Keep the terms that have a vector: a list for each label."""
+    distinct = list(dict.fromkeys(term for names in terms for term in names))
+    known = dict(zip(distinct, known_terms(embedder, distinct), strict=True))
+    return [[term for term in names if known[term]] for names in terms]
+
+
+def _sums(owners, n_labels):
+    """Return the matrix that sums the rows of each label: (n_labels, n_rows)."""
+    ones = np.ones(len(owners))
+    return csr_array((ones, (owners, np.arange(len(owners)))), shape=(n_labels, len(owners)))
+
+
+def _means(owners, n_labels):
+    """Return the matrix that averages the rows of each label: (n_labels, n_rows)."""
+    size = np.bincount(owners, minlength=n_labels)
+    return diags_array(1 / np.maximum(size, 1)) @ _sums(owners, n_labels)
