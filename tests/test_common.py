@@ -122,7 +122,7 @@ NEXT_FIT = {
     ESZSLClassifier: {"label_alpha": 100.0},
     NearestLabelClassifier: {},
     WSABIEClassifier: {"max_epochs": 1, "embedding_size": 3},
-    ClassifierWeightRegressor: {"alpha": 100.0},
+    ClassifierWeightRegressor: {"mixture_weight": 0.0},
     SkipGramEmbedder: {"vector_size": 3},
     VisualFeaturizer: {"random_state": 1},
 }

@@ -1,7 +1,7 @@
 """Kernels between labels: their similarity in a hierarchy, in their names and in definitions."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from scipy.sparse import csr_array, diags_array
@@ -74,7 +74,7 @@ class HierarchyKernel:
     def features(self, facts):
         """Describe labels by their weighted ancestors: sparse (n_labels, n_nodes)."""
         above = self.hierarchy.graph.ancestors(facts.all_senses)
-        return _means(facts.owners, facts.n_labels) @ normalize(above @ self._weights)
+        return _means(facts.owners, facts.n_labels) @ _unit(above @ self._weights)
 
     def __call__(self, facts):
         """Compare labels with the training labels: (n_labels, n_training)."""
@@ -95,12 +95,12 @@ class DefinitionKernel:
     def _features(self, facts):
         corpus = _corpus(self.hierarchy)
         counts = corpus.near(facts.all_senses) + corpus.count_terms(facts.all_senses)
-        features = _means(facts.owners, facts.n_labels) @ normalize(corpus.weigh(counts))
+        features = _means(facts.owners, facts.n_labels) @ _unit(corpus.weigh(counts))
         if not len(facts.lacks_sense):
             return features
         names = corpus.count([" ".join(facts.terms[i]) for i in facts.lacks_sense])
         place = _sums(facts.lacks_sense, facts.n_labels)
-        return features + place @ normalize(corpus.weigh(names))
+        return features + place @ _unit(corpus.weigh(names))
 
     def __call__(self, facts):
         """Compare labels with the training labels: (n_labels, n_training)."""
@@ -114,7 +114,7 @@ class VectorKernel:
         """Learn the centre, and compare the training labels: (n, n)."""
         vectors, owners = self._vectors(facts)
         self._centre = vectors.mean(axis=0) if len(vectors) else 0.0
-        self._training = normalize(vectors - self._centre) if len(vectors) else vectors
+        self._training = _unit(vectors - self._centre)
         self._average = _means(owners, facts.n_labels).T
         kernel = self(facts)
         np.fill_diagonal(kernel, 1.0)  # A label without a vector still equals itself.
@@ -129,7 +129,7 @@ class VectorKernel:
         vectors, owners = self._vectors(facts)
         if not len(vectors) or not len(self._training):
             return np.zeros((facts.n_labels, self._average.shape[1]))
-        cosines = normalize(vectors - self._centre) @ self._training.T
+        cosines = _unit(vectors - self._centre) @ self._training.T
         similarity = np.exp((cosines - 1) / self.width)
         return _means(owners, facts.n_labels) @ (similarity @ self._average)
 
@@ -172,7 +172,7 @@ class GlossKernel(VectorKernel):
         name_of[named] = names
         glosses += _NAME_IN_GLOSS * name_of[facts.owners]
         only_named = np.intersect1d(facts.lacks_sense, named)
-        vectors = normalize(np.vstack([glosses, name_of[only_named]]))
+        vectors = _unit(np.vstack([glosses, name_of[only_named]]))
         owners = np.concatenate([facts.owners, only_named])
         return vectors[vectors.any(axis=1)], owners[vectors.any(axis=1)]
 
@@ -295,7 +295,9 @@ def _stems(text):
     return [_stem(word) for word in words_of(text)]
 
 
+@cache
 def _stem(word):
+    """Remove the ending of a plural: str."""
     if len(word) > 3 and word.endswith("ies"):
         return word[:-3] + "y"
     return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word
@@ -319,7 +321,7 @@ def name_vectors(embedder, hierarchy, facts, uses_all):
     flat = [term for found in chosen for term in found]
     vectors = embed_terms(embedder, flat).astype(float)
     named = np.unique(owners)
-    return normalize((_sums(owners, len(chosen)) @ vectors)[named]), named
+    return _unit((_sums(owners, len(chosen)) @ vectors)[named]), named
 
 
 def _select_known(embedder, terms):
@@ -327,6 +329,11 @@ def _select_known(embedder, terms):
     distinct = list(dict.fromkeys(term for names in terms for term in names))
     known = dict(zip(distinct, known_terms(embedder, distinct), strict=True))
     return [[term for term in names if known[term]] for names in terms]
+
+
+def _unit(rows):
+    """Scale rows to length 1. There may be no rows, which scikit-learn refuses."""
+    return normalize(rows) if rows.shape[0] else rows
 
 
 def _sums(owners, n_labels):

@@ -324,8 +324,10 @@ class ClassifierWeightRegressor(
         >>> clf = ClassifierWeightRegressor(hierarchy=Hierarchy.wordnet()).fit(X, y)
         >>> reasons = clf.explain([[9, 1]], labels=["zebra", "bus"], n_reasons=1)
         >>> reasons[["label", "kind", "reason"]]
-           label            kind      reason
-        0  zebra  training label       horse
+           label            kind    reason
+        0  zebra  training label     horse
+        1  zebra        ancestor  ungulate
+        2  zebra      definition     zebra
         """
         import pandas as pd
 

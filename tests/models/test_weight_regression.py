@@ -1,0 +1,260 @@
+"""Classifier weights of unseen labels: kernels by hand, and the score by a naive reference."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.naive_bayes import GaussianNB
+from torch import nn
+
+from skdevise import (
+    ClassifierWeightRegressor,
+    EncoderEmbedder,
+    Hierarchy,
+    LabelVocabulary,
+    PretrainedEmbedder,
+    VisualFeaturizer,
+)
+from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.models._label_kernels import (
+    DefinitionKernel,
+    HierarchyKernel,
+    LabelFacts,
+    NameKernel,
+)
+
+# pet -> cat, dog; dog -> beagle, husky; machine -> truck, tractor
+TREE = Hierarchy.from_edges(
+    [
+        ("pet", "cat"),
+        ("pet", "dog"),
+        ("dog", "beagle"),
+        ("dog", "husky"),
+        ("machine", "truck"),
+        ("machine", "tractor"),
+    ],
+    definitions={
+        "cat": "a small animal with whiskers",
+        "beagle": "a small hound with long ears",
+        "husky": "a hound with thick fur",
+        "truck": "a machine with wheels",
+        "tractor": "a machine with large wheels",
+    },
+)
+VECTORS = PretrainedEmbedder(
+    {
+        "cat": [1, 0, 0.2],
+        "beagle": [0.8, 0.5, 0],
+        "husky": [0.7, 0.6, 0.1],
+        "truck": [0, 0.1, 1],
+        "tractor": [0.1, 0, 0.9],
+    }
+)
+
+
+def facts(*labels):
+    """What TREE knows of some of its labels."""
+    return LabelFacts([(x,) for x in labels], [TREE.positions([x]) for x in labels])
+
+
+def make_features(seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.repeat(["cat", "beagle", "truck"], 8)
+    centres = {"cat": [5, 1, 0, 2], "beagle": [4, 3, 0, 1], "truck": [0, 1, 6, 2]}
+    return np.abs([centres[label] + rng.normal(0, 0.5, 4) for label in y]), y
+
+
+def test_ancestors_of_many_training_labels_count_less():
+    # Training labels cat, beagle, truck. Below pet: 2, dog: 1, machine: 1, and 1 for each label
+    # itself; husky has none, and counts like 1. Squared weights are 1 / n.
+    # husky: {husky 1, dog 1, pet 1/2}, length^2 2.5. cat: {cat 1, pet 1/2}, length^2 1.5.
+    # beagle: {beagle 1, dog 1, pet 1/2}, length^2 2.5. truck: {truck, machine}: 2.
+    kernel = HierarchyKernel(TREE)
+    gram = kernel.fit(facts("cat", "beagle", "truck"))
+    assert_allclose(np.diag(gram), 1)
+    assert_allclose(gram[0, 1], 0.5 / np.sqrt(1.5 * 2.5))
+    expected = [[0.5 / np.sqrt(2.5 * 1.5), 1.5 / 2.5, 0]]
+    assert_allclose(kernel(facts("husky")), expected)
+
+
+def test_a_name_with_several_senses_is_their_mean():
+    kernel = HierarchyKernel(TREE)
+    kernel.fit(facts("cat", "beagle", "truck"))
+    both = LabelFacts([("pet",)], [TREE.positions(["husky", "tractor"])])
+    expected = (kernel(facts("husky")) + kernel(facts("tractor"))) / 2
+    assert_allclose(kernel(both), expected)
+
+
+def test_names_are_compared_by_centred_vectors():
+    kernel = NameKernel(VECTORS, TREE, uses_all=False)
+    gram = kernel.fit(facts("cat", "beagle", "truck"))
+    vectors = VECTORS.transform(["cat", "beagle", "truck", "husky"]).astype(float)
+    centred = vectors - vectors[:3].mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    expected = np.exp((centred @ centred.T - 1) / 0.3)
+    assert_allclose(gram, expected[:3, :3], atol=1e-7)
+    assert_allclose(kernel(facts("husky")), expected[3:, :3], atol=1e-7)
+
+
+def test_a_name_without_a_vector_is_similar_to_itself_alone():
+    few = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1]})
+    kernel = NameKernel(few, TREE, uses_all=False)
+    gram = kernel.fit(facts("cat", "beagle", "truck"))
+    assert_array_equal(gram[1], [0, 1, 0])
+    assert_array_equal(kernel(facts("husky")), [[0, 0, 0]])
+
+
+def test_definitions_share_rare_words():
+    kernel = DefinitionKernel(TREE)
+    gram = kernel.fit(facts("cat", "beagle", "truck"))
+    assert_allclose(np.diag(gram), 1)
+    husky, tractor = kernel(facts("husky", "tractor"))
+    assert husky.argmax() == 1  # "hound"
+    assert tractor.argmax() == 2  # "machine", "wheel"
+    # A label without a sense has the words of its name.
+    (unknown,) = kernel(LabelFacts([("hound",)], [np.zeros(0, int)]))
+    assert unknown.argmax() == 1
+    assert not kernel(LabelFacts([("xyzzy",)], [np.zeros(0, int)])).any()
+
+
+def test_scores_equal_the_formula():
+    X, y = make_features()
+    linear = LogisticRegression().fit(X, y)
+    clf = ClassifierWeightRegressor(FrozenEstimator(linear), hierarchy=TREE, hierarchy_weight=1.0)
+    clf.fit(X, y)
+    points = np.array([[4.0, 2.5, 0.5, 1.0], [0.5, 1.0, 5.0, 2.0]])
+    candidates = ["husky", "tractor", "dog"]
+
+    classes = linear.classes_.tolist()  # beagle, cat, truck
+    kernel = HierarchyKernel(TREE)
+    gram = kernel.fit(facts(*classes))
+    rows = linear.coef_ - linear.coef_.mean(axis=0)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    damped = np.sign(X) * np.abs(X) ** 0.35
+    centre = damped.mean(axis=0)
+
+    def place(features):
+        x = np.sign(features) * np.abs(features) ** 0.35 - centre
+        return x / np.linalg.norm(x)
+
+    expected = np.empty((2, 3))
+    for i, features in enumerate(points):
+        logits = (linear.coef_ @ features + linear.intercept_) / 2
+        proba = np.exp(logits) / np.exp(logits).sum()
+        for j, label in enumerate(candidates):
+            k = kernel(facts(label))[0]
+            w = np.linalg.inv(gram + 0.3 * np.eye(3)) @ k @ rows
+            w /= np.linalg.norm(w)
+            g = (k - k.mean()) / np.linalg.norm(k - k.mean())
+            hub = 0.05 * np.log(np.mean([np.exp(place(x) @ w / 0.05) for x in X]))
+            expected[i, j] = place(features) @ w + 5 * proba @ g - 0.4 * hub
+    assert_allclose(clf.decision_function(points, candidates), expected, atol=1e-5)
+
+
+def test_unseen_labels_get_the_answers_of_their_relatives():
+    X, y = make_features()
+    for known in (
+        {"hierarchy": TREE},
+        {"embedder": VECTORS},
+        {"embedder": [VECTORS], "hierarchy": TREE},
+    ):
+        clf = ClassifierWeightRegressor(**known).fit(X, y)
+        answers = clf.predict(X, labels=["husky", "tractor"])
+        assert_array_equal(answers, np.where(y == "truck", "tractor", "husky"))
+        assert clf.score(X, y) > 0.9
+
+
+def test_reasons_add_up_to_the_score():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(embedder=VECTORS, hierarchy=TREE, hub_penalty=0).fit(X, y)
+    reasons = clf.explain(X[:2], ["husky", "tractor"], k=2, n_reasons=100)
+    top, scores = clf.predict_top_k(X[:2], 2, ["husky", "tractor"], return_scores=True)
+    for i, j in np.ndindex(2, 2):
+        of_answer = reasons[(reasons["sample"] == i) & (reasons["label"] == top[i, j])]
+        is_label = of_answer["kind"] == "training label"
+        assert_allclose(of_answer["contribution"][is_label].sum(), scores[i, j], atol=1e-5)
+        assert_allclose(of_answer["contribution"][~is_label].sum(), scores[i, j], atol=1e-5)
+    assert set(reasons["kind"]) == {"training label", "ancestor", "name", "definition"}
+
+
+def test_an_encoder_encodes_definitions():
+    texts = []
+
+    def encode(batch):
+        texts.extend(batch)
+        return np.array([[text.count(letter) + 1 for letter in "aeiourst"] for text in batch])
+
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(embedder=EncoderEmbedder(encode), hierarchy=TREE).fit(X, y)
+    clf.predict(X, labels=["tractor"])
+    assert "a photo of a tractor, a machine with large wheels" in texts
+
+
+def test_unknown_labels_are_named():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(hierarchy=TREE).fit(X, y)
+    with pytest.raises(LabelWithoutVectorError, match="xyzzy"):
+        clf.predict(X, labels=["husky", "xyzzy"])
+    with pytest.warns(UserWarning, match="xyzzy"):
+        dropped = LabelVocabulary(["husky", "xyzzy"], on_missing="drop")
+        assert set(clf.predict(X, labels=dropped)) == {"husky"}
+    with pytest.raises(LabelWithoutVectorError, match="xyzzy"):
+        clf.fit(X, np.where(y == "cat", "xyzzy", y))
+
+
+def test_a_label_may_have_synonyms_and_senses():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(hierarchy=TREE).fit(X, y)
+    expected = clf.decision_function(X, ["husky", "tractor"])
+    named = clf.decision_function(X, {"sled dog": ["xyzzy", "husky"], "farm machine": "tractor"})
+    assert_allclose(named, expected)
+
+
+def test_other_linear_classifiers_serve_and_others_are_refused():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(RidgeClassifier(), hierarchy=TREE).fit(X, y)
+    assert clf.score(X, y) > 0.9
+    with pytest.raises(TypeError, match="GaussianNB"):
+        ClassifierWeightRegressor(GaussianNB(), hierarchy=TREE).fit(X, y)
+
+
+def test_two_classes_have_opposite_weights():
+    X, y = make_features()
+    two = y != "cat"
+    clf = ClassifierWeightRegressor(hierarchy=TREE).fit(X[two], y[two])
+    assert_allclose(clf.coef_[0], -clf.coef_[1])
+    assert clf.score(X[two], y[two]) == 1
+    assert_array_equal(clf.predict(X[two][:1], labels=["tractor", "husky"]), ["husky"])
+
+
+def tiny_net():
+    """A network of 3 classes whose features are the mean colours of 4 parts of a photo."""
+    return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 3))
+
+
+def test_the_softmax_layer_of_a_visual_model_serves():
+    rng = np.random.default_rng(0)
+    photos = list(rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8))
+    y = np.repeat(["cat", "beagle", "truck"], 4)
+    visual = VisualFeaturizer(tiny_net, weights=None, image_size=8, random_state=0, max_epochs=2)
+    clf = ClassifierWeightRegressor(hierarchy=TREE, visual=visual).fit(photos, y)
+    assert_array_equal(clf.coef_, clf.visual_.softmax_coef_)
+    assert_array_equal(clf.classes_, clf.visual_.classes_)
+    features = clf.visual_.transform(photos)
+    labels = ["husky", "tractor"]
+    assert_allclose(clf.predict_proba(features, labels), clf.predict_proba(photos, labels))
+    # Features serve in `fit` too, if the visual model is fitted.
+    again = clone(clf).set_params(visual=FrozenEstimator(clf.visual_)).fit(features, y)
+    assert_array_equal(again.predict(photos, labels), clf.predict(photos, labels))
+
+
+def test_samples_of_other_labels_fit_the_temperature():
+    X, y = make_features()
+    linear = FrozenEstimator(LogisticRegression().fit(X, y))
+    relatives = {"cat": "dog", "beagle": "husky", "truck": "tractor"}
+    other = np.array([relatives[label] for label in y])
+    clf = ClassifierWeightRegressor(linear, hierarchy=TREE).fit(X, other)
+    assert clf.classes_.tolist() == ["beagle", "cat", "truck"]
+    assert 0 < clf.unseen_temperature_ < 10
