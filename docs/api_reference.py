@@ -63,8 +63,14 @@ SECTIONS = (
     (
         "Inspection",
         "skdevise.inspection",
-        "Draw answers, the label space, and the effect of rejecting answers.",
-        ("TopKDisplay", "LabelMapDisplay", "RejectionCurveDisplay"),
+        "Draw answers and the label space, and compare classifiers by curves.",
+        (
+            "TopKDisplay",
+            "LabelMapDisplay",
+            "HierarchicalPrecisionDisplay",
+            "SeenUnseenCurveDisplay",
+            "RejectionCurveDisplay",
+        ),
     ),
     (
         "Data sets",

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdevise._columns import check_targets
-from skdevise._utils import import_optional
+from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
 from skdevise.metrics._ranking import check_weights
 from skdevise.metrics._rejection import rejection_curve
 from skdevise.models._top_k import reach_classifier
@@ -88,15 +88,8 @@ class RejectionCurveDisplay:
         RejectionCurveDisplay
         """
         classifier, X = reach_classifier(estimator, X)
-        if hasattr(classifier, "label_space"):
-            space = classifier.label_space(labels)
-            answers, proba = space.labels, classifier.predict_proba(X, space)
-        elif labels is None:
-            answers, proba = classifier.classes_, classifier.predict_proba(X)
-        else:
-            raise TypeError(
-                f"{type(classifier).__name__} only predicts its training labels. Leave labels=None."
-            )
+        answers, chosen = find_candidates(classifier, labels)
+        proba = classifier.predict_proba(X, **chosen)
         return cls.from_predictions(
             y,
             answers[proba.argmax(axis=1)],
@@ -166,14 +159,9 @@ class RejectionCurveDisplay:
         -------
         self : RejectionCurveDisplay
         """
-        plt = import_optional("matplotlib.pyplot", extra="plot", purpose="RejectionCurveDisplay")
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
         name = self.name if name is None else name
-        (self.line_,) = ax.plot(self.accepted, self.accuracy, **{"label": name, **kwargs})
+        ax = draw_curve(self, ax, self.accepted, self.accuracy, name, kwargs, markers=False)
         ax.set(xlabel="Share of accepted answers", ylabel="Accuracy of accepted answers")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
-        if name is not None:
-            ax.legend(loc="lower left")
-        self.ax_, self.figure_ = ax, ax.figure
+        draw_legend(ax)
         return self

@@ -11,13 +11,6 @@ from skdevise.inspection._label_map import hypernym_groups
 plt = pytest.importorskip("matplotlib.pyplot")
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 @pytest.mark.parametrize(("n_labels", "n_written"), [(50, 40), (1000, 50)])
 def test_texts_neither_overlap_nor_leave_the_frame(n_labels, n_written):
     points = np.random.default_rng(0).standard_normal((n_labels, 2))

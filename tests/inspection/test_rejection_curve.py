@@ -13,14 +13,6 @@ from skdevise.inspection import RejectionCurveDisplay
 plt = pytest.importorskip("matplotlib.pyplot", reason="The display needs matplotlib.")
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    """Draw without a screen, and free the figures."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 def test_the_curve_by_hand():
     # By descending confidence: right, then two of equal confidence (right, wrong), then wrong.
     display = RejectionCurveDisplay.from_predictions(

@@ -13,13 +13,6 @@ from skdevise.inspection import TopKDisplay
 plt = pytest.importorskip("matplotlib.pyplot")
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 def test_answers_are_below_each_photo_and_correct_ones_are_green(tmp_path):
     path = tmp_path / "photo.png"
     Image.new("L", (8, 6)).save(path)
