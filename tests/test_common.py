@@ -520,8 +520,6 @@ def test_training_labels_are_learned(fitted_classifier):
 def test_candidates_come_in_any_ordered_form(fitted_classifier, form):
     X, _ = make_features()
     labels = [*other_labels(fitted_classifier), "cat"]
-    candidates = FORMS[form](labels, fitted_classifier.embedder_)
-    labels = [*UNSEEN, "cat"]
     candidates = FORMS[form](labels, fitted_classifier)
     expected = fitted_classifier.decision_function(X, labels)
     assert expected.shape == (24, len(labels))

@@ -3,7 +3,6 @@
 from numbers import Real
 
 import numpy as np
-from scipy.linalg import solve
 from scipy.special import logsumexp, softmax
 from sklearn.base import (
     BaseEstimator,
@@ -31,6 +30,7 @@ from skdevise.models._calibration import (
 )
 from skdevise.models._candidates import present
 from skdevise.models._label_kernels import LabelFacts, LabelKernel
+from skdevise.models._label_weights import PredictedRows, WeightRegression
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # benchmarks/label_kernels.py chose the constants on labels of ImageNet that it left out.
@@ -256,7 +256,7 @@ class ClassifierWeightRegressor(
         classes = self._fit_classifier(features, y)
         facts = self._describe(self._vocabulary(classes))
         gram = self._kernel.fit(facts)
-        self._regression = _Regression(gram, self.coef_, self.alpha)
+        self._regression = self._new_regression(gram, self.coef_)
         embedders = self._kernel.embedders
         self._place_labels(classes, embedders[0] if embedders else None)
         self._centre = _damped(features).mean(axis=0)
@@ -401,6 +401,10 @@ class ClassifierWeightRegressor(
             coef, intercept = np.vstack([-coef, coef]) / 2, np.append(-intercept, intercept) / 2
         return classifier, coef, intercept
 
+    def _new_regression(self, gram, coef):
+        """Regress the weights of training labels on their kernel."""
+        return WeightRegression(gram, coef, self.alpha, self.mixture_weight)
+
     def _fit_temperatures(self, features, y, gram):
         """Fit the temperatures of `predict_proba` on held-out samples and classes."""
         position = {label: i for i, label in enumerate(self.classes_.tolist())}
@@ -415,7 +419,7 @@ class ClassifierWeightRegressor(
 
         def refit(kept):
             columns, coef, intercept = self._train_without(features[kept], y[kept])
-            regression = _Regression(gram[np.ix_(columns, columns)], coef, self.alpha)
+            regression = self._new_regression(gram[np.ix_(columns, columns)], coef)
             second["vectors"] = regression.predict(gram[:, columns])
             second["hubs"] = self._hubs(second["vectors"], self._damp(features[kept]))
             return lambda rows: self._join(features[rows], coef, intercept)
@@ -460,9 +464,8 @@ class ClassifierWeightRegressor(
     def _join(self, features, coef, intercept):
         """Join damped features with the weighted probabilities of the training labels."""
         scores = features @ coef.T.astype(features.dtype) + intercept.astype(features.dtype)
-        proba = self.mixture_weight * softmax(scores / _SEEN_TEMPERATURE, axis=1)
-        padding = np.zeros((len(features), 1), features.dtype)
-        return np.hstack([self._damp(features), proba, padding]) * features.dtype.type(2**0.5)
+        proba = softmax(scores / _SEEN_TEMPERATURE, axis=1)
+        return self._regression.point(self._damp(features), proba)
 
     def _describe(self, vocabulary):
         """Collect the terms and the senses of labels."""
@@ -491,7 +494,7 @@ class ClassifierWeightRegressor(
             zip(vocabulary.labels.tolist(), map(str, range(facts.n_labels)), strict=True)
         )
         numbered = LabelVocabulary(vocabulary.labels, positions, on_missing=vocabulary.on_missing)
-        return LabelSpace(numbered, _Rows(np.vstack(blocks)), self.search)
+        return LabelSpace(numbered, PredictedRows(np.vstack(blocks)), self.search)
 
     def _offsets(self, space):
         offsets = super()._offsets(space)
@@ -502,7 +505,7 @@ class ClassifierWeightRegressor(
 
     def _hubs(self, vectors, reference):
         """Measure how near labels are to training photos: (n_labels,), subtracted from scores."""
-        weights = vectors[:, : reference.shape[1]] * 2**0.5
+        weights = self._regression.weights_of(vectors)
         near = logsumexp(reference @ weights.T / _HUB_TEMPERATURE, axis=0) - np.log(len(reference))
         return self.hub_penalty * _HUB_TEMPERATURE * near
 
@@ -512,59 +515,6 @@ class ClassifierWeightRegressor(
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags
-
-
-class _Regression:
-    """Ridge regression from the kernel of labels to the weights of a classifier.
-
-    `gram` compares the training labels: (n, n). `coef` holds their weights: (n, n_features).
-    """
-
-    def __init__(self, gram, coef, alpha):
-        self._rows = normalize(coef - coef.mean(axis=0))
-        self._system = gram + alpha * np.eye(len(gram))
-        self._dual = solve(self._system, self._rows, assume_a="pos")
-
-    def predict(self, kernel):
-        """Predict vectors of labels: (n_labels, n_features + n + 1).
-
-        They have length 1, or are 0 if a label is similar to no training label. The last entry
-        fills up the length if a part of the vector vanishes.
-        """
-        weights = normalize(kernel @ self._dual)
-        mixture = normalize(kernel - kernel.mean(axis=1, keepdims=True))
-        vectors = np.hstack([weights, mixture, np.zeros((len(kernel), 1))]) / 2**0.5
-        lengths = np.einsum("ij,ij->i", vectors, vectors)
-        vectors[:, -1] = np.sqrt(np.maximum(1 - lengths, 0)) * kernel.any(axis=1)
-        return vectors.astype(np.float32)
-
-    def split(self, kernel, point):
-        """Split the score of a label over the training labels: two arrays (n,).
-
-        The first holds their shares of the score. The product of the second with a part of the
-        kernel is the share of that part.
-        """
-        n_features = self._rows.shape[1]
-        features, proba = point[:n_features], point[n_features:-1]
-        mixture = kernel - kernel.mean()
-        scale = 2**-0.5 / max(np.linalg.norm(kernel @ self._dual), 1e-12)
-        mixture_scale = 2**-0.5 / max(np.linalg.norm(mixture), 1e-12)
-        shares = solve(self._system, kernel, assume_a="pos") * (self._rows @ features) * scale
-        evidence = self._dual @ features * scale + (proba - proba.mean()) * mixture_scale
-        return shares + mixture * proba * mixture_scale, evidence
-
-
-class _Rows:
-    """An embedder whose terms are positions in a table of vectors. Rows of zeros are missing."""
-
-    def __init__(self, vectors):
-        self._vectors = vectors
-
-    def has_vector(self, terms):
-        return self._vectors[list(map(int, terms))].any(axis=1)
-
-    def transform(self, terms):
-        return self._vectors[list(map(int, terms))]
 
 
 def _damped(features):

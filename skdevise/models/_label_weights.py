@@ -1,0 +1,70 @@
+"""Ridge regression from the kernel of labels to classifier weights."""
+
+import numpy as np
+from scipy.linalg import solve
+from sklearn.preprocessing import normalize
+
+
+class WeightRegression:
+    """Ridge regression from the kernel of labels to the weights of a classifier.
+
+    `gram` compares the training labels: (n, n). `coef` holds their weights: (n, n_features). The
+    score of a label is the product of its vector and a point: the damped features of a sample and
+    the probabilities of the training labels, which count `mixture_weight` times.
+    """
+
+    def __init__(self, gram, coef, alpha, mixture_weight):
+        self.mixture_weight = mixture_weight
+        self._rows = normalize(coef - coef.mean(axis=0))
+        self._system = gram + alpha * np.eye(len(gram))
+        self._dual = solve(self._system, self._rows, assume_a="pos")
+
+    def predict(self, kernel):
+        """Predict vectors of labels: (n_labels, n_features + n + 1).
+
+        They have length 1, or are 0 if a label is similar to no training label. The last entry
+        fills up the length if a part of the vector vanishes.
+        """
+        weights = normalize(kernel @ self._dual)
+        mixture = normalize(kernel - kernel.mean(axis=1, keepdims=True))
+        vectors = np.hstack([weights, mixture, np.zeros((len(kernel), 1))]) / 2**0.5
+        lengths = np.einsum("ij,ij->i", vectors, vectors)
+        vectors[:, -1] = np.sqrt(np.maximum(1 - lengths, 0)) * kernel.any(axis=1)
+        return vectors.astype(np.float32)
+
+    def point(self, features, proba):
+        """Join damped features (n, n_features) and probabilities (n, n_training) to points."""
+        padding = np.zeros((len(features), 1), features.dtype)
+        return np.hstack([features, self.mixture_weight * proba, padding]) * 2**0.5
+
+    def weights_of(self, vectors):
+        """Return the weights of labels in their vectors: (n_labels, n_features), unit rows."""
+        return vectors[:, : self._rows.shape[1]] * 2**0.5
+
+    def split(self, kernel, point):
+        """Split the score of a label over the training labels: two arrays (n,).
+
+        The first holds their shares of the score. The product of the second with a part of the
+        kernel is the share of that part.
+        """
+        n_features = self._rows.shape[1]
+        features, proba = point[:n_features], point[n_features:-1]
+        mixture = kernel - kernel.mean()
+        scale = 2**-0.5 / max(np.linalg.norm(kernel @ self._dual), 1e-12)
+        mixture_scale = 2**-0.5 / max(np.linalg.norm(mixture), 1e-12)
+        shares = solve(self._system, kernel, assume_a="pos") * (self._rows @ features) * scale
+        evidence = self._dual @ features * scale + (proba - proba.mean()) * mixture_scale
+        return shares + mixture * proba * mixture_scale, evidence
+
+
+class PredictedRows:
+    """An embedder whose terms are positions in a table of vectors. Rows of zeros are missing."""
+
+    def __init__(self, vectors):
+        self._vectors = vectors
+
+    def has_vector(self, terms):
+        return self._vectors[list(map(int, terms))].any(axis=1)
+
+    def transform(self, terms):
+        return self._vectors[list(map(int, terms))]
