@@ -26,6 +26,7 @@ SCRIPTS = {
     "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
     "benchmarks/hierarchy.py": ["--rounds=1", "N_PREDICTIONS=50"],
     "benchmarks/hubness.py": ["{vectors}", "N_FOLDS=1"],
+    "benchmarks/label_coverage.py": ["N_NOUNS=100"],
     "benchmarks/photo_files.py": ["{photos}", "--rounds=1", "--threads=1", "N_PHOTOS=16"],
     "benchmarks/search.py": ["{vectors}", "--largest=2000", "N_LABELS=1000", "N_POINTS=64",
                              "N_SINGLE=8"],
