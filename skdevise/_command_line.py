@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdevise.exceptions import UnreadablePhotoError
+from skdevise.exceptions import LabelWithoutVectorError, UnreadablePhotoError
 
 # Photos that are classified at once. The progress bar advances after each batch.
 _BATCH = 32
@@ -60,6 +60,10 @@ def main(arguments=None, *, classifier=None):
             return 0
         except KeyboardInterrupt:
             return 130
+        except LabelWithoutVectorError as error:
+            names = ", ".join(map(repr, error.missing))
+            _say(f"error: These labels are unknown words: {names}. Use others, or leave them out.")
+            return 2
         except (ImportError, OSError, TypeError, ValueError) as error:
             _say(f"error: {error}")
             return 2
@@ -177,13 +181,15 @@ def _classify(classifier, photos, labels, options):
     threshold = options.reject_below
     threshold = classifier.reject_below if threshold is None else threshold
     shown = labels if threshold is None else [*labels, classifier.unknown_label]
-    write = _csv_writer() if options.csv else _column_writer(photos, shown)
-    n_unreadable = 0
+    n_unreadable, write = 0, None
     # The bar is hidden if stderr is no terminal.
     with tqdm(total=len(photos), unit=" photos", leave=False, disable=None) as bar:
         for start in range(0, len(photos), _BATCH):
             batch = photos[start : start + _BATCH]
-            for photo, answer in zip(batch, _probabilities(classifier, batch, labels), strict=True):
+            answers = _probabilities(classifier, batch, labels)
+            if write is None:  # An error in the first batch leaves the output empty.
+                write = _csv_writer() if options.csv else _column_writer(photos, shown)
+            for photo, answer in zip(batch, answers, strict=True):
                 if isinstance(answer, UnreadablePhotoError):
                     n_unreadable += 1
                     with bar.external_write_mode(file=sys.stderr):

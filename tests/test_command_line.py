@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from skdevise._command_line import main
+from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.vision._photos import Photos
 
 COLOURS = ("red", "green", "blue")
@@ -25,8 +26,8 @@ class ColourClassifier:
     def predict_proba(self, X, labels):
         photos = Photos(X)
         light = np.array([photos.pixels(row).sum(dim=(1, 2)).numpy() for row in range(len(photos))])
-        if not set(labels) <= set(COLOURS):
-            raise ValueError(f"{labels} are not all colours.")
+        if unknown := sorted(set(labels) - set(COLOURS)):
+            raise LabelWithoutVectorError(unknown, len(labels))
         share = light / light.sum(axis=1, keepdims=True)
         return share[:, [COLOURS.index(label) for label in labels]]
 
@@ -156,11 +157,12 @@ def test_long_names_fit_into_80_characters(folder, capsys):
         (["red.png"], "red, pink", "pink"),
     ],
 )
-def test_an_error_is_one_line_without_a_traceback(folder, capsys, arguments, labels, named):
+@pytest.mark.parametrize("form", [[], ["--csv"]], ids=str)
+def test_an_error_is_one_line_without_a_traceback(folder, capsys, arguments, labels, named, form):
     (folder / "latin.txt").write_bytes("écru".encode("latin-1"))
     (folder / "damaged.zip").write_bytes(b"PK")
     (folder / "empty").mkdir()
-    assert run(*arguments, labels=labels) == 2
+    assert run(*arguments, *form, labels=labels) == 2
     done = capsys.readouterr()
     (line,) = done.err.splitlines()
     assert named in line
@@ -199,16 +201,19 @@ def test_a_warning_is_one_line(folder, capsys):
 
 
 @pytest.mark.slow
-def test_the_command_classifies_a_photo_by_itself(folder):
-    skimage = pytest.importorskip("skimage.data")
-    Image.fromarray(skimage.chelsea()).save("cat.png")
-    command = [sys.executable, "-m", "skdevise", "classify", "cat.png", "gone.png", "--csv"]
+def test_the_command_gives_the_answers_of_the_guide(folder):
+    photos = pytest.importorskip("skimage.data")
+    names = ["chelsea", "coffee", "rocket"]
+    for name in names:
+        Image.fromarray(getattr(photos, name)()).save(f"{name}.jpg", quality=90)
     done = subprocess.run(
-        [*command, "--labels=dog, tabby cat, rocket, cup of coffee"],
+        [sys.executable, "-m", "skdevise", "classify", *(f"{name}.jpg" for name in names)]
+        + ["gone.jpg", "--labels=cat, dog, rocket, cup of coffee", "--csv"],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
     )
     assert done.returncode == 1, done.stderr
-    assert rows(done.stdout) == [("cat.png", "tabby cat")]
-    assert "gone.png" in done.stderr and "Traceback" not in done.stderr
+    answers = ["cat", "cup of coffee", "rocket"]
+    assert rows(done.stdout) == [(f"{n}.jpg", a) for n, a in zip(names, answers, strict=True)]
+    assert "gone.jpg" in done.stderr and "Traceback" not in done.stderr

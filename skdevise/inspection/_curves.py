@@ -1,4 +1,4 @@
-"""What the displays of curves share: candidates, axes, styles and legends."""
+"""Candidates, axes, styles and legends of the displays of curves."""
 
 from textwrap import fill
 
