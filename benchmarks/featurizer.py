@@ -24,7 +24,7 @@ from _common import least_cosine, print_machine, print_table, spread
 from PIL import Image
 
 from skdevise.vision._backbones import load_backbone
-from skdevise.vision._engines import InferenceEngine
+from skdevise.vision._engines import InferenceEngine, choose_plan
 
 BATCH_SIZE = 16
 N_COMPARED = 512
@@ -51,10 +51,8 @@ def eager(net, photos):
 
 
 def started_engine(net, shape, name, n_photos=10_000):
-    """Return an engine that is ready for `n_photos` photos."""
-    engine = InferenceEngine(net, shape, name)
-    engine.expect(n_photos)
-    return engine
+    """Return the engine that `VisualFeaturizer` starts for `n_photos` photos."""
+    return InferenceEngine(net, shape, choose_plan(name, n_photos, torch.device("cpu")))
 
 
 def seconds(run, n_threads):

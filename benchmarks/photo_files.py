@@ -30,7 +30,7 @@ from torchvision.transforms import v2
 from skdevise import VisualFeaturizer
 from skdevise.vision._backbones import load_backbone
 from skdevise.vision._batches import load_batches
-from skdevise.vision._engines import InferenceEngine
+from skdevise.vision._engines import InferenceEngine, choose_plan
 from skdevise.vision._photos import Photos
 
 BACKBONE = "efficientnet_lite0"
@@ -74,8 +74,8 @@ def compare(paths, n_rounds):
     featurizers, engines = {}, {}
     for name, settings in SETTINGS.items():
         featurizers[name] = VisualFeaturizer(BACKBONE, batch_size=BATCH_SIZE, **settings).fit(paths)
-        engines[name] = InferenceEngine(net, (3, 224, 224), *settings.values())
-        engines[name].expect(10_000)
+        plan = choose_plan(settings["engine"], len(paths), torch.device("cpu"))
+        engines[name] = InferenceEngine(net, (3, 224, 224), plan)
         featurizers[name].transform(paths)  # Compile the network before the timing starts.
     speed, share_of_engine, cosine = {}, {}, {}
     for _ in range(n_rounds):

@@ -32,76 +32,42 @@ def check_precision(precision, device):
         )
 
 
+def choose_plan(engine, n_photos, device):
+    """Choose how to run a network on that many photos, by the parameter `engine`.
+
+    The plan is "torch", "torch with folding", "compile" or "openvino". Only "auto" depends on the
+    number of photos. Without a history, equal calls give equal features.
+    """
+    if engine == "torch":
+        return "torch with folding"
+    if engine != "auto":
+        return engine
+    if n_photos >= CONVERT_FROM and device.type == "cpu" and find_spec("openvino") is not None:
+        return "openvino"
+    return "torch with folding" if n_photos >= FOLD_FROM else "torch"
+
+
 class InferenceEngine:
-    """Run a network in evaluation mode, with an engine that suits the number of photos.
+    """Run a network in evaluation mode: float32 (n, n_features) from float32 (n, C, H, W).
 
     `shape` is that of a preprocessed photo, (C, H, W). The network itself is never changed.
     `name` is the engine in use: "torch", "compile" or "openvino".
     """
 
-    def __init__(self, net, shape, engine="auto", precision="float32", device=_CPU, verbose=0):
-        if engine == "openvino" and device.type != "cpu":
-            raise ValueError(
-                f"engine='openvino' runs on the CPU, not on device '{device}'. Use engine='auto' "
-                "or device='cpu'."
-            )
+    def __init__(self, net, shape, plan="torch", precision="float32", device=_CPU):
         check_precision(precision, device)
-        if engine == "auto" and (device.type != "cpu" or find_spec("openvino") is None):
-            engine = "torch"
-        self.name = None
-        self._net, self._shape = net, tuple(shape)
-        self._engine, self._precision, self._device = engine, precision, device
-        self._verbose = verbose
-        self._n_photos = 0
-        self._plan, self._run = None, None
-        self._lock = threading.Lock()
-
-    def expect(self, n_photos):
-        """Prepare for more photos. "auto" and "torch" prepare more for more photos."""
-        with self._lock:
-            self._n_photos += n_photos
-            plan = self._best_plan()
-            if plan != self._plan:
-                self._start(plan)
-                self._plan = plan
+        self.name = plan.split()[0]
+        if plan == "openvino":
+            self._run = _openvino_run(net, shape, device)
+            return
+        net = copy.deepcopy(net).cpu()
+        if plan != "torch":
+            net = fold_batch_norms(net, shape)
+        self._run = _torch_run(net, precision, device, compiles=plan == "compile")
 
     def __call__(self, photos):
-        """Compute features: float32 array (n, n_features) from float32 photos (n, C, H, W)."""
-        if self._run is None:
-            self.expect(len(photos))
+        """Compute features of float32 photos."""
         return self._run(photos)
-
-    def _best_plan(self):
-        """Choose "openvino", "compile", "torch with folding" or "torch"."""
-        if self._engine == "auto" and self._n_photos >= CONVERT_FROM:
-            return "openvino"
-        if self._engine in ("openvino", "compile"):
-            return self._engine
-        return "torch with folding" if self._n_photos >= FOLD_FROM else "torch"
-
-    def _start(self, plan):
-        """Set `_run` and `name` by a plan. "auto" falls back to PyTorch."""
-        name, run = plan.split()[0], None
-        if name == "openvino":
-            try:
-                run = _openvino_run(self._net, self._shape)
-            except RuntimeError as error:
-                if self._engine == "openvino":
-                    raise
-                self._print(error)
-                name = "torch"
-        if run is None:
-            net = copy.deepcopy(self._net).cpu()
-            if plan != "torch":
-                net = fold_batch_norms(net, self._shape)
-            run = _torch_run(net, self._precision, self._device, compiles=name == "compile")
-        if name != self.name:
-            self._print(f"engine: {name}, {self._precision}")
-        self.name, self._run = name, run
-
-    def _print(self, message):
-        if self._verbose > 0:
-            print(f"[VisualFeaturizer] {message}")
 
 
 def fold_batch_norms(net, shape):
@@ -145,8 +111,13 @@ def _torch_run(net, precision, device, compiles):
     return run
 
 
-def _openvino_run(net, shape):
+def _openvino_run(net, shape, device):
     """Return a function that runs a network with OpenVINO, or raise RuntimeError."""
+    if device.type != "cpu":
+        raise ValueError(
+            f"engine='openvino' runs on the CPU, not on device '{device}'. Use engine='auto' or "
+            "device='cpu'."
+        )
     openvino = import_optional("openvino", extra="fast", purpose="engine='openvino'")
     # The converted network can share memory with the weights, so we convert a copy.
     net, photos = copy.deepcopy(net).cpu(), _noise(shape)

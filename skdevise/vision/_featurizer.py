@@ -1,33 +1,24 @@
 """Compute features of photos with a neural network."""
 
 import os
-import warnings
-from contextlib import closing, suppress
+from copy import copy
 from enum import Enum
 from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import log_softmax, softmax
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
-from skdevise._bundled import load_imagenet_labels
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise._utils import draw_seed, find_device, seeded
-from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision._cache import FeatureCache
+from skdevise.vision._network import FittedNetwork, RunSettings
+from skdevise.vision._softmax import SoftmaxMixin
 
 # The other modules of this package import torch, so the methods below import them when needed.
 
 _BATCHES_PER_PART = 8  # in transform_iter
-_PHOTOS_PER_LOOK_UP = 1_000
 
 # Published networks that this process has loaded: classes, features, recipe and hash. With a cache,
 # each fit of a grid search then loads the network only if a photo needs it.
@@ -35,7 +26,7 @@ _PUBLISHED = {}
 
 
 class VisualFeaturizer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SoftmaxMixin, BaseEstimator
 ):
     """Turn photos into features with a neural network.
 
@@ -86,8 +77,9 @@ class VisualFeaturizer(
     engine : {"auto", "torch", "compile", "openvino"}, default="auto"
         Software that runs the network. "openvino" (extra `fast`) is 1.2 to 3 times as fast as
         "torch" on a CPU, after a conversion that takes seconds. "compile" is `torch.compile`.
-        "auto" uses OpenVINO on a CPU if it is installed, supports the network, and there are enough
-        photos to repay the conversion. Otherwise it uses "torch".
+        "auto" uses OpenVINO on a CPU if it is installed, supports the network, and the call has at
+        least 256 photos that are not in the cache. Otherwise it uses "torch". Choose "openvino" for
+        a process that receives a few photos at a time.
     precision : {"float32", "bfloat16"}, default="float32"
         Number format of the network's arithmetic, in `transform` and in pre-training. "bfloat16"
         needs a CUDA device that supports it. It is faster there, and changes features slightly.
@@ -321,11 +313,11 @@ class VisualFeaturizer(
             If X is empty, or a parameter cannot be used with the backbone or the device.
             Pre-training also raises it if y is missing or has one class, or if training diverges.
         """
-        from skdevise.training._net import check_training_params, epoch_table
+        import pandas as pd
+
         from skdevise.vision._backbones import load_backbone
         from skdevise.vision._engines import check_precision
         from skdevise.vision._photos import Photos
-        from skdevise.vision._pretraining import LabelledPhotos, open_checkpoint, pretrain
 
         photos = Photos(X)
         if self.preprocess != "auto" and self.image_size is not None:
@@ -335,50 +327,34 @@ class VisualFeaturizer(
             )
         device = find_device(self.device)
         check_precision(self.precision, device)
-        if self.weights is None:
-            optimizers = {"optimizer": self.optimizer}
-            check_training_params(
-                optimizers, self.callbacks, self.lr_schedule, early_stopping=self.early_stopping
-            )
-        # One dict holds all that is built when needed, because only `fit` may add attributes.
-        vars(self).setdefault("_lazy", {})
+        self._caches = {}
         self._open_cache()
+        published, history = self._published_key(), pd.DataFrame(index=pd.Index([], name="epoch"))
+        if published in _PUBLISHED:
+            self.classes_, network = _PUBLISHED[published]
+            self._network = copy(network)  # A copy loads the network when a photo needs it.
+            self._take_weights()
+            self.history_ = history
+            return self
         # With a checkpoint, None counts as 0, so that a later fit finds the file.
         resumes = self.random_state is None and self.checkpoint is not None
         seed = draw_seed(0 if resumes else self.random_state)
-        history, checkpoint = [], None
         if self.weights is None:
-            labelled = LabelledPhotos(photos, y, self.on_error, self.n_jobs)
-            if self.checkpoint is not None:
-                checkpoint = open_checkpoint(self, labelled, seed)
-        published = self._published_key()
-        if published in _PUBLISHED:
-            known = _PUBLISHED[published]
-            for name in ("loaded", "engines", "last_engine"):
-                self._lazy.pop(name, None)
-            self.classes_, self.n_features_out_, self._recipe, self._lazy["hash"] = known
-            self.weights_, self.history_ = None, epoch_table([])
-            return self
-        with seeded(seed, device):
-            loaded = load_backbone(
-                self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
-            )
-            if self.weights is None:
-                history = pretrain(self, loaded, labelled, seed, checkpoint)
-        if self.weights is None:
-            self.classes_ = labelled.classes
-        elif loaded.categories is None:
-            self.classes_ = np.arange(loaded.n_classes)
+            from skdevise.vision._pretraining import pretrain
+
+            loaded, self.classes_, history = pretrain(self, photos, y, seed, device)
         else:
-            self.classes_ = np.asarray(loaded.categories)
-        self.n_features_out_ = loaded.n_features
-        self.history_ = epoch_table(history)
-        # The recipe rebuilds the network after unpickling, even if parameters were changed.
-        self._recipe, self._lazy["loaded"] = loaded.recipe, loaded
-        self._set_weights()
+            with seeded(seed, device):
+                loaded = load_backbone(
+                    self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
+                )
+            names = loaded.categories
+            self.classes_ = np.arange(loaded.n_classes) if names is None else np.asarray(names)
+        self._network = FittedNetwork(loaded)
+        self._take_weights()
+        self.history_ = history
         if loaded.is_published and published is not None and self.cache is not None:
-            known = self.classes_, self.n_features_out_, self._recipe, self._lazy["hash"]
-            _PUBLISHED[published] = known
+            _PUBLISHED[published] = self.classes_, copy(self._network)
         return self
 
     def transform(self, X):
@@ -435,84 +411,20 @@ class VisualFeaturizer(
 
         check_is_fitted(self)
         size = _BATCHES_PER_PART * self.batch_size
-        start = 0
+        start, n_total = 0, None
         if hasattr(X, "__len__") and hasattr(X, "__getitem__"):
             photos = Photos(X)
+            n_total = len(photos)
             parts = (photos[start : start + size] for start in range(0, len(photos), size))
         else:
             stream = iter(X)
             chunks = iter(lambda: list(islice(stream, size)), [])
             parts = (Photos(chunk, first_index=start) for chunk in chunks)
         for part in parts:
-            yield np.arange(start, start + len(part)), self._compute(part, self.on_error)
+            n_total = n_total or len(part)  # All parts of a stream use the same engine.
+            features = self._compute(part, self.on_error, n_total=n_total)
+            yield np.arange(start, start + len(part)), features
             start += len(part)
-
-    def predict(self, X):
-        """Predict the most probable class of each photo with the softmax layer.
-
-        Parameters
-        ----------
-        X : photos
-            Photos in any form that the class accepts.
-
-        Returns
-        -------
-        ndarray of shape (n_photos,)
-            Members of `classes_`.
-
-        Raises
-        ------
-        UnreadablePhotoError
-            If a photo cannot be read, also with ``on_error="nan"``.
-        ValueError
-            If the network has no softmax layer.
-        """
-        scores = self._scores(X)
-        return self.classes_[scores.argmax(axis=1)]
-
-    def predict_proba(self, X):
-        """Predict the probability of each class with the softmax layer.
-
-        Parameters
-        ----------
-        X : photos
-            Photos in any form that the class accepts.
-
-        Returns
-        -------
-        ndarray of shape (n_photos, n_classes), dtype float32
-            Probabilities, with columns in the order of `classes_`.
-
-        Raises
-        ------
-        UnreadablePhotoError
-            If a photo cannot be read, also with ``on_error="nan"``.
-        ValueError
-            If the network has no softmax layer.
-        """
-        return softmax(self._scores(X), axis=1)
-
-    def predict_log_proba(self, X):
-        """Predict the logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : photos
-            Photos in any form that the class accepts.
-
-        Returns
-        -------
-        ndarray of shape (n_photos, n_classes), dtype float32
-            Logarithms of the probabilities, with columns in the order of `classes_`.
-
-        Raises
-        ------
-        UnreadablePhotoError
-            If a photo cannot be read, also with ``on_error="nan"``.
-        ValueError
-            If the network has no softmax layer.
-        """
-        return log_softmax(self._scores(X), axis=1)
 
     def cache_info(self):
         """Return the contents and use of the cache.
@@ -532,129 +444,27 @@ class VisualFeaturizer(
         return self._open_cache().info()
 
     @property
-    def softmax_coef_(self):
-        """Weights of the softmax layer: float32 (n_classes, n_features_out)."""
-        return self._linear_softmax().softmax_weight.copy()
-
-    @property
-    def softmax_intercept_(self):
-        """Biases of the softmax layer: float32 (n_classes,)."""
-        return self._linear_softmax().softmax_bias.copy()
-
-    @property
-    def synsets_(self):
-        """WordNet ids of the classes of ILSVRC-2012: (n_classes,), or None for other classes."""
-        check_is_fitted(self)
-        return load_imagenet_labels().ilsvrc2012 if self._load().has_imagenet_classes else None
-
-    @property
     def engine_(self):
         """Engine that ran the network last: "torch", "compile", "openvino" or None."""
-        engine = vars(self).get("_lazy", {}).get("last_engine")
-        return None if engine is None else engine.name
-
-    def _linear_softmax(self):
-        """Return the `Backbone`, or raise AttributeError if its scores are not linear."""
         check_is_fitted(self)
-        loaded = self._load()
-        if not loaded.is_linear:
-            raise AttributeError(
-                "The scores of this network are not a linear function of the features. Use "
-                "predict_proba if the network has a softmax layer."
-            )
-        return loaded
+        return self._network.last_engine
 
-    def _scores(self, X):
-        """Return the scores of the softmax layer: (n_photos, n_classes)."""
-        from skdevise.vision._photos import Photos
-
-        check_is_fitted(self)
-        if len(self.classes_) == 0:
-            raise ValueError(
-                "The backbone has no softmax layer, because its last layer is not an nn.Linear. "
-                "Train a classifier on the features, or pre-train with weights=None."
-            )
-        loaded = self._load()
-        if not loaded.is_linear:
-            return self._compute(Photos(X), with_softmax=True)
-        features = self._compute(Photos(X))
-        return features @ loaded.softmax_weight.T + loaded.softmax_bias
-
-    def _compute(self, photos, on_error="raise", with_softmax=False):
+    def _compute(self, photos, on_error="raise", with_softmax=False, n_total=None):
         """Compute features (n_photos, n_features), or scores (n_photos, n_classes)."""
-        from skdevise.vision._batches import load_batches
-
-        n_outputs = len(self.classes_) if with_softmax else self.n_features_out_
-        features = np.full((len(photos), n_outputs), np.nan, dtype=np.float32)
+        settings = RunSettings(
+            self.engine, self.precision, self.device, self.batch_size, self.n_jobs, self.verbose
+        )
         cache = None if with_softmax else self._open_cache()
-        missing, hashes, read_pixels = np.arange(len(photos)), {}, photos.pixels
-        if cache is not None:
-            missing = self._look_up(cache, photos, features)
+        return self._network.compute(photos, settings, cache, on_error, with_softmax, n_total)
 
-            def read_pixels(row):
-                # A file may change after the look-up, so we hash the content that is decoded.
-                pixels, hashes[row] = photos.pixels_and_hash(row)
-                return pixels
-
-        if len(missing) == 0:
-            return features
-        preprocess, engine, errors = self._load().preprocess, None, []
-        batches = load_batches(read_pixels, missing, preprocess, self.batch_size, self.n_jobs)
-        progress = tqdm(total=len(missing), unit=" photos", disable=self.verbose == 0)
-        with closing(batches), progress:
-            for batch in batches:
-                if batch.rows:
-                    if engine is None:
-                        engine = self._engine(batch.tensor.shape[1:], len(missing), with_softmax)
-                    outputs = features[batch.rows] = engine(batch.tensor)
-                    if cache is not None:
-                        keys = [hashes.pop(row) for row in batch.rows]
-                        cache.write(self._network_key(), keys, outputs)
-                for row, error in batch.errors.items():
-                    if on_error == "raise":
-                        error.features = features[:row]
-                        raise error
-                    errors.append(str(error))
-                progress.update(len(batch.rows) + len(batch.errors))
-        if errors:
-            warnings.warn(
-                f"{len(errors)} of {len(photos)} photos cannot be read. Their features are NaN. "
-                f"The first error is: {errors[0]}",
-                stacklevel=3,
-            )
-        return features
-
-    def _look_up(self, cache, photos, features):
-        """Fill in cached features, and return the missing rows."""
-        missing = []
-        for start in range(0, len(photos), _PHOTOS_PER_LOOK_UP):
-            block = {}
-            rows = range(start, min(start + _PHOTOS_PER_LOOK_UP, len(photos)))
-            for row in rows:
-                with suppress(UnreadablePhotoError):  # The decoding raises this error again.
-                    block[row] = photos.content_hash(row)
-            found, cached = cache.read(self._network_key(), list(block.values()), features.shape[1])
-            found_rows = np.array(list(block), dtype=int)[found]
-            features[found_rows] = cached
-            missing.append(np.setdiff1d(rows, found_rows))
-        return np.concatenate(missing)
-
-    def _engine(self, shape, n_photos, with_softmax):
-        """Return the engine that runs the network on photos (C, H, W). Engines are kept."""
-        from skdevise.vision._engines import InferenceEngine
-
-        key = (with_softmax, shape, self.engine, self.precision, self.device, self.verbose)
-        engines = self._lazy.setdefault("engines", {})
-        if key not in engines:
-            loaded = self._load()
-            net = loaded.net if with_softmax else loaded.without_softmax()
-            device = find_device(self.device)
-            engines[key] = InferenceEngine(
-                net, shape, self.engine, self.precision, device, self.verbose
-            )
-        engines[key].expect(n_photos)
-        self._lazy["last_engine"] = engines[key]
-        return engines[key]
+    def _open_cache(self):
+        """Return the FeatureCache, or None. A folder is opened once, to count hits and misses."""
+        if not isinstance(self.cache, str | os.PathLike):
+            return self.cache
+        if self.cache not in self._caches:
+            # The pickle keeps this dict, so a relative folder stays where it is.
+            self._caches[self.cache] = FeatureCache(self.cache)
+        return self._caches[self.cache]
 
     def _published_key(self):
         """Return the key in `_PUBLISHED`, or None if the network is not a published one."""
@@ -664,40 +474,11 @@ class VisualFeaturizer(
 
         return self.backbone, str(self.weights), self.image_size, torch.hub.get_dir()
 
-    def _network_key(self):
-        """Return the key of the cache for this network, its preprocessing and its engine."""
-        if "hash" not in self._lazy:
-            self._lazy["hash"] = self._load().digest()
-        return f"{self._lazy['hash']} {self.engine} {self.precision}"
-
-    def _open_cache(self):
-        """Return the FeatureCache, or None. A folder is opened once, to count hits and misses."""
-        if not isinstance(self.cache, str | os.PathLike):
-            return self.cache
-        folder, cache = self._lazy.get("cache", (None, None))
-        if folder != self.cache:
-            cache = FeatureCache(self.cache)
-            # The pickle keeps this pair, so a relative folder stays where it is.
-            self._lazy["cache"] = (self.cache, cache)
-        return cache
-
-    def _load(self):
-        """Return the fitted network. After unpickling, it is built again."""
-        if "loaded" not in self._lazy:
-            from skdevise.vision._backbones import load_fitted
-
-            loaded = load_fitted(self._recipe, self.weights_, len(self.classes_))
-            self._lazy["loaded"] = loaded
-        return self._lazy["loaded"]
-
-    def _set_weights(self):
-        """Take over the weights of the loaded network, and forget its old engines."""
-        for name in ("engines", "last_engine", "hash"):
-            self._lazy.pop(name, None)
-        loaded = self._lazy["loaded"]
-        self.weights_ = None if loaded.is_published else loaded.state_arrays()
+    def _take_weights(self):
+        """Make the weights of the network the fitted ones."""
+        self.weights_, self.n_features_out_ = self._network.weights, self._network.n_features
         if self.cache is not None:
-            self._network_key()  # A pickled featurizer then finds its features without the network.
+            self._network.digest()  # A pickle then finds cached features without the network.
 
     def _photos(self, X, augmented, seed):
         """Return photos for training the network further: PhotoTensors."""
@@ -705,27 +486,21 @@ class VisualFeaturizer(
         from skdevise.vision._photos import Photos
 
         augment = self.augment if augmented else None
-        return PhotoTensors(Photos(X), self._load().preprocess, self.n_jobs, augment, seed)
+        return PhotoTensors(Photos(X), self._network.loaded.preprocess, self.n_jobs, augment, seed)
 
     def _feature_net(self):
         """Return the network below its softmax layer, on the device. It shares the weights."""
         import torch
 
-        loaded = self._load()
+        loaded = self._network.loaded
         loaded.net.to(find_device(self.device), memory_format=torch.channels_last)
         return loaded.without_softmax()
 
     def _keep_weights(self):
         """Make the weights of the network the fitted ones, after it was trained further."""
-        self._load().is_published = False
-        self._set_weights()
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        if "_lazy" in state:
-            kept = {"hash", "cache"}  # They find the cached features without the network.
-            state["_lazy"] = {key: state["_lazy"][key] for key in kept & state["_lazy"].keys()}
-        return state
+        self._network.loaded.is_published = False
+        self._network.update()
+        self._take_weights()
 
     @property
     def _n_features_out(self):

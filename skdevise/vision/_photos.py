@@ -5,6 +5,7 @@ import io
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import PIL
@@ -66,18 +67,14 @@ class Photos:
 
     def pixels(self, row):
         """Return the pixels of a photo: uint8 (3, H, W). They may share memory with X."""
-        return self._read(row, read_pixels)
+        return self.read(row).pixels()
 
     def content_hash(self, row):
         """Hash the file of a photo, or the upright RGB pixels of a decoded photo."""
-        return self._read(row, _hash_photo)
+        return self.read(row).content_hash()
 
-    def pixels_and_hash(self, row):
-        """Return the pixels of a photo and their hash. A file is read only once for both."""
-        return self._read(row, _pixels_and_hash)
-
-    def _read(self, row, function):
-        """Apply a function to a photo. Every failure becomes an UnreadablePhotoError."""
+    def read(self, row):
+        """Read the `PhotoContent` of a photo. Every failure becomes an UnreadablePhotoError."""
         row = self._rows[row]
         name = f"The photo at index {self._first_index + row}"
         try:
@@ -87,24 +84,50 @@ class Photos:
         if isinstance(self._items, Dataset) and isinstance(photo, tuple | list):
             photo = photo[0]  # (photo, target)
         _check_photo(photo, self._first_index + row)
+        name = _path_of(photo) or name
         try:
-            return function(photo)
+            is_decoded = isinstance(photo, _DECODED)
+            return PhotoContent(name, read_pixels(photo) if is_decoded else _read_bytes(photo))
+        except Exception as error:  # A photo of a user's class can raise anything.
+            raise _unreadable(name, error) from error
+
+
+@dataclass(frozen=True)
+class PhotoContent:
+    """Content of a photo: the bytes of its file, or the pixels of a decoded photo (3, H, W)."""
+
+    name: str  # of the photo in errors
+    data: bytes | torch.Tensor
+
+    def pixels(self):
+        """Return the pixels: uint8 (3, H, W). Raise UnreadablePhotoError for a damaged file."""
+        if isinstance(self.data, torch.Tensor):
+            return self.data
+        try:
+            return decode(self.data)
         except Exception as error:  # Decoders can raise anything on a damaged file.
-            raise _unreadable(_path_of(photo) or name, error) from error
+            raise _unreadable(self.name, error) from error
+
+    def content_hash(self):
+        """Hash the content."""
+        if isinstance(self.data, torch.Tensor):
+            return content_hash("pixels", self.data.permute(1, 2, 0))
+        return content_hash("file", self.data)
+
+    def __len__(self):
+        return self.data.nbytes if isinstance(self.data, torch.Tensor) else len(self.data)
 
 
 def read_pixels(photo):
-    """Return the pixels of one photo in any accepted form: uint8 (3, H, W)."""
+    """Return the pixels of a decoded photo: uint8 (3, H, W)."""
     if isinstance(photo, np.ndarray):
         return array_pixels(photo)
     if isinstance(photo, torch.Tensor):
         array = photo.numpy(force=True)
         return array_pixels(array.transpose(1, 2, 0) if array.ndim == 3 else array)
-    if isinstance(photo, Image.Image):
-        with _lock(photo):
-            photo.load()
-        return image_pixels(photo)
-    return decode(_read_bytes(photo))
+    with _lock(photo):
+        photo.load()
+    return image_pixels(photo)
 
 
 def decode(data):
@@ -200,22 +223,6 @@ def _check_grey(image):
 def as_image(pixels):
     """Turn pixels (3, H, W) into a PIL image."""
     return Image.fromarray(pixels.permute(1, 2, 0).numpy())
-
-
-def _hash_photo(photo):
-    """Hash the bytes of a file, or the pixels of a decoded photo."""
-    if isinstance(photo, _DECODED):
-        return content_hash("pixels", read_pixels(photo).permute(1, 2, 0))
-    return content_hash("file", _read_bytes(photo))
-
-
-def _pixels_and_hash(photo):
-    """Return the pixels (3, H, W) and the hash of the same content."""
-    if not isinstance(photo, _DECODED):
-        photo = _read_bytes(photo)
-        return decode(photo), _hash_photo(photo)
-    pixels = read_pixels(photo)
-    return pixels, _hash_photo(pixels)
 
 
 def _read_bytes(photo):

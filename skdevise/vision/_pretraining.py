@@ -11,11 +11,17 @@ from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
 from skdevise._columns import check_targets
-from skdevise._utils import check_checkpoint_folder
+from skdevise._utils import check_checkpoint_folder, seeded
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
-from skdevise.training._net import TrainingNet, TrainingSet
+from skdevise.training._net import (
+    TrainingNet,
+    TrainingSet,
+    check_training_params,
+    epoch_table,
+)
+from skdevise.vision._backbones import load_backbone
 from skdevise.vision._batches import PhotoTensors
 
 # Parameters that do not change the result of pre-training. The others identify a checkpoint.
@@ -57,7 +63,31 @@ class LabelledPhotos:
             )
 
 
-def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
+def pretrain(featurizer, photos, y, seed, device):
+    """Train a network on labelled photos: its `Backbone`, classes, and table of epochs."""
+    optimizers = {"optimizer": featurizer.optimizer}
+    check_training_params(
+        optimizers,
+        featurizer.callbacks,
+        featurizer.lr_schedule,
+        early_stopping=featurizer.early_stopping,
+    )
+    labelled, checkpoint = LabelledPhotos(photos, y, featurizer.on_error, featurizer.n_jobs), None
+    if featurizer.checkpoint is not None:
+        checkpoint = _open_checkpoint(featurizer, labelled, seed)
+    with seeded(seed, device):
+        loaded = load_backbone(
+            featurizer.backbone,
+            None,
+            featurizer.preprocess,
+            featurizer.image_size,
+            featurizer.verbose,
+        )
+        history = _train(featurizer, loaded, labelled, seed, checkpoint)
+    return loaded, labelled.classes, epoch_table(history)
+
+
+def _train(featurizer, loaded, labelled, seed, checkpoint):
     """Train the network of a `Backbone` in place by cross-entropy, and return skorch's history.
 
     The photos are decoded again in each epoch. Dropout uses torch's global generators.
@@ -109,7 +139,7 @@ def pretrain(featurizer, loaded, labelled, seed, checkpoint=None):
     return trainer.history
 
 
-def open_checkpoint(featurizer, labelled, seed):
+def _open_checkpoint(featurizer, labelled, seed):
     """Return the `Checkpoint` of a fit with these parameters, photos and labels."""
     check_checkpoint_folder(featurizer.checkpoint)
     params = featurizer.get_params(deep=False)

@@ -91,7 +91,7 @@ def test_lite0_has_the_thousand_categories_of_imagenet(lite0, arrays):
 def test_features_are_the_activations_below_the_softmax_layer(arrays, device):
     net = tiny_net().eval()
     featurizer = tiny(backbone=net, device=device).fit(arrays)
-    photos = load_batch(Photos(arrays).pixels, range(5), featurizer._load().preprocess)
+    photos = load_batch(Photos(arrays).pixels, range(5), featurizer._network.loaded.preprocess)
     with torch.inference_mode():
         expected = net[:6](photos)
         proba = net(photos).softmax(dim=1)
@@ -207,6 +207,17 @@ def test_pretrained_classes_have_no_synsets(arrays):
     assert tiny(weights=None, max_epochs=1).fit(arrays, list("abcab")).synsets_ is None
 
 
+def test_score_is_the_accuracy_and_warns_about_unknown_labels(arrays):
+    featurizer = tiny().fit(arrays)
+    answers = featurizer.predict(arrays)
+    y = [*answers[:3], *(answers[3:] + 1) % 3]
+    assert featurizer.score(arrays, y) == 3 / 5
+    assert featurizer.score(arrays, y, sample_weight=[1, 1, 1, 0, 0]) == 1
+    assert featurizer.score(arrays, [*answers[:4], 7]) == 4 / 5
+    with pytest.warns(UserWarning, match="classes_"):
+        assert featurizer.score(arrays, [7, 8, 7, 8, 7]) == 0
+
+
 def test_verbose_prints_the_engine_and_the_progress(arrays, capsys):
     tiny(batch_size=2, verbose=1).fit_transform(arrays)
     printed = capsys.readouterr()
@@ -308,11 +319,41 @@ def test_a_photo_that_is_replaced_does_not_spoil_the_cache(arrays, paths, tmp_pa
     one, other = paths[0].read_bytes(), paths[1].read_bytes()
     expected = tiny().fit(arrays).transform(arrays[:2])
     featurizer = tiny(cache=tmp_path / "features").fit(arrays)
-    # The look-up reads one photo, and the decoder reads the other.
-    replaced = featurizer.transform([Replaced(one, other)])
-    np.testing.assert_allclose(replaced, expected[1:], rtol=1e-6)
+    photo = Replaced(one, other)
+    # The photo is read only once, so the hash and the features belong to the same content.
+    np.testing.assert_allclose(featurizer.transform([photo]), expected[:1], rtol=1e-6)
     np.testing.assert_allclose(featurizer.transform([one, other]), expected, rtol=1e-6)
     assert featurizer.cache_info().hits == 1
+    np.testing.assert_allclose(featurizer.transform([photo]), expected[1:], rtol=1e-6)
+
+
+def test_a_cache_reads_each_photo_once(paths, tmp_path):
+    class Counting:
+        n_opened = 0
+
+        def __init__(self, path):
+            self.path = path
+
+        def open(self, mode):
+            Counting.n_opened += 1
+            return open(self.path, mode)
+
+    featurizer = tiny(cache=tmp_path / "features", n_jobs=2).fit(paths)
+    features = featurizer.transform(list(map(Counting, paths)))
+    assert Counting.n_opened == len(paths)
+    np.testing.assert_allclose(features, tiny().fit(paths).transform(paths), rtol=1e-6)
+
+
+def test_cached_photos_are_read_block_by_block(arrays, tmp_path):
+    # 3,000 photos of 1,440 bytes make three blocks of 1,000. Half of them are the same photos.
+    photos = np.random.default_rng(0).integers(0, 256, (1_500, 20, 24, 3), dtype=np.uint8)
+    featurizer = tiny(cache=tmp_path, batch_size=64).fit(arrays)
+    expected = tiny(batch_size=64).fit(arrays).transform(photos)
+    features = featurizer.transform([*photos, *photos])
+    np.testing.assert_allclose(features, np.tile(expected, (2, 1)), atol=1e-5)
+    # The second block looks up 500 photos that the first block has not written yet.
+    info = featurizer.cache_info()
+    assert (info.n_rows, info.hits + info.misses) == (1_500, 3_000)
 
 
 def test_a_relative_cache_keeps_its_place_in_a_pickle(arrays, tmp_path, monkeypatch):
@@ -433,6 +474,41 @@ def test_engine_holds_the_engine_that_ran(arrays):
     assert featurizer.engine_ == "torch"
 
 
+def test_auto_chooses_by_the_photos_of_one_call(arrays, tmp_path):
+    pytest.importorskip("openvino")
+    featurizer, many = tiny().fit(arrays), arrays * 52  # 260 photos
+    one = featurizer.transform(arrays[:1])
+    assert featurizer.engine_ == "torch"
+    expected = featurizer.transform(many)
+    assert featurizer.engine_ == "openvino"
+    # Earlier calls do not change the features.
+    np.testing.assert_array_equal(featurizer.transform(arrays[:1]), one)
+    assert featurizer.engine_ == "torch"
+    parts = list(featurizer.set_params(batch_size=8).transform_iter(many))
+    assert featurizer.engine_ == "openvino"
+    np.testing.assert_allclose(np.concatenate([part for _, part in parts]), expected, rtol=1e-5)
+    featurizer.set_params(cache=tmp_path).transform(arrays)
+    featurizer.transform([*many, 255 - arrays[0]])
+    assert featurizer.engine_ == "torch"  # Only one photo was not in the cache.
+
+
+class ShiftedMean(nn.Module):
+    """A network that OpenVINO cannot run, because its trace holds the mean of the photos."""
+
+    def forward(self, x):
+        return x.mean((2, 3)) + float(x.mean())
+
+
+def test_auto_uses_torch_for_a_network_that_openvino_cannot_run(arrays, capsys):
+    pytest.importorskip("openvino")
+    featurizer = tiny(backbone=ShiftedMean, batch_size=260, verbose=1).fit(arrays)
+    features = featurizer.transform(arrays * 52)
+    assert featurizer.engine_ == "torch"
+    assert "OpenVINO" in capsys.readouterr().out
+    with_torch = featurizer.set_params(engine="torch").transform(arrays * 52)
+    np.testing.assert_allclose(features, with_torch, rtol=1e-5)
+
+
 def test_engines_agree(arrays):
     pytest.importorskip("openvino")
     with_torch = tiny(engine="torch").fit(arrays)
@@ -509,7 +585,7 @@ def test_only_training_photos_are_augmented(arrays):
     rows = torch.tensor([3, 1])
     plain = featurizer._photos(arrays, augmented=False, seed=0)[rows]
     assert torch.equal(
-        plain, load_batch(Photos(arrays).pixels, [3, 1], featurizer._load().preprocess)
+        plain, load_batch(Photos(arrays).pixels, [3, 1], featurizer._network.loaded.preprocess)
     )
     augmented = featurizer._photos(arrays, augmented=True, seed=0)[rows]
     assert augmented.shape == (2, 3, 16, 16)

@@ -467,9 +467,9 @@ def test_exif_orientation_is_applied_once(format, orientation, tmp_path):
         np.testing.assert_array_equal(all_pixels([photo])[0], expected)
     np.testing.assert_array_equal(decode_by_pillow(data), expected)
     for photo in (data, loaded):
-        pixels, content_hash = Photos([photo]).pixels_and_hash(0)
-        np.testing.assert_array_equal(as_array(pixels), expected)
-        assert content_hash == Photos([photo]).content_hash(0)
+        content = Photos([photo]).read(0)
+        np.testing.assert_array_equal(as_array(content.pixels()), expected)
+        assert content.content_hash() == Photos([photo]).content_hash(0)
 
 
 # --- modes of images

@@ -1,0 +1,209 @@
+"""Run a fitted network on photos: loading, engines, and the feature cache."""
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from joblib import effective_n_jobs
+from tqdm import tqdm
+
+from skdevise._utils import find_device
+from skdevise.exceptions import UnreadablePhotoError
+
+# The other modules of this package import torch, so the methods below import them when needed.
+
+# Photos are looked up in the cache block by block. The files of a block stay in memory.
+_MAX_PHOTOS, _MAX_BYTES = 1_000, 2**26
+
+# Two threads must not build or convert a network at the same time.
+_LOCK = threading.RLock()
+
+
+class RunSettings(NamedTuple):
+    """The parameters of `VisualFeaturizer` that control how a network runs."""
+
+    engine: str
+    precision: str
+    device: str
+    batch_size: int
+    n_jobs: int | None
+    verbose: int
+
+
+class _Block(NamedTuple):
+    """Photos that the network must process."""
+
+    rows: Sequence
+    read_pixels: Callable  # from a row to pixels
+    hashes: dict  # from a row to the hash of the photo
+    share: float  # of the photos that were looked up
+
+
+class FittedNetwork:
+    """A network that is loaded when photos need it, with the engines that run it.
+
+    A pickle contains the recipe that builds the network again. The recipe holds the arguments of
+    `load_backbone`. `weights` is the state dict as arrays, or None if the recipe loads published
+    weights. The pickle also contains the hash, which finds cached features without the network.
+    """
+
+    def __init__(self, loaded):
+        self.recipe = loaded.recipe
+        self.n_features, self.n_classes = loaded.n_features, loaded.n_classes
+        self._loaded = loaded
+        self.update()
+
+    def update(self):
+        """Take over the weights of the loaded network, and forget its old engines."""
+        self.weights = None if self._loaded.is_published else self._loaded.state_arrays()
+        self._hash, self._engines, self.last_engine = None, {}, None
+
+    @property
+    def loaded(self):
+        """The `Backbone`. After unpickling, it is built again."""
+        with _LOCK:
+            if self._loaded is None:
+                from skdevise.vision._backbones import load_fitted
+
+                self._loaded = load_fitted(self.recipe, self.weights, self.n_classes)
+            return self._loaded
+
+    def digest(self):
+        """Hash the network, its weights and its preprocessing."""
+        if self._hash is None:
+            self._hash = self.loaded.digest()
+        return self._hash
+
+    def compute(self, photos, settings, cache, on_error, with_softmax=False, n_total=None):
+        """Compute features (n_photos, n_features), or scores (n_photos, n_classes).
+
+        `n_total` is the number of photos of the whole call, if `photos` are a part of them.
+        """
+        n_outputs = self.n_classes if with_softmax else self.n_features
+        outputs = np.full((len(photos), n_outputs), np.nan, dtype=np.float32)
+        key = None
+        if cache is not None:
+            key = f"{self.digest()} {settings.engine} {settings.precision}"
+        engine, errors = None, []
+        progress = tqdm(total=len(photos), unit=" photos", disable=settings.verbose == 0)
+        blocks = _blocks(photos, settings.n_jobs, cache, key, outputs, progress)
+        with progress, closing(self._batches(blocks, settings)) as batches:
+            for block, batch in batches:
+                if batch.rows:
+                    if engine is None:
+                        n_expected = round(block.share * (n_total or len(photos)))
+                        shape = batch.tensor.shape[1:]
+                        engine = self._engine(shape, n_expected, settings, with_softmax)
+                    outputs[batch.rows] = engine(batch.tensor)
+                    if cache is not None:
+                        hashes = [block.hashes[row] for row in batch.rows]
+                        cache.write(key, hashes, outputs[batch.rows])
+                for row, error in batch.errors.items():
+                    if on_error == "raise":
+                        error.features = outputs[:row]
+                        raise error
+                    errors.append(error)
+                progress.update(len(batch.rows) + len(batch.errors))
+        if errors:
+            warnings.warn(
+                f"{len(errors)} of {len(photos)} photos cannot be read. Their features are NaN. "
+                f"The first error is: {errors[0]}",
+                stacklevel=4,
+            )
+        return outputs
+
+    def _batches(self, blocks, settings):
+        """Yield the photos of each block in batches, as pairs (_Block, Batch)."""
+        from skdevise.vision._batches import load_batches
+
+        for block in blocks:
+            if len(block.rows) > 0:
+                source = block.read_pixels, block.rows, self.loaded.preprocess
+                batches = load_batches(*source, settings.batch_size, settings.n_jobs)
+                with closing(batches):
+                    for batch in batches:
+                        yield block, batch
+
+    def _engine(self, shape, n_photos, settings, with_softmax):
+        """Return the engine that runs the network on photos (C, H, W). Engines are kept."""
+        from skdevise.vision._engines import InferenceEngine, choose_plan
+
+        device = find_device(settings.device)
+        plan = choose_plan(settings.engine, n_photos, device)
+        key = with_softmax, shape, plan, settings.precision, device
+        with _LOCK:
+            if key not in self._engines:
+                loaded = self.loaded
+                net = loaded.net if with_softmax else loaded.without_softmax()
+                options = settings.precision, device
+                try:
+                    engine = InferenceEngine(net, shape, plan, *options)
+                except RuntimeError as error:
+                    if settings.engine != "auto" or plan != "openvino":
+                        raise
+                    _print(error, settings)
+                    engine = InferenceEngine(net, shape, "torch with folding", *options)
+                _print(f"engine: {engine.name}, {settings.precision}", settings)
+                self._engines[key] = engine
+            self.last_engine = self._engines[key].name
+            return self._engines[key]
+
+    def __getstate__(self):
+        return {**vars(self), "_loaded": None, "_engines": {}, "last_engine": None}
+
+
+def _blocks(photos, n_jobs, cache, key, outputs, progress):
+    """Fill in cached outputs, and yield the other photos. Each file is read only once."""
+    if cache is None:
+        yield _Block(range(len(photos)), photos.pixels, {}, 1.0)
+        return
+    for contents, hashes in _read(photos, n_jobs):
+        found, cached = cache.read(key, list(hashes.values()), outputs.shape[1])
+        found_rows = np.array(list(hashes), dtype=int)[found]
+        outputs[found_rows] = cached
+        progress.update(len(found_rows))
+        missing = np.setdiff1d(list(contents), found_rows)
+        yield _Block(missing, partial(_pixels, contents), hashes, len(missing) / len(contents))
+
+
+def _read(photos, n_jobs):
+    """Read photos in threads. Yield blocks: dicts from row to content or error, and to hash."""
+
+    def read(row):
+        try:
+            content = photos.read(row)
+        except UnreadablePhotoError as error:
+            return error, None
+        return content, content.content_hash()
+
+    n_threads = effective_n_jobs(n_jobs)
+    contents, hashes, n_bytes = {}, {}, 0
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="skdevise-photos") as pool:
+        for start in range(0, len(photos), n_threads):
+            rows = range(start, min(start + n_threads, len(photos)))
+            for row, (content, content_hash) in zip(rows, pool.map(read, rows), strict=True):
+                contents[row] = content
+                if content_hash is not None:
+                    hashes[row] = content_hash
+                    n_bytes += len(content)
+            if len(contents) >= _MAX_PHOTOS or n_bytes >= _MAX_BYTES or rows.stop == len(photos):
+                yield contents, hashes
+                contents, hashes, n_bytes = {}, {}, 0
+
+
+def _pixels(contents, row):
+    """Return the pixels of a photo that was read, or raise the error that occurred then."""
+    content = contents.pop(row)
+    if isinstance(content, UnreadablePhotoError):
+        raise content
+    return content.pixels()
+
+
+def _print(message, settings):
+    if settings.verbose > 0:
+        print(f"[VisualFeaturizer] {message}")

@@ -1,0 +1,164 @@
+"""Answers from the softmax layer of a network."""
+
+import warnings
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skdevise._bundled import load_imagenet_labels
+
+
+class SoftmaxMixin(ClassifierMixin):
+    """Predictions of a `VisualFeaturizer`. They need `classes_`, `_network` and `_compute`."""
+
+    def predict(self, X):
+        """Predict the most probable class of each photo with the softmax layer.
+
+        Parameters
+        ----------
+        X : photos
+            Photos in any form that the class accepts.
+
+        Returns
+        -------
+        ndarray of shape (n_photos,)
+            Members of `classes_`.
+
+        Raises
+        ------
+        UnreadablePhotoError
+            If a photo cannot be read, also with ``on_error="nan"``.
+        ValueError
+            If the network has no softmax layer.
+        """
+        scores = self._scores(X)
+        return self.classes_[scores.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict the probability of each class with the softmax layer.
+
+        Parameters
+        ----------
+        X : photos
+            Photos in any form that the class accepts.
+
+        Returns
+        -------
+        ndarray of shape (n_photos, n_classes), dtype float32
+            Probabilities, with columns in the order of `classes_`.
+
+        Raises
+        ------
+        UnreadablePhotoError
+            If a photo cannot be read, also with ``on_error="nan"``.
+        ValueError
+            If the network has no softmax layer.
+        """
+        return softmax(self._scores(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : photos
+            Photos in any form that the class accepts.
+
+        Returns
+        -------
+        ndarray of shape (n_photos, n_classes), dtype float32
+            Logarithms of the probabilities, with columns in the order of `classes_`.
+
+        Raises
+        ------
+        UnreadablePhotoError
+            If a photo cannot be read, also with ``on_error="nan"``.
+        ValueError
+            If the network has no softmax layer.
+        """
+        return log_softmax(self._scores(X), axis=1)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of `predict` (hit@1).
+
+        Parameters
+        ----------
+        X : photos
+            Photos in any form that the class accepts.
+        y : array-like of shape (n_photos,)
+            True labels, among `classes_`.
+        sample_weight : array-like of shape (n_photos,), default=None
+            Weights of the photos.
+
+        Returns
+        -------
+        float
+            Accuracy from 0 to 1.
+
+        Raises
+        ------
+        UnreadablePhotoError
+            If a photo cannot be read, also with ``on_error="nan"``.
+        ValueError
+            If the network has no softmax layer.
+
+        Warns
+        -----
+        UserWarning
+            If no label of y is among `classes_`.
+        """
+        check_is_fitted(self)
+        if set(self.classes_.tolist()).isdisjoint(np.asarray(y).tolist()):
+            warnings.warn(
+                "None of the true labels is among classes_, so the score is 0. Use the names in "
+                "classes_, or train a classifier on the features.",
+                stacklevel=2,
+            )
+        return super().score(X, y, sample_weight)
+
+    @property
+    def softmax_coef_(self):
+        """Weights of the softmax layer: float32 (n_classes, n_features_out)."""
+        return self._linear_softmax().softmax_weight.copy()
+
+    @property
+    def softmax_intercept_(self):
+        """Biases of the softmax layer: float32 (n_classes,)."""
+        return self._linear_softmax().softmax_bias.copy()
+
+    @property
+    def synsets_(self):
+        """WordNet ids of the classes of ILSVRC-2012: (n_classes,), or None for other classes."""
+        check_is_fitted(self)
+        return (
+            load_imagenet_labels().ilsvrc2012 if self._network.loaded.has_imagenet_classes else None
+        )
+
+    def _linear_softmax(self):
+        """Return the `Backbone`, or raise AttributeError if its scores are not linear."""
+        check_is_fitted(self)
+        loaded = self._network.loaded
+        if not loaded.is_linear:
+            raise AttributeError(
+                "The scores of this network are not a linear function of the features. Use "
+                "predict_proba if the network has a softmax layer."
+            )
+        return loaded
+
+    def _scores(self, X):
+        """Return the scores of the softmax layer: (n_photos, n_classes)."""
+        from skdevise.vision._photos import Photos
+
+        check_is_fitted(self)
+        if len(self.classes_) == 0:
+            raise ValueError(
+                "The backbone has no softmax layer, because its last layer is not an nn.Linear. "
+                "Train a classifier on the features, or pre-train with weights=None."
+            )
+        loaded = self._network.loaded
+        if not loaded.is_linear:
+            return self._compute(Photos(X), with_softmax=True)
+        features = self._compute(Photos(X))
+        return features @ loaded.softmax_weight.T + loaded.softmax_bias
