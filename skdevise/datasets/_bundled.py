@@ -151,7 +151,8 @@ def load_term_vectors():
 
     We trained them with :class:`~skdevise.SkipGramEmbedder` on 31 million words of books and
     Wikipedia, with hierarchical softmax and multi-word terms. For better accuracy, use vectors of a
-    larger text, such as GloVe, with `PretrainedEmbedder.load`.
+    larger text, such as GloVe, with `PretrainedEmbedder.load`. Rare words, such as "yoghurt", have
+    no vector; ``LabelVocabulary(labels, on_missing="wordnet")`` takes those of related words.
 
     Returns
     -------

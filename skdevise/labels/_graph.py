@@ -48,7 +48,7 @@ class Graph:
         return (adjacency + eye_array(self.n_nodes, dtype=bool, format="csr")).tocsr()
 
     def check_acyclic(self, names):
-        """Raise a ValueError with the names (n_nodes,) of nodes on a cycle, if there is one."""
+        """Raise ValueError if there is a cycle. `names` (n_nodes,) are for the message."""
         component = connected_components(self.parents, connection="strong")[1]
         on_cycle = (np.bincount(component)[component] > 1) | self.parents.diagonal()
         if on_cycle.any():

@@ -55,9 +55,9 @@ class LabelVocabulary:
     on_missing : {"error", "drop", "wordnet"}, default="error"
         Treatment of labels without a vector. "error" raises an error that names them. "drop"
         removes candidates with a warning; training labels are never dropped. "wordnet" uses the
-        vector of the first synonym in WordNet that has one, or else of the nearest broader term:
-        "yoghurt" gets that of "yogurt", and "mayfly" that of "insect". `coverage` lists these
-        terms. A label for which WordNet has no such term still raises an error.
+        vector of the first synonym in WordNet that has one, or else of the nearest broader term.
+        "yoghurt" then gets the vector of "yogurt", and "mayfly" that of "insect". `coverage` lists
+        these terms. A label for which WordNet has no such term still raises an error.
 
     Attributes
     ----------
