@@ -11,6 +11,8 @@ SECTIONS = (
             "ConSEClassifier",
             "RidgeProjectionClassifier",
             "ESZSLClassifier",
+            "DirectSimilarityClassifier",
+            "NoveltySwitchClassifier",
             "WSABIEClassifier",
             "NearestLabelClassifier",
             "ClassifierWeightRegressor",

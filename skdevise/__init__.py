@@ -25,6 +25,8 @@ _HOMES = {
     "ConSEClassifier": "models",
     "RidgeProjectionClassifier": "models",
     "ESZSLClassifier": "models",
+    "DirectSimilarityClassifier": "models",
+    "NoveltySwitchClassifier": "models",
     "NearestLabelClassifier": "models",
     "WSABIEClassifier": "models",
     "ClassifierWeightRegressor": "models",

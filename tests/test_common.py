@@ -22,11 +22,13 @@ from skdevise import (
     ClassifierWeightRegressor,
     ConSEClassifier,
     DeViSEClassifier,
+    DirectSimilarityClassifier,
     EncoderEmbedder,
     ESZSLClassifier,
     LabelSpace,
     LabelVocabulary,
     NearestLabelClassifier,
+    NoveltySwitchClassifier,
     PretrainedEmbedder,
     RandomEmbedder,
     RidgeProjectionClassifier,
@@ -95,10 +97,16 @@ CLASSIFIERS = {
     "wsabie": WSABIEClassifier(embedding_size=8, max_epochs=8, lr=0.3, random_state=0),
     "weight regression, random vectors": ClassifierWeightRegressor(),
     "weight regression": ClassifierWeightRegressor(embedder=EMBEDDER),
+    "direct similarity, random vectors": DirectSimilarityClassifier(),
+    "direct similarity": DirectSimilarityClassifier(embedder=EMBEDDER, n_similar=2),
+    "novelty switch, random vectors": NoveltySwitchClassifier(),
+    "novelty switch, mix": NoveltySwitchClassifier(
+        embedder=EMBEDDER, novelty="loop", combination="mix"
+    ),
     "nearest label": NearestLabelClassifier(FEATURE_EMBEDDER),
 }
 # Classifiers whose points are not of unit length, and those that only answer training labels.
-LONG_POINTS = (ClassifierWeightRegressor, WSABIEClassifier)
+LONG_POINTS = (ClassifierWeightRegressor, DirectSimilarityClassifier, WSABIEClassifier)
 SEEN_ONLY = (WSABIEClassifier,)
 EMBEDDERS = {
     "random": RandomEmbedder(4),
@@ -123,6 +131,8 @@ NEXT_FIT = {
     NearestLabelClassifier: {},
     WSABIEClassifier: {"max_epochs": 1, "embedding_size": 3},
     ClassifierWeightRegressor: {"mixture_weight": 0.0},
+    DirectSimilarityClassifier: {"classifier": LogisticRegression(C=0.01)},
+    NoveltySwitchClassifier: {"projection": RidgeProjectionClassifier(alpha=100.0)},
     SkipGramEmbedder: {"vector_size": 3},
     VisualFeaturizer: {"random_state": 1},
 }
@@ -654,7 +664,8 @@ def test_points_keep_the_precision_of_the_features(classifier):
     X, y = make_features()
     classifier.fit(X, y)
     assert classifier.transform(X).dtype == classifier.predict_proba(X).dtype == np.float64
-    if not isinstance(classifier, ConSEClassifier):  # LogisticRegression answers in float64.
+    # LogisticRegression answers in float64.
+    if not isinstance(classifier, ConSEClassifier | DirectSimilarityClassifier):
         assert classifier.transform(X.astype(np.float32)).dtype == np.float32
 
 

@@ -2,8 +2,10 @@
 
 from skdevise.models._conse import ConSEClassifier
 from skdevise.models._devise import DeViSEClassifier
+from skdevise.models._direct_similarity import DirectSimilarityClassifier
 from skdevise.models._eszsl import ESZSLClassifier
 from skdevise.models._nearest_label import NearestLabelClassifier
+from skdevise.models._novelty_switch import NoveltySwitchClassifier
 from skdevise.models._ridge import RidgeProjectionClassifier
 from skdevise.models._top_k import predict_top_k
 from skdevise.models._weight_regression import ClassifierWeightRegressor
@@ -13,8 +15,10 @@ __all__ = [
     "ClassifierWeightRegressor",
     "ConSEClassifier",
     "DeViSEClassifier",
+    "DirectSimilarityClassifier",
     "ESZSLClassifier",
     "NearestLabelClassifier",
+    "NoveltySwitchClassifier",
     "RidgeProjectionClassifier",
     "WSABIEClassifier",
     "predict_top_k",

@@ -160,3 +160,8 @@ class ConSEClassifier(
         weights = np.zeros_like(proba)
         np.put_along_axis(weights, top, np.take_along_axis(proba, top, axis=1), axis=1)
         return normalize(weights @ self.label_space_.targets.astype(weights.dtype, copy=False))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64"]
+        return tags

@@ -83,7 +83,7 @@ class SeenClassifierMixin:
             vars(self).pop(name, None)
             if hasattr(self.classifier_, name):
                 setattr(self, name, getattr(self.classifier_, name))
-        self._fit_temperatures(X, y, weights)
+        self._finish_fit(X, y, weights)
         return self
 
     def _new_classifier(self):
@@ -104,8 +104,8 @@ class SeenClassifierMixin:
         np.add.at(known, (slice(None), columns[columns >= 0]), proba[:, columns >= 0])
         return known
 
-    def _fit_temperatures(self, X, y, weights):
-        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
+    def _finish_fit(self, X, y, weights):
+        """Fit the temperatures of `predict_proba` on samples and classes that are held out."""
         position = {label: i for i, label in enumerate(self.classes_.tolist())}
         targets = np.array([position.get(label, -1) for label in y.tolist()])
         is_known = targets >= 0  # A frozen classifier may know none of the labels in y.
@@ -142,5 +142,4 @@ class SeenClassifierMixin:
         tags = super().__sklearn_tags__()
         classifier = LogisticRegression() if self.classifier is None else self.classifier
         tags.input_tags = get_tags(classifier).input_tags
-        tags.transformer_tags.preserves_dtype = ["float64"]
         return tags

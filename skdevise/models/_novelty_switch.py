@@ -1,0 +1,279 @@
+"""Decide between training labels and unseen labels by novelty detection."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.validation import check_is_fitted
+
+from skdevise._compat import HasMethods, StrOptions, safe_indexing
+from skdevise.labels import LabelVocabulary
+from skdevise.models._calibration import refit_rows, row_keys, split_rows
+from skdevise.models._novelty import GaussianNovelty, LocalOutlierNovelty
+from skdevise.models._ridge import RidgeProjectionClassifier
+from skdevise.models._score_prediction import ScorePredictionMixin
+from skdevise.models._seen_classifier import SeenClassifierMixin
+
+_DETECTORS = {"gaussian": GaussianNovelty, "loop": LocalOutlierNovelty}
+
+# Probabilities of 0 have no logarithm.
+_SMALLEST_PROBA = 1e-300
+
+
+class NoveltySwitchClassifier(
+    SeenClassifierMixin,
+    ScorePredictionMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    r"""Detect whether a photo shows an unseen label, then choose among labels of that kind.
+
+    A classifier answers photos of training labels. A projection into the label space answers all
+    others with the nearest unseen label. Novelty detection in the label space decides between them.
+    With V for the kind of the label, seen or unseen, the probability of a label is [1]_ (eq. 3)
+
+    .. math:: p(y|x) = \sum_{V \in \{s, u\}} p(y|V, x) \, p(V|x)
+
+    If all candidates are of one kind, the novelty of the photo has no effect. Use this classifier
+    if both kinds are candidates, and if answers to photos of training labels must stay as good as
+    those of `classifier`.
+
+    Parameters
+    ----------
+    classifier : classifier with `predict_proba`, default=None
+        Classifier of the training labels. `fit` trains a clone of it. None means
+        `LogisticRegression()`. Wrap a classifier that is already fitted in
+        `sklearn.frozen.FrozenEstimator`, and one without `predict_proba` in
+        `sklearn.calibration.CalibratedClassifierCV`.
+    embedder : fitted term embedder, default=None
+        Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
+        baseline without any knowledge of language: its predictions of unseen labels are random.
+    projection : classifier of skdevise with `transform`, default=None
+        Projection of features into the label space. `fit` trains a clone of it with `embedder`.
+        None means `RidgeProjectionClassifier()`, which minimises the squared distance to the label
+        vectors, as the paper does. `DeViSEClassifier(loss="mse")` is closer to its training.
+    novelty : {"gaussian", "loop"}, default="gaussian"
+        Measure of novelty. "gaussian" puts an isotropic Gaussian around the vector of each training
+        label; a photo is novel if it is unlikely under all of them. "loop" compares the distance of
+        a photo to its 20 nearest training photos with the distances between these photos (local
+        outlier probabilities [2]_). It is the slower one.
+    combination : {"switch", "mix"}, default="switch"
+        Use of the novelty. "switch" compares the best label of each kind, so it answers with an
+        unseen label if the photo is more likely novel than not. "mix" compares the probabilities of
+        all labels. They are small if there are many labels of a kind, so "mix" rarely answers with
+        unseen labels unless you set `seen_penalty`.
+    labels : array-like, dict or LabelVocabulary, default=None
+        Candidate labels used when a method gets none. None means the training labels. A dict or a
+        vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
+    seen_penalty : float, default=0
+        Amount subtracted from the scores of training labels when unseen labels compete with them.
+        Scores are logarithms here, so it moves the threshold of novelty: with 1, a photo counts as
+        novel from a probability of 0.27 on instead of 0.5. `tune_seen_penalty` chooses it.
+    reject_below : float, default=None
+        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
+    unknown_label : str or number, default="unknown"
+        Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels that `classifier_` predicts. If it was fitted before, its labels without a vector are
+        left out.
+    classifier_ : classifier
+        The fitted classifier.
+    projection_ : classifier
+        The fitted projection.
+    label_space_ : LabelSpace
+        The training labels and their vectors.
+
+    See Also
+    --------
+    DirectSimilarityClassifier : Scores unseen labels by the classifiers of similar labels.
+    ConSEClassifier : Combines the vectors of the most probable training labels.
+
+    Notes
+    -----
+    The paper chooses thresholds of novelty by hand. We fit the probability of novelty by logistic
+    regression on samples and classes that a second training lacks, with equal weights of both
+    kinds. With less than four classes, a photo counts as novel if it is less likely than all
+    training photos.
+
+    References
+    ----------
+    .. [1] Socher et al., "Zero-shot learning through cross-modal transfer", NeurIPS 2013
+       (section 4).
+    .. [2] Kriegel et al., "LoOP: local outlier probabilities", CIKM 2009.
+
+    Examples
+    --------
+    >>> from skdevise import NoveltySwitchClassifier, PretrainedEmbedder
+    >>> embedder = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1], "lynx": [0.8, 0.6]})
+    >>> X, y = [[0, 1], [0, 2], [3, 0], [4, 0]], ["cat", "cat", "truck", "truck"]
+    >>> clf = NoveltySwitchClassifier(embedder=embedder).fit(X, y)
+    >>> clf.predict([[0, 3], [1, 1]], labels=["cat", "truck", "lynx"])
+    array(['cat', 'lynx'], dtype='<U5')
+    """
+
+    _parameter_constraints = {
+        **SeenClassifierMixin._classifier_constraints,
+        "projection": [HasMethods(["fit", "transform", "predict_top_k"]), None],
+        "novelty": [StrOptions(set(_DETECTORS))],
+        "combination": [StrOptions({"switch", "mix"})],
+        **ScorePredictionMixin._prediction_constraints,
+    }
+
+    def __init__(
+        self,
+        classifier=None,
+        embedder=None,
+        *,
+        projection=None,
+        novelty="gaussian",
+        combination="switch",
+        labels=None,
+        seen_penalty=0.0,
+        reject_below=None,
+        unknown_label="unknown",
+    ):
+        self.classifier = classifier
+        self.embedder = embedder
+        self.projection = projection
+        self.novelty = novelty
+        self.combination = combination
+        self.labels = labels
+        self.seen_penalty = seen_penalty
+        self.reject_below = reject_below
+        self.unknown_label = unknown_label
+
+    def transform(self, X):
+        """Project samples into the label space.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, vector_size)
+            Unit vectors.
+        """
+        check_is_fitted(self)
+        return np.asarray(self.projection_.transform(X))
+
+    def predict_novelty(self, X):
+        """Estimate the probability that each sample has an unseen label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Probabilities, for equally many samples of training labels and of unseen labels.
+        """
+        check_is_fitted(self)
+        return expit(self._log_odds(X))
+
+    def _log_odds(self, X):
+        """Estimate the logarithm of the odds of unseen labels: (n_samples,)."""
+        novelty = self._detector(self._points(X))
+        return self._slope * (novelty - self._threshold)
+
+    def _score_labels(self, X, space):
+        position = {label: i for i, label in enumerate(self.classes_.tolist())}
+        columns = np.array([position.get(label, -1) for label in space.labels.tolist()])
+        is_seen = columns >= 0
+        kinds = []
+        if is_seen.any():
+            proba = self._proba(self.classifier_, X)[:, columns[is_seen]]
+            kinds.append((is_seen, np.log(np.maximum(proba, _SMALLEST_PROBA))))
+        if not is_seen.all():
+            cosines = self.projection_.decision_function(X, space)[:, ~is_seen]
+            kinds.append((~is_seen, cosines / self.projection_.unseen_temperature_))
+        scores = np.empty((len(kinds[0][1]), len(columns)))
+        for kind, logits in kinds:
+            scores[:, kind] = log_softmax(logits, axis=1)
+        if len(kinds) == 2:
+            log_odds = self._log_odds(X)[:, None]
+            for kind, sign in ((is_seen, -1), (~is_seen, 1)):
+                if self.combination == "switch":
+                    scores[:, kind] -= scores[:, kind].max(axis=1, keepdims=True)
+                scores[:, kind] += log_expit(sign * log_odds)
+        return scores
+
+    @property
+    def _n_features_out(self):
+        return self.label_space_.vector_size
+
+    def _finish_fit(self, X, y, weights):
+        """Fit the projection, and the probability of novelty on held-out samples and classes."""
+        self.temperature_ = self.unseen_temperature_ = 1.0  # Scores are logarithms.
+        X, is_known = indexable(X)[0], np.isin(y, self.classes_)
+        if weights:
+            is_known &= weights["sample_weight"] > 0
+        known = np.flatnonzero(is_known)
+        if not len(known):
+            raise ValueError(
+                "No sample has a label that `classifier` predicts. The projection needs some: pass "
+                "y with labels of `classifier.classes_`."
+            )
+
+        def train(rows):
+            projection = self._new_projection()
+            chosen, targets = safe_indexing(X, rows), y[rows]
+            projection.fit(chosen, targets, **{name: w[rows] for name, w in weights.items()})
+            points = np.asarray(projection.transform(chosen))
+            targets = np.searchsorted(projection.classes_, targets)
+            vectors = projection.label_space_.targets
+            return projection, _DETECTORS[self.novelty](points, targets, vectors)
+
+        def measure(projection, detector, rows):
+            return detector(np.asarray(projection.transform(safe_indexing(X, rows))))
+
+        trained = self.projection_, self._detector = train(known)
+        rows = known[refit_rows(len(known))]
+        keys, targets = row_keys(safe_indexing(X, rows)), np.searchsorted(self.classes_, y[rows])
+        kept, seen, unseen = (rows[part] for part in split_rows(keys, targets, self._is_held_out()))
+        if len(seen) and len(unseen):
+            novelty = measure(*train(kept), np.concatenate([seen, unseen]))
+            scale = novelty.std() + np.finfo(float).eps
+            is_unseen = np.repeat([0, 1], [len(seen), len(unseen)])
+            platt = LogisticRegression(class_weight="balanced")
+            platt.fit((novelty / scale)[:, None], is_unseen)
+            self._slope = platt.coef_[0, 0] / scale
+            self._threshold = -platt.intercept_[0] / self._slope
+        else:
+            novelty = measure(*trained, known)
+            self._slope = 1 / (novelty.std() + np.finfo(float).eps)
+            self._threshold = novelty.max()
+
+    def _new_projection(self):
+        """Make an untrained projection into the label space."""
+        if self.projection is None:
+            projection = RidgeProjectionClassifier()
+        else:
+            projection = clone(self.projection)
+        gives_terms = isinstance(self.labels, Mapping | LabelVocabulary)
+        labels = self.labels if gives_terms else None
+        return projection.set_params(embedder=self.embedder_, labels=labels)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(RidgeProjectionClassifier()).input_tags
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

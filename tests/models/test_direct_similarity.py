@@ -1,0 +1,65 @@
+"""Direct similarity: unseen labels are scored by the classifiers of similar training labels."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+
+from skdevise import DirectSimilarityClassifier, RandomEmbedder
+
+
+class FixedProba(LogisticRegression):
+    """Answers with the same probabilities for every sample."""
+
+    def predict_proba(self, X):
+        return np.array([[0.5, 0.3, 0.2]] * len(X))
+
+
+def test_scores_by_hand(plane, pets_and_trucks):
+    # "lynx" is at 10 degrees from "cat" and 35 from "dog"; "lorry" at 10 from "truck", 35 from
+    # "dog". So both weigh .9848 and .8192. Training labels have their own probability.
+    clf = DirectSimilarityClassifier(FixedProba(), plane, n_similar=2).fit(*pets_and_trucks)
+    scores = clf.decision_function([[0, 0, 0]], labels=["lynx", "lorry", "dog"])
+    near, far = np.cos(np.deg2rad(10)), np.cos(np.deg2rad(35))
+    lynx = (near * 0.5 + far * 0.3) / (near + far)
+    lorry = (near * 0.2 + far * 0.3) / (near + far)
+    assert_allclose(scores, [[lynx, lorry, 0.3]], rtol=1e-6)
+    assert clf.predict_top_k([[0, 0, 0]], 3, labels=["lorry", "lynx", "cat"]).tolist() == [
+        ["cat", "lynx", "lorry"]
+    ]
+    clf.set_params(n_similar=1, seen_penalty=0.25)
+    scores = clf.decision_function([[0, 0, 0]], labels=["lynx", "lorry", "dog"])
+    assert_allclose(scores, [[0.5, 0.2, 0.05]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_similar", [1, 3, 5, 100])
+def test_scores_equal_a_naive_reference(n_similar):
+    rng = np.random.default_rng(0)
+    embedder, y = RandomEmbedder(4), np.repeat(list("abcdefg"), 6)
+    X = embedder.transform(y) + rng.normal(0, 0.3, (42, 4))
+    clf = DirectSimilarityClassifier(embedder=embedder, n_similar=n_similar).fit(X, y)
+    labels = {"x": ["x", "x2"], "y": ["y"], "b": ["b"], "z": ["z"]}
+    proba = LogisticRegression().fit(X, y).predict_proba(X)
+    expected = np.zeros((42, 4))
+    for column, (label, terms) in enumerate(labels.items()):
+        if label == "b":
+            expected[:, column] = proba[:, 1]
+            continue
+        # The nearest term of a candidate counts, and negative cosines do not.
+        cosines = (embedder.transform(list("abcdefg")) @ embedder.transform(terms).T).max(axis=1)
+        best = np.argsort(-cosines)[:n_similar]
+        weights = np.maximum(cosines[best], 1e-6)
+        expected[:, column] = proba[:, best] @ weights / weights.sum()
+    assert_allclose(clf.decision_function(X, labels), expected, rtol=1e-5)
+
+
+def test_labels_of_a_softmax_layer_without_vectors_are_left_out(plane):
+    softmax = LogisticRegression()
+    softmax.classes_ = np.array(["okapi", "truck", "cat"])
+    softmax.coef_, softmax.intercept_ = 10 * np.eye(3), np.zeros(3)
+    clf = DirectSimilarityClassifier(FrozenEstimator(softmax), plane, n_similar=1)
+    with pytest.warns(UserWarning, match="1 of 3.*'okapi'"):
+        clf.fit(np.eye(3), ["okapi", "truck", "cat"])
+    assert clf.classes_.tolist() == ["cat", "truck"]
+    assert clf.predict(np.eye(3)[1:], labels=["lynx", "lorry"]).tolist() == ["lorry", "lynx"]

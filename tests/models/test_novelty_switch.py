@@ -1,0 +1,198 @@
+"""Novelty detection between training labels and unseen labels."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import erf, softmax
+from scipy.stats import multivariate_normal
+from sklearn.ensemble import StackingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+
+from skdevise import (
+    DeViSEClassifier,
+    LabelVocabulary,
+    NoveltySwitchClassifier,
+    PretrainedEmbedder,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+)
+from skdevise.model_selection import tune_seen_penalty
+from skdevise.models._novelty import GaussianNovelty, LocalOutlierNovelty
+
+SEEN, UNSEEN = list("abcdefgh"), list("uvwxyz")
+
+
+@pytest.fixture(scope="module")
+def letters():
+    """Features that are the vectors of eight seen and six unseen letters, with noise: X, y."""
+    y = np.repeat(SEEN + UNSEEN, 12)
+    noise = np.random.default_rng(0).normal(0, 0.25, (len(y), 6))
+    return RandomEmbedder(6).transform(y) + noise, y
+
+
+@pytest.fixture(params=["gaussian", "loop"])
+def fitted(request, letters):
+    """A classifier that is fitted on the seen letters. Tests may change its parameters."""
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    clf = NoveltySwitchClassifier(embedder=RandomEmbedder(6), novelty=request.param)
+    return clf.fit(X[seen], y[seen])
+
+
+def test_the_gaussian_novelty_equals_the_densities_of_scipy():
+    rng = np.random.default_rng(0)
+    vectors, targets = rng.normal(size=(3, 4)), np.repeat([0, 1, 2], 5)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    points = vectors[targets] + rng.normal(0, 0.3, (15, 4))
+    variances = [np.square(points[targets == k] - vectors[k]).mean() for k in range(3)]
+    new = rng.normal(size=(7, 4))
+    densities = [
+        multivariate_normal(vector, variance).logpdf(new)
+        for vector, variance in zip(vectors, variances, strict=True)
+    ]
+    novelty = GaussianNovelty(points, targets, vectors)
+    assert_allclose(novelty(new), -np.max(densities, axis=0))
+    # A label without points gets the variance of all points.
+    other = GaussianNovelty(points[:10], targets[:10], vectors)
+    densities[2] = multivariate_normal(vectors[2], np.mean(variances[:2])).logpdf(new)
+    assert_allclose(other(new), -np.max(densities, axis=0))
+
+
+def test_loop_equals_its_definition():
+    rng = np.random.default_rng(0)
+    points, new = rng.normal(size=(40, 3)), 2 * rng.normal(size=(6, 3))
+
+    def distance(point, others):  # probabilistic distance / lambda, and the 20 neighbours
+        lengths = np.linalg.norm(others - point, axis=1)
+        nearest = np.argsort(lengths)[:20]
+        return np.sqrt(np.mean(lengths[nearest] ** 2)), nearest
+
+    def of_others(i):
+        others = np.delete(np.arange(40), i)
+        own, nearest = distance(points[i], points[others])
+        return own, others[nearest]
+
+    own = [of_others(i)[0] for i in range(40)]
+    factors = [own[i] / np.mean([own[j] for j in of_others(i)[1]]) - 1 for i in range(40)]
+    scale = 3 * np.sqrt(np.mean(np.square(factors)))
+    expected = []
+    for point in new:
+        length, nearest = distance(point, points)
+        factor = length / np.mean([own[j] for j in nearest]) - 1
+        expected.append(max(0, erf(factor / (scale * np.sqrt(2)))))
+    novelty = LocalOutlierNovelty(points)(new)
+    assert_allclose(np.maximum(erf(novelty / np.sqrt(2)), 0), expected)
+
+
+def test_equal_points_are_no_outliers():
+    points = np.ones((5, 2))
+    assert_array_equal(LocalOutlierNovelty(points)(points), np.zeros(5))
+    assert LocalOutlierNovelty(points)(np.array([[2.0, 2.0]])) > 1
+
+
+def test_unseen_labels_are_novel(fitted, letters):
+    X, y = letters
+    novelty = fitted.predict_novelty(X)
+    assert novelty[np.isin(y, UNSEEN)].mean() > 0.6
+    assert novelty[np.isin(y, SEEN)].mean() < 0.5
+
+
+def test_candidates_of_one_kind_need_no_novelty(fitted, letters):
+    X, y = letters
+    for labels in (None, ["c", "a", "b"]):
+        columns = slice(None) if labels is None else [2, 0, 1]
+        proba = fitted.classifier_.predict_proba(X)[:, columns]
+        expected = proba / proba.sum(axis=1, keepdims=True)
+        assert_allclose(fitted.predict_proba(X, labels), expected)
+    expected = fitted.projection_.predict_proba(X, UNSEEN)
+    assert_allclose(fitted.predict_proba(X, UNSEEN), expected, rtol=1e-5)
+    assert_array_equal(fitted.predict(X, UNSEEN), fitted.projection_.predict(X, UNSEEN))
+
+
+def test_the_mixture_is_equation_3(fitted, letters):
+    X, _ = letters
+    fitted.set_params(combination="mix")
+    novelty = fitted.predict_novelty(X)[:, None]
+    of_seen = fitted.classifier_.predict_proba(X)
+    of_unseen = fitted.projection_.predict_proba(X, UNSEEN)
+    expected = np.hstack([(1 - novelty) * of_seen, novelty * of_unseen])
+    assert_allclose(fitted.predict_proba(X, SEEN + UNSEEN), expected, rtol=1e-5)
+    reordered = ["z", *SEEN, *UNSEEN[:5]]
+    order = [13, *range(13)]
+    assert_allclose(fitted.predict_proba(X, reordered), expected[:, order], rtol=1e-5)
+
+
+def test_the_switch_answers_novel_samples_with_unseen_labels(fitted, letters):
+    X, _ = letters
+    candidates = SEEN + UNSEEN
+    for penalty, share in ((0, 0.5), (1, 1 / (1 + np.e)), (-2, 1 / (1 + np.exp(-2)))):
+        fitted.set_params(seen_penalty=penalty)
+        is_novel = fitted.predict_novelty(X) > share
+        expected = np.where(is_novel, fitted.predict(X, UNSEEN), fitted.predict(X, SEEN))
+        assert_array_equal(fitted.predict(X, candidates), expected)
+        assert 0 < is_novel.mean() < 1
+    # The best label of either kind is among the first two, with the odds of novelty.
+    fitted.set_params(seen_penalty=0)
+    scores = fitted.decision_function(X, candidates)
+    odds = np.exp(scores[:, 8:].max(axis=1) - scores[:, :8].max(axis=1))
+    novelty = fitted.predict_novelty(X)
+    assert_allclose(odds, novelty / (1 - novelty))
+    assert_allclose(fitted.predict_proba(X, candidates), softmax(scores, axis=1))
+
+
+def test_the_penalty_is_tuned_as_for_other_classifiers(fitted, letters):
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    penalty = tune_seen_penalty(fitted, X[seen], y[seen], random_state=0)
+    assert 0 <= penalty < 10
+
+
+def test_the_projection_is_a_parameter(letters):
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    projection = DeViSEClassifier(loss="mse", lr=0.02, max_epochs=2, random_state=0)
+    clf = NoveltySwitchClassifier(embedder=RandomEmbedder(6), projection=projection)
+    points = clf.fit(X[seen], y[seen]).transform(X)
+    alone = projection.set_params(embedder=RandomEmbedder(6)).fit(X[seen], y[seen])
+    assert_allclose(points, alone.transform(X), atol=1e-6)
+    with pytest.raises(ValueError, match="projection"):
+        clf.set_params(projection=LogisticRegression()).fit(X, y)
+
+
+def test_a_frozen_classifier_may_know_more_labels(letters):
+    X, y = letters
+    some, seen = np.isin(y, list("abcd")), np.isin(y, SEEN)
+    frozen = FrozenEstimator(LogisticRegression().fit(X[seen], y[seen]))
+    clf = NoveltySwitchClassifier(frozen, RandomEmbedder(6)).fit(X[some], y[some])
+    assert clf.classes_.tolist() == SEEN
+    assert clf.projection_.classes_.tolist() == list("abcd")
+    assert clf.score(X[seen], y[seen]) > 0.8
+    with pytest.raises(ValueError, match="classifier"):
+        clf.fit(X, np.full(len(y), "z"))
+
+
+def test_few_classes_compare_with_all_training_samples(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = NoveltySwitchClassifier(embedder=plane).fit(X, y)
+    assert (clf.predict_novelty(X) <= 0.5 + 1e-9).all()
+    assert clf.predict_novelty([[-1, 0, 0]]) > 0.5
+
+
+def test_class_numbers_have_names(letters):
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    words = PretrainedEmbedder((SEEN, RandomEmbedder(6).transform(SEEN)))
+    labels = LabelVocabulary(range(8), terms=SEEN)
+    clf = NoveltySwitchClassifier(embedder=words, labels=labels)
+    stacked = StackingClassifier([("a", clf)], cv=3).fit(X[seen], y[seen])
+    assert stacked.score(X[seen], y[seen]) > 0.8
+
+
+def test_the_projection_may_correct_hubs(letters):
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    projection = RidgeProjectionClassifier(hubness="inverted_softmax")
+    clf = NoveltySwitchClassifier(embedder=RandomEmbedder(6), projection=projection)
+    clf.fit(X[seen], y[seen])
+    assert_array_equal(clf.predict(X, UNSEEN), clf.projection_.predict(X, UNSEEN))
