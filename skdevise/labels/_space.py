@@ -126,6 +126,11 @@ class LabelSpace:
         return self._index.vectors[self._rows[self._starts]]
 
     @property
+    def term_vectors(self):
+        """Vectors of the terms of each label: list of arrays (n_terms, vector_size)."""
+        return np.split(self._index.vectors[self._rows], self._starts[1:])
+
+    @property
     def n_labels(self):
         """Number of labels: int."""
         return len(self.labels)

@@ -83,6 +83,11 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         Labels that serve as false labels in addition to the training labels, for example the unseen
         labels that you will predict. The losses "mse" and "cosine" use no false labels. "training"
         adds none.
+    targets : {"first", "sample"}, default="first"
+        Term of the true label whose vector is the training target. "first" is the first term that
+        has a vector (appendix A.2 of the paper). "sample" draws one of the terms that have a vector
+        for each sample and epoch. Try it if labels have synonyms that you trust. It cannot be
+        combined with `train_label_vectors`. The vector of a false label is that of its first term.
     loss_temperature : float or "learned", default="learned"
         Temperature of the "contrastive" loss. A lower one concentrates the loss on the most similar
         labels. "learned" trains it with the projection. It is not the temperature of
@@ -268,6 +273,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             Interval(Integral, 1, 100_000, closed="both"),  # Each sample draws as many numbers.
         ],
         "negative_labels": [StrOptions({"training"}), "array-like", LabelVocabulary],
+        "targets": [StrOptions({"first", "sample"})],
         "loss_temperature": [StrOptions({"learned"}), Interval(Real, 1e-4, 1e4, closed="both")],
         "train_label_vectors": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -306,6 +312,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         margin=0.1,
         negatives="first_violation",
         negative_labels="training",
+        targets="first",
         loss_temperature="learned",
         train_label_vectors=False,
         class_weight=None,
@@ -345,6 +352,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         self.margin = margin
         self.negatives = negatives
         self.negative_labels = negative_labels
+        self.targets = targets
         self.loss_temperature = loss_temperature
         self.train_label_vectors = train_label_vectors
         self.class_weight = class_weight
@@ -581,6 +589,11 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             raise ValueError(
                 "train_label_vectors=True does not work with a vocabulary that averages several "
                 "terms. Use pool='terms' and no templates."
+            )
+        if self.train_label_vectors and self.targets == "sample":
+            raise ValueError(
+                "train_label_vectors=True trains the vector of the first term only, so it does not "
+                "work with targets='sample'. Use targets='first'."
             )
         if first:
             self._fitted_params = {name: getattr(self, name) for name in _LASTING_PARAMS}

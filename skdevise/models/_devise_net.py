@@ -19,15 +19,16 @@ from skdevise.training._net import OPTIMIZERS, TrainingNet, TrainingSet
 
 # A change of one of these parameters gives `partial_fit` a new net.
 _NET_PARAMS = (
-    "loss", "margin", "negatives", "loss_temperature", "train_label_vectors", "optimizer",
-    "batch_size", "callbacks", "precision", "compile", "device", "verbose",
+    "loss", "margin", "negatives", "targets", "loss_temperature", "train_label_vectors",
+    "optimizer", "batch_size", "callbacks", "precision", "compile", "device", "verbose",
 )  # fmt: skip
 
 # A checkpoint belongs to the data and to these parameters, and in stage 2 also to the others.
 _STAGE_1_PARAMS = (
-    "projection", "loss", "margin", "negatives", "loss_temperature", "train_label_vectors",
-    "feature_scaling", "max_epochs", "lr", "lr_schedule", "optimizer", "batch_size", "precision",
-    "early_stopping", "validation_fraction", "validation_split", "n_iter_no_change",
+    "projection", "loss", "margin", "negatives", "targets", "loss_temperature",
+    "train_label_vectors", "feature_scaling", "max_epochs", "lr", "lr_schedule", "optimizer",
+    "batch_size", "precision", "early_stopping", "validation_fraction", "validation_split",
+    "n_iter_no_change",
 )  # fmt: skip
 _STAGE_2_PARAMS = "finetune_epochs", "finetune_lr", "finetune_optimizer", "freeze_batch_norm"
 
@@ -44,11 +45,11 @@ def make_loss(params, vectors, n_trained, seed, temperature=None):
         case "warp":
             return Warp(vectors, n_trained, margin, seed)
         case "mse":
-            return MeanSquaredError(vectors, n_trained)
+            return MeanSquaredError(vectors, n_trained, seed)
         case "cosine":
-            return Cosine(vectors, n_trained)
+            return Cosine(vectors, n_trained, seed)
     start = {} if temperature is None else {"start": temperature}
-    return Contrastive(vectors, n_trained, temperature=params["loss_temperature"], **start)
+    return Contrastive(vectors, n_trained, params["loss_temperature"], seed=seed, **start)
 
 
 class DeViSENet(TrainingNet):
@@ -141,6 +142,8 @@ class Trainer:
     """Parameters of the classifier."""
     class_vectors: np.ndarray
     """Vectors of the training labels: (n_classes, vector_size)."""
+    class_terms: list
+    """Vectors of the terms of each training label: (n_terms, vector_size)."""
     negative_vectors: np.ndarray
     """Vectors of additional false labels: (n_negatives, vector_size)."""
     scale: Any
@@ -185,6 +188,7 @@ class Trainer:
                 net = self.make_net(projection, every, seeds, temperature)
             elif not self.params["train_label_vectors"]:
                 net.criterion_.replace_vectors(self._vectors(every))
+                self._choose_targets(net.criterion_, every)
                 net.trained = every
             net.lr = self.params["lr"]
             source, _ = self._sources(samples, 1, seeds[3])
@@ -239,9 +243,11 @@ class Trainer:
         if params["compile"] and not isinstance(module, LinearProjection):
             module.compile()
         n_trained = len(trained) if params["train_label_vectors"] else 0
+        loss = make_loss(params, self._vectors(trained), n_trained, seeds[2], temperature)
+        self._choose_targets(loss, trained)
         net = DeViSENet.build(
             module,
-            make_loss(params, self._vectors(trained), n_trained, seeds[2], temperature),
+            loss,
             optimizer=params["optimizer" if stage == 1 else "finetune_optimizer"],
             lr=params["lr" if stage == 1 else "finetune_lr"],
             batch_size=params["batch_size"],
@@ -258,6 +264,11 @@ class Trainer:
         """Collect the parameters that a net is made from: dict."""
         params = {name: self.params[name] for name in _NET_PARAMS}
         return params | {"n_trained": len(trained) if params["train_label_vectors"] else None}
+
+    def _choose_targets(self, loss, trained):
+        """Let a loss draw the terms of some classes, if `targets` says so."""
+        if self.params["targets"] == "sample":
+            loss.draw_terms([self.class_terms[row] for row in trained])
 
     def _vectors(self, trained):
         """Stack the vectors of some classes and of the additional false labels."""
@@ -296,6 +307,6 @@ class Trainer:
         params["augment"] = getattr(self.visual, "augment", None)
         blocks = [content_hash(block) for block, _ in samples.blocks()]
         data = [samples.rows, samples.targets, samples.weight, blocks]
-        vectors = [self.class_vectors, self.negative_vectors]
+        vectors = [self.class_terms, self.negative_vectors]
         key = fit_key(params, stage, seed, start, vectors, data)
         return Checkpoint(self.params["checkpoint"], key)

@@ -52,7 +52,7 @@ def _from_matrix(points, target, vectors, least, generator):
         block = slice(start, start + n_rows)
         violates = points[block] @ vectors.T > least[block, None]
         violates.scatter_(1, target[block, None], False)
-        picked, n_violating = pick(violates, _uniform(len(violates), generator, points.device))
+        picked, n_violating = pick(violates, uniform(len(violates), generator, points.device))
         labels.append(picked)
         counts.append(n_violating)
     labels, counts = torch.cat(labels), torch.cat(counts)
@@ -103,7 +103,7 @@ def _from_trials(points, target, vectors, least, generator):
 def _count_draws(n_violating, n_labels, generator):
     """Draw the number of draws that find a violating label, from its geometric law: (n,)."""
     share = n_violating / (n_labels - 1)
-    draw = _uniform(len(share), generator, share.device)
+    draw = uniform(len(share), generator, share.device)
     return (torch.log1p(-draw) / torch.log1p(-share)).long() + 1
 
 
@@ -144,6 +144,6 @@ def _draw_false(target, n_labels, n_draws, generator):
     return drawn + (drawn >= target[:, None])
 
 
-def _uniform(n, generator, device):
+def uniform(n, generator, device):
     """Draw n numbers in [0, 1) with the generator, and move them to the device."""
     return torch.rand(n, generator=generator, device=generator.device).to(device)

@@ -35,10 +35,15 @@ class SecondTraining:
 
     def train_pass(self, trainer, samples, classes, is_kept, number, seed):
         """Train for one epoch on the kept samples, against the kept classes (n_classes,)."""
-        trainer = replace(_plain(trainer, 1), class_vectors=trainer.class_vectors[is_kept])
+        rows = np.flatnonzero(is_kept)
+        trainer = replace(
+            _plain(trainer, 1),
+            class_vectors=trainer.class_vectors[rows],
+            class_terms=[trainer.class_terms[row] for row in rows],
+        )
         classes, targets = (
-            classes[is_kept],
-            np.searchsorted(np.flatnonzero(is_kept), samples.targets),
+            classes[rows],
+            np.searchsorted(rows, samples.targets),
         )
         samples = replace(samples, targets=targets)
         start = None if self.state is None else (self.state, None)

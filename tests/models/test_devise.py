@@ -812,6 +812,10 @@ def assert_same_fit(first, second):
         {"early_stopping": True, "n_iter_no_change": 2, "validation_fraction": 0.3},
         {"train_label_vectors": True, "loss": "contrastive"},
         {"negatives": 2, "feature_scaling": "standard"},
+        {
+            "targets": "sample",
+            "labels": {"cat": ["cat", "lynx"], "dog": ["dog"], "truck": ["truck"]},
+        },
     ],
     ids=str,
 )

@@ -202,6 +202,15 @@ def test_both_stages_hold_out_the_same_number_of_samples(clf, colours):
     assert "valid_hit@1" in clf.history_
 
 
+def test_both_stages_draw_the_terms_of_labels(clf, colours):
+    X, y = colours
+    clf.set_params(labels={"cat": ["cat", "lynx"], "dog": ["dog"], "truck": ["truck", "lorry"]})
+    points = clf.set_params(random_state=0).fit(X, y).transform(X)
+    clf.set_params(targets="sample").fit(X, y)
+    assert clf.history_.index.unique("stage").tolist() == [1, 2]
+    assert not np.allclose(clf.transform(X), points)
+
+
 @pytest.mark.parametrize("scaling", ["standard", "none"])
 def test_stage_2_continues_from_any_projection_and_scaling(clf, colours, scaling):
     X, y = colours

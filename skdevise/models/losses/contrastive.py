@@ -20,7 +20,7 @@ class Contrastive(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, n_trained
+    label_vectors, n_trained, seed
         See `LabelLoss`.
     temperature : float or "learned", default="learned"
         Temperature T. A lower one concentrates the loss on the most similar labels. "learned"
@@ -41,8 +41,10 @@ class Contrastive(LabelLoss):
     tensor([0.1269])
     """
 
-    def __init__(self, label_vectors, n_trained=0, temperature="learned", start=FIRST_TEMPERATURE):
-        super().__init__(label_vectors, n_trained)
+    def __init__(
+        self, label_vectors, n_trained=0, temperature="learned", start=FIRST_TEMPERATURE, seed=0
+    ):
+        super().__init__(label_vectors, n_trained, seed)
         if temperature == "learned":
             self.log_temperature = nn.Parameter(torch.tensor(math.log(start)))
         else:
@@ -50,7 +52,11 @@ class Contrastive(LabelLoss):
 
     def forward(self, points, target):
         """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
-        cosines = F.normalize(points, dim=1) @ self.vectors.T
+        points = F.normalize(points, dim=1)
+        cosines = points @ self.vectors.T
+        if self.terms is not None:
+            true = torch.linalg.vecdot(points, self.true_vectors(target))
+            cosines = cosines.scatter(1, target[:, None], true[:, None])
         return F.cross_entropy(cosines / self.temperature, target, reduction="none")
 
     @property

@@ -10,7 +10,7 @@ class Cosine(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, n_trained
+    label_vectors, n_trained, seed
         See `LabelLoss`.
 
     Examples
@@ -23,4 +23,4 @@ class Cosine(LabelLoss):
 
     def forward(self, points, target):
         """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
-        return 1 - F.cosine_similarity(points, self.vectors[target])
+        return 1 - F.cosine_similarity(points, self.true_vectors(target))

@@ -15,16 +15,14 @@ class HingeRank(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, n_trained
-        See `LabelLoss`. Random numbers are drawn on the device of `label_vectors`.
+    label_vectors, n_trained, seed
+        See `LabelLoss`.
     margin : float, default=0.1
         Score by which the true label must exceed a false one. It must be positive.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
         False labels in the sum. "first_violation" selects the first violating label in random
         order, "all" selects all violating labels, and "hardest" the one with the highest score. An
         int is the number of labels to draw at random; those that violate the margin are selected.
-    seed : int, default=0
-        Seed of the random draws.
 
     Examples
     --------
@@ -35,10 +33,9 @@ class HingeRank(LabelLoss):
     """
 
     def __init__(self, label_vectors, n_trained=0, margin=0.1, negatives="first_violation", seed=0):
-        super().__init__(label_vectors, n_trained)
+        super().__init__(label_vectors, n_trained, seed)
         self.margin = margin
         self.negatives = negatives
-        self.generator = torch.Generator(self.fixed.device).manual_seed(seed)
 
     def forward(self, points, target):
         """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
@@ -70,7 +67,7 @@ class HingeRank(LabelLoss):
             Gradient of the loss by the point.
         """
         vectors = self.vectors
-        true = vectors[target]
+        true = self.true_vectors(target)
         with torch.no_grad():
             least = torch.linalg.vecdot(points, true) - self.margin
             if self.negatives == "all":

@@ -8,7 +8,7 @@ class MeanSquaredError(LabelLoss):
 
     Parameters
     ----------
-    label_vectors, n_trained
+    label_vectors, n_trained, seed
         See `LabelLoss`.
 
     Examples
@@ -21,4 +21,4 @@ class MeanSquaredError(LabelLoss):
 
     def forward(self, points, target):
         """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
-        return (points - self.vectors[target]).square().sum(dim=1)
+        return (points - self.true_vectors(target)).square().sum(dim=1)

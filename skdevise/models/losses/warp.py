@@ -15,12 +15,10 @@ class Warp(HingeRank):
 
     Parameters
     ----------
-    label_vectors, n_trained
+    label_vectors, n_trained, seed
         See `LabelLoss`.
     margin : float, default=0.1
         Score by which the true label must exceed a false one. It must be positive.
-    seed : int, default=0
-        Seed of the random draws.
 
     References
     ----------
