@@ -9,6 +9,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 
 from skdevise.labels._embedding import embed_terms, known_terms
+from skdevise.labels._senses import photo_senses
 from skdevise.language import EncoderEmbedder
 from skdevise.language._terms import words_of
 
@@ -32,6 +33,24 @@ class LabelFacts:
     """A tuple of str for each label."""
     senses: list
     """An array of int for each label. It is empty if the hierarchy does not know the label."""
+
+    @classmethod
+    def of(cls, vocabulary, hierarchy):
+        """Collect the facts of a vocabulary. Without a hierarchy (None), no label has a sense."""
+        labels, terms = vocabulary.labels.tolist(), list(vocabulary.terms)
+        if hierarchy is None:
+            return cls(terms, [np.zeros(0, int)] * len(terms))
+        senses = [[label] if label in hierarchy else [] for label in labels]
+        # The first term that the hierarchy knows decides.
+        names = dict.fromkeys(
+            term for names, own in zip(terms, senses, strict=True) if not own for term in names
+        )
+        found = dict(zip(names, photo_senses(list(names), hierarchy), strict=True))
+        senses = [
+            own or next((found[term] for term in names if found[term]), [])
+            for names, own in zip(terms, senses, strict=True)
+        ]
+        return cls(terms, [hierarchy.positions(rows) for rows in senses])
 
     @property
     def n_labels(self):

@@ -55,16 +55,3 @@ class WeightRegression:
         shares = solve(self._system, kernel, assume_a="pos") * (self._rows @ features) * scale
         evidence = self._dual @ features * scale + (proba - proba.mean()) * mixture_scale
         return shares + mixture * proba * mixture_scale, evidence
-
-
-class PredictedRows:
-    """An embedder whose terms are positions in a table of vectors. Rows of zeros are missing."""
-
-    def __init__(self, vectors):
-        self._vectors = vectors
-
-    def has_vector(self, terms):
-        return self._vectors[list(map(int, terms))].any(axis=1)
-
-    def transform(self, terms):
-        return self._vectors[list(map(int, terms))]

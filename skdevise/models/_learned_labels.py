@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdevise._columns import check_targets
 from skdevise._compat import StrOptions, check_sample_weight
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.labels._vocabulary import LabelVocabulary, name_some
+from skdevise.labels._vocabulary import name_some
 from skdevise.models._features import FeatureScaler, Samples
+from skdevise.models._label_vectors import space_of_vectors
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 
@@ -85,11 +86,11 @@ class LearnedLabelClassifier(
         """Extend points (n, n_components) to those whose dot products are the scores."""
         return points
 
-    def _vocabulary(self, labels):
-        # A label has a vector of its own, so its terms do not matter.
-        vocabulary = super()._vocabulary(labels)
-        names = {label: str(label) for label in vocabulary.labels.tolist()}
-        return LabelVocabulary(vocabulary.labels, names, on_missing=vocabulary.on_missing)
+    def _make_space(self, vocabulary, embedder):
+        # A training label has a vector of its own, whatever its terms are.
+        rows = embedder.rows(vocabulary.labels)
+        vectors = embedder.unit(embedder.vectors[rows]) * (rows >= 0)[:, None]
+        return space_of_vectors(vocabulary, vectors, self.search)
 
     def _open_candidates(self, labels=None):
         try:
@@ -104,34 +105,3 @@ class LearnedLabelClassifier(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-class LabelVectors:
-    """Embedder of labels, whose vectors (n_labels, n_components) a classifier has learned.
-
-    The search for labels needs unit vectors. One more number gives all vectors the same length
-    without a change of their dot products with points, for which this number is zero (Bachrach et
-    al., "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product
-    spaces", RecSys 2014).
-    """
-
-    looks_up_words = False
-
-    def __init__(self, labels, vectors):
-        self.row_of = {str(label): row for row, label in enumerate(labels)}
-        self.vectors = vectors
-        self.length = np.linalg.norm(vectors, axis=1).max()
-
-    def has_vector(self, terms):
-        """Return whether each term is one of the labels: (n_terms,) bool."""
-        return np.array([term in self.row_of for term in terms], dtype=bool)
-
-    def transform(self, terms):
-        """Return the unit vector of each label: (n_labels, n_components + 1)."""
-        vectors = self.vectors[[self.row_of[term] for term in terms]] / self.length
-        rest = 1 - np.square(vectors).sum(axis=1)
-        return np.column_stack([vectors, np.sqrt(rest.clip(0))])
-
-    def points(self, points):
-        """Extend points, so that their dot products with the unit vectors are the scores."""
-        return np.pad(points * self.length.astype(points.dtype), [(0, 0), (0, 1)])

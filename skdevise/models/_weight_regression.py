@@ -19,8 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, fit_context
-from skdevise.labels import Hierarchy, LabelSpace, LabelVocabulary
-from skdevise.labels._senses import photo_senses
+from skdevise.labels import Hierarchy
 from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import (
     calibration_rows,
@@ -30,7 +29,8 @@ from skdevise.models._calibration import (
 )
 from skdevise.models._candidates import present
 from skdevise.models._label_kernels import LabelFacts, LabelKernel
-from skdevise.models._label_weights import PredictedRows, WeightRegression
+from skdevise.models._label_vectors import space_of_vectors
+from skdevise.models._label_weights import WeightRegression
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # benchmarks/label_kernels.py chose the constants on labels of ImageNet that it left out.
@@ -254,7 +254,7 @@ class ClassifierWeightRegressor(
             self.visual_ = clone(self.visual).fit(X, y)
         features = self._features(X, reset=True)
         classes = self._fit_classifier(features, y)
-        facts = self._describe(self._vocabulary(classes))
+        facts = LabelFacts.of(self._vocabulary(classes), self.hierarchy)
         gram = self._kernel.fit(facts)
         self._regression = self._new_regression(gram, self.coef_)
         embedders = self._kernel.embedders
@@ -337,7 +337,7 @@ class ClassifierWeightRegressor(
         tables = []
         for sample, answers in enumerate(top):
             for label in answers.tolist():
-                facts = self._describe(self._vocabulary([label]))
+                facts = LabelFacts.of(self._vocabulary([label]), self.hierarchy)
                 table = pd.DataFrame(self._reasons(points[sample], facts, n_reasons))
                 table.insert(0, "label", label)
                 table.insert(0, "sample", sample)
@@ -467,34 +467,13 @@ class ClassifierWeightRegressor(
         proba = softmax(scores / _SEEN_TEMPERATURE, axis=1)
         return self._regression.point(self._damp(features), proba)
 
-    def _describe(self, vocabulary):
-        """Collect the terms and the senses of labels."""
-        labels, terms = vocabulary.labels.tolist(), list(vocabulary.terms)
-        if self.hierarchy is None:
-            return LabelFacts(terms, [np.zeros(0, int)] * len(terms))
-        senses = [[label] if label in self.hierarchy else [] for label in labels]
-        # The first term that the hierarchy knows decides.
-        names = dict.fromkeys(
-            term for names, own in zip(terms, senses, strict=True) if not own for term in names
-        )
-        found = dict(zip(names, photo_senses(list(names), self.hierarchy), strict=True))
-        senses = [
-            own or next((found[term] for term in names if found[term]), [])
-            for names, own in zip(terms, senses, strict=True)
-        ]
-        return LabelFacts(terms, [self.hierarchy.positions(rows) for rows in senses])
-
     def _make_space(self, vocabulary, embedder):
-        facts = self._describe(vocabulary)
+        facts = LabelFacts.of(vocabulary, self.hierarchy)
         blocks = [
             self._regression.predict(self._kernel(facts.take(batch)))
             for batch in gen_batches(facts.n_labels, _N_LABELS)
         ]
-        positions = dict(
-            zip(vocabulary.labels.tolist(), map(str, range(facts.n_labels)), strict=True)
-        )
-        numbered = LabelVocabulary(vocabulary.labels, positions, on_missing=vocabulary.on_missing)
-        return LabelSpace(numbered, PredictedRows(np.vstack(blocks)), self.search)
+        return space_of_vectors(vocabulary, np.vstack(blocks), self.search)
 
     def _offsets(self, space):
         offsets = super()._offsets(space)

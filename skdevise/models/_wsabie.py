@@ -7,7 +7,8 @@ import numpy as np
 from skdevise._compat import Interval, fit_context
 from skdevise._utils import draw_seed, find_device
 from skdevise.models._calibration import refit_rows, row_keys
-from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
+from skdevise.models._label_vectors import LabelVectors
+from skdevise.models._learned_labels import LearnedLabelClassifier
 
 # The module that needs torch is imported in `fit`.
 
