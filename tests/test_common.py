@@ -657,7 +657,8 @@ def test_two_classes_have_one_column_of_scores(classifier):
         return
     for labels in (UNSEEN[:2], ["dog", "yak"], [*LABELS[:2], "yak"]):
         named = clone(classifier).set_params(labels=labels).fit(X, y)
-        assert named.decision_function(X).shape == (16, len(labels))
+        columns = dict.fromkeys([*LABELS[:2], *labels])
+        assert named.decision_function(X).shape == (16, len(columns))
 
 
 def test_points_keep_the_precision_of_the_features(classifier):
@@ -705,4 +706,10 @@ def test_the_labels_of_the_constructor_are_the_default_candidates(classifier):
     classifier.set_params(labels=labels).fit(X, y)
     assert classifier.classes_.tolist() == LABELS
     assert_array_equal(classifier.predict(X), classifier.predict(X, labels=labels))
-    assert classifier.decision_function(X).shape == (24, len(labels))
+    # Columns begin with `classes_`, as wrappers expect. Other training labels have no chance.
+    columns = list(dict.fromkeys([*LABELS, *labels]))
+    proba = classifier.predict_proba(X)
+    chosen = [columns.index(label) for label in labels]
+    assert_allclose(proba[:, chosen], classifier.predict_proba(X, labels=labels), rtol=1e-5)
+    assert (np.delete(proba, chosen, axis=1) == 0).all()
+    assert_array_equal(np.array(columns)[proba.argmax(axis=1)], classifier.predict(X))

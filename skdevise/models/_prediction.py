@@ -17,6 +17,9 @@ from skdevise.models._calibration import Calibration, calibration_rows, split_ro
 from skdevise.models._candidates import CandidatesMixin
 from skdevise.models._hubness import hub_offsets
 
+# Amount subtracted from the scores of training labels that are no candidates.
+_FAR = 1e4
+
 
 class LabelPredictionMixin(CandidatesMixin):
     """Answers of a classifier that places its samples in the label space.
@@ -131,12 +134,12 @@ class LabelPredictionMixin(CandidatesMixin):
         -------
         ndarray of shape (n_samples, n_labels)
             Columns follow the order of the candidates. Without `labels` in this call, they begin
-            with the training labels, in the order of `classes_`, if these are among the
-            candidates. There is one exception, as scikit-learn expects of binary classifiers. If
-            this call gets no candidates, and they are the two training labels, the shape is
-            (n_samples,): the second score minus the first.
+            with the training labels, in the order of `classes_`. Training labels that are no
+            candidates have scores below -1,000. There is one exception, as scikit-learn expects of
+            binary classifiers. If this call gets no candidates, and they are the two training
+            labels, the shape is (n_samples,): the second score minus the first.
         """
-        scores = self._scores(X, labels)
+        scores = self._columns(X, labels)
         is_binary = labels is None and len(getattr(self, "classes_", ())) == 2
         if is_binary and np.array_equal(self.label_space().labels, self.classes_):
             return scores[:, 1] - scores[:, 0]
@@ -160,10 +163,10 @@ class LabelPredictionMixin(CandidatesMixin):
         Returns
         -------
         ndarray of shape (n_samples, n_labels)
-            Columns follow the order of the candidates.
+            Columns as in `decision_function`, also with two training labels. The probabilities of
+            training labels that are no candidates are 0.
         """
-        space = self.label_space(labels)
-        return softmax(self._scores(X, space) / self._temperature(space), axis=1)
+        return softmax(self._logits(X, labels), axis=1)
 
     def predict_log_proba(self, X, labels=None):
         """Estimate the logarithm of the probability of each candidate label.
@@ -178,10 +181,9 @@ class LabelPredictionMixin(CandidatesMixin):
         Returns
         -------
         ndarray of shape (n_samples, n_labels)
-            Columns follow the order of the candidates.
+            Columns as in `predict_proba`.
         """
-        space = self.label_space(labels)
-        return log_softmax(self._scores(X, space) / self._temperature(space), axis=1)
+        return log_softmax(self._logits(X, labels), axis=1)
 
     def score(self, X, y, sample_weight=None, labels=None):
         """Compute hit@1, the share of samples whose nearest label is the true one.
@@ -217,6 +219,24 @@ class LabelPredictionMixin(CandidatesMixin):
                 stacklevel=2,
             )
         return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
+
+    def _logits(self, X, labels):
+        """Divide the scores of `_columns` by the temperature of the candidates."""
+        space = self.label_space(labels)
+        return self._columns(X, None if labels is None else space) / self._temperature(space)
+
+    def _columns(self, X, labels):
+        """Score the candidates; without `labels`, columns begin with the training labels."""
+        scores = self._scores(X, labels)
+        if labels is not None or self.labels is None or not hasattr(self, "classes_"):
+            return scores
+        classes, candidates = self.classes_.tolist(), self.label_space().labels.tolist()
+        if set(candidates).issuperset(classes):
+            return scores
+        # scikit-learn's wrappers take the columns for `classes_`. These scores never win.
+        others = self._scores(X, self.label_space_).astype(np.float64) - _FAR
+        column_of = dict(zip(classes + candidates, [*others.T, *scores.T], strict=True))
+        return np.column_stack(list(column_of.values()))
 
     def _scores(self, X, labels):
         """Score the candidates of each sample: (n_samples, n_labels)."""

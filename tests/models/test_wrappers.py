@@ -144,6 +144,17 @@ def test_more_candidates_than_classes_may_be_calibrated(clf, method, pets_and_tr
     assert CalibratedClassifierCV(clf, method=method, cv=3).fit(X, y).score(X, y) == 1
 
 
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("labels", [["truck", "lynx"], ["lynx", "emu", "dog"], ["emu", "lynx"]])
+def test_candidates_without_all_training_labels_may_be_calibrated(
+    clf, labels, method, pets_and_trucks
+):
+    X, y = pets_and_trucks
+    words = {word: clf.embedder.transform([word])[0] for word in [*NAMES, "lynx"]}
+    clf.set_params(embedder=PretrainedEmbedder(words | {"emu": [0.6, 0.7, 0]}), labels=labels)
+    assert CalibratedClassifierCV(clf, method=method, cv=3).fit(X, y).score(X, y) == 1
+
+
 def test_the_columns_of_the_constructors_labels_begin_with_the_training_labels(
     clf, pets_and_trucks
 ):
