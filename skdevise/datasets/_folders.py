@@ -117,6 +117,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     >>> from pathlib import Path
     >>> from shutil import make_archive
     >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
     >>> from skdevise.datasets import load_image_folder
     >>> with TemporaryDirectory() as root:
     ...     for label in ("okapi", "zebra"):
@@ -231,6 +232,7 @@ def load_image_table(
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
     >>> from skdevise.datasets import load_image_table
     >>> with TemporaryDirectory() as folder:
     ...     Image.new("RGB", (8, 8)).save(Path(folder, "7.png"))
