@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
 import numpy as np
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, diags_array, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 
@@ -14,6 +14,9 @@ from skdevise.language import EncoderEmbedder
 from skdevise.language._terms import words_of
 
 # benchmarks/label_kernels.py chose the constants on labels of ImageNet that it left out.
+
+# Exponent of the number of uses of a sense, which weighs the senses of a name.
+_SENSE_POWER = 0.5
 
 # Shares of the definitions of parents, grandparents and children in the text of a synset.
 _PARENTS, _GRANDPARENTS, _CHILDREN = 0.5, 0.25, 0.5
@@ -33,24 +36,30 @@ class LabelFacts:
     """A tuple of str for each label."""
     senses: list
     """An array of int for each label. It is empty if the hierarchy does not know the label."""
+    shares: list
+    """Share of each sense, for each label. The shares of a label add up to 1."""
 
     @classmethod
     def of(cls, vocabulary, hierarchy):
         """Collect the facts of a vocabulary. Without a hierarchy (None), no label has a sense."""
         labels, terms = vocabulary.labels.tolist(), list(vocabulary.terms)
         if hierarchy is None:
-            return cls(terms, [np.zeros(0, int)] * len(terms))
-        senses = [[label] if label in hierarchy else [] for label in labels]
-        # The first term that the hierarchy knows decides.
-        names = dict.fromkeys(
-            term for names, own in zip(terms, senses, strict=True) if not own for term in names
-        )
-        found = dict(zip(names, photo_senses(list(names), hierarchy), strict=True))
-        senses = [
-            own or next((found[term] for term in names if found[term]), [])
-            for names, own in zip(terms, senses, strict=True)
-        ]
-        return cls(terms, [hierarchy.positions(rows) for rows in senses])
+            nothing = [np.zeros(0, int)] * len(terms)
+            return cls(terms, nothing, nothing)
+        is_own = [label in hierarchy for label in labels]
+        names = [some for some, own in zip(terms, is_own, strict=True) if not own]
+        names = list(dict.fromkeys(term for some in names for term in some))
+        found = dict(zip(names, photo_senses(names, hierarchy), strict=True))
+        senses, shares = [], []
+        for label, some, own in zip(labels, terms, is_own, strict=True):
+            # The first term that the hierarchy knows decides.
+            name = some[0] if own else next((term for term in some if found[term]), some[0])
+            rows = hierarchy.positions([label] if own else found[name])
+            counts = {} if own else hierarchy.term_index.counts(name)
+            weights = np.array([1.0 + counts.get(row, 0) for row in rows.tolist()]) ** _SENSE_POWER
+            senses.append(rows)
+            shares.append(weights / weights.sum())
+        return cls(terms, senses, shares)
 
     @property
     def n_labels(self):
@@ -58,7 +67,7 @@ class LabelFacts:
 
     def take(self, rows):
         """Select labels by a slice."""
-        return LabelFacts(self.terms[rows], self.senses[rows])
+        return LabelFacts(self.terms[rows], self.senses[rows], self.shares[rows])
 
     @cached_property
     def all_senses(self):
@@ -69,6 +78,12 @@ class LabelFacts:
     def owners(self):
         """Positions of the labels that have these senses: (n_senses,)."""
         return np.repeat(np.arange(self.n_labels), list(map(len, self.senses)))
+
+    @cached_property
+    def mean_of_senses(self):
+        """Matrix that averages the rows of senses: (n_labels, n_senses)."""
+        shares = np.concatenate([np.zeros(0), *self.shares])
+        return _sums(self.owners, self.n_labels, shares)
 
     @property
     def lacks_sense(self):
@@ -93,7 +108,7 @@ class HierarchyKernel:
     def features(self, facts):
         """Describe labels by their weighted ancestors: sparse (n_labels, n_nodes)."""
         above = self.hierarchy.graph.ancestors(facts.all_senses)
-        return _means(facts.owners, facts.n_labels) @ _unit(above @ self._weights)
+        return facts.mean_of_senses @ _unit(above @ self._weights)
 
     def __call__(self, facts):
         """Compare labels with the training labels: (n_labels, n_training)."""
@@ -114,7 +129,7 @@ class DefinitionKernel:
     def _features(self, facts):
         corpus = _corpus(self.hierarchy)
         counts = corpus.near(facts.all_senses) + corpus.count_terms(facts.all_senses)
-        features = _means(facts.owners, facts.n_labels) @ _unit(corpus.weigh(counts))
+        features = facts.mean_of_senses @ _unit(corpus.weigh(counts))
         if not len(facts.lacks_sense):
             return features
         names = corpus.count([" ".join(facts.terms[i]) for i in facts.lacks_sense])
@@ -131,26 +146,22 @@ class VectorKernel:
 
     def fit(self, facts):
         """Learn the centre, and compare the training labels: (n, n)."""
-        vectors, owners = self._vectors(facts)
+        vectors, mean = self._vectors(facts)
         self._centre = vectors.mean(axis=0) if len(vectors) else 0.0
-        self._training = _unit(vectors - self._centre)
-        self._average = _means(owners, facts.n_labels).T
+        self._training, self._mean = _unit(vectors - self._centre), mean.T
         kernel = self(facts)
         np.fill_diagonal(kernel, 1.0)  # A label without a vector still equals itself.
         return kernel
 
     def _vectors(self, facts):
-        """Return vectors (n_vectors, vector_size) and the positions of their labels."""
+        """Return vectors, and the matrix that averages those of a label: (n_labels, n_vectors)."""
         raise NotImplementedError
 
     def __call__(self, facts):
         """Compare labels with the training labels: (n_labels, n_training)."""
-        vectors, owners = self._vectors(facts)
-        if not len(vectors) or not len(self._training):
-            return np.zeros((facts.n_labels, self._average.shape[1]))
+        vectors, mean = self._vectors(facts)
         cosines = _unit(vectors - self._centre) @ self._training.T
-        similarity = np.exp((cosines - 1) / self.width)
-        return _means(owners, facts.n_labels) @ (similarity @ self._average)
+        return mean @ (np.exp((cosines - 1) / self.width) @ self._mean)
 
 
 class NameKernel(VectorKernel):
@@ -164,7 +175,8 @@ class NameKernel(VectorKernel):
         self.uses_all = uses_all
 
     def _vectors(self, facts):
-        return name_vectors(self.embedder, self.hierarchy, facts, self.uses_all)
+        vectors, named = name_vectors(self.embedder, self.hierarchy, facts, self.uses_all)
+        return vectors, _sums(named, facts.n_labels)
 
 
 class GlossKernel(VectorKernel):
@@ -192,8 +204,9 @@ class GlossKernel(VectorKernel):
         glosses += _NAME_IN_GLOSS * name_of[facts.owners]
         only_named = np.intersect1d(facts.lacks_sense, named)
         vectors = _unit(np.vstack([glosses, name_of[only_named]]))
-        owners = np.concatenate([facts.owners, only_named])
-        return vectors[vectors.any(axis=1)], owners[vectors.any(axis=1)]
+        mean = hstack([facts.mean_of_senses, _sums(only_named, facts.n_labels)], format="csr")
+        is_known = vectors.any(axis=1)
+        return vectors[is_known], mean[:, is_known]
 
 
 class SentenceKernel(VectorKernel):
@@ -206,14 +219,16 @@ class SentenceKernel(VectorKernel):
         self.hierarchy = hierarchy
 
     def _vectors(self, facts):
-        texts = [f"a photo of a {facts.terms[i][0]}" for i in facts.lacks_sense]
-        for owner, label in zip(
-            facts.owners, self.hierarchy.labels[facts.all_senses].tolist(), strict=True
-        ):
-            clause = self.hierarchy.definition(label).split(";")[0]
-            texts.append(f"a photo of a {facts.terms[owner][0]}, {clause}".rstrip(", "))
-        vectors = embed_terms(self.encoder, texts).astype(float)
-        return vectors, np.concatenate([facts.lacks_sense, facts.owners])
+        definitions = self.hierarchy.definitions(self.hierarchy.labels[facts.all_senses])
+        clauses = [f", {text.split(';')[0]}" if text else "" for text in definitions]
+        owners = [*facts.owners, *facts.lacks_sense]
+        clauses += [""] * len(facts.lacks_sense)
+        texts = [
+            f"a photo of a {facts.terms[owner][0]}{clause}"
+            for owner, clause in zip(owners, clauses, strict=True)
+        ]
+        mean = [facts.mean_of_senses, _sums(facts.lacks_sense, facts.n_labels)]
+        return embed_terms(self.encoder, texts).astype(float), hstack(mean, format="csr")
 
 
 class LabelKernel:
@@ -355,13 +370,7 @@ def _unit(rows):
     return normalize(rows) if rows.shape[0] else rows
 
 
-def _sums(owners, n_labels):
-    """Return the matrix that sums the rows of each label: (n_labels, n_rows)."""
-    ones = np.ones(len(owners))
-    return csr_array((ones, (owners, np.arange(len(owners)))), shape=(n_labels, len(owners)))
-
-
-def _means(owners, n_labels):
-    """Return the matrix that averages the rows of each label: (n_labels, n_rows)."""
-    size = np.bincount(owners, minlength=n_labels)
-    return diags_array(1 / np.maximum(size, 1)) @ _sums(owners, n_labels)
+def _sums(owners, n_labels, weights=None):
+    """Return the matrix that sums the weighted rows of each label: (n_labels, n_rows)."""
+    weights = np.ones(len(owners)) if weights is None else weights
+    return csr_array((weights, (owners, np.arange(len(owners)))), shape=(n_labels, len(owners)))

@@ -56,7 +56,8 @@ VECTORS = PretrainedEmbedder(
 
 def facts(*labels):
     """What TREE knows of some of its labels."""
-    return LabelFacts([(x,) for x in labels], [TREE.positions([x]) for x in labels])
+    ones = [np.ones(1)] * len(labels)
+    return LabelFacts([(x,) for x in labels], [TREE.positions([x]) for x in labels], ones)
 
 
 def make_features(seed=0):
@@ -82,8 +83,8 @@ def test_ancestors_of_many_training_labels_count_less():
 def test_a_name_with_several_senses_is_their_mean():
     kernel = HierarchyKernel(TREE)
     kernel.fit(facts("cat", "beagle", "truck"))
-    both = LabelFacts([("pet",)], [TREE.positions(["husky", "tractor"])])
-    expected = (kernel(facts("husky")) + kernel(facts("tractor"))) / 2
+    both = LabelFacts([("pet",)], [TREE.positions(["husky", "tractor"])], [np.array([0.75, 0.25])])
+    expected = 0.75 * kernel(facts("husky")) + 0.25 * kernel(facts("tractor"))
     assert_allclose(kernel(both), expected)
 
 
@@ -114,9 +115,9 @@ def test_definitions_share_rare_words():
     assert husky.argmax() == 1  # "hound"
     assert tractor.argmax() == 2  # "machine", "wheel"
     # A label without a sense has the words of its name.
-    (unknown,) = kernel(LabelFacts([("hound",)], [np.zeros(0, int)]))
+    (unknown,) = kernel(LabelFacts([("hound",)], [np.zeros(0, int)], [np.zeros(0)]))
     assert unknown.argmax() == 1
-    assert not kernel(LabelFacts([("xyzzy",)], [np.zeros(0, int)])).any()
+    assert not kernel(LabelFacts([("xyzzy",)], [np.zeros(0, int)], [np.zeros(0)])).any()
 
 
 def test_scores_equal_the_formula():
