@@ -14,10 +14,12 @@ from sklearn.multioutput import ClassifierChain
 from skdevise import (
     ConSEClassifier,
     DeViSEClassifier,
+    DirectSimilarityClassifier,
     EncoderEmbedder,
     ESZSLClassifier,
     LabelSpace,
     LabelVocabulary,
+    NoveltySwitchClassifier,
     PretrainedEmbedder,
     RandomEmbedder,
     RidgeProjectionClassifier,
@@ -65,6 +67,8 @@ def digits_and_words():
         ConSEClassifier(LogisticRegression(C=100)),
         RidgeProjectionClassifier(alpha=0.1),
         ESZSLClassifier(alpha=0.1, label_alpha=0.1),
+        DirectSimilarityClassifier(LogisticRegression(C=100)),
+        NoveltySwitchClassifier(LogisticRegression(C=100)),
     ],
     ids=lambda clf: type(clf).__name__,
 )
