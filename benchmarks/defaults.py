@@ -9,7 +9,7 @@ afresh, so they share some photos with the first; this favours the grid, not the
 "1 photo, unseen" trains on one photo of each class of
 three quarters of Caltech-101, and predicts the classes of the last quarter among themselves. The
 synthetic features are noisy copies of a centre per class. The losses and scalings below the hinge
-settings have a grid of their own. "hardest" is the default with `negatives="hardest"`.
+settings have a grid of their own. "all" and "hardest" are the default with these `negatives`.
 """
 
 import argparse
@@ -156,13 +156,14 @@ def choose_best(embedder):
 
 
 def measure(embedder, n_seeds, best):
-    """Measure hit@1 of all systems and the automatic rate of each setting: dict of (n, 5)."""
+    """Measure hit@1 of all systems and the automatic rate of each setting: dict of (n, 6)."""
     runs = {}
     for seed in range(n_seeds):
         for title, params, _, data in settings(embedder, seed, is_report=True):
             X, y, X_test, y_test, labels = data
             run = []
-            for system in ({"lr": OLD_LR}, best[title], {"negatives": "hardest"}, {}):
+            negatives = [{"negatives": name} for name in ("all", "hardest")]
+            for system in ({"lr": OLD_LR}, best[title], *negatives, {}):
                 clf = DeViSEClassifier(embedder, random_state=seed, **params, **system)
                 run.append(100 * clf.fit(X, y).score(X_test, y_test, labels=labels))
             runs.setdefault(title, []).append([*run, clf.lr_])
@@ -179,16 +180,19 @@ def main():
         "bundled": datasets.load_term_vectors().embedder,
     }
     header = ["setting", "vectors", f"lr={OLD_LR}", "default", "best of grid", "default - best"]
-    header += ["lr x epochs of the best", "hardest", "lr_ of the default"]
+    header += ["lr x epochs of the best", "all", "hardest", "lr_ of the default"]
     for name, embedder in embedders.items():
         rows = []
         best = choose_best(embedder)
         for title, runs in measure(embedder, args.n_seeds, best).items():
-            old, grid, hardest, default, lr = np.mean(runs, axis=0)
+            old, grid, *others, default, lr = np.mean(runs, axis=0)
             scores = [f"{score:.1f}" for score in (old, default, grid)]
             chosen = f"{best[title]['lr']:.2g} x {best[title]['max_epochs']}"
-            last = f"{hardest:.1f}" if not title.startswith(tuple(VARIANTS)) else ""
-            rows.append([title, name, *scores, f"{default - grid:+.1f}", chosen, last, f"{lr:.2g}"])
+            others = [f"{score:.1f}" for score in others]
+            if title.startswith(tuple(VARIANTS)):
+                others = ["", ""]
+            gap = f"{default - grid:+.1f}"
+            rows.append([title, name, *scores, gap, chosen, *others, f"{lr:.2g}"])
         print_table(header, rows)
         print(flush=True)
     print(f"Means of {args.n_seeds} seeds, in percent. The grid has lr {LRS.tolist()}, times a")

@@ -551,6 +551,11 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
             fit_key(checkpoint_params(self.get_params(deep=False), stage=2))
+        if self.train_label_vectors and self.targets == "sample":
+            raise ValueError(
+                "train_label_vectors=True trains the vector of the first term only, so it does not "
+                "work with targets='sample'. Use targets='first'."
+            )
         if self.finetune_epochs and not hasattr(self.visual, "backbone"):
             raise ValueError(
                 f"finetune_epochs={self.finetune_epochs} needs a visual model. Pass "
@@ -589,11 +594,6 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             raise ValueError(
                 "train_label_vectors=True does not work with a vocabulary that averages several "
                 "terms. Use pool='terms' and no templates."
-            )
-        if self.train_label_vectors and self.targets == "sample":
-            raise ValueError(
-                "train_label_vectors=True trains the vector of the first term only, so it does not "
-                "work with targets='sample'. Use targets='first'."
             )
         if first:
             self._fitted_params = {name: getattr(self, name) for name in _LASTING_PARAMS}

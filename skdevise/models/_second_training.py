@@ -41,11 +41,8 @@ class SecondTraining:
             class_vectors=trainer.class_vectors[rows],
             class_terms=[trainer.class_terms[row] for row in rows],
         )
-        classes, targets = (
-            classes[rows],
-            np.searchsorted(rows, samples.targets),
-        )
-        samples = replace(samples, targets=targets)
+        classes = classes[rows]
+        samples = replace(samples, targets=np.searchsorted(rows, samples.targets))
         start = None if self.state is None else (self.state, None)
         replay = self.means.absent_from(samples, classes)
         net = trainer.train_pass(number, samples, seed, self.net, start, replay)

@@ -158,6 +158,9 @@ def test_trained_label_vectors_have_one_target(plane, pets_and_trucks):
     clf = DeViSEClassifier(plane, targets="sample", train_label_vectors=True)
     with pytest.raises(ValueError, match="targets='first'"):
         clf.fit(*pets_and_trucks)
+    clf.set_params(targets="first").partial_fit(*pets_and_trucks)
+    with pytest.raises(ValueError, match="targets='first'"):
+        clf.set_params(targets="sample").partial_fit(*pets_and_trucks)
 
 
 def test_equal_seeds_draw_equal_terms(plane, pets_and_trucks):
