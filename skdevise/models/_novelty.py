@@ -23,10 +23,7 @@ class GaussianNovelty:
     def __init__(self, points, targets, vectors):
         size = vectors.shape[1]
         squares = np.square(points - vectors[targets]).sum(axis=1)
-        n_points = np.bincount(targets, minlength=len(vectors))
-        variance = np.bincount(targets, squares, len(vectors)) / np.maximum(n_points, 1) / size
-        # Announced labels without points get the variance of all points.
-        variance[n_points == 0] = squares.mean() / size
+        variance = np.bincount(targets, squares) / np.bincount(targets) / size
         self.variance, self.vectors = np.maximum(variance, _SMALLEST), vectors
 
     def __call__(self, points):

@@ -1,9 +1,15 @@
 """The answers of classifiers whose scores are no cosines."""
 
 import numpy as np
+from sklearn.utils import gen_batches, indexable
 
+from skdevise._compat import safe_indexing
 from skdevise.labels._search import best_columns
 from skdevise.models._prediction import LabelPredictionMixin
+
+# Scores computed at once, which limits memory when there are many labels.
+_BLOCK_NUMBERS = 2**23
+_MIN_ROWS = 128
 
 
 class ScorePredictionMixin(LabelPredictionMixin):
@@ -26,6 +32,13 @@ class ScorePredictionMixin(LabelPredictionMixin):
         return scores if offsets is None else scores - offsets.astype(scores.dtype)
 
     def _rank(self, X, k, space):
+        X = indexable(X)[0]
+        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        n_rows = max(_MIN_ROWS, _BLOCK_NUMBERS // space.n_labels)
+        if n_samples > n_rows:
+            rows = gen_batches(n_samples, n_rows)
+            parts = [self._rank(safe_indexing(X, batch), k, space) for batch in rows]
+            return tuple(map(np.concatenate, zip(*parts, strict=True)))
         scores = self._scores(X, space)
         top = best_columns(scores, k)
         return space.labels[top], np.take_along_axis(scores, top, axis=1)

@@ -1,8 +1,10 @@
 """Direct similarity: unseen labels are scored by the classifiers of similar training labels."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
@@ -63,3 +65,16 @@ def test_labels_of_a_softmax_layer_without_vectors_are_left_out(plane):
         clf.fit(np.eye(3), ["okapi", "truck", "cat"])
     assert clf.classes_.tolist() == ["cat", "truck"]
     assert clf.predict(np.eye(3)[1:], labels=["lynx", "lorry"]).tolist() == ["lorry", "lynx"]
+
+
+def test_many_samples_and_labels_are_ranked_in_parts(pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = DirectSimilarityClassifier(embedder=RandomEmbedder(4)).fit(X, y)
+    space = clf.label_space([f"label {i}" for i in range(5_000)])
+    expected, expected_scores = clf.predict_top_k(X, 2, space, return_scores=True)
+    assert_array_equal(expected[:, 0], space.labels[clf.decision_function(X, space).argmax(axis=1)])
+    many = np.tile(X, (30, 1))
+    for form in (pd.DataFrame, csr_array):
+        top, scores = clf.predict_top_k(form(many), 2, space, return_scores=True)
+        assert_array_equal(top, np.tile(expected, (30, 1)))
+        assert_allclose(scores, np.tile(expected_scores, (30, 1)), rtol=1e-6)

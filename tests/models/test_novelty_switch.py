@@ -51,12 +51,7 @@ def test_the_gaussian_novelty_equals_the_densities_of_scipy():
         multivariate_normal(vector, variance).logpdf(new)
         for vector, variance in zip(vectors, variances, strict=True)
     ]
-    novelty = GaussianNovelty(points, targets, vectors)
-    assert_allclose(novelty(new), -np.max(densities, axis=0))
-    # A label without points gets the variance of all points.
-    other = GaussianNovelty(points[:10], targets[:10], vectors)
-    densities[2] = multivariate_normal(vectors[2], np.mean(variances[:2])).logpdf(new)
-    assert_allclose(other(new), -np.max(densities, axis=0))
+    assert_allclose(GaussianNovelty(points, targets, vectors)(new), -np.max(densities, axis=0))
 
 
 def test_loop_equals_its_definition():
