@@ -127,7 +127,9 @@ def _openvino_run(net, shape, device):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Tracing warns about shapes that become constants.
-            model = openvino.convert_model(net, example_input=photos)
+            # OpenVINO would trace twice and compare, but we compare the converted network below.
+            traced = torch.jit.trace(net, photos, strict=False, check_trace=False)
+            model = openvino.convert_model(traced, example_input=photos)
         model.reshape([-1, *shape])
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
