@@ -184,9 +184,10 @@ def _read(photos, n_jobs):
     n_threads = effective_n_jobs(n_jobs)
     contents, hashes, n_bytes = {}, {}, 0
     with ThreadPoolExecutor(n_threads, thread_name_prefix="skdevise-photos") as pool:
+        read_all = pool.map if n_threads > 1 else map  # A pool of one thread only takes time.
         for start in range(0, len(photos), n_threads):
             rows = range(start, min(start + n_threads, len(photos)))
-            for row, (content, content_hash) in zip(rows, pool.map(read, rows), strict=True):
+            for row, (content, content_hash) in zip(rows, read_all(read, rows), strict=True):
                 contents[row] = content
                 if content_hash is not None:
                     hashes[row] = content_hash
