@@ -14,6 +14,7 @@ SECTIONS = (
             "DirectSimilarityClassifier",
             "NoveltySwitchClassifier",
             "WSABIEClassifier",
+            "NearestClassMeanClassifier",
             "NearestLabelClassifier",
             "ClassifierWeightRegressor",
             "load_zero_shot_classifier",

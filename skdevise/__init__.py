@@ -27,6 +27,7 @@ _HOMES = {
     "ESZSLClassifier": "models",
     "DirectSimilarityClassifier": "models",
     "NoveltySwitchClassifier": "models",
+    "NearestClassMeanClassifier": "models",
     "NearestLabelClassifier": "models",
     "WSABIEClassifier": "models",
     "ClassifierWeightRegressor": "models",

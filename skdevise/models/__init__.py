@@ -4,6 +4,7 @@ from skdevise.models._conse import ConSEClassifier
 from skdevise.models._devise import DeViSEClassifier
 from skdevise.models._direct_similarity import DirectSimilarityClassifier
 from skdevise.models._eszsl import ESZSLClassifier
+from skdevise.models._nearest_class_mean import NearestClassMeanClassifier
 from skdevise.models._nearest_label import NearestLabelClassifier
 from skdevise.models._novelty_switch import NoveltySwitchClassifier
 from skdevise.models._ridge import RidgeProjectionClassifier
@@ -17,6 +18,7 @@ __all__ = [
     "DeViSEClassifier",
     "DirectSimilarityClassifier",
     "ESZSLClassifier",
+    "NearestClassMeanClassifier",
     "NearestLabelClassifier",
     "NoveltySwitchClassifier",
     "RidgeProjectionClassifier",

@@ -1,4 +1,4 @@
-"""Label vectors that a classifier makes itself, in place of word vectors."""
+"""Label spaces of vectors that a classifier makes itself, without an embedder."""
 
 import numpy as np
 
@@ -31,9 +31,9 @@ class LabelVectors:
     """Vectors (n_labels, n_components) that a classifier learned for labels, made unit vectors.
 
     The search for labels needs unit vectors. One more number gives all vectors the same length.
-    Points have zero in its place, so their dot products with the vectors stay the same (Bachrach et
-    al., "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product
-    spaces", RecSys 2014).
+    Points get a zero there, so the dot products stay the same. The method is from Bachrach et al.,
+    "Speeding up the Xbox recommender system using a Euclidean transformation for inner-product
+    spaces", RecSys 2014.
     """
 
     looks_up_words = False

@@ -1,4 +1,4 @@
-"""Classifiers that learn a vector for each training label, in place of word vectors."""
+"""Classifiers that learn label vectors instead of using word vectors."""
 
 import numpy as np
 from sklearn.base import (
@@ -40,6 +40,7 @@ class LearnedLabelClassifier(
     }
     # These are parameters of other classifiers.
     embedder, search, seen_penalty, hubness = None, "auto", 0.0, None
+    _advice = ""
 
     def transform(self, X):
         """Project samples into the space of the label vectors.
@@ -87,7 +88,7 @@ class LearnedLabelClassifier(
         return points
 
     def _make_space(self, vocabulary, embedder):
-        # A training label has a vector of its own, whatever its terms are.
+        # The vectors belong to the labels, so the terms of training labels do not matter.
         rows = embedder.rows(vocabulary.labels)
         vectors = embedder.unit(embedder.vectors[rows]) * (rows >= 0)[:, None]
         return space_of_vectors(vocabulary, vectors, self.search)
@@ -98,7 +99,7 @@ class LearnedLabelClassifier(
         except LabelWithoutVectorError as error:
             raise ValueError(
                 f"{type(self).__name__} can only answer training labels, and not "
-                f"{name_some(error.missing)}."
+                f"{name_some(error.missing)}.{self._advice}"
             ) from None
 
     def __sklearn_tags__(self):

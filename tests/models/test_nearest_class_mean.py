@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logsumexp, softmax
+from sklearn.neighbors import NearestCentroid
+
+from skdevise import Hierarchy, NearestClassMeanClassifier
+from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.models._nearest_class_mean_net import NearestMeans
+
+TREE = Hierarchy.from_edges(
+    [
+        ("thing", "animal"), ("thing", "vehicle"), ("animal", "feline"), ("animal", "dog"),
+        ("feline", "cat"), ("feline", "lynx"), ("vehicle", "truck"), ("vehicle", "lorry"),
+        ("idea", "doubt"), ("animal", "crane"), ("vehicle", "derrick"),
+    ]
+)  # fmt: skip
+
+
+def euclidean(**params):
+    """A classifier without a learned metric or scaling, whose means are easy to compute."""
+    params = {"hierarchy": TREE, "metric": "euclidean", "feature_scaling": "none", **params}
+    return NearestClassMeanClassifier(**params)
+
+
+# Class means: cat (1, 0), dog (0, 1), truck (4, 4).
+X = np.array([[0.5, 0], [1.5, 0], [0, 1], [4, 4]])
+Y = ["cat", "cat", "dog", "truck"]
+
+
+def scores(points, means):
+    """Minus half the squared distances, one by one."""
+    return np.array([[-sum((p - m) ** 2) / 2 for m in means] for p in points])
+
+
+def test_class_means_by_hand():
+    clf = euclidean().fit(X, Y)
+    assert clf.class_means_.tolist() == [[1, 0], [0, 1], [4, 4]]
+    assert clf.class_totals_.tolist() == [2, 1, 1]
+    expected = scores(X, clf.class_means_)
+    assert_allclose(clf.decision_function(X), expected, atol=1e-5)
+    assert_array_equal(clf.predict(X), clf.classes_[expected.argmax(axis=1)])
+    proba = softmax(expected / clf.temperature_, axis=1)
+    assert_allclose(clf.predict_proba(X), proba, atol=1e-5)
+    # The first cat counts twice: (2 * 0.5 + 1.5) / 3.
+    weighted = euclidean().fit(X, Y, sample_weight=[2, 1, 1, 1])
+    assert_allclose(weighted.class_means_[0], [2.5 / 3, 0])
+
+
+def test_unseen_labels_get_the_mean_over_their_ancestors_by_hand():
+    # Below feline is cat. Below animal are cat and dog: (0.5, 0.5). Below thing are all three:
+    # (5/3, 5/3). Below vehicle is truck.
+    clf = euclidean().fit(X, Y)
+    lynx = (np.array([1, 0]) + [0.5, 0.5] + [5 / 3, 5 / 3]) / 3
+    lorry = (np.array([4, 4]) + [5 / 3, 5 / 3]) / 2
+    # A node with training labels below itself has their mean, without its ancestors.
+    means = [lynx, lorry, [0.5, 0.5], [1, 0]]
+    labels = ["lynx", "lorry", "animal", "cat"]
+    assert_allclose(clf.decision_function(X, labels), scores(X, means), atol=1e-5)
+    assert_array_equal(clf.predict(X, labels=["lynx", "lorry"]), ["lynx"] * 3 + ["lorry"])
+
+
+def test_labels_are_found_by_their_terms_and_have_several_senses():
+    tree = Hierarchy(
+        ["root", "bird", "machine", "hen", "lathe", "crane.1", "crane.2"],
+        [[0, 1], [0, 2], [1, 3], [2, 4], [1, 5], [2, 6]],
+        [["root"], ["bird"], ["machine"], ["hen"], ["lathe"], ["crane"], ["crane"]],
+    )
+    clf = euclidean(hierarchy=tree).fit([[0], [4]], ["hen", "lathe"])
+    # The bird lies between hen (0) and the root (2): 1. The machine lies between 4 and 2: 3.
+    assert_allclose(clf.decision_function([[0]], ["crane", "crane.2"]), [[-2, -4.5]], atol=1e-6)
+    hoist = {"hoist": ["unknown", "crane"]}
+    assert_allclose(clf.decision_function([[0]], hoist), [[-2]], atol=1e-6)
+    # A training label counts below both of its senses, the bird and the machine.
+    clf = euclidean(hierarchy=tree).fit([[0], [4]], ["hen", "crane"])
+    # Machine has the mean 4, root the mean 2.
+    assert_allclose(clf.decision_function([[0]], ["lathe"]), [[-4.5]], atol=1e-6)
+
+
+def test_labels_that_cannot_be_placed_are_named():
+    clf = euclidean().fit(X, Y)
+    with pytest.raises(LabelWithoutVectorError, match="'yak'"):
+        clf.predict(X, labels=["cat", "yak"])
+    with pytest.raises(LabelWithoutVectorError, match="'doubt'"):  # "idea" has no training label.
+        clf.predict(X, labels=["cat", "doubt"])
+    without = euclidean(hierarchy=None).fit(X, Y)
+    with pytest.raises(ValueError, match="'lynx'.*hierarchy"):
+        without.predict(X, labels=["cat", "lynx"])
+    assert without.predict(X, labels=["truck", "dog"]).tolist() == ["dog"] * 3 + ["truck"]
+    with pytest.warns(UserWarning, match="1 of 2.*'yak'"):
+        euclidean().fit([[0], [1]], ["yak", "cat"])
+
+
+def test_without_a_metric_it_equals_scikit_learns_nearest_centroid(pets_and_trucks):
+    X, y = pets_and_trucks
+    X = X + np.random.default_rng(1).normal(0, 0.5, X.shape)
+    clf = NearestClassMeanClassifier(metric="euclidean", feature_scaling="none").fit(X, y)
+    centroids = NearestCentroid().fit(X, y)
+    assert_allclose(clf.class_means_, centroids.centroids_)
+    assert_array_equal(clf.predict(X), centroids.predict(X))
+
+
+def test_the_gradient_of_the_metric_is_that_of_the_paper():
+    rng = np.random.default_rng(0)
+    W, means, X = (rng.standard_normal(shape) for shape in [(2, 4), (3, 4), (5, 4)])
+    y = np.array([0, 1, 2, 2, 0])
+    module = NearestMeans(W, means)
+    loss = torch.nn.functional.cross_entropy(
+        module(torch.tensor(X, dtype=torch.float32)), torch.tensor(y)
+    )
+    loss.backward()
+    # Eq. 8: the mean over samples of sum_c ([y = c] - p(c|x)) W z z', with z = mean_c - x, is the
+    # gradient of the loss.
+    gradient, likelihood = np.zeros_like(W), 0
+    for x, label in zip(X, y, strict=True):
+        z = means - x
+        logits = np.array([-0.5 * (W @ row) @ (W @ row) for row in z])
+        proba = softmax(logits)
+        likelihood += logits[label] - logsumexp(logits)
+        for c in range(3):
+            gradient += ((label == c) - proba[c]) * np.outer(W @ z[c], z[c]) / len(X)
+    assert loss.item() == pytest.approx(-likelihood / len(X), rel=1e-5)
+    assert_allclose(module.weight.grad, gradient, rtol=1e-4, atol=1e-5)
+
+
+def noisy_classes():
+    """Three classes that differ in a feature of small variance, and noise of large variance."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(["cat", "dog", "truck"], 40)
+    signal = np.repeat([-1.0, 0.0, 1.0], 40) + rng.normal(0, 0.2, 120)
+    return np.column_stack([signal, rng.normal(0, 5, (120, 3))]), y
+
+
+def test_a_learned_metric_ignores_noise():
+    X, y = noisy_classes()
+    params = {"feature_scaling": "none", "max_epochs": 60, "lr": 1.0, "random_state": 0}
+    clf = NearestClassMeanClassifier(TREE, **params).fit(X, y)
+    assert clf.score(X, y) > 0.95
+    assert euclidean().fit(X, y).score(X, y) < 0.8
+    assert_allclose(clf.transform(X), X @ clf.coef_.T, rtol=1e-5)
+    expected = scores(X @ clf.coef_.T, clf.class_means_ @ clf.coef_.T)
+    assert_allclose(clf.decision_function(X), expected, rtol=1e-3, atol=1e-3)
+    narrow = NearestClassMeanClassifier(n_components=2, **params).fit(X, y)
+    assert narrow.coef_.shape == (2, 4)
+    assert narrow.get_feature_names_out().tolist() == [
+        "nearestclassmeanclassifier0",
+        "nearestclassmeanclassifier1",
+    ]
+
+
+def test_partial_fit_adds_samples_and_classes_without_training():
+    X, y = noisy_classes()
+    at_once = euclidean().fit(X, y)
+    clf = euclidean().partial_fit(X[:50], y[:50])  # cats and ten dogs
+    assert clf.classes_.tolist() == ["cat", "dog"]
+    clf.partial_fit(X[50:90], y[50:90], sample_weight=np.ones(40)).partial_fit(X[90:], y[90:])
+    assert clf.classes_.tolist() == ["cat", "dog", "truck"]
+    assert_allclose(clf.class_means_, at_once.class_means_)
+    assert clf.class_totals_.tolist() == [40, 40, 40]
+    labels = ["truck", "lynx", "lorry"]
+    assert_allclose(
+        clf.decision_function(X, labels), at_once.decision_function(X, labels), atol=1e-3
+    )
+    learned = NearestClassMeanClassifier(random_state=0).fit(X[:80], y[:80])
+    coef = learned.coef_
+    learned.partial_fit(X[80:], y[80:])
+    assert learned.coef_ is coef
+    assert learned.classes_.tolist() == ["cat", "dog", "truck"]
+    with pytest.raises(ValueError, match="text and numbers"):
+        learned.partial_fit(X, np.arange(120))
+
+
+def test_wordnet_ids_and_names_are_placed(pets_and_trucks):
+    X, y = pets_and_trucks
+    wordnet = Hierarchy.wordnet()
+    clf = NearestClassMeanClassifier(wordnet, random_state=0).fit(X, y)
+    assert clf.predict(X, labels=["lynx", "van"]).tolist() == ["lynx"] * 40 + ["van"] * 20
+    ids = dict(zip(["cat", "dog", "truck"], ["n02121620", "n02084071", "n04490091"], strict=True))
+    clf.fit(X, [ids[label] for label in y])
+    (lynx,) = wordnet.synsets("catamount")[:1]
+    assert set(clf.predict(X[:20], labels=[lynx, "n02958343"])) == {lynx}  # a wild cat, a car
