@@ -97,6 +97,8 @@ class NoveltySwitchClassifier(
         The fitted projection.
     label_space_ : LabelSpace
         The training labels and their vectors.
+    temperature_, unseen_temperature_ : float
+        Temperatures of `predict_proba`. They are 1, because the scores are logarithms.
 
     See Also
     --------
@@ -107,8 +109,8 @@ class NoveltySwitchClassifier(
     -----
     The paper chooses thresholds of novelty by hand. We fit the probability of novelty by logistic
     regression on samples and classes that a second training lacks, with equal weights of both
-    kinds. With less than four classes, a photo counts as novel if it is less likely than all
-    training photos.
+    kinds. For "loop", it takes the place of the error function of LoOP. With fewer than four
+    classes, or one sample for each, a photo is novel if it is less likely than all training photos.
 
     References
     ----------
