@@ -142,8 +142,8 @@ class Trainer:
     """Parameters of the classifier."""
     class_vectors: np.ndarray
     """Vectors of the training labels: (n_classes, vector_size)."""
-    class_terms: list
-    """Vectors of the terms of each training label: (n_terms, vector_size)."""
+    class_terms: list | None
+    """Vectors of the terms of each training label (n_terms, vector_size), if they are drawn."""
     negative_vectors: np.ndarray
     """Vectors of additional false labels: (n_negatives, vector_size)."""
     scale: Any
@@ -267,7 +267,7 @@ class Trainer:
 
     def _choose_targets(self, loss, trained):
         """Let a loss draw the terms of some classes, if `targets` says so."""
-        if self.params["targets"] == "sample":
+        if self.class_terms is not None:
             loss.draw_terms([self.class_terms[row] for row in trained])
 
     def _vectors(self, trained):
@@ -307,6 +307,6 @@ class Trainer:
         params["augment"] = getattr(self.visual, "augment", None)
         blocks = [content_hash(block) for block, _ in samples.blocks()]
         data = [samples.rows, samples.targets, samples.weight, blocks]
-        vectors = [self.class_terms, self.negative_vectors]
+        vectors = [self.class_vectors, self.class_terms, self.negative_vectors]
         key = fit_key(params, stage, seed, start, vectors, data)
         return Checkpoint(self.params["checkpoint"], key)

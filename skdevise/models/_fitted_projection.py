@@ -71,7 +71,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return Trainer(
             self.get_params(deep=False) | self._fitted_params | {"lr": self.lr_},
             class_vectors=self.label_space_.targets,
-            class_terms=self.label_space_.term_vectors,
+            class_terms=self.label_space_.term_vectors if self.targets == "sample" else None,
             negative_vectors=self._negative_vectors,
             scale=self._scale,
             visual=getattr(self, "visual_", None),

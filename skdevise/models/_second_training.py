@@ -36,11 +36,9 @@ class SecondTraining:
     def train_pass(self, trainer, samples, classes, is_kept, number, seed):
         """Train for one epoch on the kept samples, against the kept classes (n_classes,)."""
         rows = np.flatnonzero(is_kept)
-        trainer = replace(
-            _plain(trainer, 1),
-            class_vectors=trainer.class_vectors[rows],
-            class_terms=[trainer.class_terms[row] for row in rows],
-        )
+        trainer = replace(_plain(trainer, 1), class_vectors=trainer.class_vectors[rows])
+        if trainer.class_terms is not None:
+            trainer.class_terms = [trainer.class_terms[row] for row in rows]
         classes = classes[rows]
         samples = replace(samples, targets=np.searchsorted(rows, samples.targets))
         start = None if self.state is None else (self.state, None)
