@@ -50,6 +50,10 @@ class CandidatesMixin:
             If `labels` is a `LabelSpace` with vectors of another size.
         """
         check_is_fitted(self)
+        return self._find_space(labels)
+
+    def _find_space(self, labels):
+        """Return the label space of candidates, as `label_space` describes it."""
         if isinstance(labels, LabelSpace):
             if labels.vector_size != self.label_space_.vector_size:
                 raise ValueError(

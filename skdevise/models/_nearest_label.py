@@ -188,30 +188,9 @@ class NearestLabelClassifier(
         refuse_photos(X)
         return normalize(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
 
-    def label_space(self, labels=None):
-        """Return the label space of some candidates.
-
-        A label space contains the vectors of the candidates and their search index. Save it if it
-        is slow to build, and pass it as `labels` to the other methods.
-
-        Parameters
-        ----------
-        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
-            Candidate labels, as in `predict`.
-
-        Returns
-        -------
-        LabelSpace
-            The candidates with their vectors and their search index.
-
-        Raises
-        ------
-        ValueError
-            If there are no candidates, because the classifier is not fitted and got none. If
-            `labels` is a `LabelSpace` with vectors of another size.
-        """
+    def _find_space(self, labels):
         if hasattr(self, "label_space_"):
-            return super().label_space(labels)
+            return super()._find_space(labels)
         self._validate_params()
         if isinstance(labels, LabelSpace):
             return labels

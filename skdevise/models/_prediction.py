@@ -118,8 +118,9 @@ class LabelPredictionMixin(CandidatesMixin):
         return (top, scores) if return_scores else top
 
     def decision_function(self, X, labels=None):
-        """Score each candidate label by its cosine similarity with each sample.
+        """Score each candidate label of each sample.
 
+        The score is their cosine similarity, unless the page of the class defines another one.
         `seen_penalty` and `hubness` lower some of the scores. If a label has several terms, the
         `pool` of its vocabulary chooses the cosine.
 

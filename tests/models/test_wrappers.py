@@ -19,10 +19,12 @@ from skdevise import (
     ESZSLClassifier,
     LabelSpace,
     LabelVocabulary,
+    NearestClassMeanClassifier,
     NoveltySwitchClassifier,
     PretrainedEmbedder,
     RandomEmbedder,
     RidgeProjectionClassifier,
+    WSABIEClassifier,
 )
 
 NAMES = ["cat", "dog", "truck"]
@@ -106,6 +108,16 @@ def test_a_vocabulary_may_hold_the_names_too_in_any_order(clf, wrapper, pets_and
     X, y = pets_and_trucks
     labels = {"dog": "dog", 2: "truck", 0: "cat", "cat": "cat", "truck": "truck", 1: "dog"}
     assert wrapper(clf.set_params(labels=labels)).fit(X, y).score(X, y) == 1
+
+
+@pytest.mark.parametrize("name", ["stacking", "temperature, no ensemble"])
+@pytest.mark.parametrize(
+    "clf",
+    [WSABIEClassifier(lr=0.3, random_state=0), NearestClassMeanClassifier(random_state=0)],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_learned_label_vectors_need_no_names(clf, name, pets_and_trucks):
+    assert ENCODING[name](clf).fit(*pets_and_trucks).score(*pets_and_trucks) == 1
 
 
 @pytest.mark.parametrize("method", ["predict_proba", "decision_function", "predict_log_proba"])
