@@ -21,7 +21,7 @@ WORDNET = next((p for p in map(Path, ("/usr/share/wordnet",)) if (p / "data.noun
 # Arguments of each script, and the constants that make it small. Names in braces are files below.
 SCRIPTS = {
     "benchmarks/caltech101_unseen.py": ["{vectors}", "SEEDS=range(1)"],
-    "benchmarks/calibration.py": ["{vectors}"],
+    "benchmarks/calibration.py": ["{vectors}", "N_ROUNDS=1; STEP=5"],
     "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)"],
     "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
     "benchmarks/hierarchy.py": ["--rounds=1", "N_PREDICTIONS=50"],

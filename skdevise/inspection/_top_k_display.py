@@ -6,9 +6,16 @@ import numpy as np
 
 from skdevise._columns import label_column
 from skdevise._utils import import_optional
+from skdevise.inspection._curves import find_candidates
+from skdevise.labels._search import best_columns
+from skdevise.models._top_k import reach_classifier
 
 # Characters that fit below a photo.
 _LINE_WIDTH = 40
+
+# Height of a line in points, and the colour of the bars.
+_LINE_HEIGHT = 11
+_BAR_COLOUR = "#56B4E9"
 
 
 class TopKDisplay:
@@ -25,7 +32,10 @@ class TopKDisplay:
         Ranked answers of each classifier, as `predict_top_k` returns them. The keys are the names
         of the classifiers, which are printed above their answers.
     y_true : array-like of shape (n_photos,), default=None
-        True labels. They become the titles, and correct answers are printed in green.
+        True labels. They become the titles. Correct answers are green and have a tick.
+    probabilities : dict of str to array-like of shape (n_photos, k), default=None
+        Probabilities of the answers of some of the classifiers. They are printed before the
+        answers, and drawn as bars behind them.
 
     Attributes
     ----------
@@ -55,7 +65,7 @@ class TopKDisplay:
     (1, 2)
     """
 
-    def __init__(self, photos, answers, y_true=None):
+    def __init__(self, photos, answers, y_true=None, *, probabilities=None):
         if not isinstance(answers, dict) or not answers:
             raise TypeError(
                 f"answers={answers!r:.60} is not a dict of answers. Pass one, such as "
@@ -70,6 +80,12 @@ class TopKDisplay:
                     f"There are {len(photos)} photos, but the answers of {name!r} have shape "
                     f"{shape}. Pass one row of answers per photo."
                 )
+        for name, values in (probabilities or {}).items():
+            if name not in answers or np.shape(values) != np.shape(answers[name]):
+                raise ValueError(
+                    f"The probabilities of {name!r} have shape {np.shape(values)}. Pass one for "
+                    "each answer of a classifier in `answers`."
+                )
         if y_true is not None and len(y_true) != len(photos):
             raise ValueError(
                 f"There are {len(photos)} photos, but {len(y_true)} true labels. Pass one true "
@@ -78,7 +94,53 @@ class TopKDisplay:
         # Lists, because the index of a pandas Series need not start at 0.
         self.photos = list(photos)
         self.answers = answers
+        self.probabilities = probabilities
         self.y_true = None if y_true is None else label_column(y_true).tolist()
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, y_true=None, k=5, labels=None, name=None, n_columns=4):
+        """Plot the most probable labels of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : fitted classifier of photos, Pipeline or search
+            Classifier to show.
+        X : sequence of n_photos photos
+            Photos to classify and to show.
+        y_true : array-like of shape (n_photos,), default=None
+            True labels.
+        k : int, default=5
+            Number of labels below each photo. If there are fewer candidates, all are shown.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels. Only the classifiers of skdevise accept them.
+        name : str, default=None
+            Name above the labels. None means the class of the classifier.
+        n_columns : int, default=4
+            Largest number of photos in a row.
+
+        Returns
+        -------
+        TopKDisplay
+
+        Raises
+        ------
+        TypeError
+            If `labels` is given and the classifier only predicts its training labels.
+        UnreadablePhotoError
+            If a photo cannot be read.
+        ValueError
+            If `k` is not a whole number from 1.
+        """
+        if not isinstance(k, Integral) or k < 1:
+            raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
+        classifier, points = reach_classifier(estimator, X)
+        candidates, chosen = find_candidates(classifier, labels)
+        proba = classifier.predict_proba(points, **chosen)
+        best = best_columns(proba, min(k, len(candidates)))
+        name = type(classifier).__name__ if name is None else name
+        probabilities = {name: np.take_along_axis(proba, best, axis=1)}
+        display = cls(X, {name: candidates[best]}, y_true, probabilities=probabilities)
+        return display.plot(n_columns=n_columns)
 
     def plot(self, *, n_columns=4):
         """Plot the photos in rows.
@@ -111,7 +173,7 @@ class TopKDisplay:
             n_columns,
             figsize=(2.9 * n_columns, (2.6 + 0.2 * n_lines) * n_rows),
             squeeze=False,
-            layout="constrained",
+            layout="compressed",
         )
         for ax in self.axes_.flat:
             ax.axis("off")
@@ -127,25 +189,42 @@ class TopKDisplay:
 
     def _write_answers(self, ax, i):
         """Write the answers to photo i below its axes, one column per classifier."""
-        width = _LINE_WIDTH // len(self.answers)
+        from matplotlib import rcParams
+        from matplotlib.lines import Line2D
+        from matplotlib.transforms import offset_copy
+
+        n_characters, width = _LINE_WIDTH // len(self.answers), 1 / len(self.answers)
         for column, (name, ranked) in enumerate(self.answers.items()):
-            lines = [(name, "black", "bold")]
-            for label in np.asarray(ranked)[i]:
+            left, lines = column * width, [(name, None, False)]
+            values = (self.probabilities or {}).get(name)
+            for rank, label in enumerate(np.asarray(ranked)[i]):
+                probability = None if values is None else np.asarray(values)[i, rank]
                 correct = self.y_true is not None and label == self.y_true[i]
-                lines.append((str(label), "tab:green" if correct else "0.2", "normal"))
-            for row, (text, colour, weight) in enumerate(lines):
-                if len(text) > width:
-                    text = text[: width - 1] + "…"
+                lines.append((str(label), probability, correct))
+            for row, (text, probability, correct) in enumerate(lines):
+                tick = " ✓" if correct else ""
+                value = "" if probability is None else f"{probability:.2f} "
+                room = n_characters - len(tick) - len(value)
+                if len(text) > room:
+                    text = text[: room - 1] + "…"
+                below = -4 - _LINE_HEIGHT * row
+                if probability is not None:
+                    middle = offset_copy(ax.transAxes, ax.figure, 0, below - 5.5, units="points")
+                    bar = [left, left + 0.95 * width * probability], [0, 0]
+                    style = {"color": _BAR_COLOUR, "alpha": 0.35, "solid_capstyle": "butt"}
+                    line = Line2D(*bar, lw=_LINE_HEIGHT - 2, transform=middle, **style)
+                    line.set_clip_on(False)
+                    ax.add_artist(line)
                 # The layout makes room for annotations below the axes.
                 ax.annotate(
-                    text,
-                    (column / len(self.answers), 0),
+                    value + text + tick,
+                    (left, 0),
                     xycoords="axes fraction",
-                    xytext=(0, -4 - 11 * row),
+                    xytext=(0, below),
                     textcoords="offset points",
                     fontsize=8,
                     va="top",
-                    color=colour,
-                    fontweight=weight,
+                    color="tab:green" if correct else rcParams["text.color"],
+                    fontweight="bold" if row == 0 else "normal",
                     parse_math=False,
                 )

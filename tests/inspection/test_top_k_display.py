@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
+from skdevise import PretrainedEmbedder, RidgeProjectionClassifier
 from skdevise.datasets import load_image_folder
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.inspection import TopKDisplay
@@ -23,10 +26,10 @@ def test_answers_are_below_each_photo_and_correct_ones_are_green(tmp_path):
     first = display.axes_[0, 0]
     assert first.get_title() == "cat"
     texts = [(text.get_text(), text.get_color()) for text in first.texts]
-    grey, green = "0.2", "tab:green"
+    black, green = plt.rcParams["text.color"], "tab:green"
     assert texts == [
-        ("DeViSE", "black"), ("cat", green), ("dog", grey),
-        ("softmax", "black"), ("dog", grey), ("cat", green),
+        ("DeViSE", black), ("cat ✓", green), ("dog", black),
+        ("softmax", black), ("dog", black), ("cat ✓", green),
     ]  # fmt: skip
     assert [len(ax.images) for ax in display.axes_.flat] == [1, 1, 1, 0]
 
@@ -68,6 +71,62 @@ def test_each_photo_needs_answers():
 def test_answers_and_true_labels_must_fit_the_photos(answers, y_true, error, named):
     with pytest.raises(error, match=named):
         TopKDisplay(np.zeros((2, 4, 4), np.uint8), answers, y_true)
+
+
+@pytest.mark.parametrize(("n_photos", "k"), [(1, 1), (3, 5), (6, 10)])
+def test_all_answers_are_inside_the_figure(n_photos, k):
+    photos = [np.zeros((10 + 20 * (i % 2), 20, 3), np.uint8) for i in range(n_photos)]
+    answers = [[f"answer {rank}" for rank in range(k)]] * n_photos
+    display = TopKDisplay(photos, {"DeViSE": answers}, answers[0][:1] * n_photos)
+    figure = display.plot(n_columns=3).figure_
+    figure.canvas.draw()
+    texts = [text for ax in display.axes_.flat for text in [ax.title, *ax.texts]]
+    boxes = np.array([text.get_window_extent().extents for text in texts if text.get_text()])
+    assert (boxes >= 0).all()
+    assert (boxes[:, 2:] <= figure.bbox.size).all()
+
+
+def bars(ax):
+    """Return the lengths of the bars below a photo, as shares of the width of its axes."""
+    return [line.get_xdata()[1] - line.get_xdata()[0] for line in ax.get_lines()]
+
+
+def test_probabilities_are_printed_and_drawn():
+    photos, answers = np.zeros((1, 4, 4), np.uint8), {"a": [["cat", "dog"]], "b": [["cat", "dog"]]}
+    display = TopKDisplay(photos, answers, ["dog"], probabilities={"b": [[0.75, 0.25]]}).plot()
+    (ax,) = display.axes_.flat
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["a", "cat", "dog ✓", "b", "0.75 cat", "0.25 dog ✓"]
+    np.testing.assert_allclose(bars(ax), [0.95 / 2 * 0.75, 0.95 / 2 * 0.25])
+
+
+@pytest.mark.parametrize("probabilities", [{"b": [[0.5]]}, {"a": [[0.5, 0.5]]}], ids=str)
+def test_probabilities_must_fit_the_answers(probabilities):
+    with pytest.raises(ValueError, match=repr(next(iter(probabilities)))):
+        TopKDisplay(np.zeros((1, 4, 4)), {"a": [["cat"]]}, probabilities=probabilities)
+
+
+def mean_colours(photos):
+    """Return the mean colour of each photo: (n_photos, 3)."""
+    return np.array([photo.mean(axis=(0, 1)) for photo in photos])
+
+
+@pytest.mark.parametrize("labels", [None, ["blue", "green"]])
+def test_an_estimator_shows_its_most_probable_labels(labels):
+    photos = [np.full((4, 4, 3), colour, np.uint8) for colour in 255 * np.eye(3, dtype=int)]
+    embedder = PretrainedEmbedder(dict(zip(["red", "green", "blue"], np.eye(3), strict=True)))
+    features = FunctionTransformer(mean_colours)
+    pipe = make_pipeline(features, RidgeProjectionClassifier(embedder))
+    pipe.fit(photos[:2], ["red", "green"])
+    display = TopKDisplay.from_estimator(pipe, photos[:2], labels=labels, k=9, name="colours")
+    candidates = np.array(labels or ["green", "red"])
+    proba = pipe[-1].predict_proba(features.transform(photos[:2]), labels=candidates)
+    order = np.argsort(-proba, axis=1)
+    assert display.answers["colours"].tolist() == candidates[order].tolist()
+    for ax, values in zip(display.axes_.flat, proba, strict=True):
+        np.testing.assert_allclose(bars(ax), 0.95 * np.sort(values)[::-1])
+    with pytest.raises(ValueError, match="k=0"):
+        TopKDisplay.from_estimator(pipe, photos, k=0)
 
 
 def test_series_of_photos_in_an_archive_are_drawn(tmp_path):
