@@ -21,7 +21,6 @@ from skdevise.models._features import Samples, join_labels
 from skdevise.models._label_kernels import LabelFacts
 from skdevise.models._label_vectors import LabelVectors, space_of_vectors
 from skdevise.models._learned_labels import LearnedLabelClassifier
-from skdevise.models._prediction import LabelPredictionMixin
 
 # The module that needs torch is imported in the method that trains.
 
@@ -73,7 +72,8 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         Without it, training labels win almost every time. `tune_seen_penalty` chooses it.
     reject_below : float, default=None
         Lowest probability of an answer. If no candidate reaches it, `predict` returns
-        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
+        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it if there is
+        a hierarchy.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
     max_epochs : int, default=10
@@ -143,7 +143,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         "metric": [StrOptions({"learned", "euclidean"})],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         **LearnedLabelClassifier._common_constraints,
-        "seen_penalty": LabelPredictionMixin._prediction_constraints["seen_penalty"],
+        "seen_penalty": [Interval(Real, -1e6, 1e6, closed="both")],  # Distances have any scale.
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, 1e6, closed="right")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],

@@ -47,7 +47,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         training labels.
     reject_below : float, default=None
         Lowest probability of an answer. If no candidate reaches it, `predict` returns
-        `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
+        `unknown_label`. None always returns a candidate. Choose it on samples that you hold out.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
     max_epochs : int, default=30
