@@ -1,9 +1,7 @@
 """Compute features of photos with a neural network."""
 
 import os
-from copy import copy
 from enum import Enum
-from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,16 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise._utils import draw_seed, find_device, seeded
 from skdevise.vision._cache import FeatureCache
-from skdevise.vision._network import FittedNetwork, RunSettings
+from skdevise.vision._network import RunSettings, load_network
 from skdevise.vision._softmax import SoftmaxMixin
 
 # The other modules of this package import torch, so the methods below import them when needed.
 
 _BATCHES_PER_PART = 8  # in transform_iter
-
-# Published networks that this process has loaded: classes, features, recipe and hash. With a cache,
-# each fit of a grid search then loads the network only if a photo needs it.
-_PUBLISHED = {}
 
 
 class VisualFeaturizer(
@@ -165,12 +159,7 @@ class VisualFeaturizer(
     --------
     FeatureCache : Keep features on disk.
     DeViSEClassifier : Classify photos with labels that are not in the training data.
-
-    Notes
-    -----
-    To find unreadable photos, load them with :func:`skdevise.datasets.load_image_folder`, which
-    lists them, or use ``on_error="nan"`` and look for rows with
-    ``np.isnan(features).any(axis=1)``.
+    skdevise.datasets.load_image_folder : Find photos in a folder, and list the unreadable ones.
 
     References
     ----------
@@ -191,14 +180,6 @@ class VisualFeaturizer(
     (2, 5)
     >>> featurizer.predict([white, black])
     array(['day', 'night'], dtype='<U5')
-
-    The softmax layer gives the same probabilities as `predict_proba`.
-
-    >>> from scipy.special import softmax
-    >>> features = featurizer.transform([white, black])
-    >>> scores = features @ featurizer.softmax_coef_.T + featurizer.softmax_intercept_
-    >>> np.allclose(softmax(scores, axis=1), featurizer.predict_proba([white, black]))
-    True
     """
 
     _parameter_constraints = {
@@ -315,7 +296,6 @@ class VisualFeaturizer(
         """
         import pandas as pd
 
-        from skdevise.vision._backbones import load_backbone
         from skdevise.vision._engines import check_precision
         from skdevise.vision._photos import Photos
 
@@ -329,32 +309,21 @@ class VisualFeaturizer(
         check_precision(self.precision, device)
         self._caches = {}
         self._open_cache()
-        published, history = self._published_key(), pd.DataFrame(index=pd.Index([], name="epoch"))
-        if published in _PUBLISHED:
-            self.classes_, network = _PUBLISHED[published]
-            self._network = copy(network)  # A copy loads the network when a photo needs it.
-            self._take_weights()
-            self.history_ = history
-            return self
         # With a checkpoint, None counts as 0, so that a later fit finds the file.
         resumes = self.random_state is None and self.checkpoint is not None
         seed = draw_seed(0 if resumes else self.random_state)
         if self.weights is None:
             from skdevise.vision._pretraining import pretrain
 
-            loaded, self.classes_, history = pretrain(self, photos, y, seed, device)
+            self._network, history = pretrain(self, photos, y, seed, device)
         else:
+            params = self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
             with seeded(seed, device):
-                loaded = load_backbone(
-                    self.backbone, self.weights, self.preprocess, self.image_size, self.verbose
-                )
-            names = loaded.categories
-            self.classes_ = np.arange(loaded.n_classes) if names is None else np.asarray(names)
-        self._network = FittedNetwork(loaded)
+                self._network = load_network(*params, remembers=self.cache is not None)
+            history = pd.DataFrame(index=pd.Index([], name="epoch"))
+        self.classes_, self.n_features_out_ = self._network.classes, self._network.n_features
         self._take_weights()
         self.history_ = history
-        if loaded.is_published and published is not None and self.cache is not None:
-            _PUBLISHED[published] = self.classes_, copy(self._network)
         return self
 
     def transform(self, X):
@@ -407,20 +376,11 @@ class VisualFeaturizer(
         features : ndarray of shape (n, n_features_out), dtype float32
             Features of these photos, as in `transform`, which describes the errors.
         """
-        from skdevise.vision._photos import Photos
+        from skdevise.vision._photos import photo_parts
 
         check_is_fitted(self)
-        size = _BATCHES_PER_PART * self.batch_size
-        start, n_total = 0, None
-        if hasattr(X, "__len__") and hasattr(X, "__getitem__"):
-            photos = Photos(X)
-            n_total = len(photos)
-            parts = (photos[start : start + size] for start in range(0, len(photos), size))
-        else:
-            stream = iter(X)
-            chunks = iter(lambda: list(islice(stream, size)), [])
-            parts = (Photos(chunk, first_index=start) for chunk in chunks)
-        for part in parts:
+        start, n_total = 0, len(X) if hasattr(X, "__len__") else None
+        for part in photo_parts(X, _BATCHES_PER_PART * self.batch_size):
             n_total = n_total or len(part)  # All parts of a stream use the same engine.
             features = self._compute(part, self.on_error, n_total=n_total)
             yield np.arange(start, start + len(part)), features
@@ -466,17 +426,9 @@ class VisualFeaturizer(
             self._caches[self.cache] = FeatureCache(self.cache)
         return self._caches[self.cache]
 
-    def _published_key(self):
-        """Return the key in `_PUBLISHED`, or None if the network is not a published one."""
-        if not isinstance(self.backbone, str) or self.weights is None or self.preprocess != "auto":
-            return None
-        import torch
-
-        return self.backbone, str(self.weights), self.image_size, torch.hub.get_dir()
-
     def _take_weights(self):
         """Make the weights of the network the fitted ones."""
-        self.weights_, self.n_features_out_ = self._network.weights, self._network.n_features
+        self.weights_ = self._network.weights
         if self.cache is not None:
             self._network.digest()  # A pickle then finds cached features without the network.
 
@@ -490,16 +442,11 @@ class VisualFeaturizer(
 
     def _feature_net(self):
         """Return the network below its softmax layer, on the device. It shares the weights."""
-        import torch
-
-        loaded = self._network.loaded
-        loaded.net.to(find_device(self.device), memory_format=torch.channels_last)
-        return loaded.without_softmax()
+        return self._network.trainable(find_device(self.device))
 
     def _keep_weights(self):
         """Make the weights of the network the fitted ones, after it was trained further."""
-        self._network.loaded.is_published = False
-        self._network.update()
+        self._network.keep_weights()
         self._take_weights()
 
     @property

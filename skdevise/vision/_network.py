@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from copy import copy
 from functools import partial
 from typing import NamedTuple
 
@@ -19,6 +20,10 @@ from skdevise.exceptions import UnreadablePhotoError
 
 # Photos are looked up in the cache block by block. The files of a block stay in memory.
 _MAX_PHOTOS, _MAX_BYTES = 1_000, 2**26
+
+# Published networks that this process has loaded. With a cache, each fit of a grid search then
+# loads the network only if a photo needs it.
+_PUBLISHED = {}
 
 # Two threads must not build or convert a network at the same time.
 _LOCK = threading.RLock()
@@ -44,6 +49,27 @@ class _Block(NamedTuple):
     share: float  # of the photos that were looked up
 
 
+def load_network(backbone, weights, preprocess, image_size, verbose, remembers):
+    """Load a network with weights: FittedNetwork. The parameters are those of `load_backbone`.
+
+    If the same published network was loaded with `remembers`, it is only loaded when needed.
+    """
+    import torch
+
+    from skdevise.vision._backbones import load_backbone
+
+    key = None
+    if isinstance(backbone, str) and preprocess == "auto":
+        key = backbone, str(weights), image_size, torch.hub.get_dir()
+    if key in _PUBLISHED:
+        return copy(_PUBLISHED[key])  # The copy of a network loads it again.
+    network = FittedNetwork(load_backbone(backbone, weights, preprocess, image_size, verbose))
+    if remembers and key is not None and network.weights is None:
+        network.digest()
+        _PUBLISHED[key] = copy(network)
+    return network
+
+
 class FittedNetwork:
     """A network that is loaded when photos need it, with the engines that run it.
 
@@ -52,15 +78,26 @@ class FittedNetwork:
     weights. The pickle also contains the hash, which finds cached features without the network.
     """
 
-    def __init__(self, loaded):
-        self.recipe = loaded.recipe
+    def __init__(self, loaded, classes=None):
+        if classes is None:
+            names = loaded.categories
+            classes = np.arange(loaded.n_classes) if names is None else np.asarray(names)
+        self.recipe, self.classes = loaded.recipe, classes
         self.n_features, self.n_classes = loaded.n_features, loaded.n_classes
-        self._loaded = loaded
-        self.update()
+        self.weights = None if loaded.is_published else loaded.state_arrays()
+        self._loaded, self._hash, self._engines, self.last_engine = loaded, None, {}, None
 
-    def update(self):
-        """Take over the weights of the loaded network, and forget its old engines."""
-        self.weights = None if self._loaded.is_published else self._loaded.state_arrays()
+    def trainable(self, device):
+        """Return the network below its softmax layer, on the device. It shares the weights."""
+        import torch
+
+        self.loaded.net.to(device, memory_format=torch.channels_last)
+        return self.loaded.without_softmax()
+
+    def keep_weights(self):
+        """Take over the weights of the loaded network after training, and forget its engines."""
+        self.loaded.is_published = False
+        self.weights = self.loaded.state_arrays()
         self._hash, self._engines, self.last_engine = None, {}, None
 
     @property

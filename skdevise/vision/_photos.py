@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import PIL
@@ -90,6 +91,19 @@ class Photos:
             return PhotoContent(name, read_pixels(photo) if is_decoded else _read_bytes(photo))
         except Exception as error:  # A photo of a user's class can raise anything.
             raise _unreadable(name, error) from error
+
+
+def photo_parts(X, size):
+    """Yield `Photos` of at most that many photos, from any accepted form or a generator."""
+    if hasattr(X, "__len__") and hasattr(X, "__getitem__"):
+        photos = Photos(X)
+        for start in range(0, len(photos), size):
+            yield photos[start : start + size]
+        return
+    stream, start = iter(X), 0
+    while chunk := list(islice(stream, size)):
+        yield Photos(chunk, first_index=start)
+        start += len(chunk)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from skdevise.training._net import (
 )
 from skdevise.vision._backbones import load_backbone
 from skdevise.vision._batches import PhotoTensors
+from skdevise.vision._network import FittedNetwork
 
 # Parameters that do not change the result of pre-training. The others identify a checkpoint.
 _NOT_IN_KEY = {
@@ -64,7 +65,7 @@ class LabelledPhotos:
 
 
 def pretrain(featurizer, photos, y, seed, device):
-    """Train a network on labelled photos: its `Backbone`, classes, and table of epochs."""
+    """Train a network on labelled photos: FittedNetwork, and table of epochs."""
     optimizers = {"optimizer": featurizer.optimizer}
     check_training_params(
         optimizers,
@@ -84,7 +85,7 @@ def pretrain(featurizer, photos, y, seed, device):
             featurizer.verbose,
         )
         history = _train(featurizer, loaded, labelled, seed, checkpoint)
-    return loaded, labelled.classes, epoch_table(history)
+    return FittedNetwork(loaded, labelled.classes), epoch_table(history)
 
 
 def _train(featurizer, loaded, labelled, seed, checkpoint):
