@@ -99,6 +99,12 @@ SECTIONS = (
         ),
     ),
     (
+        "Saving and loading",
+        "skdevise",
+        "Keep fitted estimators in files without pickle.",
+        ("save", "load"),
+    ),
+    (
         "Exceptions",
         "skdevise.exceptions",
         "Errors that you may want to catch.",

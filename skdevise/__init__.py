@@ -32,6 +32,8 @@ _HOMES = {
     "WSABIEClassifier": "models",
     "ClassifierWeightRegressor": "models",
     "load_zero_shot_classifier": "_ready",
+    "load": "persistence",
+    "save": "persistence",
     "show_versions": "_versions",
 }
 _MODULES = (

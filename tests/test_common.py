@@ -37,6 +37,8 @@ from skdevise import (
     SkipGramEmbedder,
     VisualFeaturizer,
     WSABIEClassifier,
+    load,
+    save,
 )
 from skdevise.language._tuned import TunedEmbedder
 from skdevise.metrics import HitAtK, hit_at_k
@@ -282,6 +284,20 @@ def test_parameters_set_after_fit_change_the_next_fit(estimator):
     after = estimator.fit(*data).transform(X)
     assert after.shape != before.shape or not np.allclose(after, before)
     assert_allclose(clone(estimator).fit(*data).transform(X), after, atol=1e-6)
+
+
+TRUSTED = [f"{__name__}:{function.__name__}" for function in (tiny_projection, tiny_net, encode)]
+
+
+def test_a_saved_file_gives_the_same_results(estimator, tmp_path):
+    data, X = training_data(estimator), test_data(estimator)
+    estimator.fit(*data)
+    save(estimator, tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors", trusted=TRUSTED)
+    assert_array_equal(loaded.transform(X), estimator.transform(X))
+    if hasattr(estimator, "predict_proba"):
+        assert_array_equal(loaded.predict_proba(X), estimator.predict_proba(X))
+    assert str(loaded) == str(estimator)
 
 
 def test_a_pickle_gives_the_same_results(estimator):

@@ -3,13 +3,12 @@
 import warnings
 from itertools import chain
 from numbers import Integral
-from pickle import UnpicklingError
 
-import joblib
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
+from skdevise import _storage
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
 from skdevise.labels._embedding import check_embedder, embed_terms
@@ -293,21 +292,24 @@ class LabelSpace:
         Parameters
         ----------
         path : str or Path
-            File to write. `load` reads it.
+            File to write, in the format of `skdevise.save`. `load` reads it.
         """
-        joblib.dump(self, path)
+        _storage.write(self, path)
 
     @staticmethod
-    def load(path, mmap=True):
+    def load(path, mmap=True, trusted=()):
         """Read a space that `save` wrote.
 
         Parameters
         ----------
         path : str or Path
-            File to read. It is a pickle, so load only files that you trust.
+            File to read.
         mmap : bool, default=True
             Map the file into memory instead of reading it. Processes that load the same file then
             share one copy.
+        trusted : sequence of str, default=()
+            Pass ``["faiss"]`` to read the index of "hnsw" or "lsh" from a file that you trust.
+            Otherwise the index is built again, because faiss does not check what it reads.
 
         Returns
         -------
@@ -316,12 +318,9 @@ class LabelSpace:
         Raises
         ------
         ValueError
-            If the file does not hold a label space.
+            If the file is damaged or does not hold a label space.
         """
-        try:
-            space = joblib.load(path, mmap_mode="r" if mmap else None)
-        except (EOFError, IndexError, KeyError, UnpicklingError):
-            space = None
+        space = _storage.read(path, mmap, trusted)
         if not isinstance(space, LabelSpace):
             raise ValueError(f"{str(path)!r} does not hold a LabelSpace. Give another file.")
         return space

@@ -1,7 +1,6 @@
 """Files of term vectors."""
 
 import gzip
-import json
 import lzma
 import os
 import shutil
@@ -21,13 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
+from skdevise._tensors import map_tensors
 from skdevise._utils import atomic_write
 
 # These files are pickles, which run code. No other suffix is read as a pickle.
 _GENSIM = (".kv", ".model", ".wordvectors", ".wv")
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "U8": "u1"}
-
 # Errors of the decompressors, of pickle and of gensim. They do not name the file.
 _BROKEN_FILE = (
     EOFError,
@@ -196,25 +194,11 @@ def _without_repeats(path, terms, matrix):
 
 
 def _read_safetensors(path, limit, mmap):
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np"):
-            pass  # Opening the file checks that its header fits its size.
-    except SafetensorError as error:
-        raise ValueError(error) from error
-    with open(path, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        start = file.tell()
-    header.pop("__metadata__", None)
-    arrays = {}
-    for name, tensor in header.items():
-        if tensor["dtype"] not in _DTYPES:
-            raise ValueError(f"The type {tensor['dtype']} of {name!r} is not supported.")
-        offset, shape = start + tensor["data_offsets"][0], tuple(tensor["shape"])
-        arrays[name] = np.memmap(path, _DTYPES[tensor["dtype"]], "r", offset, shape)
+    arrays = map_tensors(path)
     if not {"terms", "vectors"} <= arrays.keys():
         raise ValueError(f"Its tensors are {sorted(arrays)}, not 'terms' and 'vectors'.")
+    if arrays["vectors"].dtype.kind not in "fi":
+        raise ValueError(f"Its vectors have the type {arrays['vectors'].dtype}, not numbers.")
     terms = arrays["terms"].tobytes().decode().split("\n")[:limit]
     matrix, ngrams = arrays["vectors"][:limit], arrays.get("ngrams")
     if not mmap:

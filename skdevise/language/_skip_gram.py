@@ -278,7 +278,13 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         """
         # scikit-learn does not validate the parameters of a fitted estimator again.
         self._validate_params()
-        return self._fit(X, getattr(self, "model_", None))
+        model = getattr(self, "model_", None)
+        if model is None and hasattr(self, "vectors_"):
+            raise ValueError(
+                "The embedder was loaded without its gensim model, so partial_fit cannot continue. "
+                "Call fit, or keep a pickle of the embedder."
+            )
+        return self._fit(X, model)
 
     def _fit(self, X, model):
         """Train a new model, or continue with a copy of `model`."""

@@ -235,18 +235,20 @@ def test_a_space_survives_a_file(tmp_path, search, mmap):
         pytest.importorskip("faiss")
     space = LabelSpace(range(50), RandomEmbedder(8), search=search)
     points = RandomEmbedder(8, random_state=1).transform(range(7))
-    space.save(tmp_path / "space.joblib")
-    loaded = LabelSpace.load(tmp_path / "space.joblib", mmap=mmap)
+    space.save(tmp_path / "space.safetensors")
+    loaded = LabelSpace.load(tmp_path / "space.safetensors", mmap=mmap)
     assert repr(loaded) == repr(space) == f"LabelSpace(50 labels, 50 terms, 8-d, search={search!r})"
     assert_array_equal(loaded.top_k(points, 4)[0], space.top_k(points, 4)[0])
+    trusted = LabelSpace.load(tmp_path / "space.safetensors", mmap=mmap, trusted=["faiss"])
+    assert_array_equal(trusted.top_k(points, 4)[0], space.top_k(points, 4)[0])
     assert 0.9 <= loaded.recall(points, 5) <= 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", pickle.dumps({"labels": ["cat"]})])
 def test_a_file_without_a_space_is_named(tmp_path, content):
-    path = tmp_path / "space.joblib"
+    path = tmp_path / "space.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"space\.joblib"):
+    with pytest.raises(ValueError, match=r"space\.safetensors"):
         LabelSpace.load(path)
 
 

@@ -143,7 +143,7 @@ def test_other_tools_can_read_and_write_our_safetensors(tmp_path):
     [
         ({"words": np.zeros(3, np.uint8), "vectors": np.eye(2)}, "'words'"),
         ({"terms": np.frombuffer(b"a\nb", np.uint8), "vectors": np.full((2, 2), np.inf)}, "'a'"),
-        ({"terms": np.frombuffer(b"a\nb", np.uint8), "vectors": np.eye(2) > 0}, "BOOL"),
+        ({"terms": np.frombuffer(b"a\nb", np.uint8), "vectors": np.eye(2) > 0}, "bool"),
     ],
 )
 def test_other_safetensors_are_refused(tmp_path, tensors, named):

@@ -1,0 +1,487 @@
+"""The file format of `skdevise.save`: JSON and arrays in one safetensors file, without pickle.
+
+The arrays of an object graph become tensors. The rest becomes JSON in the metadata of the file. A
+value that JSON lacks is an object with the key "is", for example {"is": "tuple", "of": [1, 2]}.
+"""
+
+import hashlib
+import json
+import os
+from enum import Enum
+from importlib import import_module
+from types import FunctionType
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from skdevise._tensors import map_tensors
+from skdevise._utils import atomic_write
+
+FORMAT = 1
+
+# Classes that a file may contain, by their modules. A file holds only the name of a class, so that
+# modules may move. Objects of these classes consist of their attributes.
+_CLASSES = {
+    "labels._graph": "Graph",
+    "labels._label_index": "LabelIndex",
+    "labels._search": "ExactSearch",
+    "labels._space": "LabelSpace",
+    "language": "EncoderEmbedder PretrainedEmbedder RandomEmbedder SkipGramEmbedder",
+    "language._io": "Subwords",
+    "language._tuned": "TunedEmbedder",
+    "metrics": "HierarchicalPrecisionAtK HitAtK",
+    "model_selection": "UnseenClassSplit",
+    "models": (
+        "ClassifierWeightRegressor ConSEClassifier DeViSEClassifier DirectSimilarityClassifier "
+        "ESZSLClassifier NearestClassMeanClassifier NearestLabelClassifier "
+        "NoveltySwitchClassifier RidgeProjectionClassifier WSABIEClassifier"
+    ),
+    "models._features": "FeatureScaler",
+    "models._label_kernels": (
+        "DefinitionKernel GlossKernel HierarchyKernel LabelKernel NameKernel SentenceKernel"
+    ),
+    "models._label_vectors": "LabelVectors",
+    "models._label_weights": "WeightRegression",
+    "models._novelty": "GaussianNovelty LocalOutlierNovelty",
+    "models._replay": "ClassMeans",
+    "models._second_training": "SecondTraining",
+    "vision": "VisualFeaturizer",
+    "vision._batches": "CentreCrop",
+    "vision._network": "FittedNetwork",
+}
+_MODULE_OF = {name: module for module, names in _CLASSES.items() for name in names.split()}
+
+# Folders belong to the machine, and gensim can only pickle its models.
+_NOT_STORED = {"cache": None, "checkpoint": None}
+_LEFT_OUT = ("model_",)
+
+# Private members of scikit-learn's packages begin with an underscore.
+_SPARSE = ("csr_array", "csc_array", "coo_array", "csr_matrix", "csc_matrix", "coo_matrix")
+
+
+def write(value, path):
+    """Write an object graph to a file, which is replaced at once or not at all."""
+    encoder = _Encoder()
+    content = encoder.encode(value, type(value).__name__)
+    checks = {name: _digest(array) for name, array in encoder.arrays.items()}
+    text = json.dumps({"format": FORMAT, "content": content, "checks": checks})
+    metadata = {"skdevise": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    with atomic_write(path) as unfinished:
+        save_file(encoder.arrays, unfinished, metadata)
+        with open(unfinished, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def read(path, mmap=False, trusted=()):
+    """Read an object graph. Functions and indexes of faiss must be in `trusted`."""
+    if isinstance(trusted, str):
+        raise TypeError(f"trusted={trusted!r} is a string. Pass a list, as in [{trusted!r}].")
+    path = os.fspath(path)
+    with open(path, "rb"):
+        pass  # This raises an OSError that names a missing file.
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+        text = metadata.get("skdevise")
+        if text is None:
+            raise ValueError("skdevise.save did not write it")
+        if hashlib.sha256(text.encode()).hexdigest() != metadata.get("sha256"):
+            raise ValueError("its description has changed")
+        stored = json.loads(text)
+        if stored["format"] != FORMAT:
+            raise ValueError(f"it has format {stored['format']}, but this version reads {FORMAT}")
+        arrays = _read_arrays(path, stored["checks"], mmap)
+        return _Decoder(arrays, trusted).decode(stored["content"])
+    except UntrustedError:
+        raise
+    except (
+        AttributeError,
+        ImportError,
+        LookupError,
+        OverflowError,
+        RecursionError,
+        SafetensorError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise ValueError(f"{path!r} cannot be loaded: {reason}. Use another copy.") from error
+
+
+class UntrustedError(ValueError):
+    """A file needs functions that were not declared as trusted."""
+
+
+def _digest(array):
+    """Return the hex digest of the bytes of an array in C order."""
+    return hashlib.sha256(array.data if array.size else b"").hexdigest()
+
+
+def _read_arrays(path, checks, mmap):
+    """Map all tensors, and compare them with their checksums: dict of arrays."""
+    arrays = map_tensors(path)
+    if arrays.keys() != checks.keys():
+        raise ValueError("its arrays are not those of its description")
+    for name, array in arrays.items():
+        if _digest(np.ascontiguousarray(array)) != checks[name]:
+            raise ValueError(f"the bytes of its array {name!r} have changed")
+    return arrays if mmap else {name: np.array(array) for name, array in arrays.items()}
+
+
+class _Encoder:
+    """Turns an object graph into JSON, and collects its arrays by name."""
+
+    def __init__(self):
+        self.arrays = {}
+        self._known = {}  # id of an object: the object, to keep it alive, and its reference
+
+    def encode(self, value, where):
+        """Encode a value; `where` names it in errors."""
+        if value is None or isinstance(value, bool | int | str):
+            if type(value) in (type(None), bool, int, str, np.str_):
+                return str(value) if isinstance(value, str) else value
+        if type(value) is float:
+            return value if np.isfinite(value) else {"is": "float", "of": repr(value)}
+        if type(value) is list:
+            return [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        kind = type(value).__name__
+        if type(value) in (tuple, set, frozenset):
+            items = [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            return {"is": kind, "of": items}
+        if type(value) is dict:
+            return {"is": "dict", "of": self._pairs(value, where)}
+        if type(value) is slice:
+            return {"is": "slice", "of": [value.start, value.stop, value.step]}
+        if id(value) in self._known:
+            return self._known[id(value)][1]
+        if isinstance(value, np.generic):
+            return {"is": "scalar", "of": self._array(np.asarray(value)[None])}
+        if isinstance(value, np.ndarray):
+            node = self._encode_array(value, where)
+            self._known[id(value)] = value, node
+            return node
+        if sparse.issparse(value):
+            return self._encode_sparse(value, where)
+        if isinstance(value, type) and issubclass(value, np.generic):
+            return {"is": "type", "of": np.dtype(value).str}
+        if isinstance(value, FunctionType | type):
+            return self._encode_function(value, where)
+        return self._encode_object(value, where)
+
+    def _pairs(self, mapping, where):
+        return [
+            [self.encode(key, f"{where} key"), self.encode(item, f"{where}[{key!r}]")]
+            for key, item in mapping.items()
+        ]
+
+    def _array(self, array):
+        """Store an array of numbers, and return its name."""
+        name = f"array_{len(self.arrays)}"
+        self.arrays[name] = np.ascontiguousarray(array)
+        return name
+
+    def _encode_array(self, array, where):
+        if isinstance(array, np.ma.MaskedArray):
+            parts = array.data, np.ma.getmaskarray(array)
+            return {"is": "masked", "of": [self.encode(part, where) for part in parts]}
+        if array.dtype.kind == "U":
+            # Text is stored as its code points.
+            width = array.dtype.itemsize // 4
+            codes = np.ascontiguousarray(array).astype(f"<U{width}").view("<u4")
+            codes = codes.reshape(*array.shape, width)
+            return {"is": "text", "of": self._array(codes), "shape": list(array.shape)}
+        if array.dtype.kind == "O":
+            items = [self.encode(item, f"{where}[...]") for item in array.ravel().tolist()]
+            return {"is": "cells", "of": items, "shape": list(array.shape)}
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise TypeError(
+                f"{where} is an array of {array.dtype}, which cannot be stored. Use numbers or "
+                "text."
+            )
+        array = np.asarray(array)
+        # The order decides how products are rounded.
+        if array.flags.f_contiguous and not array.flags.c_contiguous:
+            return {"is": "transposed", "of": self._array(array.T)}
+        return {"is": "array", "of": self._array(array), "writeable": array.flags.writeable}
+
+    def _encode_sparse(self, value, where):
+        kind = type(value).__name__
+        if kind not in _SPARSE:
+            raise TypeError(f"{where} is a {kind}, which cannot be stored. Use csr_array.")
+        names = ("row", "col", "data") if kind.startswith("coo") else ("indptr", "indices", "data")
+        parts = [self._array(getattr(value, name)) for name in names]
+        return {"is": "sparse", "of": kind, "parts": parts, "shape": list(value.shape)}
+
+    def _encode_function(self, value, where):
+        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
+        if module in (None, "__main__") or "<" in name:
+            raise TypeError(
+                f"{where} is the function {name!r}, which cannot be stored. Define it at the top "
+                "level of a module that can be imported."
+            )
+        return {"is": "function", "of": f"{module}:{name}"}
+
+    def _encode_object(self, value, where):
+        node = {"is": "object", "id": len(self._known)}
+        self._known[id(value)] = value, {"is": "same", "of": node["id"]}
+        special = next((k for k, (is_one, _, _) in SPECIAL.items() if is_one(value)), None)
+        if special is not None:
+            state = SPECIAL[special][2](value)
+            return node | {"is": "special", "of": special, "state": self.encode(state, where)}
+        node["of"] = _class_name(type(value))
+        if node["of"] is None:
+            raise TypeError(
+                f"{where} is a {type(value).__name__}, which cannot be stored without pickle. "
+                "Remove it, or store the estimator with joblib.dump."
+            )
+        state = value.__getstate__() or {}
+        if isinstance(value, BaseEstimator) and node["of"] in _MODULE_OF:
+            state = {k: _NOT_STORED.get(k, v) for k, v in state.items() if k not in _LEFT_OUT}
+        if "_metadata_request" in state:
+            state = state | {"_metadata_request": _requests(state["_metadata_request"])}
+        node["state"] = [[k, self.encode(v, f"{where}.{k}")] for k, v in state.items()]
+        return node
+
+
+class _Decoder:
+    """Turns JSON and arrays into an object graph."""
+
+    def __init__(self, arrays, trusted):
+        self._arrays = arrays
+        self._trusted = trusted
+        self._made = {}  # objects by their id in the file
+
+    def decode(self, node):
+        """Decode a value."""
+        if isinstance(node, list):
+            return [self.decode(item) for item in node]
+        return getattr(self, f"_{node['is']}")(node) if isinstance(node, dict) else node
+
+    def _float(self, node):
+        return float(node["of"])
+
+    def _tuple(self, node):
+        return tuple(map(self.decode, node["of"]))
+
+    def _set(self, node):
+        return set(map(self.decode, node["of"]))
+
+    def _frozenset(self, node):
+        return frozenset(map(self.decode, node["of"]))
+
+    def _dict(self, node):
+        return {self.decode(key): self.decode(item) for key, item in node["of"]}
+
+    def _slice(self, node):
+        return slice(*node["of"])
+
+    def _scalar(self, node):
+        return self._arrays[node["of"]][0]
+
+    def _array(self, node):
+        array = self._arrays[node["of"]]
+        array.flags.writeable = array.flags.writeable and node["writeable"]
+        return array
+
+    def _transposed(self, node):
+        return self._arrays[node["of"]].T
+
+    def _text(self, node):
+        codes = np.array(self._arrays[node["of"]])
+        return codes.view(f"<U{codes.shape[-1]}").reshape(node["shape"])
+
+    def _type(self, node):
+        return np.dtype(node["of"]).type
+
+    def _cells(self, node):
+        array = np.empty(len(node["of"]), dtype=object)
+        array[:] = self.decode(node["of"])
+        return array.reshape(node["shape"])
+
+    def _masked(self, node):
+        return np.ma.MaskedArray(*map(self.decode, node["of"]))
+
+    def _sparse(self, node):
+        if node["of"] not in _SPARSE:
+            raise ValueError(f"its class {node['of']!r} is unknown")
+        *index, data = (np.array(self._arrays[name]) for name in node["parts"])
+        parts = (data, tuple(index)) if node["of"].startswith("coo") else (data, *index[::-1])
+        array = getattr(sparse, node["of"])(parts, shape=tuple(node["shape"]))
+        # scipy does not check indices, and wrong ones would read foreign memory.
+        array.tocsr().check_format(full_check=True)
+        return array
+
+    def _function(self, node):
+        if node["of"] not in self._trusted:
+            raise UntrustedError(
+                f"The file calls the function {node['of']!r}. If you trust it, pass "
+                f"trusted=[{node['of']!r}]."
+            )
+        module, name = node["of"].split(":")
+        value = import_module(module)
+        for part in name.split("."):
+            value = getattr(value, part)
+        return value
+
+    def _same(self, node):
+        return self._made[node["of"]]
+
+    def _special(self, node):
+        value = self._made[node["id"]] = SPECIAL[node["of"]][1](self.decode(node["state"]), self)
+        return value
+
+    def _object(self, node):
+        cls = _find_class(node["of"])
+        # An object can contain itself, so it exists before its attributes.
+        value = self._made[node["id"]] = cls.__new__(cls)
+        state = {name: self.decode(item) for name, item in node["state"]}
+        if "_metadata_request" in state:
+            state["_metadata_request"] = _metadata_request(value, state["_metadata_request"])
+        if hasattr(value, "__setstate__"):
+            value.__setstate__(state)
+        else:
+            vars(value).update(state)
+        return value
+
+    def trusts(self, name):
+        """Return whether a name is trusted."""
+        return name in self._trusted
+
+
+def _class_name(cls):
+    """Return the name of a class in files, or None if its objects cannot be stored."""
+    module, name = cls.__module__, cls.__name__
+    if _MODULE_OF.get(name) and module.startswith("skdevise."):
+        return name
+    public = module.split("._")[0]
+    is_public = getattr(import_module(public), name, None) is cls
+    is_estimator = module.startswith("sklearn.") and issubclass(cls, BaseEstimator)
+    return f"{public}:{name}" if is_public and is_estimator else None
+
+
+def _find_class(name):
+    """Return the class that has a name in files."""
+    if name in _MODULE_OF:
+        return getattr(import_module(f"skdevise.{_MODULE_OF[name]}"), name)
+    module, _, name = name.partition(":")
+    parts = module.split(".")
+    if parts[0] == "sklearn" and not any(part.startswith("_") for part in [*parts, name]):
+        cls = getattr(import_module(module), name)
+        if isinstance(cls, type) and issubclass(cls, BaseEstimator):
+            return cls
+    raise ValueError(f"its class {module}:{name} is unknown")
+
+
+def _metadata_request(owner, requests):
+    """Make the metadata requests of an estimator from {method: {name: alias}}."""
+    made = MetadataRequest(owner=type(owner).__name__)
+    for method, aliases in requests.items():
+        for name, alias in aliases.items():
+            getattr(made, method).add_request(param=name, alias=alias)
+    return made
+
+
+def _requests(request):
+    """Turn metadata requests into {method: {name: alias}}."""
+    methods = {name: getattr(request, name, None) for name in vars(request)}
+    return {name: of.requests for name, of in methods.items() if hasattr(of, "requests")}
+
+
+# --- Objects that do not consist of their attributes
+
+
+def _table_state(table):
+    columns = [table.iloc[:, i].to_numpy() for i in range(table.shape[1])]
+    return table.columns.tolist(), columns, table.index.tolist(), list(table.index.names)
+
+
+def _make_table(state, decoder):
+    import pandas as pd
+
+    names, columns, index, index_names = state
+    if len(index_names) > 1:
+        index = pd.MultiIndex.from_tuples(index, names=index_names)
+    else:
+        index = pd.Index(index, name=index_names[0])
+    table = pd.DataFrame(dict(enumerate(columns)), index=index)
+    return table.set_axis(names, axis=1)
+
+
+def _make_random_state(state, decoder):
+    made = np.random.RandomState()
+    made.set_state(state)
+    return made
+
+
+def _hierarchy_state(hierarchy):
+    if hierarchy._variant is not None:
+        return hierarchy._variant
+    edges, *tables = hierarchy._tables
+    return [hierarchy.labels, edges, *(None if t is None else list(t) for t in tables)]
+
+
+def _make_hierarchy(state, decoder):
+    from skdevise.labels import Hierarchy
+
+    return Hierarchy.wordnet(state) if isinstance(state, str) else Hierarchy(*state)
+
+
+def _vocabulary_state(vocabulary):
+    make, (labels, terms) = vocabulary.__reduce__()
+    return labels, terms, make.keywords
+
+
+def _make_vocabulary(state, decoder):
+    from skdevise.labels import LabelVocabulary
+
+    labels, terms, options = state
+    return LabelVocabulary(labels, terms, **options)
+
+
+def _make_term_table(state, decoder):
+    from skdevise.language._io import TermTable
+
+    return TermTable(*state)
+
+
+def _make_tree(vectors, decoder):
+    from skdevise.labels._search import TreeSearch
+
+    return TreeSearch(vectors)
+
+
+def _make_faiss(state, decoder):
+    from skdevise.labels._search import FaissSearch
+
+    if not decoder.trusts("faiss"):  # faiss does not check what it reads.
+        return FaissSearch(state["vectors"], state["method"])
+    index = FaissSearch.__new__(FaissSearch)
+    index.__setstate__(state)
+    return index
+
+
+def _is(name, module):
+    """Return a test whether a value has a class of this name, in a package."""
+    return lambda value: type(value).__name__ == name and type(value).__module__.startswith(module)
+
+
+# A test for the class, the function that makes an object from its state, and the state.
+SPECIAL = {
+    "table": (_is("DataFrame", "pandas"), _make_table, _table_state),
+    "random state": (
+        _is("RandomState", "numpy"),
+        _make_random_state,
+        lambda value: value.get_state(legacy=False),
+    ),
+    "hierarchy": (_is("Hierarchy", "skdevise"), _make_hierarchy, _hierarchy_state),
+    "vocabulary": (_is("LabelVocabulary", "skdevise"), _make_vocabulary, _vocabulary_state),
+    "term table": (_is("TermTable", "skdevise"), _make_term_table, tuple),
+    "tree": (_is("TreeSearch", "skdevise"), _make_tree, lambda value: value.vectors),
+    "faiss": (_is("FaissSearch", "skdevise"), _make_faiss, lambda value: value.__getstate__()),
+    "path": (lambda value: isinstance(value, os.PathLike), lambda s, decoder: s, os.fspath),
+    "enum": (lambda value: isinstance(value, Enum), lambda s, decoder: s, str),
+}

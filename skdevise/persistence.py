@@ -1,0 +1,79 @@
+"""Save fitted estimators, and load them without pickle."""
+
+from skdevise import _storage
+
+__all__ = ["load", "save"]
+
+
+def save(estimator, path):
+    """Save an estimator or another object of skdevise to a file.
+
+    The file is in the format safetensors: arrays, and a description in JSON. It holds no code, so
+    `load` is safe for files of strangers. Predictions are the same after loading, to the last bit.
+
+    Parameters
+    ----------
+    estimator : object
+        Any estimator of skdevise, a `LabelVocabulary`, `LabelSpace` or `Hierarchy`, a scorer, or an
+        estimator of scikit-learn that consists of arrays, such as a `Pipeline` of these.
+    path : str or Path
+        File to write. A file that exists is replaced in one step, so it is never half-written, and
+        processes that map it keep the old content.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for example because the disk is full. The old file stays.
+    TypeError
+        If a part of the estimator cannot be saved. The message names the part.
+
+    Notes
+    -----
+    The parameters `cache` and `checkpoint` are not saved, because their folders belong to the
+    machine. Functions, such as a `projection` of your own, are saved by their names.
+    `SkipGramEmbedder` keeps its vectors but not its gensim model, so `partial_fit` cannot continue.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdevise import RidgeProjectionClassifier, load, save
+    >>> clf = RidgeProjectionClassifier().fit([[0, 1], [3, 0]], ["cat", "truck"])
+    >>> with TemporaryDirectory() as folder:
+    ...     save(clf, Path(folder, "model.safetensors"))
+    ...     again = load(Path(folder, "model.safetensors"))
+    >>> again.predict([[0, 2]])
+    array(['cat'], dtype='<U5')
+    """
+    _storage.write(estimator, path)
+
+
+def load(path, *, mmap=False, trusted=()):
+    """Load an object that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+    mmap : bool, default=False
+        Map the arrays into memory instead of reading them. Processes that load the same file then
+        share one copy. Mapped arrays cannot be changed.
+    trusted : sequence of str, default=()
+        Functions that the object may use, such as "my_module:my_projection", and "faiss" to read an
+        index of faiss instead of building it again. Only list them for files that you trust.
+
+    Returns
+    -------
+    object
+        The object.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    UntrustedError
+        If the object uses a function that is not in `trusted`. The message names it.
+    ValueError
+        If the file is damaged, is not a file of `save`, or needs a newer version of skdevise.
+    """
+    return _storage.read(path, mmap, trusted)
