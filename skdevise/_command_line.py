@@ -189,17 +189,16 @@ def _classify(classifier, photos, labels, options):
             answers = _probabilities(classifier, batch, labels)
             if write is None:  # An error in the first batch leaves the output empty.
                 write = _csv_writer() if options.csv else _column_writer(photos, shown)
-            for photo, answer in zip(batch, answers, strict=True):
-                if isinstance(answer, UnreadablePhotoError):
-                    n_unreadable += 1
-                    with bar.external_write_mode(file=sys.stderr):
+            with bar.external_write_mode():  # It hides the bar.
+                for photo, answer in zip(batch, answers, strict=True):
+                    if isinstance(answer, UnreadablePhotoError):
+                        n_unreadable += 1
                         _say(answer)
-                    continue
-                best = np.argsort(-answer, kind="stable")[: options.top]
-                rows = [(labels[column], answer[column]) for column in best]
-                if threshold is not None and answer.max() < threshold:
-                    rows = [(classifier.unknown_label, None)]
-                with bar.external_write_mode(file=sys.stdout):
+                        continue
+                    best = np.argsort(-answer, kind="stable")[: options.top]
+                    rows = [(labels[column], answer[column]) for column in best]
+                    if threshold is not None and answer.max() < threshold:
+                        rows = [(classifier.unknown_label, None)]
                     write(str(photo), rows)
             bar.update(len(batch))
     return n_unreadable
