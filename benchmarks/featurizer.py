@@ -8,10 +8,13 @@ other programs do not disturb. With more threads we measure wall time, because w
 CPU time too. The least cosine compares features with those of the loop, over many photos.
 
 The second table shows the time of the first photo in a process that has only loaded the network.
+The third shows the parts of a cold start, from an empty process to the features of one photo.
 """
 
 import argparse
 import multiprocessing
+import subprocess
+import sys
 import tarfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -114,6 +117,32 @@ def compare_first_answers(n_threads, n_rounds):
     return [f"first photo, s ({'CPU' if n_threads == 1 else 'wall'})", *times], rows
 
 
+# Each step runs in the same new process, which prints the time of each.
+COLD_START = {
+    "import scikit-learn": "import sklearn.base",
+    "import torch": "import torch",
+    "import skdevise": "from skdevise import VisualFeaturizer",
+    "fit": "net = VisualFeaturizer('efficientnet_lite0').fit([photo := torch.zeros(300, 400)])",
+    "transform": "net.transform([photo])",
+}
+
+
+def compare_cold_starts(n_threads, n_rounds):
+    """Return the header and the row of the table of cold starts."""
+    clock = "process_time" if n_threads == 1 else "perf_counter"
+    timing = f"marks.append(time.{clock}())"
+    code = [f"import time; marks = []; {timing}"]
+    code += [f"{step}; {timing}" for step in COLD_START.values()]
+    command = [sys.executable, "-c", "\n".join([*code, "print(*marks)"])]
+    runs = []
+    for _ in range(n_rounds):
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        runs.append(np.diff(list(map(float, run.stdout.split()))))
+    parts = np.median(runs, axis=0)
+    header = [f"cold start, s ({'CPU' if n_threads == 1 else 'wall'})", *COLD_START, "sum"]
+    return header, [["EfficientNet-Lite0", *(f"{part:.2f}" for part in [*parts, parts.sum()])]]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("archive", help="photos: caltech101-40.tar")
@@ -132,6 +161,8 @@ def main():
     print_table(header, rows)
     print()
     print_table(*compare_first_answers(args.threads, max(args.rounds // 5, 1)))
+    print()
+    print_table(*compare_cold_starts(args.threads, max(args.rounds // 5, 1)))
     print(f"\nThreads: {args.threads}. OpenVINO {version('openvino')}.")
     print_machine()
 
