@@ -7,21 +7,26 @@ from importlib.metadata import version
 import numpy as np
 
 
-def print_table(header, rows):
+def print_table(header, rows, file=None):
     """Print a Markdown table. The first cell of a row is a name, the others are values."""
-    print("| " + " | ".join(header) + " |")
-    print("|" + " --- |" + " ---: |" * (len(header) - 1))
+    print("| " + " | ".join(header) + " |", file=file)
+    print("|" + " --- |" + " ---: |" * (len(header) - 1), file=file)
     for row in rows:
-        print("| " + " | ".join(str(cell) for cell in row) + " |")
+        print("| " + " | ".join(str(cell) for cell in row) + " |", file=file)
+
+
+def describe_machine():
+    """Name the machine and the versions of the packages: str."""
+    packages = ("numpy", "scikit-learn", "torch", "torchvision", "skorch", "skdevise")
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in packages)
+    )
 
 
 def print_machine():
     """Print the machine and the versions of the packages."""
-    packages = ("numpy", "scikit-learn", "torch", "torchvision", "skorch", "skdevise")
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in packages)
-    )
+    print(describe_machine())
 
 
 def percent(runs):

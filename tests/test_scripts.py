@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "tools", "examples")
 WORDNET = next((p for p in map(Path, ("/usr/share/wordnet",)) if (p / "data.noun").exists()), None)
 
+TABLES = ("1", "2", "3", "4", "5", "caltech", "generalized")
 # Arguments of each script, and the constants that make it small. Names in braces are files below.
 SCRIPTS = {
-    "benchmarks/caltech101_unseen.py": ["{vectors}", "SEEDS=range(1)"],
     "benchmarks/calibration.py": ["{vectors}", "N_ROUNDS=1; STEP=5"],
     "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)"],
     "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
@@ -28,24 +28,25 @@ SCRIPTS = {
     "benchmarks/hubness.py": ["{vectors}", "N_FOLDS=1"],
     "benchmarks/label_coverage.py": ["N_NOUNS=100"],
     "benchmarks/photo_files.py": ["{photos}", "--rounds=1", "--threads=1", "N_PHOTOS=16"],
+    "benchmarks/reproduce_paper.py": ["--quick", "--table", *TABLES, "N_CLASSES=60",
+                                      "QUICK_STEP=16", "SETS=('2-hop',)"],
     "benchmarks/search.py": ["{vectors}", "--largest=2000", "N_LABELS=1000", "N_POINTS=64",
                              "N_SINGLE=8"],
     "benchmarks/skip_gram.py": ["{text}", "--words=20000", "--rounds=1", "--megabytes=0",
                                 "N_TERMS=100"],
-    "benchmarks/tiny_imagenet.py": ["{synsets}", "{vectors}", "--features={folder}/f.npz",
-                                    "SEEDS=range(1)"],
     "benchmarks/training.py": ["--rounds=1"],
     "benchmarks/two_stages.py": ["{synsets}", "{vectors}", "SEEDS=range(1)"],
     "benchmarks/vector_files.py": ["--terms=500", "--size=10", "--read=100", "--rounds=1"],
     "benchmarks/word_vectors.py": ["{text}", "--folder={folder}/vectors", "--glove={vectors}",
                                    "--workers=1", "SEEDS=range(1)"],
-    "benchmarks/zero_shot_imagenet.py": ["{vectors}", "SEEDS=range(1)"],
     "tools/make_imagenet_labels.py": ["{ilsvrc2012}", "{fall11}", "DATA=Path('{folder}')"],
     "tools/make_term_vectors.py": ["{text}", "DATA=Path('{folder}')"],
     "tools/make_wordnet_table.py": [str(WORDNET), "DATA=Path('{folder}')"],
 }  # fmt: skip
-# They need a thousand photos or the text of a corpus.
-NOT_RUN = {"tools/make_photo_features.py", "benchmarks/_common.py"}
+# They need a thousand photos, or are modules of other scripts.
+NOT_RUN = {"tools/make_photo_features.py"} | {
+    path.relative_to(ROOT).as_posix() for path in ROOT.glob("benchmarks/_*.py")
+}
 EXAMPLES = {path.relative_to(ROOT).as_posix(): [] for path in sorted(ROOT.glob("examples/*.py"))}
 
 # It imports a script, sets its constants, and runs it.
