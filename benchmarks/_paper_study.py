@@ -25,10 +25,14 @@ def answer(clf, X, y, X_test, candidates):
 def generalize(clf, X, y, X_test, y_test, labels):
     """Compute the accuracies on seen and unseen labels, without and with a penalty, in percent."""
     penalty, seen = tune_seen_penalty(clf, X, y, random_state=0), set(y.tolist())
-    scores = clf.fit(X, y).decision_function(X_test, labels=labels)
+    space = clf.fit(X, y).label_space(LabelVocabulary(labels, on_missing="drop"))
+    found = clf.decision_function(X_test, labels=space)
+    # A label that the system does not know loses against all others.
+    scores = np.full((len(X_test), len(labels)), found.min() - 1e6)
+    scores[:, np.searchsorted(labels, space.labels)] = found
     return [
-        100 * found[name]
-        for found in (
+        100 * accuracy[name]
+        for accuracy in (
             generalized_scores(y_test, scores, labels=labels, seen=seen, seen_penalty=value)
             for value in (0, penalty)
         )

@@ -264,9 +264,9 @@ def caltech_classes(study):
 def seen_and_unseen_classes(study):
     """Measure generalised zero-shot classification: 34 seen and 62 unseen classes compete."""
     caltech, hierarchy = study.caltech(), Hierarchy.wordnet()
-    X, y = study.with_vector(caltech.X, caltech.y)
-    seen, labels = np.unique(caltech.y[caltech.is_seen]), np.unique(y)
-    is_seen = np.isin(y, seen)
+    labels = np.unique(caltech.y)
+    X, y = study.with_vector(caltech.X[caltech.is_seen], caltech.y[caltech.is_seen])
+    X_unseen, y_unseen = (part[~caltech.is_seen][:: study.step] for part in (caltech.X, caltech.y))
     columns = ["seen", "unseen", "harmonic mean"]
     table = Table(
         "Seen and unseen classes of Caltech-101 together. The network has seen the 34 seen "
@@ -277,20 +277,18 @@ def seen_and_unseen_classes(study):
         runs = []
         for seed in study.seeds if system.answers_unseen else ():
             split = StratifiedShuffleSplit(1, test_size=0.3, random_state=seed)
-            ((train, test),) = split.split(y[is_seen], y[is_seen])
-            clf = study.make(system, seed, y[is_seen][train], hierarchy)
+            ((train, test),) = split.split(X, y)
+            clf = study.make(system, seed, y[train], hierarchy)
             if clf is None or "seen_penalty" not in clf.get_params():
                 continue
-            X_test = np.vstack([X[is_seen][test], X[~is_seen][:: study.step]])
-            y_test = np.concatenate([y[is_seen][test], y[~is_seen][:: study.step]])
-            runs.append(
-                study.generalize(clf, X[is_seen][train], y[is_seen][train], X_test, y_test, labels)
-            )
+            X_test = np.vstack([X[test], X_unseen])
+            y_test = np.concatenate([y[test], y_unseen])
+            runs.append(study.generalize(clf, X[train], y[train], X_test, y_test, labels))
         if runs:
             table.add(title_of(system), runs)
     return [table], [
-        f"Trained on 70 % of the photos of {len(np.unique(y[is_seen]))} seen classes. Candidates "
-        f"are all {len(labels)} classes with a vector. Accuracy is averaged over classes. "
+        f"Trained on 70 % of the photos of {len(np.unique(y))} seen classes. The candidates are "
+        f"all {len(labels)} classes. Accuracy is averaged over classes. "
         '"calibrated" subtracts a penalty from the scores of seen classes, which '
         "`tune_seen_penalty` chooses on the training photos. The systems other than DeViSE use "
         f"{study.embedder_name}."
