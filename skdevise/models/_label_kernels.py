@@ -13,7 +13,7 @@ from skdevise.labels._senses import photo_senses
 from skdevise.language import EncoderEmbedder
 from skdevise.language._terms import words_of
 
-# benchmarks/label_kernels.py chose the constants on labels of ImageNet that it left out.
+# benchmarks/zero_shot_weights.py chose the constants on labels of ImageNet that it left out.
 
 # Exponent of the number of uses of a sense, which weighs the senses of a name.
 _SENSE_POWER = 0.5
@@ -101,7 +101,7 @@ class HierarchyKernel:
         """Learn the weights of ancestors, and compare the training labels: (n, n)."""
         above = self.hierarchy.graph.ancestors(facts.all_senses)
         n_below = (_sums(facts.owners, facts.n_labels) @ above > 0).sum(axis=0)
-        self._weights = diags_array(1 / np.sqrt(np.maximum(n_below, 1)))
+        self._weights = diags_array(1 / np.sqrt(np.maximum(n_below, 1)), format="csr")
         self.training = self.features(facts)
         return self(facts)
 
@@ -243,6 +243,7 @@ class LabelKernel:
     """
 
     def __init__(self, hierarchy, embedders, hierarchy_weight):
+        self.hierarchy = hierarchy
         self.embedders = embedders
         texts = []
         for embedder in embedders:
@@ -262,6 +263,10 @@ class LabelKernel:
         if hierarchy is not None:
             self._parts.append(("hierarchy", hierarchy_weight, HierarchyKernel(hierarchy)))
 
+    def facts(self, vocabulary):
+        """Collect the terms and the senses of labels: LabelFacts."""
+        return LabelFacts.of(vocabulary, self.hierarchy)
+
     def fit(self, facts):
         """Learn from the training labels, and compare them: (n, n)."""
         return sum(weight * kernel.fit(facts) for _, weight, kernel in self._parts)
@@ -277,10 +282,13 @@ class LabelKernel:
             shares[name] = shares.get(name, 0) + weight * kernel(facts)
         return shares
 
-    def by_ancestor(self, facts, evidence):
-        """Split the share of "hierarchy" in the evidence for one label: (n_nodes,)."""
+    def ancestors(self, facts):
+        """Return two sparse matrices, of labels and of training labels: (n_labels, n_nodes).
+
+        The share of "hierarchy" is the product of the first and the transpose of the second.
+        """
         _, weight, kernel = self._parts[-1]
-        return weight * kernel.features(facts).toarray()[0] * (evidence @ kernel.training)
+        return weight * kernel.features(facts), kernel.training
 
 
 class _Corpus:

@@ -10,8 +10,12 @@ def space_of_vectors(vocabulary, vectors, search):
     """Build the label space of given vectors (n_labels, vector_size). Rows of zeros are missing."""
     labels = vocabulary.labels.tolist()
     positions = {label: str(position) for position, label in enumerate(labels)}
-    numbered = LabelVocabulary(vocabulary.labels, positions, on_missing=vocabulary.on_missing)
-    return LabelSpace(numbered, _Rows(vectors), search)
+    # WordNet has no terms for positions.
+    on_missing = "drop" if vocabulary.on_missing == "drop" else "error"
+    numbered = LabelVocabulary(vocabulary.labels, positions, on_missing=on_missing)
+    space = LabelSpace(numbered, _Rows(vectors), search)
+    space.vocabulary = vocabulary  # Explanations need the terms.
+    return space
 
 
 class _Rows:
@@ -21,7 +25,7 @@ class _Rows:
         self.vectors = vectors
 
     def has_vector(self, terms):
-        return self.vectors[list(map(int, terms))].any(axis=1)
+        return self.vectors.any(axis=1)[list(map(int, terms))]
 
     def transform(self, terms):
         return self.vectors[list(map(int, terms))]

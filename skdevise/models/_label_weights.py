@@ -1,7 +1,7 @@
 """Ridge regression from the kernel of labels to classifier weights."""
 
 import numpy as np
-from scipy.linalg import solve
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.preprocessing import normalize
 
 
@@ -16,8 +16,13 @@ class WeightRegression:
     def __init__(self, gram, coef, alpha, mixture_weight):
         self.mixture_weight = mixture_weight
         self._rows = normalize(coef - coef.mean(axis=0))
-        self._system = gram + alpha * np.eye(len(gram))
-        self._dual = solve(self._system, self._rows, assume_a="pos")
+        self._factor = cho_factor(gram + alpha * np.eye(len(gram)))
+        self._dual = cho_solve(self._factor, self._rows)
+
+    @property
+    def vector_size(self):
+        """Length of the vectors of labels: int."""
+        return sum(self._rows.shape) + 1
 
     def predict(self, kernel):
         """Predict vectors of labels: (n_labels, n_features + n + 1).
@@ -52,6 +57,6 @@ class WeightRegression:
         mixture = kernel - kernel.mean()
         scale = 2**-0.5 / max(np.linalg.norm(kernel @ self._dual), 1e-12)
         mixture_scale = 2**-0.5 / max(np.linalg.norm(mixture), 1e-12)
-        shares = solve(self._system, kernel, assume_a="pos") * (self._rows @ features) * scale
+        shares = cho_solve(self._factor, kernel) * (self._rows @ features) * scale
         evidence = self._dual @ features * scale + (proba - proba.mean()) * mixture_scale
         return shares + mixture * proba * mixture_scale, evidence

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, fit_context
 from skdevise.labels import Hierarchy
+from skdevise.labels._vocabulary import refuse_numbers
 from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import (
     calibration_rows,
@@ -28,12 +29,13 @@ from skdevise.models._calibration import (
     row_keys,
 )
 from skdevise.models._candidates import present
-from skdevise.models._label_kernels import LabelFacts, LabelKernel
+from skdevise.models._explanation import ExplanationMixin
+from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_vectors import space_of_vectors
 from skdevise.models._label_weights import WeightRegression
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
-# benchmarks/label_kernels.py chose the constants on labels of ImageNet that it left out.
+# benchmarks/zero_shot_weights.py chose the constants on labels of ImageNet that it left out.
 
 # Exponent that damps large features.
 _POWER = 0.35
@@ -49,6 +51,7 @@ _N_LABELS = 2_048
 
 
 class ClassifierWeightRegressor(
+    ExplanationMixin,
     LabelPredictionMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
@@ -58,7 +61,7 @@ class ClassifierWeightRegressor(
     r"""Kernel regression of classifier weights, for labels that a classifier lacks.
 
     A linear classifier has one row of weights for each training label. We predict the rows of other
-    labels from what is known of them [1]_ [2]_: their place in a hierarchy, the vectors of their
+    labels from knowledge of them [1]_ [2]_: their place in a hierarchy, the vectors of their
     names, and their definitions. No unseen label needs a photo or a new training.
 
     The kernel :math:`k(p, q)` compares two labels. It is a weighted mean of kernels of the
@@ -227,7 +230,8 @@ class ClassifierWeightRegressor(
         ----------
         X : array-like of shape (n_samples, n_features), or photos if `visual` is given
             Training samples. Their mean is the centre of the features, and the correction for hubs
-            uses them.
+            uses them. If X holds features and `visual` is given, wrap the fitted visual model in
+            `sklearn.frozen.FrozenEstimator`.
         y : array-like of shape (n_samples,)
             Labels of the samples. Besides the fit of `classifier`, the temperatures of
             `predict_proba` need them.
@@ -240,11 +244,13 @@ class ClassifierWeightRegressor(
         Raises
         ------
         LabelWithoutVectorError
-            If neither `hierarchy` nor `embedder` knows a training label.
+            If neither `hierarchy` nor `embedder` knows a training label. If no sample has a
+            training label, the labels in `y` must be known too.
         TypeError
-            If `classifier` is not linear.
+            If `classifier` is not linear, or `embedder` is not a term embedder.
         ValueError
-            If some labels are text and others are numbers, or X contains photos without `visual`.
+            If some labels are text and others are numbers, if labels are numbers without names, or
+            if X contains photos without `visual`.
         """
         y = check_targets(y)
         check_consistent_length(X, y)
@@ -254,8 +260,7 @@ class ClassifierWeightRegressor(
             self.visual_ = clone(self.visual).fit(X, y)
         features = self._features(X, reset=True)
         classes = self._fit_classifier(features, y)
-        facts = LabelFacts.of(self._vocabulary(classes), self.hierarchy)
-        gram = self._kernel.fit(facts)
+        gram = self._kernel.fit(self._kernel.facts(self._vocabulary(classes)))
         self._regression = self._new_regression(gram, self.coef_)
         embedders = self._kernel.embedders
         self._place_labels(classes, embedders[0] if embedders else None)
@@ -277,95 +282,11 @@ class ClassifierWeightRegressor(
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features + n_classes)
-            Damped features and weighted probabilities of the training labels.
+        ndarray of shape (n_samples, n_features + n_classes + 1)
+            Damped features, weighted probabilities of the training labels, and a zero.
         """
         check_is_fitted(self)
         return self._join(self._features(X), self.coef_, self.intercept_)
-
-    def explain(self, X, labels=None, *, k=1, n_reasons=5):
-        """Explain the best answers of each sample.
-
-        The score of an answer is a sum over the training labels, because its predicted weights are
-        a mixture of theirs. The regression also splits the same sum into what the ancestors in the
-        hierarchy, the names and the definitions predict. The corrections `hub_penalty` and
-        `seen_penalty` are left out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
-            Samples.
-        labels : array-like, dict or LabelVocabulary, default=None
-            Candidate labels, as in `predict`.
-        k : int, default=1
-            Number of answers to explain for each sample.
-        n_reasons : int, default=5
-            Number of training labels, and of ancestors, to list for each answer. These are the ones
-            with the largest contributions for or against it.
-
-        Returns
-        -------
-        reasons : pandas.DataFrame
-            Columns "sample" (position in X), "label", "kind", "reason" and "contribution". The kind
-            is "training label", "ancestor", "name" or "definition". The contributions of all
-            training labels add up to the score, and so do those of all other kinds together. An
-            answer without ancestors is not in the hierarchy, and one without a contribution of its
-            name has no word vector.
-
-        Raises
-        ------
-        ValueError
-            If `k` is out of range, or a candidate is repeated.
-
-        Examples
-        --------
-        >>> from skdevise import ClassifierWeightRegressor, Hierarchy
-        >>> X, y = [[9, 1], [8, 3], [1, 9], [3, 8]], ["horse", "cat", "truck", "bicycle"]
-        >>> clf = ClassifierWeightRegressor(hierarchy=Hierarchy.wordnet()).fit(X, y)
-        >>> reasons = clf.explain([[9, 1]], labels=["zebra", "bus"], n_reasons=1)
-        >>> reasons[["label", "kind", "reason"]]
-           label            kind    reason
-        0  zebra  training label     horse
-        1  zebra        ancestor  ungulate
-        2  zebra      definition     zebra
-        """
-        import pandas as pd
-
-        features = self._features(X)
-        top = self.predict_top_k(features, k, labels)
-        points = self.transform(features)
-        tables = []
-        for sample, answers in enumerate(top):
-            for label in answers.tolist():
-                facts = LabelFacts.of(self._vocabulary([label]), self.hierarchy)
-                table = pd.DataFrame(self._reasons(points[sample], facts, n_reasons))
-                table.insert(0, "label", label)
-                table.insert(0, "sample", sample)
-                tables.append(table)
-        return pd.concat(tables, ignore_index=True)
-
-    def _reasons(self, point, facts, n_reasons):
-        """Split the score of one label: list of dict, the largest contributions of a kind first."""
-        parts = self._kernel.parts(facts)
-        by_label, evidence = self._regression.split(sum(parts.values())[0], point)
-        groups = [("training label", self.classes_, by_label)]
-        if "hierarchy" in parts:
-            by_node = self._kernel.by_ancestor(facts, evidence)
-            nodes = np.flatnonzero(by_node)
-            groups.append(("ancestor", self.hierarchy.labels[nodes], by_node[nodes]))
-        for kind in ("name", "definition"):
-            if kind in parts and parts[kind].any():
-                groups.append((kind, np.array(facts.terms[0][:1]), parts[kind] @ evidence))
-        return [
-            {"kind": kind, "reason": self._readable(labels[i]), "contribution": contributions[i]}
-            for kind, labels, contributions in groups
-            for i in np.argsort(-np.abs(contributions), kind="stable")[:n_reasons]
-        ]
-
-    def _readable(self, label):
-        """Return the first term of a label of the hierarchy, and any other label itself: str."""
-        is_known = self.hierarchy is not None and label in self.hierarchy
-        return self.hierarchy.terms(label)[0] if is_known else str(label)
 
     # --- Training
 
@@ -391,13 +312,17 @@ class ClassifierWeightRegressor(
         """Fit a classifier; return it with its weights (n_classes, n_features) and biases."""
         new = LogisticRegression(max_iter=1_000) if self.classifier is None else self.classifier
         classifier = clone(new).fit(features, y)
-        if not hasattr(classifier, "coef_"):
+        n_classes, coef = len(classifier.classes_), getattr(classifier, "coef_", None)
+        is_binary = n_classes == 2 and np.shape(coef)[:1] == (1,)
+        # The rows of SVC, which has support vectors, compare pairs of classes.
+        is_linear = is_binary or np.shape(coef)[:1] == (n_classes,)
+        if not is_linear or hasattr(classifier, "support_vectors_"):
             raise TypeError(
-                f"classifier={self.classifier!r} has no coef_ after its fit. Pass a linear "
-                "classifier, such as LogisticRegression()."
+                f"The classifier {type(classifier).__name__} has no coef_ with one row per class. "
+                "Pass a linear classifier, such as LogisticRegression()."
             )
-        coef, intercept = classifier.coef_, np.ravel(classifier.intercept_)
-        if len(classifier.classes_) == 2 and len(coef) == 1:
+        intercept = np.ravel(classifier.intercept_)
+        if is_binary:
             coef, intercept = np.vstack([-coef, coef]) / 2, np.append(-intercept, intercept) / 2
         return classifier, coef, intercept
 
@@ -425,17 +350,17 @@ class ClassifierWeightRegressor(
             return lambda rows: self._join(features[rows], coef, intercept)
 
         def score(points):
-            return points @ second["vectors"].T - second["hubs"]
+            return points @ second["vectors"].T - self.hub_penalty * second["hubs"]
 
         self._calibrate_scores(score, targets, row_keys(features), None, refit)
 
     def _fit_temperature_unseen(self, features, y):
-        """Fit one temperature on samples of which none has a training label."""
+        """Fit one temperature on samples without training labels."""
         labels, targets = np.unique(y, return_inverse=True)
         rows = calibration_rows(len(y))
         space = self._make_space(self._vocabulary(labels), self.embedder_)
         scores = space.scores(self._join(features[rows], self.coef_, self.intercept_))
-        scores = scores - self._hubs(space.targets, self._reference)
+        scores = scores - self.hub_penalty * self._hubs(space.targets, self._reference)
         self.temperature_ = fit_temperature(scores, targets[rows], len(rows))
         self.unseen_temperature_ = self.temperature_
 
@@ -468,25 +393,30 @@ class ClassifierWeightRegressor(
         return self._regression.point(self._damp(features), proba)
 
     def _make_space(self, vocabulary, embedder):
-        facts = LabelFacts.of(vocabulary, self.hierarchy)
-        blocks = [
-            self._regression.predict(self._kernel(facts.take(batch)))
-            for batch in gen_batches(facts.n_labels, _N_LABELS)
-        ]
-        return space_of_vectors(vocabulary, np.vstack(blocks), self.search)
+        refuse_numbers(vocabulary, embedder)
+        facts = self._kernel.facts(vocabulary)
+        vectors = np.empty((facts.n_labels, self._regression.vector_size), np.float32)
+        for batch in gen_batches(facts.n_labels, _N_LABELS):
+            vectors[batch] = self._regression.predict(self._kernel(facts.take(batch)))
+        return space_of_vectors(vocabulary, vectors, self.search)
 
     def _offsets(self, space):
         offsets = super()._offsets(space)
         if not self.hub_penalty:
             return offsets
         hubs = self._cached((space, "hubs"), lambda: self._hubs(space.targets, self._reference))
+        hubs = self.hub_penalty * hubs
         return hubs if offsets is None else offsets + hubs
 
     def _hubs(self, vectors, reference):
-        """Measure how near labels are to training photos: (n_labels,), subtracted from scores."""
-        weights = self._regression.weights_of(vectors)
-        near = logsumexp(reference @ weights.T / _HUB_TEMPERATURE, axis=0) - np.log(len(reference))
-        return self.hub_penalty * _HUB_TEMPERATURE * near
+        """Measure how near labels are to training photos: (n_labels,)."""
+        near = [
+            logsumexp(
+                reference @ self._regression.weights_of(vectors[batch]).T / _HUB_TEMPERATURE, axis=0
+            )
+            for batch in gen_batches(len(vectors), _N_LABELS)
+        ]
+        return _HUB_TEMPERATURE * (np.concatenate(near) - np.log(len(reference)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -503,6 +433,4 @@ def _damped(features):
 
 def _is_table(X):
     """Return whether X is a two-dimensional table of numbers: bool."""
-    if hasattr(X, "dtypes"):
-        return all(dtype.kind in "iuf" for dtype in X.dtypes)
-    return getattr(X, "ndim", 0) == 2 and X.dtype.kind in "iuf"
+    return len(getattr(X, "shape", ())) == 2 and np.asarray(X[:1]).dtype.kind in "iuf"

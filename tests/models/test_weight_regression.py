@@ -1,12 +1,16 @@
 """Classifier weights of unseen labels: kernels by hand, and the score by a naive reference."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import SVC
 from torch import nn
 
 from skdevise import (
@@ -16,6 +20,8 @@ from skdevise import (
     LabelVocabulary,
     PretrainedEmbedder,
     VisualFeaturizer,
+    load,
+    save,
 )
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.models._label_kernels import (
@@ -180,6 +186,52 @@ def test_reasons_add_up_to_the_score():
     assert set(reasons["kind"]) == {"training label", "ancestor", "name", "definition"}
 
 
+def test_reasons_use_the_terms_of_the_candidates():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(embedder=VECTORS, hierarchy=TREE, hub_penalty=0).fit(X, y)
+    named = LabelVocabulary([7, 9], terms=["husky", "tractor"])
+    expected = clf.explain(X[:2], ["husky", "tractor"], k=2)["contribution"]
+    for labels in (named, clf.label_space(named), {"a": ["husky"], "b": ["tractor"]}):
+        assert_allclose(clf.explain(X[:2], labels, k=2)["contribution"], expected)
+    numbers = LabelVocabulary([0, 1, 2], terms=["beagle", "cat", "truck"])
+    clf.set_params(labels=numbers).fit(X, np.searchsorted(["beagle", "cat", "truck"], y))
+    reasons = clf.explain(X[:1], n_reasons=1)
+    assert reasons["label"].unique().tolist() == [1]
+    assert (reasons["contribution"] > 0).all()
+
+
+def test_reasons_of_tables():
+    X, y = make_features()
+    table = pd.DataFrame(X, columns=list("abcd"))
+    clf = ClassifierWeightRegressor(hierarchy=TREE).set_output(transform="pandas").fit(table, y)
+    assert clf.explain(table[:2], ["husky"])["sample"].unique().tolist() == [0, 1]
+    for n_reasons in (0, -1, 1.5, None):
+        with pytest.raises(ValueError, match="n_reasons"):
+            clf.explain(table, n_reasons=n_reasons)
+
+
+def test_a_fitted_classifier_keeps_its_hierarchy_and_takes_a_new_penalty():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(hierarchy=TREE).fit(X, y)
+    before = clf.decision_function(X, ["husky", "tractor"])
+    clf.set_params(hierarchy=None)
+    assert_array_equal(clf.decision_function(X, ["tractor", "husky"]), before[:, ::-1])
+    clf.set_params(hub_penalty=2.0)
+    again = ClassifierWeightRegressor(hierarchy=TREE, hub_penalty=2.0).fit(X, y)
+    expected = again.decision_function(X, ["husky", "tractor"])
+    assert_allclose(clf.decision_function(X, ["husky", "tractor"]), expected)
+
+
+def test_a_saved_classifier_gives_the_same_answers(tmp_path):
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(embedder=VECTORS, hierarchy=TREE).fit(X, y)
+    save(clf, tmp_path / "classifier")
+    again = load(tmp_path / "classifier")
+    labels = ["husky", "tractor"]
+    assert_array_equal(again.predict_proba(X, labels), clf.predict_proba(X, labels))
+    assert again.explain(X, labels).equals(clf.explain(X, labels))
+
+
 def test_an_encoder_encodes_definitions():
     texts = []
 
@@ -202,6 +254,10 @@ def test_unknown_labels_are_named():
         dropped = LabelVocabulary(["husky", "xyzzy"], on_missing="drop")
         assert set(clf.predict(X, labels=dropped)) == {"husky"}
     with pytest.raises(LabelWithoutVectorError, match="xyzzy"):
+        clf.predict(X, labels=LabelVocabulary(["husky", "xyzzy"], on_missing="wordnet"))
+    with pytest.raises(ValueError, match="5"):  # A number is not a word.
+        clf.predict(X, labels=[5, 6])
+    with pytest.raises(LabelWithoutVectorError, match="xyzzy"):
         clf.fit(X, np.where(y == "cat", "xyzzy", y))
 
 
@@ -217,8 +273,10 @@ def test_other_linear_classifiers_serve_and_others_are_refused():
     X, y = make_features()
     clf = ClassifierWeightRegressor(RidgeClassifier(), hierarchy=TREE).fit(X, y)
     assert clf.score(X, y) > 0.9
-    with pytest.raises(TypeError, match="GaussianNB"):
-        ClassifierWeightRegressor(GaussianNB(), hierarchy=TREE).fit(X, y)
+    # The rows of SVC compare pairs of classes. Of 3 classes there are as many pairs.
+    for refused in (GaussianNB(), SVC(kernel="linear")):
+        with pytest.raises(TypeError, match=type(refused).__name__):
+            ClassifierWeightRegressor(refused, hierarchy=TREE).fit(X, y)
 
 
 def test_two_classes_have_opposite_weights():
@@ -246,9 +304,25 @@ def test_the_softmax_layer_of_a_visual_model_serves():
     features = clf.visual_.transform(photos)
     labels = ["husky", "tractor"]
     assert_allclose(clf.predict_proba(features, labels), clf.predict_proba(photos, labels))
+    for table in (pd.DataFrame(features), torch.from_numpy(features)):
+        assert_array_equal(clf.predict(table, labels), clf.predict(photos, labels))
     # Features serve in `fit` too, if the visual model is fitted.
     again = clone(clf).set_params(visual=FrozenEstimator(clf.visual_)).fit(features, y)
     assert_array_equal(again.predict(photos, labels), clf.predict(photos, labels))
+
+
+def test_paths_of_photos_in_columns(tmp_path):
+    pl = pytest.importorskip("polars")
+    photos = list(np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8))
+    paths = [str(tmp_path / f"{i}.png") for i in range(6)]
+    for photo, path in zip(photos, paths, strict=True):
+        Image.fromarray(photo).save(path)
+    visual = VisualFeaturizer(tiny_net, weights=None, image_size=8, random_state=0, max_epochs=1)
+    clf = ClassifierWeightRegressor(hierarchy=TREE, visual=visual)
+    clf.fit(pd.Series(paths), ["cat", "beagle", "truck"] * 2)
+    expected = clf.predict_proba(photos)
+    for column in (pd.Series(paths), pd.DataFrame({"path": paths}), pl.DataFrame({"path": paths})):
+        assert_allclose(clf.predict_proba(column), expected)
 
 
 def test_samples_of_other_labels_fit_the_temperature():
