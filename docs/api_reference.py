@@ -108,7 +108,7 @@ SECTIONS = (
         "Exceptions",
         "skdevise.exceptions",
         "Errors that you may want to catch.",
-        ("LabelWithoutVectorError", "UnreadablePhotoError"),
+        ("LabelWithoutVectorError", "UnreadablePhotoError", "UntrustedError"),
     ),
     (
         "Versions",

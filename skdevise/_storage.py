@@ -1,27 +1,27 @@
 """The file format of `skdevise.save`: JSON and arrays in one safetensors file, without pickle.
 
-The arrays of an object graph become tensors. The rest becomes JSON in the metadata of the file. A
-value that JSON lacks is an object with the key "is", for example {"is": "tuple", "of": [1, 2]}.
+The arrays of an object graph become tensors. The rest becomes JSON, which is the tensor
+"description", because the metadata of a safetensors file are limited to 100 MB. A value that JSON
+lacks is an object with the key "is", for example {"is": "tuple", "of": [1, 2]}.
 """
 
-import hashlib
 import json
 import os
+import sys
 from enum import Enum
 from importlib import import_module
 from types import FunctionType
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skdevise._tensors import map_tensors
-from skdevise._utils import atomic_write
+from skdevise._tensors import check_digests, digest, read_tensors, write_tensors
+from skdevise.exceptions import UntrustedError
 
-FORMAT = 1
+FORMAT = "skdevise 1"
 
 # Classes that a file may contain, by their modules. A file holds only the name of a class, so that
 # modules may move. Objects of these classes consist of their attributes.
@@ -40,9 +40,11 @@ _CLASSES = {
         "ESZSLClassifier NearestClassMeanClassifier NearestLabelClassifier "
         "NoveltySwitchClassifier RidgeProjectionClassifier WSABIEClassifier"
     ),
+    "models._ancestor_means": "AncestorMeans",
     "models._features": "FeatureScaler",
     "models._label_kernels": (
-        "DefinitionKernel GlossKernel HierarchyKernel LabelKernel NameKernel SentenceKernel"
+        "DefinitionKernel GlossKernel HierarchyKernel LabelFacts LabelKernel NameKernel "
+        "SentenceKernel"
     ),
     "models._label_vectors": "LabelVectors",
     "models._label_weights": "WeightRegression",
@@ -55,8 +57,9 @@ _CLASSES = {
 }
 _MODULE_OF = {name: module for module, names in _CLASSES.items() for name in names.split()}
 
-# Folders belong to the machine, and gensim can only pickle its models.
-_NOT_STORED = {"cache": None, "checkpoint": None}
+# Folders belong to the machine. A file of a stranger must not choose folders that hold pickles.
+_FOLDERS = ("cache", "checkpoint", "memory")
+# gensim can only pickle its models.
 _LEFT_OUT = ("model_",)
 
 # Private members of scikit-learn's packages begin with an underscore.
@@ -67,13 +70,11 @@ def write(value, path):
     """Write an object graph to a file, which is replaced at once or not at all."""
     encoder = _Encoder()
     content = encoder.encode(value, type(value).__name__)
-    checks = {name: _digest(array) for name, array in encoder.arrays.items()}
-    text = json.dumps({"format": FORMAT, "content": content, "checks": checks})
-    metadata = {"skdevise": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    with atomic_write(path) as unfinished:
-        save_file(encoder.arrays, unfinished, metadata)
-        with open(unfinished, "rb") as file:
-            os.fsync(file.fileno())
+    checks = {name: digest(array) for name, array in encoder.arrays.items()}
+    text = json.dumps({"content": content, "checks": checks})
+    description = np.frombuffer(text.encode(), dtype=np.uint8)
+    metadata = {"format": FORMAT, "sha256": digest(description)}
+    write_tensors(path, encoder.arrays | {"description": description}, metadata)
 
 
 def read(path, mmap=False, trusted=()):
@@ -81,20 +82,16 @@ def read(path, mmap=False, trusted=()):
     if isinstance(trusted, str):
         raise TypeError(f"trusted={trusted!r} is a string. Pass a list, as in [{trusted!r}].")
     path = os.fspath(path)
-    with open(path, "rb"):
-        pass  # This raises an OSError that names a missing file.
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-        text = metadata.get("skdevise")
-        if text is None:
+        arrays, metadata = read_tensors(path, mmap)
+        if not metadata.get("format", "").startswith("skdevise"):
             raise ValueError("skdevise.save did not write it")
-        if hashlib.sha256(text.encode()).hexdigest() != metadata.get("sha256"):
-            raise ValueError("its description has changed")
-        stored = json.loads(text)
-        if stored["format"] != FORMAT:
-            raise ValueError(f"it has format {stored['format']}, but this version reads {FORMAT}")
-        arrays = _read_arrays(path, stored["checks"], mmap)
+        if metadata["format"] != FORMAT:
+            raise ValueError(f"its format is {metadata['format']!r}, but we read {FORMAT!r}")
+        description = arrays.pop("description")
+        check_digests({"description": description}, {"description": metadata["sha256"]})
+        stored = json.loads(description.tobytes())
+        check_digests(arrays, stored["checks"])
         return _Decoder(arrays, trusted).decode(stored["content"])
     except UntrustedError:
         raise
@@ -102,6 +99,7 @@ def read(path, mmap=False, trusted=()):
         AttributeError,
         ImportError,
         LookupError,
+        MemoryError,
         OverflowError,
         RecursionError,
         SafetensorError,
@@ -110,26 +108,6 @@ def read(path, mmap=False, trusted=()):
     ) as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise ValueError(f"{path!r} cannot be loaded: {reason}. Use another copy.") from error
-
-
-class UntrustedError(ValueError):
-    """A file needs functions that were not declared as trusted."""
-
-
-def _digest(array):
-    """Return the hex digest of the bytes of an array in C order."""
-    return hashlib.sha256(array.data if array.size else b"").hexdigest()
-
-
-def _read_arrays(path, checks, mmap):
-    """Map all tensors, and compare them with their checksums: dict of arrays."""
-    arrays = map_tensors(path)
-    if arrays.keys() != checks.keys():
-        raise ValueError("its arrays are not those of its description")
-    for name, array in arrays.items():
-        if _digest(np.ascontiguousarray(array)) != checks[name]:
-            raise ValueError(f"the bytes of its array {name!r} have changed")
-    return arrays if mmap else {name: np.array(array) for name, array in arrays.items()}
 
 
 class _Encoder:
@@ -181,7 +159,7 @@ class _Encoder:
     def _array(self, array):
         """Store an array of numbers, and return its name."""
         name = f"array_{len(self.arrays)}"
-        self.arrays[name] = np.ascontiguousarray(array)
+        self.arrays[name] = np.asarray(array, order="C")
         return name
 
     def _encode_array(self, array, where):
@@ -239,8 +217,10 @@ class _Encoder:
                 "Remove it, or store the estimator with joblib.dump."
             )
         state = value.__getstate__() or {}
-        if isinstance(value, BaseEstimator) and node["of"] in _MODULE_OF:
-            state = {k: _NOT_STORED.get(k, v) for k, v in state.items() if k not in _LEFT_OUT}
+        if isinstance(value, BaseEstimator):
+            if node["of"] in _MODULE_OF:
+                state = {k: v for k, v in state.items() if k not in _LEFT_OUT}
+            state = _without_folders(state)
         if "_metadata_request" in state:
             state = state | {"_metadata_request": _requests(state["_metadata_request"])}
         node["state"] = [[k, self.encode(v, f"{where}.{k}")] for k, v in state.items()]
@@ -259,63 +239,65 @@ class _Decoder:
         """Decode a value."""
         if isinstance(node, list):
             return [self.decode(item) for item in node]
-        return getattr(self, f"_{node['is']}")(node) if isinstance(node, dict) else node
+        return getattr(self, f"read_{node['is']}")(node) if isinstance(node, dict) else node
 
-    def _float(self, node):
+    def read_float(self, node):
         return float(node["of"])
 
-    def _tuple(self, node):
+    def read_tuple(self, node):
         return tuple(map(self.decode, node["of"]))
 
-    def _set(self, node):
+    def read_set(self, node):
         return set(map(self.decode, node["of"]))
 
-    def _frozenset(self, node):
+    def read_frozenset(self, node):
         return frozenset(map(self.decode, node["of"]))
 
-    def _dict(self, node):
+    def read_dict(self, node):
         return {self.decode(key): self.decode(item) for key, item in node["of"]}
 
-    def _slice(self, node):
+    def read_slice(self, node):
         return slice(*node["of"])
 
-    def _scalar(self, node):
+    def read_scalar(self, node):
         return self._arrays[node["of"]][0]
 
-    def _array(self, node):
+    def read_array(self, node):
         array = self._arrays[node["of"]]
         array.flags.writeable = array.flags.writeable and node["writeable"]
         return array
 
-    def _transposed(self, node):
+    def read_transposed(self, node):
         return self._arrays[node["of"]].T
 
-    def _text(self, node):
+    def read_text(self, node):
         codes = np.array(self._arrays[node["of"]])
+        if (codes > sys.maxunicode).any():
+            raise ValueError(f"its array {node['of']!r} is not text")
         return codes.view(f"<U{codes.shape[-1]}").reshape(node["shape"])
 
-    def _type(self, node):
+    def read_type(self, node):
         return np.dtype(node["of"]).type
 
-    def _cells(self, node):
+    def read_cells(self, node):
         array = np.empty(len(node["of"]), dtype=object)
         array[:] = self.decode(node["of"])
         return array.reshape(node["shape"])
 
-    def _masked(self, node):
+    def read_masked(self, node):
         return np.ma.MaskedArray(*map(self.decode, node["of"]))
 
-    def _sparse(self, node):
+    def read_sparse(self, node):
         if node["of"] not in _SPARSE:
             raise ValueError(f"its class {node['of']!r} is unknown")
         *index, data = (np.array(self._arrays[name]) for name in node["parts"])
         parts = (data, tuple(index)) if node["of"].startswith("coo") else (data, *index[::-1])
         array = getattr(sparse, node["of"])(parts, shape=tuple(node["shape"]))
-        # scipy does not check indices, and wrong ones would read foreign memory.
-        array.tocsr().check_format(full_check=True)
+        if array.format != "coo":  # scipy only checks indices of coo, and wrong ones crash.
+            array.check_format(full_check=True)
         return array
 
-    def _function(self, node):
+    def read_function(self, node):
         if node["of"] not in self._trusted:
             raise UntrustedError(
                 f"The file calls the function {node['of']!r}. If you trust it, pass "
@@ -327,18 +309,20 @@ class _Decoder:
             value = getattr(value, part)
         return value
 
-    def _same(self, node):
+    def read_same(self, node):
         return self._made[node["of"]]
 
-    def _special(self, node):
+    def read_special(self, node):
         value = self._made[node["id"]] = SPECIAL[node["of"]][1](self.decode(node["state"]), self)
         return value
 
-    def _object(self, node):
+    def read_object(self, node):
         cls = _find_class(node["of"])
         # An object can contain itself, so it exists before its attributes.
         value = self._made[node["id"]] = cls.__new__(cls)
         state = {name: self.decode(item) for name, item in node["state"]}
+        if isinstance(value, BaseEstimator):
+            state = _without_folders(state)
         if "_metadata_request" in state:
             state["_metadata_request"] = _metadata_request(value, state["_metadata_request"])
         if hasattr(value, "__setstate__"):
@@ -350,6 +334,11 @@ class _Decoder:
     def trusts(self, name):
         """Return whether a name is trusted."""
         return name in self._trusted
+
+
+def _without_folders(state):
+    """Replace the folders among the attributes of an estimator by None."""
+    return {name: None if name in _FOLDERS else value for name, value in state.items()}
 
 
 def _class_name(cls):
@@ -412,6 +401,9 @@ def _make_table(state, decoder):
 
 
 def _make_random_state(state, decoder):
+    # NumPy does not check the position, and a wrong one reads foreign memory.
+    if not 0 <= state["state"]["pos"] <= len(state["state"]["key"]) == 624:
+        raise ValueError("the position of a random generator is out of range")
     made = np.random.RandomState()
     made.set_state(state)
     return made
@@ -448,6 +440,25 @@ def _make_term_table(state, decoder):
     return TermTable(*state)
 
 
+def _tensor_state(tensor):
+    import torch
+
+    # Optimizers compare weights with their states in the order of memory.
+    order = np.argsort([-stride for stride in tensor.stride()], kind="stable").tolist()
+    tensor = tensor.detach().cpu().permute(order)
+    is_bfloat16 = tensor.dtype == torch.bfloat16  # NumPy has no bfloat16.
+    array = (tensor.view(torch.int16) if is_bfloat16 else tensor).numpy()
+    return array, np.argsort(order).tolist(), is_bfloat16
+
+
+def _make_tensor(state, decoder):
+    import torch
+
+    array, order, is_bfloat16 = state
+    tensor = torch.from_numpy(np.array(array))
+    return (tensor.view(torch.bfloat16) if is_bfloat16 else tensor).permute(order)
+
+
 def _make_tree(vectors, decoder):
     from skdevise.labels._search import TreeSearch
 
@@ -479,6 +490,7 @@ SPECIAL = {
     ),
     "hierarchy": (_is("Hierarchy", "skdevise"), _make_hierarchy, _hierarchy_state),
     "vocabulary": (_is("LabelVocabulary", "skdevise"), _make_vocabulary, _vocabulary_state),
+    "tensor": (_is("Tensor", "torch"), _make_tensor, _tensor_state),
     "term table": (_is("TermTable", "skdevise"), _make_term_table, tuple),
     "tree": (_is("TreeSearch", "skdevise"), _make_tree, lambda value: value.vectors),
     "faiss": (_is("FaissSearch", "skdevise"), _make_faiss, lambda value: value.__getstate__()),

@@ -1,9 +1,16 @@
-"""Tensors of safetensors files, mapped into memory."""
+"""Tensors of safetensors files, which can be mapped into memory, with checksums."""
 
+import hashlib
 import json
+import os
+from math import prod
+from stat import S_ISFIFO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from skdevise._utils import atomic_write
 
 _DTYPES = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "?"},
@@ -11,24 +18,59 @@ _DTYPES = {
 }
 
 
-def map_tensors(path):
-    """Map the tensors of a safetensors file into memory: dict of read-only arrays."""
-    try:
-        with safe_open(path, framework="np"):
-            pass  # Opening the file checks that its header fits its size.
-    except SafetensorError as error:
-        raise ValueError(error) from error
+def read_tensors(path, mmap=True):
+    """Read or map the tensors of a safetensors file: dict of arrays, and its metadata."""
+    if S_ISFIFO(os.stat(path).st_mode):
+        raise ValueError("It is a pipe, not a file.")  # Opening it would wait forever.
     with open(path, "rb") as file:
+        try:
+            with safe_open(path, framework="np"):
+                pass  # Opening the file checks that its header fits its size.
+        except SafetensorError as error:
+            raise ValueError(error) from error
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         start = file.tell()
-    header.pop("__metadata__", None)
-    arrays = {}
-    for name, tensor in header.items():
-        if tensor["dtype"] not in _DTYPES:
-            raise ValueError(f"The type {tensor['dtype']} of {name!r} is not supported.")
-        offset, shape = start + tensor["data_offsets"][0], tuple(tensor["shape"])
-        if 0 in shape:  # A map cannot be empty.
-            arrays[name] = np.zeros(shape, _DTYPES[tensor["dtype"]])
-        else:
-            arrays[name] = np.memmap(path, _DTYPES[tensor["dtype"]], "r", offset, shape)
-    return arrays
+        metadata = header.pop("__metadata__", {})
+        arrays = {}
+        for name, tensor in header.items():
+            if tensor["dtype"] not in _DTYPES:
+                raise ValueError(f"The type {tensor['dtype']} of {name!r} is not supported.")
+            dtype, shape = np.dtype(_DTYPES[tensor["dtype"]]), tuple(tensor["shape"])
+            offset = start + tensor["data_offsets"][0]
+            if mmap and 0 not in shape:  # A map cannot be empty.
+                arrays[name] = np.memmap(path, dtype, "r", offset, shape)
+            else:
+                file.seek(offset)
+                arrays[name] = np.fromfile(file, dtype, prod(shape)).reshape(shape)
+    return arrays, metadata
+
+
+def write_tensors(path, arrays, metadata):
+    """Write arrays and metadata (dict of str) to a file, which is replaced at once."""
+    with atomic_write(path) as unfinished:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode
+        try:
+            save_file(arrays, unfinished, metadata)
+        except SafetensorError as error:  # The disk is full, for example.
+            raise OSError(f"{str(path)!r} cannot be written: {error}") from error
+        unfinished.chmod(mode)  # safetensors hides its files from other users.
+        with open(unfinished, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def digest(array):
+    """Hash the type, the shape and the numbers of an array: str."""
+    array = np.asarray(array, order="C")
+    made = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    made.update(array.data if array.size else b"")
+    return made.hexdigest()
+
+
+def check_digests(arrays, digests):
+    """Raise ValueError if arrays differ from those with these digests, dict by name."""
+    if arrays.keys() != digests.keys():
+        raise ValueError(f"Its arrays are {sorted(arrays)}, not {sorted(digests)}.")
+    for name, array in arrays.items():
+        if digest(array) != digests[name]:
+            raise ValueError(f"The bytes of its array {name!r} have changed.")

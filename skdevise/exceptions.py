@@ -1,6 +1,6 @@
 """Errors that you may want to catch by name."""
 
-__all__ = ["LabelWithoutVectorError", "UnreadablePhotoError"]
+__all__ = ["LabelWithoutVectorError", "UnreadablePhotoError", "UntrustedError"]
 
 _ADVICE = {
     "labels": (
@@ -79,3 +79,20 @@ class UnreadablePhotoError(ValueError):
     """
 
     features = None
+
+
+class UntrustedError(ValueError):
+    """Error for a file that can run code, or names functions, and was not declared as trusted.
+
+    The message says what to pass if you trust the source of the file.
+
+    Examples
+    --------
+    >>> from skdevise import PretrainedEmbedder
+    >>> from skdevise.exceptions import UntrustedError
+    >>> try:
+    ...     PretrainedEmbedder.load("vectors.kv")
+    ... except UntrustedError as error:
+    ...     print(error)
+    'vectors.kv' is a pickle, which can run code. If you trust its source, pass trusted=True.
+    """

@@ -2,14 +2,16 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
-from safetensors import safe_open
+from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from sklearn import config_context
@@ -29,7 +31,9 @@ from skdevise import (
     load,
     save,
 )
-from skdevise._storage import UntrustedError, read, write
+from skdevise._storage import read, write
+from skdevise._tensors import digest
+from skdevise.exceptions import UntrustedError
 from skdevise.metrics import HitAtK
 
 EMBEDDER = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1], "lynx": [0.8, 0.6]})
@@ -56,6 +60,7 @@ def path(tmp_path):
         np.array([["a"], ["b"]], dtype=object),
         np.array([], dtype=float),
         np.array([True, False]),
+        np.array(1.5),
     ],
     ids=repr,
 )
@@ -74,6 +79,23 @@ def test_sparse_arrays_are_the_same_after_loading(path, kind):
     write(value, path)
     assert type(read(path)) is type(value)
     assert_array_equal(read(path).toarray(), value.toarray())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.tensor(3.0),
+        torch.arange(3, dtype=torch.bfloat16),
+        torch.arange(120.0).reshape(2, 3, 4, 5).to(memory_format=torch.channels_last),
+    ],
+    ids=lambda value: str(value.dtype),
+)
+def test_tensors_are_the_same_after_loading(path, value):
+    write(value, path)
+    loaded = read(path)
+    assert loaded.dtype == value.dtype
+    assert loaded.stride() == value.stride()
+    assert torch.equal(loaded, value)
 
 
 def test_an_array_that_occurs_twice_is_stored_once(path):
@@ -183,10 +205,35 @@ def test_a_failed_save_keeps_the_old_file(path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_others_can_read_the_file(path):
+    save(EMBEDDER, path)
+    path.with_name("other").touch()
+    assert path.stat().st_mode == path.with_name("other").stat().st_mode
+
+
+# Files of earlier versions. tools/make_saved_models.py writes them.
+SAVED = sorted(Path(__file__).with_name("data").glob("skdevise_*.safetensors"))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.parametrize("saved", SAVED, ids=lambda saved: saved.stem)
+def test_files_of_each_format_give_the_answers_of_their_time(saved):
+    models, answers = load(saved), json.loads(saved.with_suffix(".json").read_text())
+    rng = np.random.default_rng(0)  # As in the script.
+    X = rng.normal(size=(3, 4)) + 2 * np.eye(4)[[0, 1, 0]]
+    assert models.keys() == answers.keys()
+    for name, model in models.items():
+        seen, *unseen = answers[name]
+        assert_allclose(model.predict_proba(X), seen, rtol=1e-4, atol=1e-6, err_msg=name)
+        if unseen:
+            proba = model.predict_proba(X, labels=["lynx", "lorry"])
+            assert_allclose(proba, unseen[0], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 # Damage
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_damage_is_noticed(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damage") / "model.safetensors"
@@ -202,18 +249,16 @@ def test_damage_is_noticed(tmp_path_factory, data):
         load(path)
 
 
-def forge(path, change, arrays=None):
+def forge(path, change=lambda stored: None, arrays=None, **metadata):
     """Write a file with right checksums and a changed description."""
-    from skdevise import _storage
-
-    with safe_open(path, framework="np") as file:
-        text = json.loads(file.metadata()["skdevise"])
-    change(text)
-    arrays = load_file(path) if arrays is None else arrays
-    text["checks"] = {name: _storage._digest(array) for name, array in arrays.items()}
-    text = json.dumps(text)
-    digest = _storage.hashlib.sha256(text.encode()).hexdigest()
-    save_file(arrays, path, {"skdevise": text, "sha256": digest})
+    old = load_file(path)
+    stored = json.loads(old.pop("description").tobytes())
+    change(stored)
+    arrays = old if arrays is None else arrays
+    stored["checks"] = {name: digest(array) for name, array in arrays.items()}
+    description = np.frombuffer(json.dumps(stored).encode(), dtype=np.uint8)
+    metadata = {"format": "skdevise 1", "sha256": digest(description)} | metadata
+    save_file(arrays | {"description": description}, path, metadata)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +269,7 @@ def forge(path, change, arrays=None):
         {"is": "object", "id": 0, "of": "sklearn._loss:LinkFunction", "state": []},
         {"is": "object", "id": 0, "of": "subprocess:Popen", "state": []},
         {"is": "object", "id": 0, "of": "Trainer", "state": []},
-        {"is": "init__"},
+        {"is": "_eq__"},
         {"is": "same", "of": 7},
         {"is": "array", "of": "array_9", "writeable": True},
         {"is": "sparse", "of": "csr_array", "parts": ["a", "b", "c"], "shape": [2, 2]},
@@ -235,34 +280,109 @@ def forge(path, change, arrays=None):
 )
 def test_hostile_content_is_refused(path, content):
     write(1, path)
-    forge(path, lambda text: text.update(content=content), {"x": np.zeros(1)})
+    forge(path, lambda stored: stored.update(content=content), {"x": np.zeros(1)})
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         load(path)
 
 
-def test_wrong_indices_of_sparse_arrays_are_refused(path):
-    write(sparse.csr_array(np.eye(3)), path)
+@pytest.mark.parametrize("kind", ["csr_array", "csc_array", "coo_array"])
+def test_wrong_indices_of_sparse_arrays_are_refused(path, kind):
+    # The compiled code of scipy would write outside of its memory.
+    write(getattr(sparse, kind)(np.eye(3)), path)
     arrays = load_file(path)
+    del arrays["description"]
     for name, array in arrays.items():
         if array.dtype.kind == "i" and len(array) == 3:
             arrays[name] = array + 1_000_000
-    forge(path, lambda text: None, arrays)
+    forge(path, arrays=arrays)
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         load(path)
+
+
+def test_wrong_positions_of_random_generators_are_refused(path):
+    # The compiled code of NumPy would read outside of its memory.
+    write(np.random.RandomState(0), path)
+
+    def change(stored):
+        entries = dict(stored["content"]["state"]["of"])
+        entries["state"]["of"] = [
+            [k, 10**7 if k == "pos" else v] for k, v in entries["state"]["of"]
+        ]
+
+    forge(path, change)
+    with pytest.raises(ValueError, match="random generator"):
+        load(path)
+
+
+def test_numbers_that_are_no_characters_are_refused(path):
+    write(np.array(["a"]), path)
+    forge(path, arrays={"array_0": np.array([[2**32 - 1]], dtype="u4")})
+    with pytest.raises(ValueError, match="not text"):
+        load(path)
+
+
+def test_folders_in_hostile_files_are_dropped(path):
+    # The folder of a checkpoint or of joblib's memory can hold pickles.
+    save(make_pipeline(Normalizer(), RidgeProjectionClassifier(), memory="folder"), path)
+    assert load(path).memory is None
+
+    def change(stored):
+        state = stored["content"]["state"]
+        state[:] = [[k, "folder" if k == "memory" else v] for k, v in state]
+
+    forge(path, change)
+    assert load(path).memory is None
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe"):
+        load(tmp_path / "pipe")
+
+
+def test_another_shape_or_type_of_the_same_bytes_is_noticed(path):
+    write(np.arange(6.0).reshape(2, 3), path)
+    content = path.read_bytes()
+    for old, new in [(b"[2,3]", b"[3,2]"), (b"F64", b"I64")]:
+        assert old in content
+        path.write_bytes(content.replace(old, new))
+        with pytest.raises(ValueError, match=r"model\.safetensors"):
+            load(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is of Unix")
+def test_a_full_disk_is_an_os_error_that_names_the_path(path):
+    save(EMBEDDER, path)
+    before = path.read_bytes()
+    code = f"""
+import resource
+import numpy as np
+from skdevise import PretrainedEmbedder, save
+big = PretrainedEmbedder((list("ab"), np.ones((2, 100_000))))
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    save(big, {str(path)!r})
+except OSError as error:
+    print(error)
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert str(path) in printed.stdout, printed.stderr
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_deep_content_is_refused(path):
     write(1, path)
     deep = "[" * 900 + "]" * 900
-    forge(path, lambda text: text.update(content=json.loads(deep)))
+    forge(path, lambda stored: stored.update(content=json.loads(deep)))
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         load(path)
 
 
 def test_files_of_newer_versions_are_refused(path):
     write(1, path)
-    forge(path, lambda text: text.update(format=99))
-    with pytest.raises(ValueError, match="99"):
+    forge(path, format="skdevise 99")
+    with pytest.raises(ValueError, match="skdevise 99"):
         load(path)
 
 

@@ -40,6 +40,7 @@ SCRIPTS = {
     "benchmarks/word_vectors.py": ["{text}", "--folder={folder}/vectors", "--glove={vectors}",
                                    "--workers=1", "SEEDS=range(1)"],
     "tools/make_imagenet_labels.py": ["{ilsvrc2012}", "{fall11}", "DATA=Path('{folder}')"],
+    "tools/make_saved_models.py": ["{folder}"],
     "tools/make_term_vectors.py": ["{text}", "DATA=Path('{folder}')"],
     "tools/make_wordnet_table.py": [str(WORDNET), "DATA=Path('{folder}')"],
 }  # fmt: skip

@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skdevise._tensors import map_tensors
+from skdevise._tensors import check_digests, digest, read_tensors, write_tensors
 from skdevise._utils import atomic_write
+from skdevise.exceptions import UntrustedError
 
 # These files are pickles, which run code. No other suffix is read as a pickle.
 _GENSIM = (".kv", ".model", ".wordvectors", ".wv")
@@ -92,10 +93,14 @@ def table_of(keyed, limit=None):
     return TermTable(terms, keyed.vectors[: len(terms)], Subwords.of(keyed))
 
 
-def read_vectors(path, limit=None, mmap=False):
+def read_vectors(path, limit=None, mmap=False, trusted=False):
     """Read the table of the first terms from a file."""
     path = os.fspath(path)
     suffix, compression = _suffixes(path)
+    if suffix in _GENSIM and not trusted:
+        raise UntrustedError(
+            f"{path!r} is a pickle, which can run code. If you trust its source, pass trusted=True."
+        )
     if mmap and suffix not in (*_GENSIM, ".safetensors"):
         raise ValueError(
             f"{path!r} cannot be memory-mapped, because only .safetensors files and saves of "
@@ -144,16 +149,16 @@ def write_vectors(path, terms, matrix, subwords=None):
                 stacklevel=3,
             )
     _check_finite(terms, matrix)
-    with atomic_write(path) as unfinished:
-        if suffix == ".safetensors":
-            _write_safetensors(unfinished, terms, matrix, subwords)
-        else:
-            import smart_open
+    if suffix == ".safetensors":
+        _write_safetensors(path, terms, matrix, subwords)
+        return
+    import smart_open
 
-            write = _write_binary if suffix == ".bin" else _write_text
-            with smart_open.open(unfinished, "wb", compression=compression or "disable") as stream:
-                # The word2vec formats separate terms and numbers by blanks.
-                write(stream, [term.replace(" ", "_") for term in terms], matrix)
+    write = _write_binary if suffix == ".bin" else _write_text
+    with atomic_write(path) as unfinished:
+        with smart_open.open(unfinished, "wb", compression=compression or "disable") as stream:
+            # The word2vec formats separate terms and numbers by blanks.
+            write(stream, [term.replace(" ", "_") for term in terms], matrix)
 
 
 def _suffixes(path):
@@ -190,11 +195,13 @@ def _without_repeats(path, terms, matrix):
 
 
 # Our own format: the tensors "vectors" and "terms" (UTF-8 text, one term a line), and for a
-# fastText model "ngrams" and "ngram_lengths".
+# fastText model "ngrams" and "ngram_lengths". The metadata hold the digests of all tensors.
 
 
 def _read_safetensors(path, limit, mmap):
-    arrays = map_tensors(path)
+    arrays, digests = read_tensors(path)
+    if digests and not mmap:  # Older files have no digests.
+        check_digests(arrays, digests)
     if not {"terms", "vectors"} <= arrays.keys():
         raise ValueError(f"Its tensors are {sorted(arrays)}, not 'terms' and 'vectors'.")
     if arrays["vectors"].dtype.kind not in "fi":
@@ -210,8 +217,6 @@ def _read_safetensors(path, limit, mmap):
 
 
 def _write_safetensors(path, terms, matrix, subwords):
-    from safetensors.numpy import save_file
-
     text = np.frombuffer("\n".join(terms).encode(), dtype=np.uint8)
     arrays = {"terms": text, "vectors": matrix}
     if subwords is not None:
@@ -219,7 +224,8 @@ def _write_safetensors(path, terms, matrix, subwords):
             "ngrams": subwords.vectors,
             "ngram_lengths": np.array([subwords.min_n, subwords.max_n]),
         }
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_tensors(path, arrays, {name: digest(array) for name, array in arrays.items()})
 
 
 # Formats of other projects

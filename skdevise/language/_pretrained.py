@@ -118,7 +118,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
             return params
 
     @classmethod
-    def load(cls, path, *, limit=None, mmap=False, **options):
+    def load(cls, path, *, limit=None, mmap=False, trusted=False, **options):
         """Read term vectors from a file.
 
         The suffix of the file determines the format:
@@ -138,15 +138,17 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         Parameters
         ----------
         path : str or Path
-            File to read. Files that gensim saved are pickles, and a pickle can run code. Only load
-            them if you trust their source.
+            File to read.
         limit : int, default=None
             Number of terms to read. Most files list frequent terms first, so a limit drops rare
             terms and saves memory. None reads all terms.
         mmap : bool, default=False
             Leave the vectors on disk and read them when needed. This saves memory and time, but
-            skips the check for values that are not finite. Only ``.safetensors`` files, and files
-            that gensim saved, can be memory-mapped.
+            skips the checksums and the check for values that are not finite. Only ``.safetensors``
+            files, and files that gensim saved, can be memory-mapped.
+        trusted : bool, default=False
+            Read files that gensim saved. They are pickles, and a pickle can run code. Set it only
+            if you trust the source of the file.
         **options
             Parameters `oov`, `center` and `all_but_the_top` of the embedder.
 
@@ -162,6 +164,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         ValueError
             If the file is malformed, or cannot be memory-mapped. The error names the file and, for
             text files, the line.
+        UntrustedError
+            If gensim saved the file, and `trusted` is False.
 
         Warns
         -----
@@ -181,7 +185,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         """
         if limit is not None and (not isinstance(limit, Integral) or limit < 1):
             raise ValueError(f"limit={limit!r} is not a positive integer. Choose limit >= 1.")
-        return cls(read_vectors(path, limit, mmap), **options)
+        return cls(read_vectors(path, limit, mmap, trusted), **options)
 
     def save(self, path):
         """Write the terms and vectors to a file.

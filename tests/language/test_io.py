@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from skdevise import PretrainedEmbedder
+from skdevise.exceptions import UntrustedError
 
 FORMATS = ["v.txt", "v.bin", "v.safetensors"]
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -189,18 +191,21 @@ def test_saves_of_gensim_are_read(tmp_path, name, mmap):
     model = FastText(TEXT, bucket=20, **params) if is_fasttext else Word2Vec(TEXT, **params)
     saved = model if name.endswith("model") else model.wv
     saved.save(str(tmp_path / name), sep_limit=0)  # Large arrays get their own files.
-    embedder = PretrainedEmbedder.load(tmp_path / name, mmap=mmap)
+    with pytest.raises(UntrustedError, match="trusted=True"):
+        PretrainedEmbedder.load(tmp_path / name, mmap=mmap)
+    embedder = PretrainedEmbedder.load(tmp_path / name, mmap=mmap, trusted=True)
     _, matrix, subwords = embedder.vectors
     assert isinstance(subwords.vectors if is_fasttext else matrix, np.memmap) == mmap
     assert_array_equal(matrix, model.wv.vectors)
     assert embedder.has_vector(["sharkskin"])[0] == is_fasttext
-    assert PretrainedEmbedder.load(tmp_path / name, limit=2).terms_ == embedder.terms_[:2]
+    two = PretrainedEmbedder.load(tmp_path / name, limit=2, trusted=True)
+    assert two.terms_ == embedder.terms_[:2]
 
 
 def test_a_save_of_gensim_without_vectors_is_refused(tmp_path):
     Dictionary([["cat"]]).save(str(tmp_path / "v.model"))
     with pytest.raises(ValueError, match="Dictionary"):
-        PretrainedEmbedder.load(tmp_path / "v.model")
+        PretrainedEmbedder.load(tmp_path / "v.model", trusted=True)
 
 
 @pytest.mark.parametrize("center", [False, True])
@@ -307,7 +312,20 @@ def test_the_first_of_repeated_terms_counts(tmp_path, name, content):
 def test_malformed_files_are_named_with_the_place(tmp_path, name, content, named):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=rf"{name}.*{named}"):
-        PretrainedEmbedder.load(tmp_path / name)
+        PretrainedEmbedder.load(tmp_path / name, trusted=True)
+
+
+def test_changed_bytes_of_our_format_are_noticed(tmp_path, animals):
+    path = tmp_path / "v.safetensors"
+    animals.save(path)
+    arrays = load_file(path)
+    arrays["vectors"][0, 0] += 1
+    with safe_open(path, framework="np") as file:
+        save_file(arrays, path, file.metadata())
+    with pytest.raises(ValueError, match=r"v\.safetensors.*'vectors'"):
+        PretrainedEmbedder.load(path)
+    save_file(arrays, path)  # Older files have no checksums.
+    assert_array_equal(PretrainedEmbedder.load(path).vectors.matrix, arrays["vectors"])
 
 
 def test_a_zip_with_several_files_names_them(tmp_path):
