@@ -39,6 +39,7 @@ SCRIPTS = {
     "benchmarks/vector_files.py": ["--terms=500", "--size=10", "--read=100", "--rounds=1"],
     "benchmarks/word_vectors.py": ["{text}", "--folder={folder}/vectors", "--glove={vectors}",
                                    "--workers=1", "SEEDS=range(1)"],
+    "benchmarks/zero_shot_weights.py": [],
     "tools/make_imagenet_labels.py": ["{ilsvrc2012}", "{fall11}", "DATA=Path('{folder}')"],
     "tools/make_saved_models.py": ["{folder}"],
     "tools/make_term_vectors.py": ["{text}", "DATA=Path('{folder}')"],
