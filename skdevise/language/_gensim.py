@@ -8,7 +8,7 @@ from itertools import accumulate
 import joblib
 import numpy as np
 
-from skdevise._utils import atomic_write
+from skdevise._utils import append_checksum, atomic_write, has_checksum
 from skdevise.language._corpus import LINE_TOKENS, as_term, choose_vocabulary, read_shards
 from skdevise.language._io import Subwords
 from skdevise.language._pretrained import PretrainedEmbedder
@@ -74,6 +74,10 @@ def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=
     """
     losses, n_finished = [], 0
     if checkpoint is not None and checkpoint.exists():
+        if not has_checksum(checkpoint):
+            raise ValueError(
+                f"The checkpoint {str(checkpoint)!r} is damaged. Delete it to train from the start."
+            )
         model, losses, n_finished = joblib.load(checkpoint)
     sample = _write_sample(shards)
     steps = list(shards.items()) * max_epochs
@@ -94,10 +98,23 @@ def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=
                 losses.append(_mean_loss(model, *sample))
                 bar.set_postfix(loss=f"{losses[-1]:.3g}", refresh=False)
             if checkpoint is not None:
-                with atomic_write(checkpoint) as unfinished:
-                    joblib.dump((model, losses, step + 1), unfinished)
+                _save_checkpoint((model, losses, step + 1), checkpoint)
             bar.update(n_tokens)
     return model, losses
+
+
+def _save_checkpoint(state, path):
+    """Save the state after a shard. If the disk is full, warn and keep the last state."""
+    try:
+        with atomic_write(path) as unfinished:
+            joblib.dump(state, unfinished)
+            append_checksum(unfinished)
+    except OSError as error:
+        warnings.warn(
+            f"The checkpoint {str(path)!r} cannot be written, but training goes on. {error}. Free "
+            "disk space.",
+            stacklevel=3,
+        )
 
 
 def _write_sample(shards):

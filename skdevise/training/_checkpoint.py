@@ -1,21 +1,23 @@
 """Checkpoints: the state of a fit on disk, from which an interrupted fit resumes."""
 
 import math
+import warnings
 from pathlib import Path
 
 import torch
 
-from skdevise._utils import atomic_write, content_hash
+from skdevise import _storage
+from skdevise._utils import content_hash
 
 
 class Checkpoint:
-    """The file of one fit in a folder that several fits may share."""
+    """The file of one fit in a folder that several fits may share, in the format of `save`."""
 
     def __init__(self, folder, key):
-        self.path = Path(folder) / f"{key}.pt"
+        self.path = Path(folder) / f"{key}.safetensors"
 
     def save(self, net, data, early_stopping, has_ended):
-        """Save the state after an epoch."""
+        """Save the state after an epoch. If the disk is full, warn and keep the last state."""
         state = {
             "net": net.state(data),
             "early_stopping": early_stopping and early_stopping.state(),
@@ -24,17 +26,24 @@ class Checkpoint:
         }
         if net.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state(net.device)
-        with atomic_write(self.path) as unfinished:
-            torch.save(state, unfinished)
+        try:
+            _storage.write(state, self.path)
+        except OSError as error:
+            warnings.warn(
+                f"The checkpoint of epoch {len(net.history)} is missing, but training goes on. "
+                f"{error}. Free disk space.",
+                stacklevel=2,
+            )
 
     def resume(self, net, data, early_stopping):
         """Restore the saved state, if any, and return the number of finished epochs."""
         if not self.path.exists():
             return 0
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            state = _storage.read(self.path)
             net.load_state(state["net"], data)
-        except Exception as error:  # torch raises many types of errors on a damaged file.
+        # torch raises many types of errors if a state does not fit.
+        except Exception as error:
             raise ValueError(
                 f"The checkpoint {str(self.path)!r} is damaged or not a checkpoint. Delete it to "
                 "train from the start."

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from tqdm import tqdm
 
 from skdevise import LabelVocabulary, PretrainedEmbedder, SkipGramEmbedder
-from skdevise._utils import draw_seed
+from skdevise._utils import append_checksum, draw_seed
 from skdevise.datasets import make_shapes
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._corpus import write_shards
@@ -639,6 +639,9 @@ def test_the_learning_rate_falls_over_all_shards_and_epochs(tmp_path):
     assert (saved.rates, len(losses), n_finished) == (expected[:3], 1, 3)
     saved.n_trainings = None
     joblib.dump((saved, losses, n_finished), params["checkpoint"])
+    with pytest.raises(ValueError, match="checkpoint' is damaged"):
+        train_model(RecordingModel(), shards, **params)
+    append_checksum(params["checkpoint"])
     model, losses = train_model(RecordingModel(), shards, **params)
     assert model.rates == expected and len(losses) == 2
 

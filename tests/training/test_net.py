@@ -1,9 +1,14 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
+from skdevise import save
 from skdevise.training._checkpoint import Checkpoint
 from skdevise.training._early_stopping import EarlyStopping as HoldOutStopping
 from skdevise.training._net import (
@@ -333,13 +338,48 @@ def module_copy(module):
     return copy
 
 
-@pytest.mark.parametrize("content", [b"half", [1], {"a": 1}], ids=str)
-def test_a_damaged_checkpoint_is_named(tmp_path, content):
-    path = tmp_path / "fit.pt"
-    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(ValueError, match=r"fit\.pt") as raised:
+@pytest.mark.parametrize("content", [b"half", [1], {"net": 1}, {"net": {"weights": []}}], ids=str)
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, content):
+    path = tmp_path / "fit.safetensors"
+    path.write_bytes(content) if isinstance(content, bytes) else save(content, path)
+    with pytest.raises(ValueError, match=r"fit\.safetensors"):
         build().train_epochs(problem(), 1, checkpoint=Checkpoint(tmp_path, "fit"))
-    assert "weights_only" not in str(raised.value)  # PyTorch suggests this unsafe option.
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_damaged_checkpoint_is_refused(tmp_path, data):
+    path = tmp_path / "fit.safetensors"
+    if not path.exists():
+        build(optimizer="adam").train_epochs(problem(), 1, checkpoint=Checkpoint(tmp_path, "fit"))
+    good = path.read_bytes()
+    position = data.draw(st.integers(0, len(good) - 1))
+    damaged = bytearray(good)
+    damaged[position] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"fit\.safetensors"):
+        build(optimizer="adam").train_epochs(problem(), 2, checkpoint=Checkpoint(tmp_path, "fit"))
+    path.write_bytes(good)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is of Unix")
+def test_training_goes_on_if_the_disk_is_full(tmp_path):
+    import resource
+
+    checkpoint = Checkpoint(tmp_path, "fit")
+    build().train_epochs(problem(), 1, checkpoint=checkpoint)
+    before = checkpoint.path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    net = build()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        with pytest.warns(UserWarning, match=r"fit\.safetensors"):
+            net.train_epochs(problem(), 3, checkpoint=checkpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(net.history) == 3
+    assert checkpoint.path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [checkpoint.path]
 
 
 class RecordValues(Callback):
