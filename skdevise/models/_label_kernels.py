@@ -1,6 +1,6 @@
 """Kernels between labels: their similarity in a hierarchy, in their names and in definitions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 
 import numpy as np
@@ -28,7 +28,7 @@ _NAME_WIDTH, _GLOSS_WIDTH, _SENTENCE_WIDTH = 0.3, 0.4, 0.5
 _NAME_IN_GLOSS = 15.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelFacts:
     """The terms of some labels, and their senses: positions in a hierarchy."""
 
@@ -38,6 +38,7 @@ class LabelFacts:
     """An array of int for each label. It is empty if the hierarchy does not know the label."""
     shares: list
     """Share of each sense, for each label. The shares of a label add up to 1."""
+    _names: dict = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, vocabulary, hierarchy):
@@ -84,6 +85,12 @@ class LabelFacts:
         """Matrix that averages the rows of senses: (n_labels, n_senses)."""
         shares = np.concatenate([np.zeros(0), *self.shares])
         return _sums(self.owners, self.n_labels, shares)
+
+    def names(self, embedder, hierarchy):
+        """Embed the names of labels (`_name_vectors`), once for all kernels."""
+        if id(embedder) not in self._names:
+            self._names[id(embedder)] = _name_vectors(embedder, hierarchy, self)
+        return self._names[id(embedder)]
 
     @property
     def lacks_sense(self):
@@ -175,8 +182,8 @@ class NameKernel(VectorKernel):
         self.uses_all = uses_all
 
     def _vectors(self, facts):
-        vectors, named = name_vectors(self.embedder, self.hierarchy, facts, self.uses_all)
-        return vectors, _sums(named, facts.n_labels)
+        first, mean, named = facts.names(self.embedder, self.hierarchy)
+        return mean if self.uses_all else first, _sums(named, facts.n_labels)
 
 
 class GlossKernel(VectorKernel):
@@ -195,7 +202,7 @@ class GlossKernel(VectorKernel):
         words = corpus.words[used].tolist()
         is_known = known_terms(self.embedder, words)
         used, words = used[is_known], [words[i] for i in np.flatnonzero(is_known)]
-        names, named = name_vectors(self.embedder, self.hierarchy, facts, False)
+        names, _, named = facts.names(self.embedder, self.hierarchy)
         glosses = np.zeros((len(facts.all_senses), names.shape[1]))
         if words:
             glosses += weights[:, used] @ embed_terms(self.embedder, words).astype(float)
@@ -345,8 +352,8 @@ def _stem(word):
     return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word
 
 
-def name_vectors(embedder, hierarchy, facts, uses_all):
-    """Embed the names of labels: vectors (n, vector_size) and the positions of their labels.
+def _name_vectors(embedder, hierarchy, facts):
+    """Embed the first terms of labels, and the mean of all: two (n, vector_size), positions (n,).
 
     If an embedder has no vector for a name, the terms of its senses stand in for it.
     """
@@ -358,12 +365,12 @@ def name_vectors(embedder, hierarchy, facts, uses_all):
         synonyms = [[term for label in some for term in hierarchy.terms(label)] for some in labels]
         for i, found in zip(lacking, _select_known(embedder, synonyms), strict=True):
             known[i] = found
-    chosen = [found if uses_all else found[:1] for found in known]
-    owners = np.repeat(np.arange(len(chosen)), list(map(len, chosen)))
-    flat = [term for found in chosen for term in found]
+    owners = np.repeat(np.arange(len(known)), list(map(len, known)))
+    named, first = np.unique(owners, return_index=True)
+    flat = [term for found in known for term in found]
     vectors = embed_terms(embedder, flat).astype(float)
-    named = np.unique(owners)
-    return _unit((_sums(owners, len(chosen)) @ vectors)[named]), named
+    sums = (_sums(owners, len(known)) @ vectors)[named]
+    return _unit(vectors[first]), _unit(sums), named
 
 
 def _select_known(embedder, terms):

@@ -28,7 +28,9 @@ class _Rows:
         return self.vectors.any(axis=1)[list(map(int, terms))]
 
     def transform(self, terms):
-        return self.vectors[list(map(int, terms))]
+        # Positions come in order, so all of them need no copy.
+        is_all = len(terms) == len(self.vectors)
+        return self.vectors if is_all else self.vectors[list(map(int, terms))]
 
 
 class LabelVectors:
