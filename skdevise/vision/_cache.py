@@ -3,15 +3,18 @@
 import os
 import sqlite3
 import warnings
+import zlib
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-_FILE_NAME = "features-v2.sqlite"
+# Version 3 added checksums.
+_FILE_NAME = "features-v3.sqlite"
 _TIMEOUT = 60  # seconds to wait while another process writes
 _MAX_VARIABLES = 500  # SQLite accepts at least 999 variables in a statement.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -48,6 +51,10 @@ class FeatureCache:
     Pass it as the `cache` parameter of :class:`VisualFeaturizer`. A cache can serve several
     featurizers, threads and processes at the same time. It stores one row of features for each
     photo and network in an SQLite file.
+
+    Each row has a checksum. A row that was damaged on the disk is never returned: the cache warns,
+    and the features are computed again. If the file as a whole is damaged, delete it. Files that
+    other versions of the cache wrote are ignored.
 
     Parameters
     ----------
@@ -107,14 +114,35 @@ class FeatureCache:
             True for each photo in the cache.
         features : ndarray of float32 of shape (n_found, n_features)
             Features of the photos that were found, in the order of `photos`.
+
+        Warns
+        -----
+        RuntimeWarning
+            If rows are damaged. They count as not found.
         """
-        known = {}
+        known, n_damaged = {}, 0
         with self._connect() as connection:
             for start in range(0, len(photos), _MAX_VARIABLES):
                 chunk = photos[start : start + _MAX_VARIABLES]
                 marks = ",".join("?" * len(chunk))
-                query = f"SELECT photo, features FROM rows WHERE network = ? AND photo IN ({marks})"
-                known.update(connection.execute(query, (network, *chunk)))
+                query = (
+                    "SELECT photo, features, checksum FROM rows "
+                    f"WHERE network = ? AND photo IN ({marks}) "
+                    # Damage can also change a type, as SQLite allows every type in each column.
+                    "AND typeof(features) = 'blob' AND typeof(checksum) = 'integer'"
+                )
+                for photo, row, checksum in connection.execute(query, (network, *chunk)):
+                    if checksum == _checksum(network, photo, row):
+                        known[photo] = row
+                    else:
+                        n_damaged += 1
+        if n_damaged:
+            warnings.warn(
+                f"{n_damaged} rows of the feature cache in {self.folder!r} are damaged and will be "
+                "computed again. Check the disk if this repeats.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         found = np.array([photo in known for photo in photos], dtype=bool)
         self._hits += int(found.sum())
         self._misses += len(photos) - int(found.sum())
@@ -137,11 +165,12 @@ class FeatureCache:
         """
         features = np.ascontiguousarray(features, dtype="<f4")
         rows = [
-            (network, photo, row.tobytes()) for photo, row in zip(photos, features, strict=True)
+            (network, photo, row.data, _checksum(network, photo, row.data))
+            for photo, row in zip(photos, features, strict=True)
         ]
         try:
             with self._connect() as connection, connection:
-                connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", rows)
+                connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", rows)
                 if self.size_limit is not None:
                     _delete_oldest(connection, self.size_limit)
         except OSError as error:
@@ -177,13 +206,19 @@ class FeatureCache:
                 connection.execute("PRAGMA auto_vacuum = FULL")
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS rows "
-                    "(network TEXT, photo TEXT, features BLOB, PRIMARY KEY (network, photo))"
+                    "(network TEXT, photo TEXT, features BLOB, checksum INTEGER, "
+                    "PRIMARY KEY (network, photo))"
                 )
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        # Python cannot decode the message of SQLite if it quotes damaged text.
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+            code = getattr(error, "sqlite_errorcode", None)
+            if code in _DAMAGED or isinstance(error, UnicodeDecodeError):
+                problem, advice = "is damaged", "Delete this file, and its features are recomputed."
+            else:
+                problem, advice = "cannot be used", "Choose another folder."
             raise OSError(
-                f"The feature cache {str(path)!r} cannot be used ({error}). Choose another "
-                "folder, or delete the file if it is damaged."
+                f"The feature cache {str(path)!r} {problem} ({error}). {advice}"
             ) from error
 
     def __repr__(self):
@@ -207,6 +242,11 @@ def _to_bytes(size_limit):
             "text such as '500M' or '2G'."
         )
     return n_bytes
+
+
+def _checksum(network, photo, row):
+    """Return a checksum of the bytes of a row and of its key: int."""
+    return zlib.crc32(row, zlib.crc32(f"{network} {photo}".encode()))
 
 
 def _delete_oldest(connection, size_limit):

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import warnings
 from contextlib import closing
 from pathlib import Path
 
@@ -251,3 +252,80 @@ def test_a_damaged_file_is_named_and_left_alone(cache):
     with pytest.raises(OSError, match=os.fspath(path)):
         cache.read("net", keys([1]), 5)
     assert path.read_bytes() == content
+
+
+def damage(cache, change):
+    """Change the features of photo 1 in the file of a cache."""
+    path = cache_file(cache)
+    content = path.read_bytes()
+    old = rows([1], 1280).tobytes()
+    assert content.count(old[:500]) == 1
+    path.write_bytes(content.replace(old[:500], change(old[:500])))
+
+
+def flip_a_bit(data):
+    # The high bit of the exponent of the second feature: 2.0 becomes 0.0.
+    return data[:7] + bytes([data[7] ^ 0x40]) + data[8:]
+
+
+def test_a_damaged_row_is_dropped_and_written_again(cache):
+    cache.write("net", keys([1, 1000]), rows([1, 1000], 1280))
+    damage(cache, flip_a_bit)
+    with pytest.warns(RuntimeWarning, match="1 rows"):
+        found, features = cache.read("net", keys([1, 1000]), 1280)
+    assert found.tolist() == [False, True]
+    np.testing.assert_array_equal(features, rows([1000], 1280))
+    cache.write("net", keys([1]), rows([1], 1280))
+    found, features = cache.read("net", keys([1, 1000]), 1280)
+    np.testing.assert_array_equal(features, rows([1, 1000], 1280))
+
+
+def test_the_features_of_one_photo_are_never_served_for_another(cache):
+    cache.write("net", keys([1, 2]), rows([1, 2]))
+    with closing(sqlite3.connect(cache_file(cache))) as connection, connection:
+        connection.execute("UPDATE rows SET photo = 'photo 3' WHERE photo = 'photo 1'")
+    with pytest.warns(RuntimeWarning):
+        assert not cache.read("net", keys([3]), 5)[0].any()
+
+
+@pytest.mark.parametrize("features", ["'text'", "NULL", "7"])
+def test_rows_of_another_type_are_not_found(cache, features):
+    cache.write("net", keys([1]), rows([1]))
+    with closing(sqlite3.connect(cache_file(cache))) as connection, connection:
+        connection.execute(f"UPDATE rows SET features = {features}")
+    assert not cache.read("net", keys([1]), 5)[0].any()
+
+
+@pytest.mark.slow
+def test_no_damage_to_the_file_serves_other_features(cache):
+    # 3,000 files with changed bytes, lost ends or exchanged pages. Each read returns what was
+    # written, finds nothing, or says that the file is damaged.
+    numbers = list(range(20))
+    cache.write("net", keys(numbers), rows(numbers, 300))
+    path, rng = cache_file(cache), np.random.default_rng(0)
+    intact = path.read_bytes()
+    outcomes = {"all rows": 0, "fewer rows": 0, "refused": 0}
+    for _ in range(3000):
+        content = np.frombuffer(intact, dtype=np.uint8).copy()
+        kind = rng.integers(4)
+        if kind < 2:  # single bits, or a few bytes
+            places = rng.integers(len(content), size=1 if kind == 0 else rng.integers(2, 50))
+            content[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
+        elif kind == 2:
+            content = content[: rng.integers(len(content))]
+        else:
+            pages = content[: len(content) // 4096 * 4096].reshape(-1, 4096)
+            pages[rng.integers(len(pages))] = pages[rng.integers(len(pages))].copy()
+        path.write_bytes(content.tobytes())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found, features = cache.read("net", keys(numbers), 300)
+        except OSError as error:
+            assert os.fspath(path) in str(error)
+            outcomes["refused"] += 1
+            continue
+        np.testing.assert_array_equal(features, rows(np.flatnonzero(found), 300))
+        outcomes["all rows" if found.all() else "fewer rows"] += 1
+    print(outcomes)
+    assert outcomes["all rows"] and outcomes["fewer rows"] and outcomes["refused"]
