@@ -59,8 +59,8 @@ _MODULE_OF = {name: module for module, names in _CLASSES.items() for name in nam
 
 # Folders belong to the machine. A file of a stranger must not choose folders that hold pickles.
 _FOLDERS = ("cache", "checkpoint", "memory")
-# gensim can only pickle its models.
-_LEFT_OUT = ("model_",)
+# gensim can only pickle its models. Open caches belong to a folder.
+_LEFT_OUT = ("model_", "_caches")
 
 # Private members of scikit-learn's packages begin with an underscore.
 _SPARSE = ("csr_array", "csc_array", "coo_array", "csr_matrix", "csc_matrix", "coo_matrix")

