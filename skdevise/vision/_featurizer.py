@@ -421,7 +421,7 @@ class VisualFeaturizer(
         """Return the FeatureCache, or None. A folder is opened once, to count hits and misses."""
         if not isinstance(self.cache, str | os.PathLike):
             return self.cache
-        # A pickle keeps this dict, so a relative folder stays where it is. A saved file has no dict.
+        # A pickle keeps this dict, so a relative folder stays where it is. `save` leaves it out.
         caches = vars(self).setdefault("_caches", {})
         if self.cache not in caches:
             caches[self.cache] = FeatureCache(self.cache)
