@@ -26,7 +26,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
     true label y. If this takes N draws among Y labels, the rank of the true label is estimated as
     :math:`r = \lfloor (Y - 1) / N \rfloor`. The loss is
 
-    .. math:: \Big(\sum_{i=1}^{r} \frac{1}{i}\Big) \, \big(1 - f_y(x) + f_n(x)\big)
+    .. math:: \left(\sum_{i=1}^{r} \frac{1}{i}\right) \, \left(1 - f_y(x) + f_n(x)\right)
 
     After each step, the columns of V and the label vectors are shortened to `max_norm`.
 
