@@ -101,7 +101,7 @@ SECTIONS = (
     (
         "Saving and loading",
         "skdevise",
-        "Keep fitted estimators in files without pickle.",
+        "Keep fitted estimators in files without pickle. See :doc:`/guide/saving`.",
         ("save", "load"),
     ),
     (

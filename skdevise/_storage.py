@@ -58,7 +58,7 @@ _CLASSES = {
 _MODULE_OF = {name: module for module, names in _CLASSES.items() for name in names.split()}
 
 # Folders belong to the machine. A file of a stranger must not choose folders that hold pickles.
-_FOLDERS = ("cache", "checkpoint", "memory")
+FOLDERS = ("cache", "checkpoint", "memory")
 # gensim can only pickle its models. Open caches belong to a folder.
 _LEFT_OUT = ("model_", "_caches")
 
@@ -338,7 +338,7 @@ class _Decoder:
 
 def _without_folders(state):
     """Replace the folders among the attributes of an estimator by None."""
-    return {name: None if name in _FOLDERS else value for name, value in state.items()}
+    return {name: None if name in FOLDERS else value for name, value in state.items()}
 
 
 def _class_name(cls):

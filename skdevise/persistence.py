@@ -1,11 +1,15 @@
 """Save fitted estimators, and load them without pickle."""
 
+from pathlib import Path
+
 from skdevise import _storage
+from skdevise._model_card import describe
+from skdevise._utils import atomic_write
 
 __all__ = ["load", "save"]
 
 
-def save(estimator, path):
+def save(estimator, path, *, card=None):
     """Save an estimator or another object of skdevise to a file.
 
     The file is in the format safetensors: arrays, and a description in JSON. It holds no code, so
@@ -19,18 +23,24 @@ def save(estimator, path):
     path : str or Path
         File to write. A file that exists is replaced in one step, so it is never half-written, and
         processes that map it keep the old content.
+    card : dict, default=None
+        Facts for a model card, such as ``{"data": "our photos", "metrics": {"hit@1": 0.7},
+        "licence": "CC BY 4.0"}``. A value is a text or a dict, which becomes a table. The card also
+        names the training labels, the parameters and the versions. It is a file in Markdown beside
+        `path`, whose name ends with ".md". Write one if you share the model. None writes no card.
 
     Raises
     ------
     OSError
         If the file cannot be written, for example because the disk is full. The old file stays.
     TypeError
-        If a part of the estimator cannot be saved. The message names the part.
+        If a part of the estimator cannot be saved. The message names the part. Also if `card` is
+        not a dict.
 
     Notes
     -----
-    The parameters `cache` and `checkpoint` are not saved, because their folders belong to the
-    machine. Functions, such as a `projection` of your own, are saved by their names.
+    The parameters `cache`, `checkpoint` and `memory` are not saved, because their folders belong to
+    the machine. Functions, such as a `projection` of your own, are saved by their names.
     `SkipGramEmbedder` keeps its vectors but not its gensim model, so `partial_fit` cannot continue.
 
     Examples
@@ -45,7 +55,12 @@ def save(estimator, path):
     >>> again.predict([[0, 2]])
     array(['cat'], dtype='<U5')
     """
+    path = Path(path)
+    text = None if card is None else describe(estimator, path.name, card)
     _storage.write(estimator, path)
+    if text is not None:
+        with atomic_write(path.with_name(f"{path.name}.md")) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
 
 def load(path, *, mmap=False, trusted=()):

@@ -220,6 +220,39 @@ def test_a_failed_save_keeps_the_old_file(path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_card_states_the_facts_labels_parameters_and_versions(path):
+    clf = RidgeProjectionClassifier(EMBEDDER, alpha=7).fit(X, Y)
+    save(clf, path, card={"metrics": {"hit@1": 0.75}, "limits": "Photos of *one* object."})
+    card = path.with_name("model.safetensors.md").read_text()
+    for fact in [
+        "# RidgeProjectionClassifier",
+        'load("model.safetensors")',
+        "## Data\n\nNot stated.",
+        "| hit@1 | 0.75 |",
+        "## Limits\n\nPhotos of *one* object.",
+        "2 labels: cat, truck",
+        "alpha=7",
+        f"| numpy | {np.__version__} |",
+    ]:
+        assert fact in card
+    assert_array_equal(load(path).predict(X), Y)
+
+
+def test_a_card_names_ten_labels_and_no_folder_of_the_machine(path):
+    labels = [f"bird {i}" for i in range(12)]
+    pipe = make_pipeline(Normalizer(), RidgeProjectionClassifier(), memory="my folder")
+    save(pipe.fit(np.eye(12), labels), path, card={})
+    card = path.with_name("model.safetensors.md").read_text()
+    assert "12 labels: bird 0, bird 1, bird 10, " in card and "bird 8" not in card
+    assert "my folder" not in card
+
+
+def test_a_card_must_be_a_dict(path):
+    with pytest.raises(TypeError, match="our photos"):
+        save(EMBEDDER, path, card="our photos")
+    assert not path.exists()
+
+
 def test_others_can_read_the_file(path):
     save(EMBEDDER, path)
     path.with_name("other").touch()
