@@ -156,7 +156,7 @@ class VectorKernel:
         vectors, mean = self._vectors(facts)
         self._centre = vectors.mean(axis=0) if len(vectors) else 0.0
         self._training, self._mean = _unit(vectors - self._centre), mean.T
-        kernel = self(facts)
+        kernel = self._compare(vectors, mean)
         np.fill_diagonal(kernel, 1.0)  # A label without a vector still equals itself.
         return kernel
 
@@ -166,7 +166,10 @@ class VectorKernel:
 
     def __call__(self, facts):
         """Compare labels with the training labels: (n_labels, n_training)."""
-        vectors, mean = self._vectors(facts)
+        return self._compare(*self._vectors(facts))
+
+    def _compare(self, vectors, mean):
+        """Compare labels, given by vectors and the matrix that averages them."""
         cosines = _unit(vectors - self._centre) @ self._training.T
         return mean @ (np.exp((cosines - 1) / self.width) @ self._mean)
 

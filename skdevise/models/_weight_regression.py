@@ -111,6 +111,7 @@ class ClassifierWeightRegressor(
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
+        The `pool` and the `templates` of a vocabulary have no effect.
     search : {"auto", "exact", "hnsw", "lsh", "tree"}, default="auto"
         Search for the best label, as in `LabelSpace`. It only matters with `hub_penalty=0`, because
         a correction needs the scores of all labels.
@@ -182,12 +183,13 @@ class ClassifierWeightRegressor(
         "visual": [HasMethods(["fit", "transform"]), None],
         "hierarchy_weight": [Interval(Real, 0, 1, closed="both")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
-        "mixture_weight": [Interval(Real, 0, None, closed="left")],
+        "mixture_weight": [Interval(Real, 0, 1_000, closed="both")],
         "hub_penalty": [Interval(Real, 0, None, closed="left")],
         **{
             name: LabelPredictionMixin._prediction_constraints[name]
-            for name in ("labels", "search", "seen_penalty", "reject_below", "unknown_label")
+            for name in ("labels", "search", "reject_below", "unknown_label")
         },
+        "seen_penalty": [Interval(Real, -1_000, 1_000, closed="both")],  # As large as the scores.
     }
     hubness = None  # `hub_penalty` takes its place.
 

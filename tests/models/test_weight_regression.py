@@ -279,6 +279,16 @@ def test_other_linear_classifiers_serve_and_others_are_refused():
             ClassifierWeightRegressor(refused, hierarchy=TREE).fit(X, y)
 
 
+def test_penalties_are_as_large_as_the_scores():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(hierarchy=TREE, mixture_weight=100.0, seen_penalty=80.0)
+    clf.fit(X, y)
+    assert set(clf.predict(X, labels=["cat", "beagle", "truck", "husky", "tractor"])) == {
+        "husky",
+        "tractor",
+    }
+
+
 def test_two_classes_have_opposite_weights():
     X, y = make_features()
     two = y != "cat"
