@@ -1,5 +1,6 @@
 """A display of photos with their ranked answers."""
 
+from itertools import chain
 from numbers import Integral
 
 import numpy as np
@@ -36,6 +37,8 @@ class TopKDisplay:
     probabilities : dict of str to array-like of shape (n_photos, k), default=None
         Probabilities of the answers of some of the classifiers. They are printed before the
         answers, and drawn as bars behind them.
+    reasons : dict of str to sequence of n_photos sequences of str, default=None
+        Lines to write below the answers of some of the classifiers, such as reasons for them.
 
     Attributes
     ----------
@@ -65,7 +68,7 @@ class TopKDisplay:
     (1, 2)
     """
 
-    def __init__(self, photos, answers, y_true=None, *, probabilities=None):
+    def __init__(self, photos, answers, y_true=None, *, probabilities=None, reasons=None):
         if not isinstance(answers, dict) or not answers:
             raise TypeError(
                 f"answers={answers!r:.60} is not a dict of answers. Pass one, such as "
@@ -86,6 +89,12 @@ class TopKDisplay:
                     f"The probabilities of {name!r} have shape {np.shape(values)}. Pass one for "
                     "each answer of a classifier in `answers`."
                 )
+        for name, lines in (reasons or {}).items():
+            if name not in answers or len(lines) != len(photos):
+                raise ValueError(
+                    f"There are {len(photos)} photos, but {len(lines)} lists of reasons of "
+                    f"{name!r}. Pass one for each photo, of a classifier in `answers`."
+                )
         if y_true is not None and len(y_true) != len(photos):
             raise ValueError(
                 f"There are {len(photos)} photos, but {len(y_true)} true labels. Pass one true "
@@ -95,10 +104,13 @@ class TopKDisplay:
         self.photos = list(photos)
         self.answers = answers
         self.probabilities = probabilities
+        self.reasons = reasons
         self.y_true = None if y_true is None else label_column(y_true).tolist()
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, y_true=None, k=5, labels=None, name=None, n_columns=4):
+    def from_estimator(
+        cls, estimator, X, *, y_true=None, k=5, labels=None, n_reasons=0, name=None, n_columns=4
+    ):
         """Plot the most probable labels of a fitted classifier.
 
         Parameters
@@ -113,6 +125,9 @@ class TopKDisplay:
             Number of labels below each photo. If there are fewer candidates, all are shown.
         labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
             Candidate labels. Only the classifiers of skdevise accept them.
+        n_reasons : int, default=0
+            Number of training labels to list as reasons for the best label of each photo. Only a
+            `ClassifierWeightRegressor` has reasons, which its `explain` defines. 0 lists none.
         name : str, default=None
             Name above the labels. None means the class of the classifier.
         n_columns : int, default=4
@@ -125,7 +140,8 @@ class TopKDisplay:
         Raises
         ------
         TypeError
-            If `labels` is given and the classifier only predicts its training labels.
+            If `labels` is given and the classifier only predicts its training labels, or if
+            `n_reasons` is given and the classifier cannot explain its answers.
         UnreadablePhotoError
             If a photo cannot be read.
         ValueError
@@ -139,7 +155,9 @@ class TopKDisplay:
         best = best_columns(proba, min(k, len(candidates)))
         name = type(classifier).__name__ if name is None else name
         probabilities = {name: np.take_along_axis(proba, best, axis=1)}
-        display = cls(X, {name: candidates[best]}, y_true, probabilities=probabilities)
+        reasons = {name: _explain(classifier, points, chosen, n_reasons)} if n_reasons else None
+        answers = {name: candidates[best]}
+        display = cls(X, answers, y_true, probabilities=probabilities, reasons=reasons)
         return display.plot(n_columns=n_columns)
 
     def plot(self, *, n_columns=4):
@@ -168,6 +186,8 @@ class TopKDisplay:
         n_columns = min(n_columns, len(photos))
         n_rows = -(-len(photos) // n_columns)
         n_lines = 1 + max(np.shape(ranked)[1] for ranked in self.answers.values())
+        if self.reasons:
+            n_lines += max(map(len, chain.from_iterable(self.reasons.values())))
         self.figure_, self.axes_ = plt.subplots(
             n_rows,
             n_columns,
@@ -201,6 +221,8 @@ class TopKDisplay:
                 probability = None if values is None else np.asarray(values)[i, rank]
                 correct = self.y_true is not None and label == self.y_true[i]
                 lines.append((str(label), probability, correct))
+            if name in (self.reasons or {}):
+                lines += [(line, None, False) for line in self.reasons[name][i]]
             for row, (text, probability, correct) in enumerate(lines):
                 tick = " ✓" if correct else ""
                 value = "" if probability is None else f"{probability:.2f} "
@@ -228,3 +250,18 @@ class TopKDisplay:
                     fontweight="bold" if row == 0 else "normal",
                     parse_math=False,
                 )
+
+
+def _explain(classifier, points, chosen, n_reasons):
+    """List the training labels that speak for the best answers: a list of lines for each photo."""
+    if not hasattr(classifier, "explain"):
+        raise TypeError(
+            f"A {type(classifier).__name__} cannot explain its answers. Leave out `n_reasons`."
+        )
+    table = classifier.explain(points, n_reasons=n_reasons, **chosen)
+    table = table[table["kind"] == "training label"]
+    return [
+        [f"Reasons for {label}:"]
+        + [f"{row.contribution:+.2f} {row.reason}" for row in rows.itertuples()]
+        for (_, label), rows in table.groupby(["sample", "label"])
+    ]

@@ -4,11 +4,17 @@ from shutil import make_archive
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from PIL import ExifTags, Image
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skdevise import PretrainedEmbedder, RidgeProjectionClassifier
+from skdevise import (
+    ClassifierWeightRegressor,
+    Hierarchy,
+    PretrainedEmbedder,
+    RidgeProjectionClassifier,
+)
 from skdevise.datasets import load_image_folder
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.inspection import TopKDisplay
@@ -149,3 +155,30 @@ def test_a_row_needs_a_photo():
 def test_labels_are_not_parsed_as_formulas():
     photos, answers = np.zeros((1, 4, 4), np.uint8), {"$\\x$": [["$\\y$"]]}
     TopKDisplay(photos, answers, y_true=["$\\z$"]).plot().figure_.canvas.draw()
+
+
+def test_reasons_are_below_the_answers():
+    photos = np.zeros((2, 4, 4), np.uint8)
+    X, y = [[9, 1], [8, 3], [1, 9], [3, 8]], ["beagle", "cat", "truck", "bicycle"]
+    tree = Hierarchy.from_edges(
+        [("pet", "beagle"), ("pet", "cat"), ("pet", "husky"), ("machine", "truck")]
+        + [("machine", "bicycle"), ("machine", "tractor")]
+    )
+    clf = ClassifierWeightRegressor(hierarchy=tree).fit(X, y)
+    pipe = make_pipeline(FunctionTransformer(lambda photos: np.array([[9.0, 1], [1, 9]])), clf)
+    options = {"labels": ["husky", "tractor"], "name": "weights"}
+    display = TopKDisplay.from_estimator(pipe, photos, k=1, n_reasons=2, **options)
+    table = clf.explain([[9, 1], [1, 9]], options["labels"], n_reasons=2)
+    for i, ax in enumerate(display.axes_.flat):
+        name, answer, header, *reasons = (text.get_text() for text in ax.texts)
+        assert name == "weights" and ["husky", "tractor"][i] in answer and answer[-5:] in header
+        rows = table[(table["sample"] == i) & (table["kind"] == "training label")]
+        assert [line.split()[1] for line in reasons] == rows["reason"].tolist()
+        assert_allclose(
+            [float(line.split()[0]) for line in reasons], rows["contribution"], atol=0.01
+        )
+    ridge = RidgeProjectionClassifier().fit(X, y)
+    with pytest.raises(TypeError, match="RidgeProjectionClassifier"):
+        TopKDisplay.from_estimator(make_pipeline(pipe[0], ridge), photos, n_reasons=2)
+    with pytest.raises(ValueError, match="1 list"):
+        TopKDisplay(photos, {"a": [["cat"], ["dog"]]}, reasons={"a": [["tail"]]})
