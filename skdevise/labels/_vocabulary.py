@@ -276,7 +276,7 @@ class LabelVocabulary:
             terms = zip(content["labels"], content.pop("terms"), strict=True)
             # JSON has null for the terms of a number that has none.
             return cls(**content, terms={label: t for label, t in terms if t is not None})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{str(path)!r} does not hold a LabelVocabulary ({error}). Give a file that `save` "
                 "wrote."
