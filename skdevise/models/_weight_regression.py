@@ -46,8 +46,8 @@ _SEEN_TEMPERATURE = 2.0
 # Temperature of the correction for hubs.
 _HUB_TEMPERATURE = 0.05
 
-# Number of labels whose weights are predicted at once. It limits memory.
-_N_LABELS = 2_048
+# Number of labels or samples that are processed at once. It limits memory.
+_BATCH_SIZE = 2_048
 
 
 class ClassifierWeightRegressor(
@@ -266,7 +266,9 @@ class ClassifierWeightRegressor(
         self._regression = self._new_regression(gram, self.coef_)
         embedders = self._kernel.embedders
         self._place_labels(classes, embedders[0] if embedders else None)
-        self._centre = _damped(features).mean(axis=0)
+        batches = gen_batches(len(features), _BATCH_SIZE)
+        sums = [_damped(features[batch]).sum(axis=0) for batch in batches]
+        self._centre = np.sum(sums, axis=0) / len(features)
         self._reference = self._damp(features[calibration_rows(len(features))])
         self._n_features_out = self.label_space_.vector_size
         self._fit_temperatures(features, y, gram)
@@ -348,7 +350,8 @@ class ClassifierWeightRegressor(
             columns, coef, intercept = self._train_without(features[kept], y[kept])
             regression = self._new_regression(gram[np.ix_(columns, columns)], coef)
             second["vectors"] = regression.predict(gram[:, columns])
-            second["hubs"] = self._hubs(second["vectors"], self._damp(features[kept]))
+            reference = features[kept[calibration_rows(len(kept))]]
+            second["hubs"] = self._hubs(second["vectors"], self._damp(reference))
             return lambda rows: self._join(features[rows], coef, intercept)
 
         def score(points):
@@ -390,15 +393,19 @@ class ClassifierWeightRegressor(
 
     def _join(self, features, coef, intercept):
         """Join damped features with the weighted probabilities of the training labels."""
-        scores = features @ coef.T.astype(features.dtype) + intercept.astype(features.dtype)
-        proba = softmax(scores / _SEEN_TEMPERATURE, axis=1)
-        return self._regression.point(self._damp(features), proba)
+        coef, intercept = coef.astype(features.dtype), intercept.astype(features.dtype)
+        points = np.empty((len(features), sum(coef.shape) + 1), features.dtype)
+        for batch in gen_batches(len(features), _BATCH_SIZE):
+            logits = (features[batch] @ coef.T + intercept) / _SEEN_TEMPERATURE
+            damped = self._damp(features[batch])
+            points[batch] = self._regression.point(damped, softmax(logits, axis=1))
+        return points
 
     def _make_space(self, vocabulary, embedder):
         refuse_numbers(vocabulary, embedder)
         facts = self._kernel.facts(vocabulary)
         vectors = np.empty((facts.n_labels, self._regression.vector_size), np.float32)
-        for batch in gen_batches(facts.n_labels, _N_LABELS):
+        for batch in gen_batches(facts.n_labels, _BATCH_SIZE):
             vectors[batch] = self._regression.predict(self._kernel(facts.take(batch)))
         return space_of_vectors(vocabulary, vectors, self.search)
 
@@ -416,7 +423,7 @@ class ClassifierWeightRegressor(
             logsumexp(
                 reference @ self._regression.weights_of(vectors[batch]).T / _HUB_TEMPERATURE, axis=0
             )
-            for batch in gen_batches(len(vectors), _N_LABELS)
+            for batch in gen_batches(len(vectors), _BATCH_SIZE)
         ]
         return _HUB_TEMPERATURE * (np.concatenate(near) - np.log(len(reference)))
 

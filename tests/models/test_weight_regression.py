@@ -279,6 +279,16 @@ def test_other_linear_classifiers_serve_and_others_are_refused():
             ClassifierWeightRegressor(refused, hierarchy=TREE).fit(X, y)
 
 
+def test_held_out_classes_fit_the_temperature_of_unseen_labels():
+    rng = np.random.default_rng(0)
+    labels = ["cat", "beagle", "husky", "truck", "tractor", "dog"]
+    centres = rng.uniform(0, 5, (6, 4))
+    X = np.abs(np.repeat(centres, 10, axis=0) + rng.normal(0, 0.3, (60, 4)))
+    clf = ClassifierWeightRegressor(hierarchy=TREE).fit(X, np.repeat(labels, 10))
+    # Samples of classes without photos are harder.
+    assert clf.unseen_temperature_ > 2 * clf.temperature_
+
+
 def test_penalties_are_as_large_as_the_scores():
     X, y = make_features()
     clf = ClassifierWeightRegressor(hierarchy=TREE, mixture_weight=100.0, seen_penalty=80.0)
