@@ -8,7 +8,6 @@ lacks is an object with the key "is", for example {"is": "tuple", "of": [1, 2]}.
 import json
 import os
 import sys
-from enum import Enum
 from importlib import import_module
 from types import FunctionType
 
@@ -18,7 +17,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skdevise._tensors import check_digests, digest, read_tensors, write_tensors
+from skdevise._special_objects import SPECIAL
+from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise.exceptions import UntrustedError
 
 FORMAT = "skdevise 1"
@@ -119,9 +119,10 @@ class _Encoder:
 
     def encode(self, value, where):
         """Encode a value; `where` names it in errors."""
-        if value is None or isinstance(value, bool | int | str):
-            if type(value) in (type(None), bool, int, str, np.str_):
-                return str(value) if isinstance(value, str) else value
+        if value is None or type(value) in (str, bool, int):
+            return value
+        if type(value) is np.str_:
+            return str(value)
         if type(value) is float:
             return value if np.isfinite(value) else {"is": "float", "of": repr(value)}
         if type(value) is list:
@@ -159,7 +160,7 @@ class _Encoder:
     def _array(self, array):
         """Store an array of numbers, and return its name."""
         name = f"array_{len(self.arrays)}"
-        self.arrays[name] = np.asarray(array, order="C")
+        self.arrays[name] = as_stored(array)
         return name
 
     def _encode_array(self, array, where):
@@ -271,10 +272,13 @@ class _Decoder:
         return self._arrays[node["of"]].T
 
     def read_text(self, node):
-        codes = np.array(self._arrays[node["of"]])
-        if (codes > sys.maxunicode).any():
-            raise ValueError(f"its array {node['of']!r} is not text")
-        return codes.view(f"<U{codes.shape[-1]}").reshape(node["shape"])
+        codes = self._arrays[node["of"]]
+        if codes.dtype.kind != "U":
+            if (codes > sys.maxunicode).any():
+                raise ValueError(f"its array {node['of']!r} is not text")
+            text = np.array(codes).view(f"<U{codes.shape[-1]}").reshape(node["shape"])
+            self._arrays[node["of"]] = text  # An array that occurs twice is one array.
+        return self._arrays[node["of"]]
 
     def read_type(self, node):
         return np.dtype(node["of"]).type
@@ -378,122 +382,3 @@ def _requests(request):
     """Turn metadata requests into {method: {name: alias}}."""
     methods = {name: getattr(request, name, None) for name in vars(request)}
     return {name: of.requests for name, of in methods.items() if hasattr(of, "requests")}
-
-
-# --- Objects that do not consist of their attributes
-
-
-def _table_state(table):
-    columns = [table.iloc[:, i].to_numpy() for i in range(table.shape[1])]
-    return table.columns.tolist(), columns, table.index.tolist(), list(table.index.names)
-
-
-def _make_table(state, decoder):
-    import pandas as pd
-
-    names, columns, index, index_names = state
-    if len(index_names) > 1:
-        index = pd.MultiIndex.from_tuples(index, names=index_names)
-    else:
-        index = pd.Index(index, name=index_names[0])
-    table = pd.DataFrame(dict(enumerate(columns)), index=index)
-    return table.set_axis(names, axis=1)
-
-
-def _make_random_state(state, decoder):
-    # NumPy does not check the position, and a wrong one reads foreign memory.
-    if not 0 <= state["state"]["pos"] <= len(state["state"]["key"]) == 624:
-        raise ValueError("the position of a random generator is out of range")
-    made = np.random.RandomState()
-    made.set_state(state)
-    return made
-
-
-def _hierarchy_state(hierarchy):
-    if hierarchy._variant is not None:
-        return hierarchy._variant
-    edges, *tables = hierarchy._tables
-    return [hierarchy.labels, edges, *(None if t is None else list(t) for t in tables)]
-
-
-def _make_hierarchy(state, decoder):
-    from skdevise.labels import Hierarchy
-
-    return Hierarchy.wordnet(state) if isinstance(state, str) else Hierarchy(*state)
-
-
-def _vocabulary_state(vocabulary):
-    make, (labels, terms) = vocabulary.__reduce__()
-    return labels, terms, make.keywords
-
-
-def _make_vocabulary(state, decoder):
-    from skdevise.labels import LabelVocabulary
-
-    labels, terms, options = state
-    return LabelVocabulary(labels, terms, **options)
-
-
-def _make_term_table(state, decoder):
-    from skdevise.language._io import TermTable
-
-    return TermTable(*state)
-
-
-def _tensor_state(tensor):
-    import torch
-
-    # Optimizers compare weights with their states in the order of memory.
-    order = np.argsort([-stride for stride in tensor.stride()], kind="stable").tolist()
-    tensor = tensor.detach().cpu().permute(order)
-    is_bfloat16 = tensor.dtype == torch.bfloat16  # NumPy has no bfloat16.
-    array = (tensor.view(torch.int16) if is_bfloat16 else tensor).numpy()
-    return array, np.argsort(order).tolist(), is_bfloat16
-
-
-def _make_tensor(state, decoder):
-    import torch
-
-    array, order, is_bfloat16 = state
-    tensor = torch.from_numpy(np.array(array))
-    return (tensor.view(torch.bfloat16) if is_bfloat16 else tensor).permute(order)
-
-
-def _make_tree(vectors, decoder):
-    from skdevise.labels._search import TreeSearch
-
-    return TreeSearch(vectors)
-
-
-def _make_faiss(state, decoder):
-    from skdevise.labels._search import FaissSearch
-
-    if not decoder.trusts("faiss"):  # faiss does not check what it reads.
-        return FaissSearch(state["vectors"], state["method"])
-    index = FaissSearch.__new__(FaissSearch)
-    index.__setstate__(state)
-    return index
-
-
-def _is(name, module):
-    """Return a test whether a value has a class of this name, in a package."""
-    return lambda value: type(value).__name__ == name and type(value).__module__.startswith(module)
-
-
-# A test for the class, the function that makes an object from its state, and the state.
-SPECIAL = {
-    "table": (_is("DataFrame", "pandas"), _make_table, _table_state),
-    "random state": (
-        _is("RandomState", "numpy"),
-        _make_random_state,
-        lambda value: value.get_state(legacy=False),
-    ),
-    "hierarchy": (_is("Hierarchy", "skdevise"), _make_hierarchy, _hierarchy_state),
-    "vocabulary": (_is("LabelVocabulary", "skdevise"), _make_vocabulary, _vocabulary_state),
-    "tensor": (_is("Tensor", "torch"), _make_tensor, _tensor_state),
-    "term table": (_is("TermTable", "skdevise"), _make_term_table, tuple),
-    "tree": (_is("TreeSearch", "skdevise"), _make_tree, lambda value: value.vectors),
-    "faiss": (_is("FaissSearch", "skdevise"), _make_faiss, lambda value: value.__getstate__()),
-    "path": (lambda value: isinstance(value, os.PathLike), lambda s, decoder: s, os.fspath),
-    "enum": (lambda value: isinstance(value, Enum), lambda s, decoder: s, str),
-}

@@ -59,9 +59,14 @@ def write_tensors(path, arrays, metadata):
             os.fsync(file.fileno())
 
 
+def as_stored(array):
+    """Convert an array to the order of rows and bytes in files."""
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+
+
 def digest(array):
     """Hash the type, the shape and the numbers of an array: str."""
-    array = np.asarray(array, order="C")
+    array = as_stored(array)
     made = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     made.update(array.data if array.size else b"")
     return made.hexdigest()

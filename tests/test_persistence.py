@@ -61,6 +61,8 @@ def path(tmp_path):
         np.array([], dtype=float),
         np.array([True, False]),
         np.array(1.5),
+        np.array("text"),
+        np.zeros((0, 3), dtype="U1"),
     ],
     ids=repr,
 )
@@ -96,6 +98,20 @@ def test_tensors_are_the_same_after_loading(path, value):
     assert loaded.dtype == value.dtype
     assert loaded.stride() == value.stride()
     assert torch.equal(loaded, value)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">U3"])
+def test_arrays_of_other_machines_are_the_same_after_loading(path, dtype):
+    value = np.array(["1", "2"]).astype(dtype)
+    write(value, path)
+    assert_array_equal(read(path), value)
+
+
+def test_a_text_that_occurs_twice_is_one_array(path):
+    names = np.array(["cat", "truck"])
+    write({"a": names, "b": names}, path)
+    loaded = read(path)
+    assert loaded["a"] is loaded["b"]
 
 
 def test_an_array_that_occurs_twice_is_stored_once(path):

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skdevise._tensors import check_digests, digest, read_tensors, write_tensors
+from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise._utils import atomic_write
 from skdevise.exceptions import UntrustedError
 
@@ -224,7 +224,7 @@ def _write_safetensors(path, terms, matrix, subwords):
             "ngrams": subwords.vectors,
             "ngram_lengths": np.array([subwords.min_n, subwords.max_n]),
         }
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: as_stored(array) for name, array in arrays.items()}
     write_tensors(path, arrays, {name: digest(array) for name, array in arrays.items()})
 
 

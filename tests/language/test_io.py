@@ -315,6 +315,11 @@ def test_malformed_files_are_named_with_the_place(tmp_path, name, content, named
         PretrainedEmbedder.load(tmp_path / name, trusted=True)
 
 
+def test_vectors_of_other_machines_are_saved(tmp_path):
+    PretrainedEmbedder((["cat"], np.array([[1, 2]], dtype=">f4"))).save(tmp_path / "v.safetensors")
+    assert_array_equal(PretrainedEmbedder.load(tmp_path / "v.safetensors").vectors.matrix, [[1, 2]])
+
+
 def test_changed_bytes_of_our_format_are_noticed(tmp_path, animals):
     path = tmp_path / "v.safetensors"
     animals.save(path)
