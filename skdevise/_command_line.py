@@ -22,7 +22,7 @@ _EXIT_CODES = """\
 exit status:
   0  all photos were classified
   1  some photos could not be read; the others were classified
-  2  nothing was classified, because of an error
+  2  an error ended the command
 """
 
 

@@ -12,9 +12,9 @@ from skdevise.vision import VisualFeaturizer
 def load_zero_shot_classifier(embedder=None):
     """Load a fitted classifier of photos, which answers with any labels.
 
-    It is a `ClassifierWeightRegressor` on the softmax layer of EfficientNet-Lite0, with WordNet and
-    the bundled word vectors. Everything works offline. The weights of the network come from the
-    package of the extra ``demo``.
+    It is a `ClassifierWeightRegressor` over the softmax layer of EfficientNet-Lite0. It knows other
+    labels from WordNet and the bundled word vectors. Everything works offline. The weights of the
+    network come from the package of the extra ``demo``.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def load_zero_shot_classifier(embedder=None):
     Notes
     -----
     The network was trained on photos of the 1,000 labels, so only other labels are unseen. The
-    definitions of WordNet are part of its knowledge. Do not report hierarchical precision
-    without saying so.
+    classifier uses the hierarchy and the definitions of WordNet. If you report hierarchical
+    precision, say so.
 
     Examples
     --------

@@ -21,8 +21,8 @@ def save(estimator, path, *, card=None):
         Any estimator of skdevise, a `LabelVocabulary`, `LabelSpace` or `Hierarchy`, a scorer, or an
         estimator of scikit-learn that consists of arrays, such as a `Pipeline` of these.
     path : str or Path
-        File to write. A file that exists is replaced in one step, so it is never half-written, and
-        processes that map it keep the old content.
+        File to write. A file that exists is replaced in one step, so no reader finds half of it.
+        Processes that loaded it with `mmap=True` keep the old content.
     card : dict, default=None
         Facts for a model card, such as ``{"data": "our photos", "metrics": {"hit@1": 0.7},
         "licence": "CC BY 4.0"}``. A value is a text or a dict, which becomes a table. The card also
@@ -34,8 +34,8 @@ def save(estimator, path, *, card=None):
     OSError
         If the file cannot be written, for example because the disk is full. The old file stays.
     TypeError
-        If a part of the estimator cannot be saved. The message names the part. Also if `card` is
-        not a dict.
+        If a part of the estimator cannot be saved: the message names the part. It is also raised
+        if `card` is not a dict.
 
     Notes
     -----

@@ -87,7 +87,9 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         Term of the true label whose vector is the training target. "first" is the first term that
         has a vector (appendix A.2 of the paper). "sample" draws one of the terms that have a vector
         for each sample and epoch. Try it if labels have synonyms that you trust. It cannot be
-        combined with `train_label_vectors`. The vector of a false label is that of its first term.
+        combined with `train_label_vectors`. The vector of a false label is always that of its first
+        term. If `labels` is a vocabulary with `pool="mean"`, the mean vector of all terms takes the
+        place of that of the first.
     loss_temperature : float or "learned", default="learned"
         Temperature of the "contrastive" loss. A lower one concentrates the loss on the most similar
         labels. "learned" trains it with the projection. It is not the temperature of

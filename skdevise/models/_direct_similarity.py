@@ -36,8 +36,8 @@ class DirectSimilarityClassifier(
         {\sum_{y \in N(u)} \cos(t_u, t_y)}
 
     Negative cosines count as 0. The score of a training label is its own probability. No projection
-    is trained, and an unseen label only depends on a few training labels. `ConSEClassifier` instead
-    starts from the most probable training labels of each photo.
+    is trained, and the score of an unseen label depends on a few training labels only.
+    `ConSEClassifier` instead starts from the most probable training labels of each photo.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ class DirectSimilarityClassifier(
         Source of the label vectors, such as `PretrainedEmbedder`. None means `RandomEmbedder()`, a
         baseline without any knowledge of language: its predictions of unseen labels are random.
     n_similar : int, default=5
-        Number of training labels that score an unseen label. The paper uses 5.
+        Number of training labels whose probabilities are averaged for an unseen label. The paper
+        uses 5.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.

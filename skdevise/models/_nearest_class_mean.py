@@ -38,9 +38,9 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     A class needs nothing but its mean. So `partial_fit` adds samples and new classes at almost no
     cost, without any training.
 
-    With a `hierarchy`, the classifier answers unseen labels too (the zero-shot prior of [1]_). The
-    mean of an inner node a is :math:`\mu_a`, the mean of the class means of all training labels
-    below it. An unseen label z with the ancestors :math:`A_z` gets
+    With a `hierarchy`, the classifier answers unseen labels too (the zero-shot prior of [1]_). An
+    ancestor a, such as "animal", has the mean :math:`\mu_a` of the class means of all training
+    labels below it. An unseen label z with the ancestors :math:`A_z` gets
 
     .. math:: \mu_z = \frac{1}{|A_z|} \sum_{a \in A_z} \mu_a
 
@@ -52,8 +52,8 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     hierarchy : Hierarchy, default=None
         Hierarchy that places unseen labels, such as `Hierarchy.wordnet()`. Labels are its labels,
         such as WordNet ids, or names. A name stands for all its meanings that a photo can show. A
-        training label counts below each of them, and an unseen label gets the mean over them. None
-        answers training labels only.
+        training label counts below each of them, and an unseen label gets the mean over them. With
+        None, only training labels can be answers.
     metric : {"learned", "euclidean"}, default="learned"
         "learned" trains W. "euclidean" measures distances between the features themselves. It is
         the plain classifier of class means, which needs no training.
@@ -104,7 +104,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     scaler_ : StandardScaler
         Fitted scaler. It only exists if `feature_scaling="standard"`.
     label_space_ : LabelSpace
-        Vectors whose dot products with extended points are the scores of the training labels.
+        The training labels, with vectors that contain their projected means.
     temperature_ : float
         Temperature of `predict_proba` if all candidates are training labels. It is fitted on
         samples that are held out of a second training.

@@ -39,9 +39,10 @@ class NoveltySwitchClassifier(
 ):
     r"""Detect whether a photo shows an unseen label, then choose among labels of that kind.
 
-    A classifier answers photos of training labels. A projection into the label space answers all
-    others with the nearest unseen label. Novelty detection in the label space decides between them.
-    With V for the kind of the label, seen or unseen, the probability of a label is [1]_ (eq. 3)
+    A classifier answers photos of training labels. For other photos, a projection into the label
+    space finds the nearest unseen label. Novelty detection in the label space decides between them.
+    Let V be the kind of the label, seen (s) or unseen (u). The probability of a label is [1]_
+    (eq. 3)
 
     .. math:: p(y|x) = \sum_{V \in \{s, u\}} p(y|V, x) \, p(V|x)
 
@@ -62,17 +63,18 @@ class NoveltySwitchClassifier(
     projection : classifier of skdevise with `transform`, default=None
         Projection of features into the label space. `fit` trains a clone of it with `embedder`.
         None means `RidgeProjectionClassifier()`, which minimises the squared distance to the label
-        vectors, as the paper does. `DeViSEClassifier(loss="mse")` is closer to its training.
+        vectors, as the paper does. The paper does it by gradient descent, as
+        `DeViSEClassifier(loss="mse")` does.
     novelty : {"gaussian", "loop"}, default="gaussian"
         Measure of novelty. "gaussian" puts an isotropic Gaussian around the vector of each training
         label; a photo is novel if it is unlikely under all of them. "loop" compares the distance of
         a photo to its 20 nearest training photos with the distances between these photos (local
-        outlier probabilities [2]_). It is the slower one.
+        outlier probabilities [2]_). It is slower.
     combination : {"switch", "mix"}, default="switch"
-        Use of the novelty. "switch" compares the best label of each kind, so it answers with an
-        unseen label if the photo is more likely novel than not. "mix" compares the probabilities of
-        all labels. They are small if there are many labels of a kind, so "mix" rarely answers with
-        unseen labels unless you set `seen_penalty`.
+        Use of the novelty. "switch" answers with the best unseen label if the photo is more likely
+        novel than not, and otherwise with the best training label. "mix" answers with the label of
+        the highest probability :math:`p(y|x)`. If there are many unseen labels, each has a small
+        probability, so "mix" rarely answers with them unless you set `seen_penalty`.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
@@ -108,9 +110,10 @@ class NoveltySwitchClassifier(
     Notes
     -----
     The paper chooses thresholds of novelty by hand. We fit the probability of novelty by logistic
-    regression on samples and classes that a second training lacks, with equal weights of both
-    kinds. For "loop", it takes the place of the error function of LoOP. With fewer than four
-    classes, or one sample for each, a photo is novel if it is less likely than all training photos.
+    regression on samples and classes that are held out of a second training. Both kinds have the
+    same total weight. For "loop", this probability replaces the error function of LoOP. With fewer
+    than four classes, or one sample for each, nothing can be held out. A photo is then novel if its
+    novelty is greater than that of all training photos.
 
     References
     ----------

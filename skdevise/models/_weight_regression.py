@@ -61,17 +61,19 @@ class ClassifierWeightRegressor(
     r"""Kernel regression of classifier weights, for labels that a classifier lacks.
 
     A linear classifier has one row of weights for each training label. We predict the rows of other
-    labels from knowledge of them [1]_ [2]_: their place in a hierarchy, the vectors of their
-    names, and their definitions. No unseen label needs a photo or a new training.
+    labels [1]_ [2]_ from their place in a hierarchy, the vectors of their names, and their
+    definitions. Unseen labels need no photos and no new training.
 
-    The kernel :math:`k(p, q)` compares two labels. It is a weighted mean of kernels of the
-    hierarchy, the names and the definitions. With the rows :math:`w_c` of the training labels,
-    which are centred and have length 1, the predicted row of a label u is
+    The kernel :math:`k(p, q)` measures how similar two labels are. It is a weighted mean of kernels
+    of the hierarchy, the names and the definitions. Let :math:`w_c` be the rows of the training
+    labels, centred and scaled to length 1. K holds the kernel of each pair of training labels, and
+    :math:`k_u` the kernel of a label u with each of them. The predicted row of u is
 
     .. math:: w_u \propto \sum_c a_{uc} w_c, \quad a_u = k_u^\top (K + \alpha I)^{-1}
 
-    The score of u also has a term in the manner of :class:`ConSEClassifier`, and a correction for
-    hubs, which are labels that are near to almost every photo:
+    The score of u has two more parts. As in :class:`ConSEClassifier`, it increases if the most
+    probable training labels are similar to u. It decreases if u is a hub, a label that is near to
+    almost every photo:
 
     .. math:: s_u(x) = x \cdot w_u + m \, q(x) \cdot g_u - h T \log \frac{1}{n} \sum_i e^{x_i \cdot
        w_u / T}
@@ -90,12 +92,14 @@ class ClassifierWeightRegressor(
         `visual` if it is given, and otherwise ``LogisticRegression(max_iter=1000)``.
     embedder : fitted term embedder, or list of them, default=None
         Source of the vectors of names and of the words in definitions. An `EncoderEmbedder` encodes
-        whole definitions. Several embedders share their weight. None uses the hierarchy alone.
+        whole definitions. The similarities of several embedders are combined. None uses the
+        hierarchy alone.
     hierarchy : Hierarchy, default=None
         Relations and definitions of labels, usually ``Hierarchy.wordnet()``. Labels may be its own
         labels, such as "n02084071", or names. A name stands for all its senses that are physical
-        things and not persons. None uses the vectors of the names alone. Without `embedder`
-        too, random vectors take their place: predictions of unseen labels are then random.
+        things. Persons only count if the name mostly means a person. None uses the vectors of the
+        names alone. If `embedder` is None too, labels get random vectors, and predictions of unseen
+        labels are random.
     visual : VisualFeaturizer, default=None
         Visual model that computes the features of photos. If it is given, X holds photos, or
         features that this model computed. None means that X holds features.
@@ -128,8 +132,8 @@ class ClassifierWeightRegressor(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels of the classifier. If the network of `visual` was trained on ILSVRC-2012, these are
-        the WordNet ids of its 1,000 classes.
+        Labels of the classifier. For the softmax layer of a network that was trained on
+        ILSVRC-2012, these are the WordNet ids of its 1,000 classes.
     coef_ : ndarray of shape (n_classes, n_features)
         Weights of the classifier.
     intercept_ : ndarray of shape (n_classes,)

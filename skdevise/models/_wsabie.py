@@ -18,7 +18,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
 
     The score of label c for features x is :math:`f_c(x) = W_c \cdot V x` [1]_ (eq. 1). Both the
     projection V and the label vectors :math:`W_c` are learned. So the classifier knows nothing of
-    the meaning of labels, and can only answer the training labels. Compare it with
+    the meaning of labels, and can only answer with training labels. Compare it with
     `DeViSEClassifier` to see what word vectors add.
 
     The loss is WARP, the weighted approximate-rank pairwise loss (algorithm 1 of the paper). False
@@ -77,7 +77,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
     scaler_ : StandardScaler
         Fitted scaler. It only exists if `feature_scaling="standard"`.
     label_space_ : LabelSpace
-        The label vectors, extended to unit length by one more number.
+        The training labels and their vectors, extended to unit length by one more number.
     temperature_ : float
         Temperature of `predict_proba`. It is fitted on samples that are held out of a second
         training.
