@@ -7,6 +7,10 @@ _ADVICE = {
         "Give them synonyms with LabelVocabulary(labels, terms). LabelVocabulary(labels, "
         'on_missing="wordnet") takes them from WordNet, and on_missing="drop" drops such labels.'
     ),
+    "candidates": (
+        "Give them terms that the classifier knows with LabelVocabulary(labels, terms), or drop "
+        'them with on_missing="drop".'
+    ),
     "training labels": (
         "Give them synonyms with the parameter labels=LabelVocabulary(labels, terms), or leave "
         "their samples out."
@@ -24,8 +28,9 @@ class LabelWithoutVectorError(ValueError):
         Labels or terms without a vector.
     n_asked : int
         Number of labels or terms that need a vector, in total.
-    what : {"labels", "training labels", "terms"}, default="labels"
-        Noun and advice in the message.
+    what : {"labels", "candidates", "training labels", "terms"}, default="labels"
+        Noun in the message, which also chooses the advice. "candidates" are labels of a classifier
+        that makes the vectors itself, so its advice does not name `on_missing="wordnet"`.
 
     Attributes
     ----------

@@ -92,7 +92,7 @@ def test_every_error_is_a_value_error():
     assert all(issubclass(getattr(exceptions, name), ValueError) for name in exceptions.__all__)
 
 
-@pytest.mark.parametrize("what", ["labels", "training labels", "terms"])
+@pytest.mark.parametrize("what", ["labels", "candidates", "training labels", "terms"])
 def test_the_error_of_missing_vectors_counts_and_names_them(what):
     error = LabelWithoutVectorError(("gerenuk", 7), n_asked=62, what=what)
     assert error.missing == ["gerenuk", 7]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
 
@@ -13,7 +14,10 @@ def space_of_vectors(vocabulary, vectors, search):
     # WordNet has no terms for positions.
     on_missing = "drop" if vocabulary.on_missing == "drop" else "error"
     numbered = LabelVocabulary(vocabulary.labels, positions, on_missing=on_missing)
-    space = LabelSpace(numbered, _Rows(vectors), search)
+    try:
+        space = LabelSpace(numbered, _Rows(vectors), search)
+    except LabelWithoutVectorError as error:
+        raise LabelWithoutVectorError(error.missing, error.n_asked, what="candidates") from None
     space.vocabulary = vocabulary  # Explanations need the terms.
     return space
 
