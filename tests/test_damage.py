@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -117,6 +119,28 @@ def test_checkpoints(tmp_path):
         return net.weights()[0]["weight"].numpy()
 
     assert count_refusals(path, resume, answer) > 0.9 * N_CASES
+
+
+def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path):
+    path, delays = tmp_path / "model", np.random.default_rng(0).uniform(0, 0.2, 10)
+    code = f"""
+import itertools
+import numpy as np
+from skdevise import save
+for number in itertools.count():
+    save(np.full(10**6, number), {str(path)!r})
+    print(number, flush=True)
+"""
+    for delay in delays:
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+            process.stdout.readline()  # One file is written.
+            process.stdout.readline()
+            try:
+                process.wait(delay)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        found = load(path)
+        assert (found == found[0]).all()
 
 
 # Files of attackers: checksums are right, and the description or the arrays are wrong.
