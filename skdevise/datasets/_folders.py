@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from skdevise._bounded import parsing
 from skdevise._compat import StrOptions, validate_params
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
 from skdevise.datasets._photo_lists import (
@@ -247,14 +248,10 @@ def load_image_table(
 
         name = os.fspath(table)
         root = os.path.dirname(name) if root is None else os.fspath(root)
-        try:
+        with parsing(name, "Save the table as a CSV in UTF-8."):
             table = pd.read_csv(
                 name, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
             )
-        except ValueError as error:
-            raise ValueError(
-                f"{name!r} is not a CSV in UTF-8 ({error}). Save it as one."
-            ) from error
     elif hasattr(table, "columns") or hasattr(table, "column_names"):
         name, root = "the DataFrame", os.fspath(root or "")
         if not hasattr(table, "iloc"):  # polars and pyarrow

@@ -2,18 +2,18 @@
 
 import atexit
 import io
+import math
 import os
 import shutil
 import tarfile
 from dataclasses import dataclass, field
 from functools import lru_cache
-from gzip import BadGzipFile
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from zipfile import BadZipFile
 
 import fsspec
+
+from skdevise._bounded import BoundedReader, check_depth, parsing
 
 _COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -115,16 +115,12 @@ def list_files(root):
         url = f"{protocol}://::{root}" if protocol else root
         files = _list_tar(url) if url.startswith("tar://") else _list_file_system(url)
     named = ((PurePosixPath(name.lstrip("/")).parts, file) for name, file in files)
-    try:
+    with parsing(root, "Use a complete archive."):
         return {
             parts if file is not None else (*parts, ""): file
             for parts, file in named
             if not any(part.startswith(".") or part == "__MACOSX" for part in parts)
         }
-    except (BadZipFile, BadGzipFile, LZMAError, tarfile.TarError, EOFError) as error:
-        raise ValueError(
-            f"{root!r} is not a complete archive ({error}). Download or create it again."
-        ) from error
 
 
 def _is_url(root):
@@ -177,6 +173,7 @@ def _list_tar(url):
     tar = _decompress(archive) if archive.lower().endswith(_COMPRESSED_TARS) else archive
     with fsspec.open(tar) as file, tarfile.open(fileobj=file, mode="r:") as members:
         for member in members:
+            check_depth([member.name])
             name = PurePosixPath(member.name)
             if not name.is_relative_to(top):
                 continue
@@ -199,14 +196,22 @@ def _decompress(archive):
     path = os.path.join(folder.name, "photos.tar")
     compression = "gzip" if archive.lower().endswith(".tgz") else "infer"
     with fsspec.open(archive, compression=compression) as source, open(path, "wb") as target:
-        shutil.copyfileobj(source, target)
+        shutil.copyfileobj(BoundedReader(source, _size(archive)), target)
     return path
+
+
+def _size(url):
+    """Return the size of a file in bytes, or infinity if its file system does not know it."""
+    file_system, path = fsspec.url_to_fs(url)
+    return file_system.size(path) or math.inf
 
 
 def _list_file_system(url):
     """Yield the name of each file below any other URL, with a `StoredPhoto`. A folder has None."""
     _open_zip.cache_clear()  # The archive may have changed since it was last opened.
     file_system, top = fsspec.url_to_fs(url)
+    if hasattr(file_system, "zip"):
+        check_depth(file_system.zip.namelist())
     head, chain, rest = url.partition("::")
     if "://" not in head:  # a cache in front of another file system, "simplecache::s3://photos"
         head, chain, rest = url, "", ""

@@ -7,6 +7,7 @@ from itertools import chain
 from numbers import Number
 from pathlib import Path
 
+from skdevise._bounded import parsing
 from skdevise._utils import atomic_write
 from skdevise.labels._coverage import coverage_of
 from skdevise.labels._embedding import check_embedder, looks_up_words
@@ -271,16 +272,11 @@ class LabelVocabulary:
         ValueError
             If the file does not hold a vocabulary.
         """
-        try:
+        with parsing(path, "Give a file that LabelVocabulary.save wrote."):
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             terms = zip(content["labels"], content.pop("terms"), strict=True)
             # JSON has null for the terms of a number that has none.
             return cls(**content, terms={label: t for label, t in terms if t is not None})
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{str(path)!r} does not hold a LabelVocabulary ({error}). Give a file that `save` "
-                "wrote."
-            ) from error
 
     def __or__(self, other):
         other = as_vocabulary(other)

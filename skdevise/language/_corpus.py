@@ -1,9 +1,6 @@
 """Text for training: documents, tokens, multi-word terms, and shards on disk."""
 
-import gzip
-import lzma
 import os
-import zlib
 from collections import Counter
 from functools import cache
 from itertools import chain
@@ -11,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from skdevise._bounded import parsing
 from skdevise.language._terms import check_terms, normalise_term, one_column, words_of
 
 # gensim splits a line at blanks, so this character joins the words of a multi-word term.
@@ -85,7 +83,7 @@ def _read_lines(path):
     """Yield the lines of a text file, which may be compressed."""
     from smart_open import open as smart_open
 
-    try:
+    with parsing(path, "Give text in UTF-8, or download the file again."):
         with smart_open(path, "rt", encoding="utf-8-sig") as file:
             rest = ""
             while part := file.readline(LINE_CHARACTERS):
@@ -95,11 +93,6 @@ def _read_lines(path):
                 yield line.rstrip("\n")
             if rest:
                 yield rest
-    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        raise ValueError(
-            f"{str(path)!r} cannot be read as text in UTF-8: {error}. Convert the file, or "
-            "download it again."
-        ) from error
 
 
 def as_tokenizer(tokenizer):

@@ -1,25 +1,23 @@
 """Files of term vectors."""
 
-import gzip
-import lzma
+import math
 import os
 import shutil
-import struct
 import warnings
 import zipfile
-import zlib
 from codecs import BOM_UTF8
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import PurePath
-from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
 
+from skdevise._bounded import MAX_LINE, BoundedReader, parsing
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise._utils import atomic_write
 from skdevise.exceptions import UntrustedError
@@ -27,18 +25,8 @@ from skdevise.exceptions import UntrustedError
 # These files are pickles, which run code. No other suffix is read as a pickle.
 _GENSIM = (".kv", ".model", ".wordvectors", ".wv")
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
-# Errors of the decompressors, of pickle and of gensim. They do not name the file.
-_BROKEN_FILE = (
-    EOFError,
-    UnpicklingError,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
-# Bytes to parse at once, and rows to check or write at once.
+# Bytes to read at once, and rows to check or write at once.
 _CHUNK = 2**23
 _BLOCK = 8192
 
@@ -106,7 +94,7 @@ def read_vectors(path, limit=None, mmap=False, trusted=False):
             f"{path!r} cannot be memory-mapped, because only .safetensors files and saves of "
             "gensim can. Set mmap=False, or save the vectors as .safetensors first."
         )
-    try:
+    with parsing(path, "Check the file and the suffix of its name."):
         if suffix in _GENSIM:
             return _read_gensim(path, limit, mmap)
         if suffix == ".safetensors":
@@ -122,11 +110,6 @@ def read_vectors(path, limit=None, mmap=False, trusted=False):
             terms, matrix = _read_stream(path, _read_binary, limit)
         _check_finite(terms, matrix)
         return TermTable(*_without_repeats(path, terms, matrix))
-    except (ValueError, *_BROKEN_FILE) as error:
-        reason = str(error).rstrip(".")
-        raise ValueError(
-            f"{path!r} cannot be read. {reason}. Check the file and the suffix of its name."
-        ) from error
 
 
 def write_vectors(path, terms, matrix, subwords=None):
@@ -266,7 +249,8 @@ def _open(path):
 
     with smart_open.open(path, "rb") as stream:
         if not path.lower().endswith(".zip"):
-            yield stream
+            n_stored = os.path.getsize(path) if os.path.isfile(path) else math.inf
+            yield BoundedReader(stream, n_stored)
             return
         with zipfile.ZipFile(stream) as archive:
             names = archive.namelist()
@@ -275,7 +259,7 @@ def _open(path):
                     f"It contains {len(names)} files, {names[:9]}. Unpack one of them."
                 )
             with archive.open(names[0]) as member:
-                yield member
+                yield BoundedReader(member, archive.getinfo(names[0]).compress_size)
 
 
 def _read_stream(path, read, limit):
@@ -288,22 +272,22 @@ def _read_stream(path, read, limit):
 
 def _read_text(stream, limit):
     """Read text of word2vec, GloVe or fastText: terms, float32 values as bytes, vector size."""
-    first = stream.readline().removeprefix(BOM_UTF8)
+    first = stream.header().removeprefix(BOM_UTF8)
     columns = first.split()
     # GloVe's files have no header "n_terms vector_size".
     has_header = len(columns) == 2 and all(column.isdigit() for column in columns)
     size = int(columns[1]) if has_header else len(columns) - 1
     if size < 1:
         raise ValueError("Line 1 contains no vector.")
-    lines, number = ([], 2) if has_header else ([first], 1)
-    terms, values = [], bytearray()
-    while len(terms) < limit and (lines := lines + stream.readlines(_CHUNK)):
+    terms, values, number = [], bytearray(), 2 if has_header else 1
+    for lines in chain([] if has_header else [[first]], stream.line_blocks()):
         kept_lines = lines[: int(min(len(lines), limit - len(terms)))]
         new_terms, rows = _parse_lines(kept_lines, size, number)
         terms += new_terms
         values += rows.tobytes()
         number += len(lines)
-        lines = []
+        if len(terms) >= limit:
+            break
     if has_header and len(terms) < min(limit, int(columns[0])):
         raise ValueError(f"It ends after {len(terms)} of {int(columns[0])} terms.")
     return terms, values, size
@@ -380,10 +364,12 @@ def _write_text(stream, terms, matrix):
 
 def _read_binary(stream, limit):
     """Read the binary format of word2vec: terms, float32 values as bytes, vector size."""
-    header = stream.readline().split()
+    header = stream.header().split()
     if len(header) != 2 or not all(column.isdigit() for column in header):
         raise ValueError("Its first line is not 'n_terms vector_size'.")
     n_terms, size = map(int, header)
+    if size > MAX_LINE:
+        raise ValueError(f"Its vectors have {size} numbers, more than {MAX_LINE}.")
     n_terms = min(n_terms, limit)
     terms, values, pending = [], bytearray(), b""
     while len(terms) < n_terms:
@@ -395,6 +381,8 @@ def _read_binary(stream, limit):
         while len(terms) < n_terms:
             blank = pending.find(b" ", start)
             end = blank + 1 + 4 * size
+            if (blank if blank >= 0 else len(pending)) - start > MAX_LINE:
+                raise ValueError(f"Term {len(terms) + 1} has more than {MAX_LINE} bytes.")
             if blank < 0 or end > len(pending):
                 break
             # Some writers end each vector with a line feed.

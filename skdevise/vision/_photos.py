@@ -14,6 +14,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 from torch.utils.data import Dataset
 
+from skdevise._bounded import read_photo
 from skdevise._compat import decode_jpeg
 from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
@@ -247,15 +248,15 @@ def _read_bytes(photo):
         if os.path.exists(photo) and not os.path.isfile(photo):
             raise OSError("it is not a regular file")  # Opening a named pipe would wait forever.
         with open(photo, "rb") as file:
-            return file.read()
+            return read_photo(file)
     if callable(getattr(photo, "open", None)):
         with photo.open("rb") as file:
-            return file.read()
+            return read_photo(file)
     with _lock(photo):
         position = photo.tell()
         photo.seek(0)
         try:
-            return photo.read()
+            return read_photo(photo)
         finally:
             photo.seek(position)
 

@@ -1,0 +1,276 @@
+"""Hostile and damaged files end with one error that names them, in bounded time and memory."""
+
+import gzip
+import io
+import os
+import tarfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skdevise import LabelVocabulary, PretrainedEmbedder
+from skdevise._bounded import BoundedReader, read_photo
+from skdevise.datasets import load_image_folder, load_image_table
+from skdevise.exceptions import UnreadablePhotoError
+from skdevise.vision._photos import decode
+
+resource = pytest.importorskip("resource")
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """Let a test allocate at most 1 GB more than the process already has."""
+    with open("/proc/self/statm") as file:
+        n_bytes = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (n_bytes + 2**30, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def compress(path, *parts, n_megabytes):
+    """Write parts and then many equal bytes: about 1,000 times fewer bytes on the disk."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for part in parts:
+            file.write(part)
+        for _ in range(n_megabytes):
+            file.write(b"1" * 2**20)
+    return path
+
+
+@pytest.mark.parametrize("start", [b"", b"ab 1 1\n", b"2 2\nab 1 1\n"])
+def test_a_line_of_a_file_of_vectors_has_at_most_a_megabyte(tmp_path, start):
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(start + b"a" + b" 1" * 2**20)
+    with pytest.raises(ValueError, match=r"vectors\.txt.*1048576 bytes"):
+        PretrainedEmbedder.load(path)
+
+
+def test_a_long_line_of_vectors_is_still_read(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(b"a" + b" 1" * 5000 + b"\nb" + b" 2" * 5000)
+    assert PretrainedEmbedder.load(path).transform(["a", "b"]).shape == (2, 5000)
+
+
+@pytest.mark.parametrize("name", ["vectors.txt.gz", "vectors.bin.gz"])
+def test_a_compressed_line_is_not_read_to_its_end(tmp_path, name):
+    path = compress(tmp_path / name, n_megabytes=20)
+    with pytest.raises(ValueError, match="1048576 bytes"):
+        PretrainedEmbedder.load(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"10 1000000000000\nab 1", b"10 2\n" + b"a" * 2**21, b"9" * 5000 + b" 2\nab 1"]
+)
+def test_claims_of_a_binary_file_are_bounded(tmp_path, content):
+    path = tmp_path / "vectors.bin"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"vectors\.bin"):
+        PretrainedEmbedder.load(path)
+
+
+def test_a_stream_gives_at_most_100_times_its_size():
+    # 64 MB are always allowed.
+    stream = BoundedReader(io.BytesIO(b"1" * (2**26 + 1)), n_stored=1000)
+    with pytest.raises(ValueError, match=str(2**26)):
+        while stream.read(2**20):
+            pass
+    data = b"1" * (2**26 + 1)
+    assert len(BoundedReader(io.BytesIO(data), n_stored=2**20).read(2**27)) == len(data)
+
+
+def test_a_small_archive_does_not_fill_the_disk(tmp_path):
+    path = compress(tmp_path / "photos.tar.gz", n_megabytes=70)
+    with pytest.raises(ValueError, match=str(2**26)):
+        load_image_folder(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_members_are_below_at_most_100_folders(tmp_path, kind):
+    path = tmp_path / f"photos.{kind}"
+    names = ["a/" * 24_000 + "1.jpg", "b/" * 24_000 + "1.jpg"]
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"")
+    else:
+        with tarfile.open(path, "w") as archive:
+            for name in names:
+                archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    with pytest.raises(ValueError, match="100 folders"):
+        load_image_folder(path)
+
+
+def test_the_file_of_a_photo_has_at_most_256_megabytes():
+    with pytest.raises(ValueError, match=str(2**28)):
+        read_photo(io.BytesIO(bytes(2**28 + 1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("pipe.txt", PretrainedEmbedder.load),
+        ("pipe.safetensors", PretrainedEmbedder.load),
+        ("pipe.json", LabelVocabulary.load),
+        ("pipe.zip", load_image_folder),
+        ("pipe.tar.gz", load_image_folder),
+        ("pipe.csv", load_image_table),
+    ],
+)
+def test_named_pipes_are_refused(tmp_path, name, read):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=name):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"labels": [["a"]], "terms": [["a"]]}',
+        '{"labels": 7, "terms": []}',
+        '{"labels": ["a"], "terms": [["a"]], "pool": {}}',
+        "[]",
+    ],
+)
+def test_json_that_is_no_vocabulary_is_refused(tmp_path, content):
+    path = tmp_path / "labels.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"labels\.json"):
+        LabelVocabulary.load(path)
+
+
+def test_a_missing_file_is_still_a_missing_file(tmp_path):
+    for read in (PretrainedEmbedder.load, LabelVocabulary.load, load_image_folder):
+        with pytest.raises(FileNotFoundError):
+            read(tmp_path / "nothing.json")
+
+
+# --- Thousands of damaged files. Each is read, or refused by an error that names it.
+
+
+def damaged(content, n_cases, seed=0):
+    """Yield copies with other bits, bytes, numbers or ends, or with parts repeated or removed."""
+    rng = np.random.default_rng(seed)
+    for _ in range(n_cases):
+        data = bytearray(content)
+        place, length = int(rng.integers(len(data))), int(rng.integers(1, 64))
+        match rng.integers(6):
+            case 0:
+                data[place] ^= 1 << rng.integers(8)
+            case 1:
+                data[place : place + length] = rng.bytes(length)
+            case 2:
+                del data[place:]
+            case 3:
+                data[place : place + 4] = [b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff"][length % 3]
+            case 4:
+                data[place:place] = data[place : place + length] * length
+            case 5:
+                del data[place : place + length]
+        yield bytes(data)
+
+
+def term_vectors():
+    rng = np.random.default_rng(0)
+    return {f"term {i}": rng.standard_normal(8) for i in range(20)}
+
+
+def save_vectors(path):
+    PretrainedEmbedder(term_vectors()).fit().save(path)
+
+
+def save_archive(path):
+    photo = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(photo, "png")
+    names = ["cat/1.png", "dog/1.png", "dog/2.png"]
+    if path.name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, photo.getvalue())
+        return
+    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(photo.getvalue())
+            archive.addfile(member, io.BytesIO(photo.getvalue()))
+
+
+def save_labels(path):
+    LabelVocabulary({"cat": ["cat", "true cat"], 7: ["seven"], "zebra": ["zebra"]}).save(path)
+
+
+def read_archive(path):
+    photos = load_image_folder(path, check=None)
+    for photo in photos.data:
+        try:
+            with photo.open() as file:
+                decode(read_photo(file))
+        except Exception:  # Photos turns every error into an UnreadablePhotoError.
+            pass
+
+
+def read_embedder(path):
+    embedder = PretrainedEmbedder.load(path)
+    if embedder.has_vector(["term 3"]).all() and path.suffix in (".gz", ".safetensors"):
+        # These formats have checksums.
+        given = term_vectors()["term 3"]
+        vector = embedder.transform(["term 3"])[0]
+        np.testing.assert_allclose(vector, given / np.linalg.norm(given), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "save", "read", "n_cases"),
+    [
+        ("vectors.txt", save_vectors, read_embedder, 3000),
+        ("vectors.bin", save_vectors, read_embedder, 3000),
+        ("vectors.txt.gz", save_vectors, read_embedder, 2000),
+        ("vectors.safetensors", save_vectors, read_embedder, 3000),
+        ("labels.json", save_labels, LabelVocabulary.load, 3000),
+        ("photos.zip", save_archive, read_archive, 1500),
+        ("photos.tar", save_archive, read_archive, 1500),
+        ("photos.tar.gz", save_archive, read_archive, 1000),
+    ],
+)
+def test_damaged_files_are_read_or_refused(tmp_path, name, save, read, n_cases):
+    path = Path(tmp_path, name)
+    save(path)
+    outcomes = {"read": 0, "refused": 0}
+    for content in damaged(path.read_bytes(), n_cases):
+        path.write_bytes(content)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read(path)
+            outcomes["read"] += 1
+        except ValueError as error:
+            assert name in str(error)
+            outcomes["refused"] += 1
+    print(name, outcomes)
+    assert outcomes["refused"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "tiff", "webp", "bmp", "ppm"])
+def test_damaged_photos_are_decoded_or_refused(kind):
+    from skdevise.vision._photos import Photos
+
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(256, size=(24, 24, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, kind)
+    outcomes = {"read": 0, "refused": 0}
+    for content in damaged(file.getvalue(), 1000):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert Photos([content]).pixels(0).shape[0] == 3
+            outcomes["read"] += 1
+        except UnreadablePhotoError:
+            outcomes["refused"] += 1
+    print(kind, outcomes)
+    assert outcomes["refused"]
