@@ -44,6 +44,9 @@ def load_zero_shot_classifier(embedder=None):
     classifier uses the hierarchy and the definitions of WordNet. If you report hierarchical
     precision, say so.
 
+    A new fit keeps the 1,000 training labels. To train on photos of your own labels, replace the
+    softmax layer: ``clone(classifier).set_params(classifier=LogisticRegression())``.
+
     Examples
     --------
     >>> import numpy as np

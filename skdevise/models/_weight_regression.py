@@ -22,12 +22,7 @@ from skdevise._compat import HasMethods, Interval, fit_context
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import refuse_numbers
 from skdevise.language import RandomEmbedder
-from skdevise.models._calibration import (
-    calibration_rows,
-    fit_temperature,
-    refit_rows,
-    row_keys,
-)
+from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._candidates import present
 from skdevise.models._explanation import ExplanationMixin
 from skdevise.models._label_kernels import LabelKernel
@@ -89,7 +84,8 @@ class ClassifierWeightRegressor(
     classifier : linear classifier, default=None
         Classifier of the training labels, with `coef_` and `intercept_` after its fit. Wrap one
         that is already fitted in `sklearn.frozen.FrozenEstimator`. None means the softmax layer of
-        `visual` if it is given, and otherwise ``LogisticRegression(max_iter=1000)``.
+        `visual`, whose labels are then the training labels. If there is none, it means
+        ``LogisticRegression(max_iter=1000)``.
     embedder : fitted term embedder, or list of them, default=None
         Source of the vectors of names and of the words in definitions. An `EncoderEmbedder` encodes
         whole definitions. The similarities of several embedders are combined. None uses the
