@@ -235,7 +235,9 @@ class LabelPredictionMixin(CandidatesMixin):
         if set(candidates).issuperset(classes):
             return scores
         # scikit-learn's wrappers take the columns for `classes_`. These scores never win.
-        others = self._scores(X, self.label_space_).astype(np.float64) - _FAR
+        others = self._scores(X, self.label_space_).astype(np.float64)
+        largest = np.abs(np.hstack([scores, others])).max(axis=1, initial=1, keepdims=True)
+        others -= np.maximum(_FAR, 100 * largest)  # Distances are larger than cosines.
         column_of = dict(zip(classes + candidates, [*others.T, *scores.T], strict=True))
         return np.column_stack(list(column_of.values()))
 

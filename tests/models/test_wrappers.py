@@ -246,3 +246,16 @@ def test_candidates_get_the_names_of_the_constructor(clf, pets_and_trucks):
     )
     for labels in ([3, 1], LabelVocabulary([3, 1]), np.array([3, 1])):
         assert_array_equal(np.unique(clf.predict(X[:40], labels=labels)), [1, 3])
+
+
+def test_training_labels_that_are_no_candidates_never_win_at_any_scale():
+    # "c" is exact, and half the squared distances to "a" and "b" are 500,000 and 1,000,000.
+    X, y = (
+        np.repeat([[0.0, 0.0], [1000.0, 0.0], [0.0, 1000.0]], 2, axis=0),
+        np.repeat(list("abc"), 2),
+    )
+    params = {"metric": "euclidean", "feature_scaling": "none", "labels": ["a", "b"]}
+    clf = NearestClassMeanClassifier(**params).fit(X, y)
+    for answers in (clf.predict_proba(X[4:]), clf.decision_function(X[4:])):
+        assert_array_equal(clf.classes_[answers.argmax(axis=1)], ["a", "a"])
+    assert clf.predict_proba(X)[:, 2].max() == 0
