@@ -261,7 +261,8 @@ class NoveltySwitchClassifier(
             platt = LogisticRegression(class_weight="balanced")
             platt.fit((novelty / scale)[:, None], is_unseen)
             self._slope = platt.coef_[0, 0] / scale
-            self._threshold = -platt.intercept_[0] / self._slope
+            # If all samples have the same novelty, the slope is 0 and novelty says nothing.
+            self._threshold = -platt.intercept_[0] / self._slope if self._slope else 0.0
         else:
             novelty = measure(*trained, known)
             self._slope = 1 / (novelty.std() + np.finfo(float).eps)

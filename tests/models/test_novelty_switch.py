@@ -167,6 +167,14 @@ def test_a_frozen_classifier_may_know_more_labels(letters):
         clf.fit(X, np.full(len(y), "z"))
 
 
+def test_novelty_that_is_equal_everywhere_decides_nothing():
+    # Scaled to unit length, all samples are the same point.
+    X, y = np.outer(np.arange(1, 17), [1.0, 1.0, 1.0]), np.tile(list("abcd"), 4)
+    clf = NoveltySwitchClassifier(embedder=RandomEmbedder(6)).fit(X, y)
+    assert_allclose(clf.predict_novelty(X), 0.5)
+    assert np.isfinite(clf.decision_function(X, labels=["a", "b", "z"])).all()
+
+
 def test_few_classes_compare_with_all_training_samples(plane, pets_and_trucks):
     X, y = pets_and_trucks
     clf = NoveltySwitchClassifier(embedder=plane).fit(X, y)
