@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
 from skdevise._compat import Interval, StrOptions, fit_context
-from skdevise._utils import draw_seed, find_device
+from skdevise._utils import check_unchanged, draw_seed, find_device
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import name_some
 from skdevise.models._ancestor_means import AncestorMeans
@@ -23,6 +23,9 @@ from skdevise.models._label_vectors import LabelVectors, space_of_vectors
 from skdevise.models._learned_labels import LearnedLabelClassifier
 
 # The module that needs torch is imported in the method that trains.
+
+# `partial_fit` continues with the values that these parameters had in the first call.
+_LASTING_PARAMS = ("hierarchy", "metric", "feature_scaling")
 
 
 class NearestClassMeanClassifier(LearnedLabelClassifier):
@@ -216,6 +219,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         X, y, sample_weight = self._start_fit(X, y, sample_weight)
         classes, targets = np.unique(y, return_inverse=True)
         self._seed = draw_seed(self.random_state)
+        self._fitted_params = {name: getattr(self, name) for name in _LASTING_PARAMS}
         features = self._scale(X)
         self.class_means_, self.class_totals_ = _class_means(features, targets, sample_weight)
         if self.metric == "learned":
@@ -250,10 +254,13 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         Raises
         ------
         ValueError
-            If some labels are text and others are numbers.
+            If some labels are text and others are numbers, or if `hierarchy`, `metric` or
+            `feature_scaling` has changed since the first call.
         """
         if not hasattr(self, "temperature_"):
             return self.fit(X, y, sample_weight)
+        self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
+        check_unchanged(self, self._fitted_params)
         X, y, sample_weight = self._start_fit(X, y, sample_weight, reset=False)
         known, classes = self.classes_, join_labels(self.classes_, y)
         n_classes = len(classes)

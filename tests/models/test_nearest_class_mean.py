@@ -3,6 +3,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp, softmax
+from sklearn.base import clone
 from sklearn.neighbors import NearestCentroid
 
 from skdevise import Hierarchy, NearestClassMeanClassifier
@@ -169,6 +170,9 @@ def test_partial_fit_adds_samples_and_classes_without_training():
     assert learned.classes_.tolist() == ["cat", "dog", "truck"]
     with pytest.raises(ValueError, match="text and numbers"):
         learned.partial_fit(X, np.arange(120))
+    for name, value in {"metric": "euclidean", "feature_scaling": "none", "lr": -1}.items():
+        with pytest.raises(ValueError, match=name):
+            clone(learned).fit(X, y).set_params(**{name: value}).partial_fit(X, y)
 
 
 def test_wordnet_ids_and_names_are_placed(pets_and_trucks):
