@@ -641,7 +641,10 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
 
     def _check_projection(self, X, start=None):
         """Try the projection before features are computed, if their number is known."""
-        n_features = getattr(self.visual_, "n_features_out_", None) if self.visual else X.shape[1]
+        if self.visual is None:
+            n_features = X.shape[1]
+        else:
+            n_features = getattr(self.visual_, "n_features_out_", None)
         if n_features and (callable(self.projection) or start):
             from skdevise.models._projection import make_projection
 
