@@ -3,10 +3,8 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.utils import check_consistent_length, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
@@ -47,11 +45,6 @@ class LabelledPhotos:
             )
         y = check_targets(y)
         check_consistent_length(photos, y)
-        is_missing = pd.isna(y)
-        if is_missing.any():
-            row = is_missing.argmax()
-            raise ValueError(f"y contains {y[row]!r} in row {row}. Give every photo a label.")
-        check_classification_targets(y)
         self.photos = photos
         self.rows = np.arange(len(photos))
         if on_error != "raise":
