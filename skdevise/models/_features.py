@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from skdevise._columns import check_targets
 from skdevise._compat import check_sample_weight
-from skdevise.models._prediction import contains_photos
+from skdevise.models._prediction import contains_photos, refuse_photos
 
 # A larger memory map stays on disk.
 _N_BYTES_IN_MEMORY = 2**28
@@ -109,6 +109,18 @@ def check_features(estimator, X, y="no_validation", *, reset):
     return validate_data(
         estimator, X, y, dtype=[np.float32, np.float64], reset=reset, ensure_all_finite=False
     )
+
+
+def training_data(estimator, X, y, sample_weight, *, reset=True):
+    """Validate features in memory, their labels and weights or None. Weights of 0 drop samples."""
+    y = check_targets(y)
+    refuse_photos(X)
+    X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], reset=reset)
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        kept = sample_weight > 0
+        X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+    return X, y, sample_weight
 
 
 def training_weights(sample_weight, class_weight, y, partial):

@@ -9,11 +9,10 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdevise._columns import check_targets
-from skdevise._compat import StrOptions, check_sample_weight
+from skdevise._compat import StrOptions
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._vocabulary import name_some
-from skdevise.models._features import FeatureScaler, Samples
+from skdevise.models._features import FeatureScaler, Samples, training_data
 from skdevise.models._label_vectors import space_of_vectors
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
@@ -62,13 +61,7 @@ class LearnedLabelClassifier(
 
     def _start_fit(self, X, y, sample_weight, *, reset=True):
         """Validate the training data, and fit the scaler: X, y and the weights, or None."""
-        y = check_targets(y)
-        refuse_photos(X)
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=reset)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            kept = sample_weight > 0
-            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        X, y, sample_weight = training_data(self, X, y, sample_weight, reset=reset)
         if reset:
             samples = Samples(X, X, np.arange(len(X)), np.zeros(len(X), int), sample_weight)
             self._scale = FeatureScaler(self.feature_scaling).fit(samples)

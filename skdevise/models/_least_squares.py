@@ -13,9 +13,10 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets, label_array
-from skdevise._compat import StrOptions, check_sample_weight, fit_context
+from skdevise._compat import StrOptions, fit_context
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys
+from skdevise.models._features import training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
@@ -134,13 +135,7 @@ class LeastSquaresClassifier(
 
     def _add(self, X, y, classes, sample_weight, is_first):
         """Add samples to the sums, and solve."""
-        y = check_targets(y)
-        refuse_photos(X)
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=is_first)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            kept = sample_weight > 0
-            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        X, y, sample_weight = training_data(self, X, y, sample_weight, reset=is_first)
         labels = np.unique(y)
         if is_first and classes is None:
             self._open_label_space(labels)

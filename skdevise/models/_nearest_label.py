@@ -12,10 +12,10 @@ from sklearn.base import (
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import validate_data
 
-from skdevise._columns import check_targets
-from skdevise._compat import Interval, check_sample_weight, fit_context
+from skdevise._compat import Interval, fit_context
 from skdevise.labels._space import LabelSpace
 from skdevise.models._calibration import row_keys
+from skdevise.models._features import training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 
@@ -149,13 +149,7 @@ class NearestLabelClassifier(
         ValueError
             If X has another number of columns than the label vectors, or contains photos.
         """
-        y = check_targets(y)
-        refuse_photos(X)
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            kept = sample_weight > 0
-            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        X, y, sample_weight = training_data(self, X, y, sample_weight)
         classes, targets = np.unique(y, return_inverse=True)
         self._place_labels(classes, self._present_embedder(X.shape[1]))
         vector_size = self.label_space_.vector_size
