@@ -45,7 +45,7 @@ def row_keys(X):
     return np.array([crc32(np.ascontiguousarray(row, np.float32)) for row in table])
 
 
-def hold_out_classes(known, classes):
+def classes_to_hold_out(known, classes):
     """Choose the classes to hold out: dict of class to bool. Known classes keep their values."""
     held_out = {label: known.get(label, False) for label in classes}
     new = [label for label in classes if label not in known]

@@ -19,7 +19,7 @@ from skdevise.labels._vocabulary import (
     select_labels,
 )
 from skdevise.language import RandomEmbedder
-from skdevise.models._calibration import hold_out_classes
+from skdevise.models._calibration import classes_to_hold_out
 
 # Label spaces and hub offsets that stay in memory between calls.
 _N_CACHED = 8
@@ -100,7 +100,7 @@ class CandidatesMixin:
         space.labels = classes  # This keeps their dtype.
         self.classes_, self.embedder_, self.label_space_ = classes, embedder, space
         self._recent = {(training, self.search): space}
-        self._held_out = hold_out_classes(self._held_out, classes.tolist())
+        self._held_out = classes_to_hold_out(self._held_out, classes.tolist())
         if self.labels is not None:
             self._open_candidates()
 

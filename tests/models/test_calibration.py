@@ -21,8 +21,8 @@ from skdevise import (
     RidgeProjectionClassifier,
 )
 from skdevise.models._calibration import (
+    classes_to_hold_out,
     fit_temperature,
-    hold_out_classes,
     row_keys,
     split_rows,
 )
@@ -91,12 +91,12 @@ def test_samples_and_classes_are_held_out_by_hand():
 
 @pytest.mark.parametrize(("n_classes", "n_held_out"), [(2, 0), (3, 0), (4, 2), (8, 2), (40, 10)])
 def test_a_quarter_of_the_classes_is_held_out(n_classes, n_held_out):
-    assert sum(hold_out_classes({}, range(n_classes)).values()) == n_held_out
+    assert sum(classes_to_hold_out({}, range(n_classes)).values()) == n_held_out
 
 
 def test_known_classes_keep_their_part_when_others_join():
-    before = hold_out_classes({}, range(8))
-    after = hold_out_classes(before, range(16))
+    before = classes_to_hold_out({}, range(8))
+    after = classes_to_hold_out(before, range(16))
     assert {label: after[label] for label in before} == before
     assert sum(after.values()) == 4
 
@@ -109,18 +109,26 @@ def test_equal_rows_have_equal_keys():
     assert len(set(row_keys(["one.jpg", "two.jpg", "one.jpg"]))) == 3
 
 
-@pytest.mark.parametrize("hubness", [None, "csls", "inverted_softmax"])
+@pytest.mark.parametrize(
+    ("classifier", "hubness"),
+    [
+        (classifier, hubness)
+        for hubness in (None, "csls", "inverted_softmax")
+        for classifier in CLASSIFIERS
+        if hubness is None or "hubness" in classifier.get_params()
+    ],
+    ids=lambda value: str(value).partition("(")[0],
+)
 def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part(
     classifier, hubness
 ):
     X, y = make_data()
+    clf = clone(classifier)
     if hubness is not None:
-        if "hubness" not in classifier.get_params():
-            pytest.skip("It has no correction for hubs.")
-        classifier.set_params(hubness=hubness)
-    clf = clone(classifier).fit(X, y)
+        clf.set_params(hubness=hubness)
+    clf.fit(X, y)
     targets = np.searchsorted(LABELS, y)
-    is_held_out = np.array(list(hold_out_classes({}, LABELS).values()))
+    is_held_out = np.array(list(classes_to_hold_out({}, LABELS).values()))
     kept, samples, unseen = split_rows(row_keys(X), targets, is_held_out)
     second = clone(classifier).fit(X[kept], y[kept])
     if hubness is not None:
@@ -188,7 +196,7 @@ def test_parts_are_calibrated_like_the_whole(kind):
     clf = kind(RandomEmbedder(5)).partial_fit(X[first], y[first], classes=LABELS)
     clf.partial_fit(X[last], y[last])
     # The second training lacks the held-out samples of both calls.
-    is_held_out = np.array(list(hold_out_classes({}, LABELS).values()))
+    is_held_out = np.array(list(classes_to_hold_out({}, LABELS).values()))
     parts = [
         [part[rows] for rows in split_rows(row_keys(X[part]), targets, is_held_out)]
         for part in (first, last)
@@ -211,7 +219,7 @@ def test_devise_is_calibrated_in_each_call_of_partial_fit():
     assert_allclose(again.predict_proba(X), clf.predict_proba(X), rtol=1e-5)
     assert again.partial_fit(X, y).temperature_ > 0
     # A batch without held-out classes keeps their temperature.
-    before, is_held_out = clf.unseen_temperature_, hold_out_classes({}, LABELS)
+    before, is_held_out = clf.unseen_temperature_, classes_to_hold_out({}, LABELS)
     kept = np.array([not is_held_out[label] for label in y.tolist()])
     assert clf.partial_fit(X[kept], y[kept]).unseen_temperature_ == before
     # A batch may hold a single sample, even of a held-out class.
