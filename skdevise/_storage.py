@@ -12,7 +12,6 @@ from importlib import import_module
 from types import FunctionType
 
 import numpy as np
-from safetensors import SafetensorError
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -102,7 +101,6 @@ def read(path, mmap=False, trusted=()):
         MemoryError,
         OverflowError,
         RecursionError,
-        SafetensorError,
         TypeError,
         ValueError,
     ) as error:

@@ -256,7 +256,8 @@ def test_a_card_states_the_facts_labels_parameters_and_versions(path):
 
 def test_a_card_names_ten_labels_and_no_folder_of_the_machine(path):
     labels = [f"bird {i}" for i in range(12)]
-    pipe = make_pipeline(Normalizer(), RidgeProjectionClassifier(), memory="my folder")
+    folder = str(path.with_name("my folder"))
+    pipe = make_pipeline(Normalizer(), RidgeProjectionClassifier(), memory=folder)
     save(pipe.fit(np.eye(12), labels), path, card={})
     card = path.with_name("model.safetensors.md").read_text()
     assert "12 labels: bird 0, bird 1, bird 10, " in card and "bird 8" not in card
