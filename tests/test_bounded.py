@@ -150,6 +150,17 @@ def test_a_missing_file_is_still_a_missing_file(tmp_path):
             read(tmp_path / "nothing.json")
 
 
+def test_a_fasttext_model_with_a_word_without_an_end_is_refused(tmp_path):
+    path = tmp_path / "fasttext.bin"
+    save_fasttext(path)
+    content = path.read_bytes()
+    # 64 bytes of parameters and 28 bytes of counts, then the first word, "a".
+    assert content[92:94] == b"a\0"
+    path.write_bytes(content[:93])
+    with pytest.raises(ValueError, match=r"fasttext\.bin.*word 1 of 4"):
+        PretrainedEmbedder.load(path)
+
+
 # --- Thousands of damaged files. Each is read, or refused by an error that names it.
 
 
@@ -182,6 +193,14 @@ def term_vectors():
 
 def save_vectors(path):
     PretrainedEmbedder(term_vectors()).fit().save(path)
+
+
+def save_fasttext(path):
+    from gensim.models import FastText
+    from gensim.models.fasttext import save_facebook_model
+
+    sentences = [["a", "cat", "and", "a", "dog"]] * 3
+    save_facebook_model(FastText(sentences, vector_size=4, min_count=1, bucket=50), str(path))
 
 
 def save_archive(path):
@@ -231,6 +250,7 @@ def read_embedder(path):
         ("vectors.bin", save_vectors, read_embedder, 3000),
         ("vectors.txt.gz", save_vectors, read_embedder, 2000),
         ("vectors.safetensors", save_vectors, read_embedder, 3000),
+        ("fasttext.bin", save_fasttext, read_embedder, 1500),
         ("labels.json", save_labels, LabelVocabulary.load, 3000),
         ("photos.zip", save_archive, read_archive, 1500),
         ("photos.tar", save_archive, read_archive, 1500),

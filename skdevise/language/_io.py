@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
+from mmap import ACCESS_READ, mmap
 from pathlib import PurePath
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -25,6 +26,9 @@ from skdevise.exceptions import UntrustedError
 # These files are pickles, which run code. No other suffix is read as a pickle.
 _GENSIM = (".kv", ".model", ".wordvectors", ".wv")
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
+
+# fastText splits longer words. gensim takes a time that grows with the square of their length.
+_WORD_BYTES = 4096
 
 # Bytes to read at once, and rows to check or write at once.
 _CHUNK = 2**23
@@ -233,13 +237,27 @@ def _read_fasttext(path, limit):
     from gensim.models.fasttext import load_facebook_vectors
 
     if not _suffixes(path)[1]:
+        _check_fasttext(path)
         return table_of(load_facebook_vectors(path), limit)
     # gensim 4.4 silently reads wrong numbers from a compressed model.
     with TemporaryDirectory() as folder:
         unpacked = os.path.join(folder, "model.bin")
         with _open(path) as stream, open(unpacked, "wb") as file:
             shutil.copyfileobj(stream, file)
+        _check_fasttext(unpacked)
         return table_of(load_facebook_vectors(unpacked), limit)
+
+
+def _check_fasttext(path):
+    """Raise ValueError if the words of a fastText model end too soon. gensim would read forever."""
+    with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        # The number of words follows 64 bytes of parameters, and the first word is at byte 92.
+        n_words, end = int.from_bytes(data[64:68], "little", signed=True), 92
+        for i in range(n_words):
+            end = data.find(b"\0", end, end + _WORD_BYTES)
+            if end < 0:
+                raise ValueError(f"Its word {i + 1} of {n_words} has no end.")
+            end += 10  # A count and a type follow each word.
 
 
 @contextmanager
