@@ -250,7 +250,8 @@ def caltech_classes(study):
             hits(y_test, top, HITS) + hits(y_test[is_strict], top[is_strict], (1, 5))
             for (top,) in study.rank(system, X, y, X_test, candidates_of(system, labels), hierarchy)
         ]
-        table.add(title_of(system), runs)
+        if runs:
+            table.add(title_of(system), runs)
     table.add("chance", [100 * k / len(labels) for k in (*HITS, 1, 5)])
     return [table], [
         f"Trained on one photo of each of {len(y)} classes of ImageNet, which the network has "
@@ -265,8 +266,12 @@ def seen_and_unseen_classes(study):
     """Measure generalised zero-shot classification: 34 seen and 62 unseen classes compete."""
     caltech, hierarchy = study.caltech(), Hierarchy.wordnet()
     labels = np.unique(caltech.y)
-    X, y = study.with_vector(caltech.X[caltech.is_seen], caltech.y[caltech.is_seen])
-    X_unseen, y_unseen = (part[~caltech.is_seen][:: study.step] for part in (caltech.X, caltech.y))
+    X, y, X_unseen, y_unseen = (
+        part[kind][:: study.step]
+        for kind in (caltech.is_seen, ~caltech.is_seen)
+        for part in (caltech.X, caltech.y)
+    )
+    X, y = study.with_vector(X, y)
     columns = ["seen", "unseen", "harmonic mean"]
     table = Table(
         "Seen and unseen classes of Caltech-101 together. The network has seen the 34 seen "

@@ -33,7 +33,7 @@ extensions = [
     "sphinx_design",
     "native_math",
 ]
-exclude_patterns = ["_build", "_ext", "_templates", "gallery/*.ipynb", "gallery/*.py"]
+exclude_patterns = ["_build", "_ext", "_tables", "_templates", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 

@@ -29,7 +29,7 @@ SCRIPTS = {
     "benchmarks/label_coverage.py": ["N_NOUNS=100"],
     "benchmarks/photo_files.py": ["{photos}", "--rounds=1", "--threads=1", "N_PHOTOS=16"],
     "benchmarks/reproduce_paper.py": ["--quick", "--table", *TABLES, "N_CLASSES=60",
-                                      "QUICK_STEP=16", "SETS=('2-hop',)"],
+                                      "QUICK_STEP=8", "SETS=('2-hop',)"],
     "benchmarks/saving.py": ["--rounds=1", "N_LABELS=50"],
     "benchmarks/search.py": ["{vectors}", "--largest=2000", "N_LABELS=1000", "N_POINTS=64",
                              "N_SINGLE=8"],
