@@ -16,7 +16,7 @@ from stat import S_ISFIFO
 MAX_LINE = 2**20
 # Parsers of paths are recursive, or take time that grows with the square of the depth.
 MAX_DEPTH = 100
-# Text and photos compress by less. Decompression may always give this many bytes.
+# Text and photos compress by less. This many bytes or pixels are always allowed.
 MAX_RATIO = 100
 FREE_BYTES = 2**26
 # Raw photos of cameras and scans have less than 256 MB.
@@ -100,6 +100,13 @@ def check_depth(names):
     for name in names:
         if name.count("/") > MAX_DEPTH:
             raise ValueError(f"The member {name[:40]!r}... is below more than {MAX_DEPTH} folders.")
+
+
+def check_pixels(n_pixels, n_stored):
+    """Raise ValueError if a photo has far more pixels than its file has bytes."""
+    limit = max(FREE_BYTES, MAX_RATIO * n_stored)
+    if n_pixels > limit:
+        raise ValueError(f"it has {n_pixels} pixels, more than {limit} for a file of its size")
 
 
 def read_photo(file):

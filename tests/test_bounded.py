@@ -16,7 +16,7 @@ from skdevise import LabelVocabulary, PretrainedEmbedder
 from skdevise._bounded import BoundedReader, read_photo
 from skdevise.datasets import load_image_folder, load_image_table
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision._photos import decode
+from skdevise.vision._photos import Photos, decode
 
 resource = pytest.importorskip("resource")
 
@@ -108,6 +108,16 @@ def test_members_are_below_at_most_100_folders(tmp_path, kind):
 def test_the_file_of_a_photo_has_at_most_256_megabytes():
     with pytest.raises(ValueError, match=str(2**28)):
         read_photo(io.BytesIO(bytes(2**28 + 1)))
+
+
+def test_a_small_photo_has_at_most_67_million_pixels():
+    # 2 ** 26 = 67,108,864, or 100 for each byte of the file.
+    file = io.BytesIO()
+    Image.new("1", (8193, 8192)).save(file, "png")
+    with pytest.raises(UnreadablePhotoError, match="67117056 pixels"):
+        Photos([file.getvalue()]).pixels(0)
+    Image.new("1", (1000, 8192)).save(file := io.BytesIO(), "png")
+    assert Photos([file.getvalue()]).pixels(0).shape == (3, 8192, 1000)
 
 
 @pytest.mark.parametrize(
@@ -278,8 +288,6 @@ def test_damaged_files_are_read_or_refused(tmp_path, name, save, read, n_cases):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "tiff", "webp", "bmp", "ppm"])
 def test_damaged_photos_are_decoded_or_refused(kind):
-    from skdevise.vision._photos import Photos
-
     file = io.BytesIO()
     pixels = np.random.default_rng(0).integers(256, size=(24, 24, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(file, kind)

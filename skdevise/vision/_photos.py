@@ -14,7 +14,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 from torch.utils.data import Dataset
 
-from skdevise._bounded import read_photo
+from skdevise._bounded import check_pixels, read_photo
 from skdevise._compat import decode_jpeg
 from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
@@ -148,6 +148,7 @@ def read_pixels(photo):
 def decode(data):
     """Decode the bytes of an image file: uint8 (3, H, W). Only the first frame is decoded."""
     with Image.open(io.BytesIO(data)) as image:
+        check_pixels(image.width * image.height, len(data))
         # torchvision takes two thirds of Pillow's time for a JPEG and gives the same pixels.
         is_plain_jpeg = image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L")
         if is_plain_jpeg and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
