@@ -128,4 +128,4 @@ def write_tables(path, tables, notes):
 
 def _quoted(cell):
     """Quote a cell of a csv-table. An unescaped "hit@10" becomes an e-mail address."""
-    return '"' + cell.replace("@1", "\\@1").replace("@2", "\\@2") + '"'
+    return '"' + cell.replace('"', '""').replace("@1", "\\@1").replace("@2", "\\@2") + '"'
