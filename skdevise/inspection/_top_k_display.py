@@ -74,6 +74,8 @@ class TopKDisplay:
                 f"answers={answers!r:.60} is not a dict of answers. Pass one, such as "
                 "{'DeViSE': answers}."
             )
+        if hasattr(photos, "to_numpy"):  # a Series, or a table of one column
+            photos = photos.to_numpy().ravel()
         if not len(photos):
             raise ValueError("There are no photos. Pass at least one.")
         for name, ranked in answers.items():

@@ -2,6 +2,7 @@ from pathlib import Path
 from shutil import make_archive
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose
@@ -52,6 +53,15 @@ def test_photos_are_read_as_by_the_featurizer(tmp_path):
     images = [ax.images[0].get_array() for ax in axes]
     assert [image.shape for image in images] == [(8, 4, 3), (8, 4, 3), (6, 5, 3), (6, 5, 3)]
     assert (images[2] == 255).all() and (images[3] == 255).all()
+
+
+def test_a_table_of_one_column_holds_photos(tmp_path):
+    paths = [str(tmp_path / f"{level}.png") for level in (0, 255)]
+    for path, level in zip(paths, (0, 255), strict=True):
+        Image.new("L", (4, 4), level).save(path)
+    table = pd.DataFrame({"path": paths}, index=[7, 8])
+    axes = TopKDisplay(table, {"DeViSE": [["cat"]] * 2}).plot().axes_.flat
+    assert [int(ax.images[0].get_array().max()) for ax in axes] == [0, 255]
 
 
 def test_an_unreadable_photo_is_named(tmp_path):
