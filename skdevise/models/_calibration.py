@@ -128,8 +128,10 @@ def fit_temperature(scores, targets, n_distinct, weight=None):
         inverse = np.exp(log_inverse)
         return np.average(logsumexp(inverse * scores, axis=1) - inverse * goal, weights=weight)
 
-    # A temperature of 10,000 gives equal probabilities. Scores that differ need far more than 1e-6.
-    bounds = -np.log(1e4), -np.log(1e-6)
+    # The highest temperature gives nearly equal probabilities, also to distances, which can be
+    # large. Scores that differ need far more than the lowest one.
+    highest = max(1e4, 100 * np.ptp(scores))
+    bounds = -np.log(highest), -np.log(1e-6)
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
     return float(np.exp(-best.x))
 

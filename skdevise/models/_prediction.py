@@ -237,7 +237,9 @@ class LabelPredictionMixin(CandidatesMixin):
         # scikit-learn's wrappers take the columns for `classes_`. These scores never win.
         others = self._scores(X, self.label_space_).astype(np.float64)
         largest = np.abs(np.hstack([scores, others])).max(axis=1, initial=1, keepdims=True)
-        others -= np.maximum(_FAR, 100 * largest)  # Distances are larger than cosines.
+        # Distances, and the temperature that belongs to them, can be large.
+        far = max(_FAR, 100 * self._temperature(self.label_space()))
+        others -= np.maximum(far, 100 * largest)
         column_of = dict(zip(classes + candidates, [*others.T, *scores.T], strict=True))
         return np.column_stack(list(column_of.values()))
 

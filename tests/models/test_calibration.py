@@ -71,7 +71,7 @@ def test_weights_count_like_repeated_samples():
     assert fit_temperature(scores, targets, 2, np.array([3, 1])) == pytest.approx(repeated)
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6])
 def test_no_bound_limits_the_temperature(scale):
     # Probabilities do not depend on the unit of the scores, as a bound would make them.
     scores, targets = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([0, 0, 1])
