@@ -274,6 +274,12 @@ class NoveltySwitchClassifier(
             projection = RidgeProjectionClassifier()
         else:
             projection = clone(self.projection)
+        takes_embedder = "embedder" in projection.get_params(deep=False)
+        if not takes_embedder or isinstance(projection, ScorePredictionMixin):
+            raise ValueError(
+                f"projection={self.projection!r:.200} does not project into the space of word "
+                "vectors. Use a RidgeProjectionClassifier or DeViSEClassifier."
+            )
         gives_terms = isinstance(self.labels, Mapping | LabelVocabulary)
         labels = self.labels if gives_terms else None
         return projection.set_params(embedder=self.embedder_, labels=labels)

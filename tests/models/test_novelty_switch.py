@@ -11,11 +11,13 @@ from sklearn.linear_model import LogisticRegression
 
 from skdevise import (
     DeViSEClassifier,
+    DirectSimilarityClassifier,
     LabelVocabulary,
     NoveltySwitchClassifier,
     PretrainedEmbedder,
     RandomEmbedder,
     RidgeProjectionClassifier,
+    WSABIEClassifier,
 )
 from skdevise.model_selection import tune_seen_penalty
 from skdevise.models._novelty import GaussianNovelty, LocalOutlierNovelty
@@ -151,8 +153,10 @@ def test_the_projection_is_a_parameter(letters):
     points = clf.fit(X[seen], y[seen]).transform(X)
     alone = projection.set_params(embedder=RandomEmbedder(6)).fit(X[seen], y[seen])
     assert_allclose(points, alone.transform(X), atol=1e-6)
-    with pytest.raises(ValueError, match="projection"):
-        clf.set_params(projection=LogisticRegression()).fit(X, y)
+    others = LogisticRegression(), WSABIEClassifier(), DirectSimilarityClassifier()
+    for other in (*others, FrozenEstimator(alone)):
+        with pytest.raises(ValueError, match="projection"):
+            clf.set_params(projection=other).fit(X, y)
 
 
 def test_a_frozen_classifier_may_know_more_labels(letters):
