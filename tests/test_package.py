@@ -1,6 +1,8 @@
+import ast
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sklearn
@@ -15,6 +17,44 @@ MODULES = [
     "datasets", "exceptions", "inspection", "labels", "language", "metrics", "model_selection",
     "models", "vision",
 ]  # fmt: skip
+
+# Each package may import those before it. Words and photos only meet in `labels` and `models`.
+ROOMS = [
+    "training", "language", "vision", "labels", "models", "metrics", "model_selection",
+    "inspection", "datasets",
+]  # fmt: skip
+
+
+def imported_names():
+    """Yield the path of each file of the package, and the full names that it imports."""
+    folder = Path(skdevise.__file__).parent
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path.relative_to(folder), alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                names = (f"{node.module}.{alias.name}" for alias in node.names)
+                yield from ((path.relative_to(folder), name) for name in names)
+
+
+def test_packages_only_import_packages_below_them():
+    wrong = []
+    for path, name in imported_names():
+        own, other = path.parts[0], name.split(".")[1:2]
+        if name.startswith("skdevise.") and own in ROOMS and other[0] in ROOMS:
+            is_below = ROOMS.index(other[0]) <= ROOMS.index(own)
+            if not is_below or (own, other[0]) == ("vision", "language"):
+                wrong.append((str(path), name))
+    assert not wrong
+
+
+def test_private_names_of_other_projects_are_only_imported_in_one_module():
+    private = {
+        str(path)
+        for path, name in imported_names()
+        if not name.startswith("skdevise") and any(p.startswith("_") for p in name.split("."))
+    }
+    assert private == {"_compat.py"}
 
 
 def test_import_loads_no_heavy_package():
