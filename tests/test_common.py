@@ -228,6 +228,14 @@ def expected_failures(estimator):
 # scikit-learn's checks are in no hierarchy.
 CHECKED = CLASSIFIERS | {"nearest label": NearestLabelClassifier()}
 del CHECKED["class means, hierarchy"]
+# These differ from other forms of DeViSE only in the training, which other tests cover.
+SLOWLY_CHECKED = [
+    CHECKED.pop(f"devise, {form}")
+    for form in (
+        "hardest negative", "2 negatives", "more negative labels", "warp", "mse", "cosine",
+        "contrastive", "no scaling", "early stopping", "csls", "inverted softmax",
+    )
+]  # fmt: skip
 
 
 @estimator_checks.parametrize_with_checks(
@@ -237,6 +245,12 @@ del CHECKED["class means, hierarchy"]
 def test_scikit_learns_checks(estimator, check):
     if isinstance(estimator, NearestLabelClassifier) and "X_dtype" in check.keywords:
         pytest.skip("At chance, the probabilities are equal up to the rounding of float32.")
+    check(estimator)
+
+
+@pytest.mark.slow
+@estimator_checks.parametrize_with_checks(SLOWLY_CHECKED, expected_failed_checks=expected_failures)
+def test_scikit_learns_checks_of_other_forms(estimator, check):
     check(estimator)
 
 
