@@ -12,13 +12,13 @@ from sklearn.base import (
     clone,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, fit_context
+from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import refuse_numbers
 from skdevise.language import RandomEmbedder
@@ -28,6 +28,7 @@ from skdevise.models._explanation import ExplanationMixin
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_vectors import space_of_vectors
 from skdevise.models._label_weights import WeightRegression
+from skdevise.models._linear_classifier import fit_linear
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # benchmarks/zero_shot_weights.py chose the constants on labels of ImageNet that it left out.
@@ -261,11 +262,12 @@ class ClassifierWeightRegressor(
         if self.visual is not None:
             self.visual_ = clone(self.visual).fit(X, y)
         features = self._features(X, reset=True)
-        classes = self._fit_classifier(features, y)
-        gram = self._kernel.fit(self._kernel.facts(self._vocabulary(classes)))
+        classes = self._training_labels(y)
+        embedder = self._kernel.embedders[0] if self._kernel.embedders else None
+        gram = self._compare(classes, embedder)
+        self._fit_classifier(features, y)
         self._regression = self._new_regression(gram, self.coef_)
-        embedders = self._kernel.embedders
-        self._place_labels(classes, embedders[0] if embedders else None)
+        self._place_labels(classes, embedder)
         batches = gen_batches(len(features), _BATCH_SIZE)
         sums = [_damped(features[batch]).sum(axis=0) for batch in batches]
         self._centre = np.sum(sums, axis=0) / len(features)
@@ -302,33 +304,41 @@ class ClassifierWeightRegressor(
             embedders = [RandomEmbedder()]
         return LabelKernel(self.hierarchy, embedders, self.hierarchy_weight)
 
-    def _fit_classifier(self, features, y):
-        """Fit the classifier, or take the softmax layer of the visual model. Return its labels."""
-        vars(self).pop("classifier_", None)
-        layer = getattr(self, "visual_", None)
-        if self.classifier is None and hasattr(layer, "softmax_coef_"):
-            self.coef_, self.intercept_ = layer.softmax_coef_, layer.softmax_intercept_
-            return layer.classes_ if layer.synsets_ is None else layer.synsets_
-        self.classifier_, self.coef_, self.intercept_ = self._linear(features, y)
-        return np.asarray(self.classifier_.classes_)
+    def _uses_softmax_layer(self):
+        """Return whether the softmax layer of the visual model is the classifier: bool."""
+        return self.classifier is None and hasattr(vars(self).get("visual_"), "softmax_coef_")
 
-    def _linear(self, features, y):
-        """Fit a classifier; return it with its weights (n_classes, n_features) and biases."""
-        new = LogisticRegression(max_iter=1_000) if self.classifier is None else self.classifier
-        classifier = clone(new).fit(features, y)
-        n_classes, coef = len(classifier.classes_), getattr(classifier, "coef_", None)
-        is_binary = n_classes == 2 and np.shape(coef)[:1] == (1,)
-        # The rows of SVC, which has support vectors, compare pairs of classes.
-        is_linear = is_binary or np.shape(coef)[:1] == (n_classes,)
-        if not is_linear or hasattr(classifier, "support_vectors_"):
-            raise TypeError(
-                f"The classifier {type(classifier).__name__} has no coef_ with one row per class. "
-                "Pass a linear classifier, such as LogisticRegression()."
-            )
-        intercept = np.ravel(classifier.intercept_)
-        if is_binary:
-            coef, intercept = np.vstack([-coef, coef]) / 2, np.append(-intercept, intercept) / 2
-        return classifier, coef, intercept
+    def _training_labels(self, y):
+        """Return the labels of the softmax layer or of a frozen classifier, or else those in y."""
+        if self._uses_softmax_layer():
+            layer = self.visual_
+            return layer.classes_ if layer.synsets_ is None else layer.synsets_
+        if isinstance(self.classifier, FrozenEstimator):
+            return np.asarray(self.classifier.classes_)
+        return np.unique(y)
+
+    def _compare(self, classes, embedder):
+        """Compare the training labels (n, n), or refuse unknown ones before any training."""
+        vocabulary = self._vocabulary(classes)
+        refuse_numbers(vocabulary, embedder, "y")
+        facts = self._kernel.facts(vocabulary)
+        gram = self._kernel.fit(facts)
+        # An unknown label is similar to no label. Known ones nearly always are to some other.
+        if not (gram - np.diag(np.diag(gram))).any(axis=1).all():
+            is_known = self._kernel(facts).any(axis=1)
+            if not is_known.all():
+                missing = vocabulary.labels[~is_known].tolist()
+                raise LabelWithoutVectorError(missing, len(is_known), what="training labels")
+        return gram
+
+    def _fit_classifier(self, features, y):
+        """Fit the classifier, or take the softmax layer of the visual model."""
+        vars(self).pop("classifier_", None)
+        if self._uses_softmax_layer():
+            layer = self.visual_
+            self.coef_, self.intercept_ = layer.softmax_coef_, layer.softmax_intercept_
+        else:
+            self.classifier_, self.coef_, self.intercept_ = fit_linear(self.classifier, features, y)
 
     def _new_regression(self, gram, coef):
         """Regress the weights of training labels on their kernel."""
@@ -375,7 +385,7 @@ class ClassifierWeightRegressor(
         if not hasattr(self, "classifier_") or isinstance(self.classifier_, FrozenEstimator):
             columns = np.flatnonzero(is_kept)
             return columns, self.coef_[columns], self.intercept_[columns]
-        classifier, coef, intercept = self._linear(features, y)
+        classifier, coef, intercept = fit_linear(self.classifier, features, y)
         return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
 
     # --- Answers

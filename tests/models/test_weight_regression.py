@@ -262,6 +262,17 @@ def test_unknown_labels_are_named():
         clf.fit(X, np.where(y == "cat", "xyzzy", y))
 
 
+def test_unknown_labels_are_refused_before_the_training():
+    class Untrainable(LogisticRegression):
+        def fit(self, X, y):
+            raise AssertionError("The classifier was trained.")
+
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(Untrainable(), VECTORS, hierarchy=TREE)
+    with pytest.raises(LabelWithoutVectorError, match="xyzzy"):
+        clf.fit(X, np.where(y == "cat", "xyzzy", y))
+
+
 def test_a_label_may_have_synonyms_and_senses():
     X, y = make_features()
     clf = ClassifierWeightRegressor(hierarchy=TREE).fit(X, y)
