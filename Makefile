@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
 
-.PHONY: quickstart install test test-slow lint format docs clean
+.PHONY: quickstart install test test-slow lint format changelog docs clean
 
 quickstart: $(VENV)/.demo
 	$(BIN)/python examples/plot_quickstart.py
@@ -20,10 +20,14 @@ test-slow: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/towncrier build --draft --version next > /dev/null
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+changelog: $(VENV)/.dev
+	$(BIN)/towncrier build --draft --version next
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
