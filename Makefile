@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
 
-.PHONY: quickstart install test test-slow lint format changelog docs clean
+.PHONY: quickstart install test test-slow lint format changelog docs docs-check clean
 
 quickstart: $(VENV)/.demo
 	$(BIN)/python examples/plot_quickstart.py
@@ -31,6 +31,10 @@ changelog: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# Doctests, links, the API reference, docstrings, and the site in a browser if there is one.
+docs-check: docs
+	$(BIN)/python -m pytest -m "slow or not slow" skdevise docs/guide docs/*.rst tests/docs
 
 clean:
 	rm -rf docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst build *.egg-info

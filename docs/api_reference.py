@@ -30,7 +30,7 @@ SECTIONS = (
         "Image features",
         "skdevise",
         "Turn photos into features. See :doc:`/guide/photos`.",
-        ("VisualFeaturizer", "FeatureCache"),
+        ("VisualFeaturizer", "FeatureCache", "vision.CacheInfo"),
     ),
     (
         "Labels",

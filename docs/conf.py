@@ -32,10 +32,15 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "native_math",
+    "short_names",
 ]
 exclude_patterns = ["_build", "_ext", "_tables", "_templates", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
 default_role = "py:obj"
+
+# Every name must resolve, except those of other projects: the build downloads no inventories.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(sklearn|skorch|torch|numpy|scipy|pandas|gensim|nltk)\..*")]
 
 # -- The API pages ----------------------------------------------------------------------------
 
@@ -118,6 +123,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skdevise"
 html_static_path = ["_static"]
 html_css_files = ["skdevise.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False

@@ -19,7 +19,7 @@ def save(estimator, path, *, card=None):
     ----------
     estimator : object
         Any estimator of skdevise, a `LabelVocabulary`, `LabelSpace` or `Hierarchy`, a scorer, or an
-        estimator of scikit-learn that consists of arrays, such as a `Pipeline` of these.
+        estimator of scikit-learn that consists of arrays, such as a ``Pipeline`` of these.
     path : str or Path
         File to write. A file that exists is replaced in one step, so no reader finds half of it.
         Processes that loaded it with `mmap=True` keep the old content.
@@ -39,8 +39,8 @@ def save(estimator, path, *, card=None):
 
     Notes
     -----
-    The parameters `cache`, `checkpoint` and `memory` are not saved, because their folders belong to
-    the machine. Functions, such as a `projection` of your own, are saved by their names.
+    The parameters `cache`, `checkpoint` and ``memory`` are not saved, because their folders belong
+    to the machine. Functions, such as a `projection` of your own, are saved by their names.
     `SkipGramEmbedder` keeps its vectors but not its gensim model, so `partial_fit` cannot continue.
 
     Examples
@@ -90,5 +90,16 @@ def load(path, *, mmap=False, trusted=()):
         If the object uses a function that is not in `trusted`. The message names it.
     ValueError
         If the file is damaged, is not a file of `save`, or needs a newer version of skdevise.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import skdevise
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "embedder.safetensors"
+    ...     skdevise.save(skdevise.PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1]}), path)
+    ...     skdevise.load(path).transform(["truck"])
+    array([[0., 1.]], dtype=float32)
     """
     return _storage.read(path, mmap, trusted)

@@ -13,7 +13,8 @@ def visit_inline(translator, node):
 
 def visit_block(translator, node):
     """Write a displayed formula, with its number if it has a label."""
-    translator.body.append('<div class="math-block">')
+    ids = "".join(f' id="{name}"' for name in node["ids"][:1])
+    translator.body.append(f'<div class="math-block"{ids}>')
     translator.body.append(tex2mathml(node.astext(), as_block=True))
     if node["number"]:
         number = get_node_equation_number(translator, node)

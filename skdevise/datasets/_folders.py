@@ -46,7 +46,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     and named pipes are ignored.
 
     The photos stay where they are. `data` holds paths, or small objects that stand for photos in an
-    archive. :class:`~skdevise.vision.VisualFeaturizer` accepts both.
+    archive. :class:`~skdevise.VisualFeaturizer` accepts both.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
 
         data : ndarray of shape (n_photos,)
             Paths of the photos as str, sorted by class. For archives and URLs, objects with an
-            `open` method that can be hashed and pickled.
+            ``open`` method that can be hashed and pickled.
         target : ndarray of str of shape (n_photos,)
             Label of each photo.
         target_names : ndarray of str of shape (n_classes,)

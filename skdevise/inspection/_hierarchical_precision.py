@@ -25,7 +25,7 @@ class HierarchicalPrecisionDisplay:
     k : array-like of int of shape (n_k,)
         Numbers of answers, ascending.
     precision : array-like of shape (n_k,)
-        hp@k for each of them.
+        Values of hp@k for each of them.
     name : str, default=None
         Name of the curve in the legend. None means that the curve is not in the legend.
 

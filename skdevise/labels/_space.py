@@ -326,7 +326,13 @@ class LabelSpace:
         return space
 
     def check_k(self, k):
-        """Raise ValueError unless k is a whole number from 1 to `n_labels`."""
+        """Raise ValueError unless k is a whole number from 1 to `n_labels`.
+
+        Parameters
+        ----------
+        k : int
+            Number of labels that a caller asks for.
+        """
         _check_k(k, self.n_labels, "candidate labels")
 
     def _check_points(self, points):

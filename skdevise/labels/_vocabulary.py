@@ -222,10 +222,10 @@ class LabelVocabulary:
         Returns
         -------
         Coverage
-            Object with three arrays of labels, by their first term with a vector. `as_term`: the
-            embedder knows the term as a whole. `composed`: the embedder composes its vector from
+            Object with three arrays of labels, by their first term with a vector. ``as_term``: the
+            embedder knows the term as a whole. ``composed``: the embedder composes its vector from
             the vectors of the words. `missing`: no term has a vector. With `on_missing="wordnet"`,
-            two dicts, `synonyms` and `broader`, map labels to the terms that WordNet gives them.
+            the dicts ``synonyms`` and ``broader`` map labels to the terms that WordNet gives them.
 
         Examples
         --------

@@ -24,7 +24,7 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
     ----------
     encoder : callable
         Function that maps a list of n texts to an array or tensor of shape (n, vector_size).
-        An example is the `encode` method of a SentenceTransformer.
+        An example is the ``encode`` method of a SentenceTransformer.
     batch_size : int, default=256
         Largest number of texts in one call of the encoder. Reduce it if memory runs out.
 

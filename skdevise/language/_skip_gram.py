@@ -124,7 +124,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     Notes
     -----
     `fit` writes the tokens to a temporary folder, about six bytes for each token. Set the
-    environment variable `TMPDIR` to choose the disk. Memory grows with the number of distinct
+    environment variable ``TMPDIR`` to choose the disk. Memory grows with the number of distinct
     tokens, not with the length of the text.
 
     References

@@ -15,7 +15,7 @@ class UnseenClassSplit(GroupShuffleSplit):
 
     Each split draws some classes and puts all their samples into the test set. Use it to measure
     how well a classifier answers with labels that it never saw. Score with
-    `HitAtK(labels="test")`, which makes the test classes the candidates.
+    ``HitAtK(labels="test")``, which makes the test classes the candidates.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
     projection : {"linear", "mlp"} or callable, default="linear"
         Form of the projection. "linear" is the map of the paper, without a bias. "mlp" is a network
         with one hidden layer: dropout, 1,024 ReLU units, batch norm and a linear layer. Try it if
-        you have many photos. A callable takes (n_features, vector_size) and returns an `nn.Module`.
+        you have many photos. A callable takes (n_features, vector_size) and returns a module.
     loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"}, default="hinge_rank"
         Training loss. "hinge_rank" is the loss of the paper. "mse" is the squared distance to the
         vector of the true label, the L2 baseline of the paper. "cosine" is one minus the cosine
@@ -191,6 +191,8 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         The map M, if `projection="linear"`.
     projection_weights_ : dict of str to ndarray
         Weights of any other projection.
+    lr_ : float
+        Learning rate of stage 1: `lr`, or the rate that "auto" chose.
     scaler_ : StandardScaler
         Scaler of the features, if `feature_scaling="standard"`.
     temperature_ : float

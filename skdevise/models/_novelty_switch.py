@@ -54,7 +54,7 @@ class NoveltySwitchClassifier(
     ----------
     classifier : classifier with `predict_proba`, default=None
         Classifier of the training labels. `fit` trains a clone of it. None means
-        `LogisticRegression()`. Wrap a classifier that is already fitted in
+        ``LogisticRegression()``. Wrap a classifier that is already fitted in
         `sklearn.frozen.FrozenEstimator`, and one without `predict_proba` in
         `sklearn.calibration.CalibratedClassifierCV`.
     embedder : fitted term embedder, default=None

@@ -15,14 +15,14 @@ _METHODS = ("decision_function", "predict_proba")
 def predict_top_k(estimator, X, k=5, labels=None, *, return_scores=False, as_frame=False):
     """Predict the k best labels of each sample with any fitted classifier.
 
-    A `Pipeline` and a grid search have no method `predict_top_k`. This function finds the
+    A ``Pipeline`` and a grid search have no method `predict_top_k`. This function finds the
     classifier inside them. It also ranks the classes of scikit-learn's classifiers, by their
     `decision_function` or `predict_proba`.
 
     Parameters
     ----------
     estimator : fitted classifier, Pipeline or search
-        A `Pipeline` that ends in a classifier, or a `GridSearchCV` of one, also works.
+        A ``Pipeline`` that ends in a classifier, or a ``GridSearchCV`` of one, also works.
     X : array-like of shape (n_samples, n_features), or photos
         Samples that `estimator` accepts.
     k : int, default=5

