@@ -4,6 +4,7 @@ Each entry names the version in which it was seen. The rest of the package impor
 """
 
 from functools import cache
+from importlib.metadata import PackageNotFoundError, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from runpy import run_path
@@ -21,6 +22,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "DocumentationLinkMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -32,6 +34,36 @@ __all__ = [
     "safe_indexing",
     "validate_params",
 ]
+
+
+class DocumentationLinkMixin:
+    """Link the HTML representation of an estimator to its page in our documentation."""
+
+    # scikit-learn 1.7 to 1.9. Its developer documentation describes both names for third parties.
+    _doc_link_module = "skdevise"
+
+    @property
+    def _doc_link_template(self):
+        # scikit-learn fills in the other names between braces.
+        return find_documentation(f"api/generated/skdevise.{type(self).__name__}.html")
+
+
+def find_documentation(page):
+    """Return the address of a page of our documentation, or "" if it cannot be found.
+
+    The metadata of the installed package may have the address of the site. In a clone of the
+    repository, the page can also come from ``make docs``.
+    """
+    try:
+        addresses = metadata("skdevise").get_all("Project-URL", [])
+    except PackageNotFoundError:
+        addresses = []
+    for address in addresses:
+        name, _, site = address.partition(", ")
+        if name == "Documentation":
+            return f"{site.rstrip('/')}/{page}"
+    built = Path(__file__).parents[1] / "docs" / "_build" / "html" / page
+    return built.as_uri() if built.exists() else ""
 
 
 @cache

@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
 
+from skdevise._compat import DocumentationLinkMixin
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms, normalise_term
@@ -16,7 +17,9 @@ from skdevise.language._terms import check_terms, normalise_term
 _BATCH = 1024
 
 
-class TermTransformerMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+class TermTransformerMixin(
+    DocumentationLinkMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+):
     """Transformer whose samples are terms."""
 
     def __sklearn_tags__(self):

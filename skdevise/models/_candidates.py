@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._compat import DocumentationLinkMixin
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._embedding import check_embedder
 from skdevise.labels._space import LabelSpace
@@ -25,7 +26,7 @@ from skdevise.models._calibration import classes_to_hold_out
 _N_CACHED = 8
 
 
-class CandidatesMixin:
+class CandidatesMixin(DocumentationLinkMixin):
     """Label spaces of a classifier with the parameters `embedder`, `labels` and `search`."""
 
     def label_space(self, labels=None):

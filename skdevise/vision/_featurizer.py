@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
+from skdevise._compat import DocumentationLinkMixin, HasMethods, Interval, StrOptions, fit_context
 from skdevise._utils import draw_seed, find_device, seeded
 from skdevise.vision._cache import FeatureCache
 from skdevise.vision._network import RunSettings, load_network
@@ -20,7 +20,11 @@ _BATCHES_PER_PART = 8  # in transform_iter
 
 
 class VisualFeaturizer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SoftmaxMixin, BaseEstimator
+    DocumentationLinkMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    SoftmaxMixin,
+    BaseEstimator,
 ):
     """Turn photos into features with a neural network.
 
