@@ -73,6 +73,8 @@ SECTIONS = (
             "HierarchicalPrecisionDisplay",
             "SeenUnseenCurveDisplay",
             "RejectionCurveDisplay",
+            "HierarchyConfusionDisplay",
+            "TrainingCurveDisplay",
         ),
     ),
     (

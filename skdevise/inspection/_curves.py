@@ -1,12 +1,14 @@
-"""Candidates, axes, styles and legends of the displays of curves."""
+"""Candidates, axes, colours, texts and legends of the displays."""
 
 from textwrap import fill
+
+import numpy as np
 
 from skdevise._utils import import_optional
 
 # Colours of Okabe and Ito, which colour-blind people can tell apart, without black and yellow. They
 # are visible on light and on dark ground.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES = ("-", "--", "-.", ":")
 
@@ -27,25 +29,28 @@ def find_candidates(classifier, labels):
 
 
 def draw_curve(display, ax, x, y, name, options, *, markers):
-    """Draw the next curve on axes, or on new ones; set `line_`, `ax_` and `figure_`.
-
-    Curves on the same axes also differ in their dashes or markers.
-    """
+    """Draw the next curve on axes, or on new ones; set `line_`, `ax_` and `figure_`."""
     plt = import_optional("matplotlib.pyplot", extra="plot", purpose=type(display).__name__)
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained")
+    display.line_ = draw_line(ax, x, y, name, options, markers=markers)
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax
+
+
+def draw_line(ax, x, y, name, options, *, markers):
+    """Draw the next line on axes. Lines on the same axes also differ in their dashes or markers."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
     n = len(ax.get_lines())
-    style = {"color": _COLOURS[n % len(_COLOURS)], "linestyle": _DASHES[n % len(_DASHES)]}
+    style = {"color": COLOURS[n % len(COLOURS)], "linestyle": _DASHES[n % len(_DASHES)]}
     if markers:
         style |= {"linestyle": "-", "marker": _MARKERS[n % len(_MARKERS)]}
     if name is not None:
         style["label"] = fill(name, _LEGEND_WIDTH)
-    (display.line_,) = ax.plot(x, y, **style | normalize_kwargs(options, Line2D))
-    display.ax_, display.figure_ = ax, ax.figure
-    return ax
+    (line,) = ax.plot(x, y, **style | normalize_kwargs(options, Line2D))
+    return line
 
 
 def draw_legend(ax):
@@ -53,3 +58,32 @@ def draw_legend(ax):
     if ax.get_legend_handles_labels()[0]:
         for text in ax.legend().get_texts():
             text.set_parse_math(False)
+
+
+def blend(colour, ground, share):
+    """Mix two colours: the given share of the first, and the rest of the second: float (3,)."""
+    from matplotlib.colors import to_rgb
+
+    return share * np.array(to_rgb(colour)) + (1 - share) * np.array(to_rgb(ground))
+
+
+def contrast(one, other):
+    """Return the contrast of two colours, from 1 to 21 (WCAG 2)."""
+    from matplotlib.colors import to_rgb
+
+    weights = 0.2126, 0.7152, 0.0722
+    one, other = (np.array(to_rgb(colour)) ** 2.2 @ weights + 0.05 for colour in (one, other))
+    return max(one / other, other / one)
+
+
+def make_visible(colour, ground, least):
+    """Mix a colour with the colour of texts until it has a contrast to the ground: float (3,)."""
+    from matplotlib import rcParams
+
+    mixed = (blend(rcParams["text.color"], colour, share) for share in np.linspace(0, 1, 11))
+    return next(colour for colour in mixed if contrast(colour, ground) >= least)
+
+
+def shorten(text, n_characters):
+    """Cut a text after n characters, and mark the cut."""
+    return text if len(text) <= n_characters else text[: n_characters - 1] + "…"

@@ -1,19 +1,16 @@
 """A map of labels in the plane."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
 
 import numpy as np
-import pandas as pd
 
-from skdevise._columns import by_label, entries, label_column, refuse_unordered
+from skdevise._columns import label_column
 from skdevise._utils import import_optional
-from skdevise.labels import Hierarchy, LabelSpace
+from skdevise.inspection._curves import blend, make_visible
+from skdevise.inspection._groups import OTHER, group_of_each
+from skdevise.labels import LabelSpace
 from skdevise.labels._embedding import known_terms
 from skdevise.labels._vocabulary import as_vocabulary
-
-# Group of labels that belong to no other group.
-OTHER = "other"
 
 # Paul Tol's "muted" colours, which colour-blind readers can distinguish, and grey for "other".
 _PALETTE = (
@@ -29,6 +26,10 @@ _PALETTE = (
 )
 _GREY = "#B4B4B4"
 _MARKERS = "osD^vP"
+
+# Contrast to the ground. WCAG 2 asks for 4.5 for texts.
+_POINT_CONTRAST = 2
+_TEXT_CONTRAST = 4.5
 
 # adjustText needs seconds for 60 texts, but minutes for 200.
 _MAX_TEXTS = 60
@@ -94,7 +95,7 @@ class LabelMapDisplay:
         for label, point in zip(labels, self.points, strict=True):
             if not np.isfinite(point).all():
                 raise ValueError(f"{label!r} is at {point.tolist()}. Remove it, or move it.")
-        self.groups = None if groups is None else _group_of_each(labels, groups)
+        self.groups = None if groups is None else group_of_each(labels, groups)
 
     @classmethod
     def from_embedder(
@@ -135,7 +136,7 @@ class LabelMapDisplay:
         vocabulary = as_vocabulary(labels)
         labels = vocabulary.labels.tolist()
         if groups is not None:
-            groups = dict(zip(labels, _group_of_each(labels, groups), strict=True))
+            groups = dict(zip(labels, group_of_each(labels, groups), strict=True))
         space = LabelSpace(vocabulary, embedder)
         vectors = space.targets
         if space.n_labels < 4 or space.vector_size < 2:
@@ -175,6 +176,9 @@ class LabelMapDisplay:
         self : LabelMapDisplay
         """
         plt = import_optional("matplotlib.pyplot", extra="plot", purpose="LabelMapDisplay")
+        from matplotlib import rcParams
+        from matplotlib.colors import to_hex
+
         if ax is None:
             _, ax = plt.subplots(figsize=(10, 7.5), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
@@ -182,7 +186,8 @@ class LabelMapDisplay:
         area = float(np.clip(4000 / len(self.labels), 16, 45))
         colours, drawn = np.empty(len(self.labels), dtype=object), []
         for group, rows, colour, marker in self._styles():
-            colours[rows] = colour
+            colour = make_visible(colour, ax.get_facecolor(), _POINT_CONTRAST)
+            colours[rows] = [to_hex(colour)] * len(rows)
             points = ax.scatter(
                 *self.points[rows].T,
                 s=area,
@@ -190,14 +195,14 @@ class LabelMapDisplay:
                 marker=marker,
                 label=None if group is None else f"{group} ({len(rows)})",
                 linewidths=0.4,
-                edgecolors="white",
+                edgecolors=ax.get_facecolor(),
                 zorder=1 if group == OTHER else 2,
             )
             drawn.append(points)
         ax.set(xticks=[], yticks=[])
         ax.margins(0.06)
         for spine in ax.spines.values():
-            spine.set_color("0.85")
+            spine.set_color(blend(rcParams["text.color"], ax.get_facecolor(), 0.15))
         if self.groups is not None:
             legend = ax.legend(
                 drawn,
@@ -227,14 +232,13 @@ class LabelMapDisplay:
             if group == OTHER:
                 yield group, rows, _GREY, _MARKERS[0]
             else:
-                marker = _MARKERS[i // len(_PALETTE) % len(_MARKERS)]
-                yield group, rows, _PALETTE[i % len(_PALETTE)], marker
+                turn, place = divmod(i, len(_PALETTE))
+                yield group, rows, _PALETTE[place], _MARKERS[(place + turn) % len(_MARKERS)]
 
 
 def _write_labels(ax, points, labels, colours):
     """Write labels beside their points (n_labels, 2), as far as there is room; return the texts."""
     adjust_text = import_optional("adjustText", extra="plot", purpose="LabelMapDisplay").adjust_text
-    from matplotlib.colors import to_rgb
     from matplotlib.patheffects import withStroke
 
     figure = ax.figure.figure  # The whole figure, if the axes are in a subfigure.
@@ -245,8 +249,8 @@ def _write_labels(ax, points, labels, colours):
             *points[row],
             labels[row],
             fontsize=10 if len(labels) <= 100 else 8,
-            color=np.array(to_rgb(colours[row])) * 0.6,  # Light colours are hard to read.
-            path_effects=[withStroke(linewidth=1.8, foreground="white")],
+            color=make_visible(colours[row], ax.get_facecolor(), _TEXT_CONTRAST),
+            path_effects=[withStroke(linewidth=1.8, foreground=ax.get_facecolor())],
             parse_math=False,
         )
         for row in rows
@@ -279,50 +283,3 @@ def _spread_out(points, n):
         rows.append(int(distance.argmax()))
         distance = np.minimum(distance, ((points - points[rows[-1]]) ** 2).sum(axis=1))
     return sorted(rows)
-
-
-def _group_of_each(labels, groups):
-    """Turn the parameter `groups` into a list with the group of each label."""
-    if isinstance(groups, Hierarchy):
-        groups = hypernym_groups(labels, groups)
-    groups = by_label(groups, labels) or groups
-    if isinstance(groups, Mapping):
-        groups = [groups.get(label, OTHER) for label in labels]
-    elif callable(groups):
-        groups = [groups(label) for label in labels]
-    elif isinstance(groups, str | bytes) or not hasattr(groups, "__iter__"):
-        raise TypeError(f"groups={groups!r} is invalid. Pass a Hierarchy, dict, function or list.")
-    refuse_unordered(groups, "groups")
-    groups = entries(groups)
-    if len(groups) != len(labels):
-        raise ValueError(
-            f"There are {len(labels)} labels but {len(groups)} groups. Pass one group per label."
-        )
-    for label, group in zip(labels, groups, strict=True):
-        if not isinstance(group, Hashable) or pd.isna(group):
-            raise ValueError(f"{label!r} has the group {group!r}. Use text, a number or {OTHER!r}.")
-    return groups
-
-
-def hypernym_groups(labels, hierarchy, n_groups=9, largest=0.13):
-    """Group labels by the n_groups hypernyms that cover most: a dict of label to term.
-
-    A hypernym that covers more than the share `largest` of the labels is too general to be used.
-    """
-    labels = list(labels)
-    above = {label: hierarchy.ancestors(label) | {label} for label in labels}
-    totals = Counter(node for nodes in above.values() for node in nodes)
-    group_of = {}
-    for _ in range(n_groups):
-        rest = [label for label in labels if label not in group_of]
-        sizes = Counter(
-            node for label in rest for node in above[label] if totals[node] <= largest * len(labels)
-        )
-        size = max(sizes.values(), default=0)
-        if size < 2:
-            break
-        # Among equal hypernyms, the most specific one covers fewest labels, and lies deepest.
-        equal = [node for node, n in sizes.items() if n == size]
-        chosen = min(equal, key=lambda node: (totals[node], -len(hierarchy.ancestors(node)), node))
-        group_of |= {label: hierarchy.terms(chosen)[0] for label in rest if chosen in above[label]}
-    return {label: group_of.get(label, OTHER) for label in labels}

@@ -7,7 +7,7 @@ import numpy as np
 
 from skdevise._columns import label_column
 from skdevise._utils import import_optional
-from skdevise.inspection._curves import find_candidates
+from skdevise.inspection._curves import blend, find_candidates, make_visible, shorten
 from skdevise.labels._search import best_columns
 from skdevise.models._top_k import reach_classifier
 
@@ -17,6 +17,7 @@ _LINE_WIDTH = 40
 # Height of a line in points, and the colour of the bars.
 _LINE_HEIGHT = 11
 _BAR_COLOUR = "#56B4E9"
+_BAR_ALPHA = 0.35
 
 
 class TopKDisplay:
@@ -75,7 +76,12 @@ class TopKDisplay:
                 "{'DeViSE': answers}."
             )
         if hasattr(photos, "to_numpy"):  # a Series, or a table of one column
-            photos = photos.to_numpy().ravel()
+            photos = photos.to_numpy()
+            if photos.ndim > 1 and photos.shape[1] > 1:
+                raise ValueError(
+                    f"The table of photos has {photos.shape[1]} columns. Pass the column of photos."
+                )
+            photos = photos.ravel()
         if not len(photos):
             raise ValueError("There are no photos. Pass at least one.")
         for name, ranked in answers.items():
@@ -111,16 +117,29 @@ class TopKDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, y_true=None, k=5, labels=None, n_reasons=0, name=None, n_columns=4
+        cls,
+        estimator,
+        X,
+        *,
+        photos=None,
+        y_true=None,
+        k=5,
+        labels=None,
+        n_reasons=0,
+        name=None,
+        n_columns=4,
     ):
         """Plot the most probable labels of a fitted classifier.
 
         Parameters
         ----------
-        estimator : fitted classifier of photos, Pipeline or search
+        estimator : fitted classifier with `predict_proba`, Pipeline or search
             Classifier to show.
-        X : sequence of n_photos photos
-            Photos to classify and to show.
+        X : sequence of n_photos photos, or array-like of shape (n_photos, n_features)
+            Photos or other samples, as the estimator takes them.
+        photos : sequence of n_photos photos, default=None
+            Photos to show. Pass them if X has features, or a table with more columns than the
+            photos. None shows X.
         y_true : array-like of shape (n_photos,), default=None
             True labels.
         k : int, default=5
@@ -159,7 +178,8 @@ class TopKDisplay:
         probabilities = {name: np.take_along_axis(proba, best, axis=1)}
         reasons = {name: _explain(classifier, points, chosen, n_reasons)} if n_reasons else None
         answers = {name: candidates[best]}
-        display = cls(X, answers, y_true, probabilities=probabilities, reasons=reasons)
+        photos = X if photos is None else photos
+        display = cls(photos, answers, y_true, probabilities=probabilities, reasons=reasons)
         return display.plot(n_columns=n_columns)
 
     def plot(self, *, n_columns=4):
@@ -215,6 +235,8 @@ class TopKDisplay:
         from matplotlib.lines import Line2D
         from matplotlib.transforms import offset_copy
 
+        bar_on_ground = blend(_BAR_COLOUR, ax.figure.get_facecolor(), _BAR_ALPHA)
+        green = make_visible("tab:green", bar_on_ground, 4.5)
         n_characters, width = _LINE_WIDTH // len(self.answers), 1 / len(self.answers)
         for column, (name, ranked) in enumerate(self.answers.items()):
             left, lines = column * width, [(name, None, False)]
@@ -228,14 +250,12 @@ class TopKDisplay:
             for row, (text, probability, correct) in enumerate(lines):
                 tick = " ✓" if correct else ""
                 value = "" if probability is None else f"{probability:.2f} "
-                room = n_characters - len(tick) - len(value)
-                if len(text) > room:
-                    text = text[: room - 1] + "…"
+                text = shorten(text, n_characters - len(tick) - len(value))
                 below = -4 - _LINE_HEIGHT * row
                 if probability is not None:
                     middle = offset_copy(ax.transAxes, ax.figure, 0, below - 5.5, units="points")
                     bar = [left, left + 0.95 * width * probability], [0, 0]
-                    style = {"color": _BAR_COLOUR, "alpha": 0.35, "solid_capstyle": "butt"}
+                    style = {"color": _BAR_COLOUR, "alpha": _BAR_ALPHA, "solid_capstyle": "butt"}
                     line = Line2D(*bar, lw=_LINE_HEIGHT - 2, transform=middle, **style)
                     line.set_clip_on(False)
                     ax.add_artist(line)
@@ -248,7 +268,7 @@ class TopKDisplay:
                     textcoords="offset points",
                     fontsize=8,
                     va="top",
-                    color="tab:green" if correct else rcParams["text.color"],
+                    color=green if correct else rcParams["text.color"],
                     fontweight="bold" if row == 0 else "normal",
                     parse_math=False,
                 )

@@ -115,15 +115,19 @@ def _top_k_frame(top, scores, index):
     return pd.DataFrame(columns | {"score": scores.ravel()}, index=index.repeat(k))
 
 
-def reach_classifier(estimator, X):
-    """Find the classifier in a Pipeline or a search, and transform X up to it: classifier, X."""
+def reach_classifier(estimator, X=None):
+    """Find the classifier in a Pipeline or a search, and transform X up to it: classifier, X.
+
+    Without X, nothing is transformed.
+    """
     while True:
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            if X is not None and len(estimator) > 1:
+                X = estimator[:-1].transform(X)
             estimator = estimator[-1]
         else:
             return estimator, X

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
 from PIL import ExifTags, Image
 from sklearn.pipeline import make_pipeline
@@ -32,12 +33,11 @@ def test_answers_are_below_each_photo_and_correct_ones_are_green(tmp_path):
     assert display.axes_.shape == (2, 2)
     first = display.axes_[0, 0]
     assert first.get_title() == "cat"
-    texts = [(text.get_text(), text.get_color()) for text in first.texts]
-    black, green = plt.rcParams["text.color"], "tab:green"
-    assert texts == [
-        ("DeViSE", black), ("cat ✓", green), ("dog", black),
-        ("softmax", black), ("dog", black), ("cat ✓", green),
-    ]  # fmt: skip
+    texts = [text.get_text() for text in first.texts]
+    assert texts == ["DeViSE", "cat ✓", "dog", "softmax", "dog", "cat ✓"]
+    for text in first.texts:
+        red, green, blue = to_rgb(text.get_color())
+        assert (green > max(red, blue)) == text.get_text().endswith("✓")
     assert [len(ax.images) for ax in display.axes_.flat] == [1, 1, 1, 0]
 
 
@@ -192,3 +192,15 @@ def test_reasons_are_below_the_answers():
         TopKDisplay.from_estimator(make_pipeline(pipe[0], ridge), photos, n_reasons=2)
     with pytest.raises(ValueError, match="1 list"):
         TopKDisplay(photos, {"a": [["cat"], ["dog"]]}, reasons={"a": [["tail"]]})
+
+
+def test_samples_that_are_no_photos_are_shown_by_their_photos():
+    table = pd.DataFrame({"path": ["a", "b"], "width": [1.0, 9], "height": [9.0, 1]}, index=[7, 8])
+    sizes = ["width", "height"]
+    clf = RidgeProjectionClassifier().fit(table[sizes], ["cat", "dog"])
+    pipe = make_pipeline(FunctionTransformer(lambda table: table[sizes]), clf)
+    photos = np.zeros((2, 4, 4), np.uint8)
+    display = TopKDisplay.from_estimator(pipe, table, photos=photos, k=1, name="ridge")
+    assert display.answers["ridge"].tolist() == [["cat"], ["dog"]]
+    with pytest.raises(ValueError, match="3 columns"):
+        TopKDisplay.from_estimator(pipe, table)
