@@ -1,16 +1,15 @@
 """Bounds on the work that a damaged or hostile file can cause, and one error for such files."""
 
-import math
+import bz2
+import gzip
+import io
+import lzma
 import os
-import struct
-import tarfile
-import zipfile
-import zlib
-from contextlib import contextmanager
-from gzip import BadGzipFile
-from lzma import LZMAError
-from pickle import UnpicklingError
-from stat import S_ISFIFO
+from contextlib import contextmanager, nullcontext
+from pathlib import PurePath
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+from skdevise.exceptions import UntrustedError
 
 # Vectors of 50,000 numbers, and every published vocabulary, have shorter lines.
 MAX_LINE = 2**20
@@ -21,97 +20,141 @@ MAX_RATIO = 100
 FREE_BYTES = 2**26
 # Raw photos of cameras and scans have less than 256 MB.
 MAX_PHOTO_BYTES = 2**28
-
-_CHUNK = 2**23
-
-# Errors of decompressors, pickle, gensim, archives and JSON. They do not name the file.
-_PARSER_ERRORS = (
-    *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError),
-    *(EOFError, MemoryError, RuntimeError, UnpicklingError, struct.error, zlib.error),
-    *(LZMAError, tarfile.TarError, zipfile.BadZipFile),
-)
+# A table of a million photos or labels. Its Python objects take up to 25 times as much.
+MAX_TABLE_BYTES = 2**26
 
 
 @contextmanager
 def parsing(path, advice):
     """Raise ValueError, with the path and advice, for any error of a parser inside the block."""
-    refuse_pipe(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        # Opening a named pipe would wait forever.
+        raise ValueError(f"{str(path)!r} is not a regular file. Write its content to one first.")
     try:
         yield
-    except (*_PARSER_ERRORS, OSError) as error:
+    except (UntrustedError, Warning):
+        raise
+    except Exception as error:  # Decompressors, pickle, gensim and archives raise many types.
         # Decompressors raise an OSError without a number. Others say that a file is missing.
-        is_parser = type(error) in (OSError, BadGzipFile) and error.errno is None
+        is_parser = type(error) in (OSError, gzip.BadGzipFile) and error.errno is None
         if isinstance(error, OSError) and not is_parser:
             raise
-        reason = str(error).rstrip(".") or type(error).__name__
+        reason = str(error).strip().rstrip(".") or type(error).__name__
         raise ValueError(f"{str(path)!r} cannot be read. {reason}. {advice}") from error
 
 
-def refuse_pipe(path):
-    """Raise ValueError for a named pipe. Opening one would wait forever."""
-    if os.path.exists(path) and S_ISFIFO(os.stat(path).st_mode):
-        raise ValueError(f"{str(path)!r} is a named pipe. Write its content to a file first.")
+def is_url(path):
+    """Return whether a path is an address that fsspec opens."""
+    return "://" in path or "::" in path
 
 
-class BoundedReader:
-    """Binary stream that ends with an error if it decompresses to far more than is stored."""
+def open_stored(path):
+    """Open a local or remote file as it is stored: a binary stream."""
+    if not is_url(path):
+        return open(path, "rb")
+    import fsspec  # Importing it takes as long as reading a small file a hundred times.
 
-    def __init__(self, stream, n_stored=math.inf):
-        self._stream = stream
-        self.name = getattr(stream, "name", "")
-        self._limit = self._left = max(FREE_BYTES, MAX_RATIO * n_stored)
+    return fsspec.open(path).open()
 
-    def read(self, size=-1):
-        """Read at most `size` bytes."""
-        data = self._stream.read(_CHUNK if size < 0 else size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise ValueError(
-                f"It decompresses to more than {self._limit} bytes, {MAX_RATIO} times its size. "
-                "Decompress it first if you trust it"
-            )
-        return data
 
-    def header(self):
-        """Read the first line, without its end."""
-        line = self._stream.readline(MAX_LINE + 1)
-        _check_line(line)
-        return line
+@contextmanager
+def open_bounded(path):
+    """Open a local or remote file, and decompress it: a buffered binary stream with a bound."""
+    path = os.fspath(path)
+    open_content = COMPRESSIONS.get(PurePath(path.lower()).suffix, nullcontext)
+    with open_stored(path) as stored, open_content(stored) as content:
+        yield io.BufferedReader(_BoundedStream(content, stored))
 
-    def line_blocks(self):
-        """Yield lists of whole lines, without their ends."""
-        rest = b""
-        while chunk := self.read(_CHUNK):
-            *lines, rest = (rest + chunk).split(b"\n")
-            _check_line(max((*lines, rest), key=len))
-            if lines:
-                yield lines
-        if rest:
-            yield [rest]
+
+class _BoundedStream(io.RawIOBase):
+    """Stream that ends with an error if it decompresses to far more than was read for it."""
+
+    def __init__(self, content, stored):
+        self.name = getattr(content, "name", "")
+        self._content, self._stored, self._n_read = content, stored, 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = self._content.read(len(buffer))
+        self._n_read += len(data)
+        check_ratio(self._n_read, self._stored.tell(), "bytes")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def check_ratio(n, n_stored, unit):
+    """Raise ValueError if there are far more bytes or pixels than their file has bytes."""
+    limit = max(FREE_BYTES, MAX_RATIO * n_stored)
+    if n > limit:
+        raise ValueError(f"it has {n} {unit} or more, but at most {limit} for a file of its size")
+
+
+def _open_only_member(stored):
+    """Open the only file in a zip file."""
+    archive = ZipFile(stored)
+    names = archive.namelist()
+    if len(names) != 1:
+        raise ValueError(f"It contains {len(names)} files, {names[:9]}. Unpack one of them")
+    return open_member(archive, names[0])
+
+
+def open_member(archive, name):
+    """Open a member of a zip file: a binary stream."""
+    member = archive.getinfo(name)
+    # zipfile decompresses other methods without a bound.
+    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise ValueError("it is not compressed with deflate")
+    check_ratio(member.file_size, member.compress_size, "bytes")
+    return archive.open(member)
+
+
+COMPRESSIONS = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSIONS[".zip"] = _open_only_member
+
+
+def read_all(stream, most=MAX_TABLE_BYTES):
+    """Read a whole stream of at most that many bytes."""
+    data = stream.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    return data
+
+
+def read_table(path):
+    """Read the whole file of a table, of JSON or of a list: bytes."""
+    with open_bounded(path) as stream:
+        return read_all(stream)
+
+
+def read_line(stream):
+    """Read the first line of a stream."""
+    line = stream.readline(MAX_LINE + 1)
+    _check_line(line)
+    return line
+
+
+def line_blocks(stream, size=2**23):
+    """Yield lists of whole lines, without their ends."""
+    rest = b""
+    while chunk := stream.read(size):
+        *lines, rest = (rest + chunk).split(b"\n")
+        _check_line(max((*lines, rest), key=len))
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
 
 
 def _check_line(line):
     if len(line) > MAX_LINE:
-        raise ValueError(f"A line has more than {MAX_LINE} bytes, beginning with {line[:20]}.")
+        raise ValueError(f"A line has more than {MAX_LINE} bytes, beginning with {line[:20]}")
 
 
-def check_depth(names):
-    """Raise ValueError if the name of a member is nested too deeply."""
-    for name in names:
-        if name.count("/") > MAX_DEPTH:
-            raise ValueError(f"The member {name[:40]!r}... is below more than {MAX_DEPTH} folders.")
-
-
-def check_pixels(n_pixels, n_stored):
-    """Raise ValueError if a photo has far more pixels than its file has bytes."""
-    limit = max(FREE_BYTES, MAX_RATIO * n_stored)
-    if n_pixels > limit:
-        raise ValueError(f"it has {n_pixels} pixels, more than {limit} for a file of its size")
-
-
-def read_photo(file):
-    """Read the whole file of a photo, up to `MAX_PHOTO_BYTES`."""
-    data = file.read(MAX_PHOTO_BYTES + 1)
-    if len(data) > MAX_PHOTO_BYTES:
-        raise ValueError(f"it has more than {MAX_PHOTO_BYTES} bytes")
-    return data
+def check_name(name):
+    """Raise ValueError if the name of a member is nested too deeply, or leads to another file."""
+    if name.count("/") > MAX_DEPTH:
+        raise ValueError(f"The member {name[:40]!r}... is below more than {MAX_DEPTH} folders")
+    if "::" in name:  # fsspec would open the file that is named after it.
+        raise ValueError(f"The name of the member {name[:80]!r} contains '::'")

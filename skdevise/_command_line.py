@@ -6,10 +6,10 @@ import os
 import sys
 import warnings
 from glob import glob, has_magic
-from pathlib import Path
 
 import numpy as np
 
+from skdevise._bounded import parsing, read_table
 from skdevise.exceptions import LabelWithoutVectorError, UnreadablePhotoError
 
 # Photos that are classified at once. The progress bar advances after each batch.
@@ -137,12 +137,8 @@ def _read_labels(text):
     if "," in text:
         lines = text.split(",")
     elif os.path.isfile(text):
-        try:
-            lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"The file {text!r} is not text in UTF-8 ({error.reason}). Save it as UTF-8."
-            ) from error
+        with parsing(text, "Save it as text in UTF-8."):
+            lines = read_table(text).decode("utf-8-sig").splitlines()
     else:
         raise ValueError(
             f"--labels {text!r} is neither a list with commas nor a file. Pass labels such as "

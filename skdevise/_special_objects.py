@@ -26,7 +26,7 @@ def _make_table(state, decoder):
 def _make_random_state(state, decoder):
     # NumPy does not check the position, and a wrong one reads foreign memory.
     if not 0 <= state["state"]["pos"] <= len(state["state"]["key"]) == 624:
-        raise ValueError("the position of a random generator is out of range")
+        raise ValueError("The position of a random generator is out of range")
     made = np.random.RandomState()
     made.set_state(state)
     return made

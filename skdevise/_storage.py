@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from skdevise._bounded import parsing
 from skdevise._special_objects import SPECIAL
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise.exceptions import UntrustedError
@@ -81,31 +82,17 @@ def read(path, mmap=False, trusted=()):
     if isinstance(trusted, str):
         raise TypeError(f"trusted={trusted!r} is a string. Pass a list, as in [{trusted!r}].")
     path = os.fspath(path)
-    try:
+    with parsing(path, "Use another copy."):
         arrays, metadata = read_tensors(path, mmap)
         if not metadata.get("format", "").startswith("skdevise"):
             raise ValueError("skdevise.save did not write it")
         if metadata["format"] != FORMAT:
-            raise ValueError(f"its format is {metadata['format']!r}, but we read {FORMAT!r}")
+            raise ValueError(f"Its format is {metadata['format']!r}, but we read {FORMAT!r}")
         description = arrays.pop("description")
         check_digests({"description": description}, {"description": metadata["sha256"]})
         stored = json.loads(description.tobytes())
         check_digests(arrays, stored["checks"])
         return _Decoder(arrays, trusted).decode(stored["content"])
-    except UntrustedError:
-        raise
-    except (
-        AttributeError,
-        ImportError,
-        LookupError,
-        MemoryError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise ValueError(f"{path!r} cannot be loaded: {reason}. Use another copy.") from error
 
 
 class _Encoder:
@@ -273,7 +260,7 @@ class _Decoder:
         codes = self._arrays[node["of"]]
         if codes.dtype.kind != "U":
             if (codes > sys.maxunicode).any():
-                raise ValueError(f"its array {node['of']!r} is not text")
+                raise ValueError(f"Its array {node['of']!r} is not text")
             text = np.array(codes).view(f"<U{codes.shape[-1]}").reshape(node["shape"])
             self._arrays[node["of"]] = text  # An array that occurs twice is one array.
         return self._arrays[node["of"]]
@@ -291,7 +278,7 @@ class _Decoder:
 
     def read_sparse(self, node):
         if node["of"] not in _SPARSE:
-            raise ValueError(f"its class {node['of']!r} is unknown")
+            raise ValueError(f"Its class {node['of']!r} is unknown")
         *index, data = (np.array(self._arrays[name]) for name in node["parts"])
         parts = (data, tuple(index)) if node["of"].startswith("coo") else (data, *index[::-1])
         array = getattr(sparse, node["of"])(parts, shape=tuple(node["shape"]))
@@ -364,7 +351,7 @@ def _find_class(name):
         cls = getattr(import_module(module), name)
         if isinstance(cls, type) and issubclass(cls, BaseEstimator):
             return cls
-    raise ValueError(f"its class {module}:{name} is unknown")
+    raise ValueError(f"Its class {module}:{name} is unknown")
 
 
 def _metadata_request(owner, requests):

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from math import prod
-from stat import S_ISFIFO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -20,14 +19,9 @@ _DTYPES = {
 
 def read_tensors(path, mmap=True):
     """Read or map the tensors of a safetensors file: dict of arrays, and its metadata."""
-    if S_ISFIFO(os.stat(path).st_mode):
-        raise ValueError("It is a pipe, not a file.")  # Opening it would wait forever.
     with open(path, "rb") as file:
-        try:
-            with safe_open(path, framework="np"):
-                pass  # Opening the file checks that its header fits its size.
-        except SafetensorError as error:
-            raise ValueError(error) from error
+        with safe_open(path, framework="np"):
+            pass  # Opening the file checks that its header fits its size.
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         start = file.tell()
         metadata = header.pop("__metadata__", {})

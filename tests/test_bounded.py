@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skdevise import LabelVocabulary, PretrainedEmbedder
-from skdevise._bounded import BoundedReader, read_photo
+from skdevise import LabelVocabulary, PretrainedEmbedder, load
+from skdevise._bounded import MAX_PHOTO_BYTES, open_bounded, read_all
 from skdevise.datasets import load_image_folder, load_image_table
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision._photos import Photos, decode
+from skdevise.vision._weights import read_state_dict
 
 resource = pytest.importorskip("resource")
 
@@ -24,6 +25,8 @@ resource = pytest.importorskip("resource")
 @pytest.fixture(autouse=True)
 def little_memory():
     """Let a test allocate at most 1 GB more than the process already has."""
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("The size of a process is read from /proc, which this system does not have.")
     with open("/proc/self/statm") as file:
         n_bytes = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -34,11 +37,9 @@ def little_memory():
 
 def compress(path, *parts, n_megabytes):
     """Write parts and then many equal bytes: about 1,000 times fewer bytes on the disk."""
-    with gzip.open(path, "wb", compresslevel=1) as file:
-        for part in parts:
-            file.write(part)
-        for _ in range(n_megabytes):
-            file.write(b"1" * 2**20)
+    # A file of several gzip streams is the stream of their contents.
+    content = gzip.compress(b"".join(parts)) + gzip.compress(b"1" * 2**20) * n_megabytes
+    path.write_bytes(content)
     return path
 
 
@@ -73,20 +74,74 @@ def test_claims_of_a_binary_file_are_bounded(tmp_path, content):
         PretrainedEmbedder.load(path)
 
 
-def test_a_stream_gives_at_most_100_times_its_size():
-    # 64 MB are always allowed.
-    stream = BoundedReader(io.BytesIO(b"1" * (2**26 + 1)), n_stored=1000)
-    with pytest.raises(ValueError, match=str(2**26)):
+def test_a_file_gives_at_most_100_times_its_size(tmp_path):
+    # 64 MB are always allowed. 700 kB may become 70 MB.
+    path = tmp_path / "file.gz"
+    compress(path, n_megabytes=70)
+    with open_bounded(path) as stream, pytest.raises(ValueError, match=str(2**26)):
         while stream.read(2**20):
             pass
-    data = b"1" * (2**26 + 1)
-    assert len(BoundedReader(io.BytesIO(data), n_stored=2**20).read(2**27)) == len(data)
+    compress(path, os.urandom(700_000), n_megabytes=66)
+    with open_bounded(path) as stream:
+        assert sum(iter(lambda: len(stream.read(2**20)), 0)) == 700_000 + 66 * 2**20
 
 
 def test_a_small_archive_does_not_fill_the_disk(tmp_path):
     path = compress(tmp_path / "photos.tar.gz", n_megabytes=70)
     with pytest.raises(ValueError, match=str(2**26)):
         load_image_folder(path)
+
+
+def test_a_small_member_of_a_zip_file_has_at_most_64_megabytes(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("cat/1.png", "w") as member:
+            for _ in range(65):
+                member.write(bytes(2**20))
+        archive.writestr("dog/1.png", b"")
+    photo, _ = load_image_folder(tmp_path / "a.zip", check=None).data
+    with pytest.raises(UnreadablePhotoError, match=str(2**26)):
+        Photos([photo]).pixels(0)
+
+
+def test_members_of_a_zip_file_are_compressed_with_deflate(tmp_path):
+    # zipfile would decompress all of the others at once.
+    path = tmp_path / "vectors.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("vectors.txt", "cat 1 2\n")
+    with pytest.raises(ValueError, match=r"vectors\.zip.*deflate"):
+        PretrainedEmbedder.load(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_the_name_of_a_member_leads_to_no_other_file(tmp_path, kind):
+    # fsspec would open the file that follows "::".
+    path = tmp_path / f"photos.{kind}"
+    names = ["cat/1.jpg", "dog/1.jpg::/etc/photos.zip"]
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"")
+    else:
+        with tarfile.open(path, "w") as archive:
+            for name in names:
+                archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    with pytest.raises(ValueError, match=rf"photos\.{kind}.*::"):
+        load_image_folder(path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("name", "read"), [("labels.json", LabelVocabulary.load), ("photos.csv", load_image_table)]
+)
+def test_tables_have_at_most_64_megabytes(tmp_path, name, read, suffix):
+    path = tmp_path / (name + suffix)
+    if suffix:
+        compress(path, n_megabytes=65)
+    else:
+        with open(path, "wb") as file:
+            file.truncate(2**26 + 1)
+    with pytest.raises(ValueError, match=rf"{name}.*{2**26}"):
+        read(path)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -107,7 +162,7 @@ def test_members_are_below_at_most_100_folders(tmp_path, kind):
 
 def test_the_file_of_a_photo_has_at_most_256_megabytes():
     with pytest.raises(ValueError, match=str(2**28)):
-        read_photo(io.BytesIO(bytes(2**28 + 1)))
+        read_all(io.BytesIO(bytes(2**28 + 1)), MAX_PHOTO_BYTES)
 
 
 def test_a_small_photo_has_at_most_67_million_pixels():
@@ -129,6 +184,8 @@ def test_a_small_photo_has_at_most_67_million_pixels():
         ("pipe.zip", load_image_folder),
         ("pipe.tar.gz", load_image_folder),
         ("pipe.csv", load_image_table),
+        ("pipe.pth", lambda path: read_state_dict(path, None)),
+        ("pipe.safetensors", load),
     ],
 )
 def test_named_pipes_are_refused(tmp_path, name, read):
@@ -238,7 +295,7 @@ def read_archive(path):
     for photo in photos.data:
         try:
             with photo.open() as file:
-                decode(read_photo(file))
+                decode(file.read())
         except Exception:  # Photos turns every error into an UnreadablePhotoError.
             pass
 

@@ -2,11 +2,12 @@
 
 import os
 import warnings
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from skdevise._bounded import parsing
+from skdevise._bounded import parsing, read_table
 from skdevise._compat import StrOptions, validate_params
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
 from skdevise.datasets._photo_lists import (
@@ -248,9 +249,13 @@ def load_image_table(
 
         name = os.fspath(table)
         root = os.path.dirname(name) if root is None else os.fspath(root)
-        with parsing(name, "Save the table as a CSV in UTF-8."):
+        with parsing(name, "Save it as a CSV in UTF-8, or read it and pass a DataFrame."):
             table = pd.read_csv(
-                name, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
+                BytesIO(read_table(name)),
+                dtype=str,
+                keep_default_na=False,
+                skipinitialspace=True,
+                encoding="utf-8-sig",
             )
     elif hasattr(table, "columns") or hasattr(table, "column_names"):
         name, root = "the DataFrame", os.fspath(root or "")

@@ -2,7 +2,6 @@
 
 import atexit
 import io
-import math
 import os
 import shutil
 import tarfile
@@ -10,10 +9,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import fsspec
 
-from skdevise._bounded import BoundedReader, check_depth, parsing
+from skdevise._bounded import (
+    MAX_PHOTO_BYTES,
+    check_name,
+    is_url,
+    open_bounded,
+    open_member,
+    open_stored,
+    parsing,
+)
 
 _COMPRESSED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -72,34 +80,32 @@ class StoredPhoto:
         if self.tar is not None:
             return io.BytesIO(self._read_from_tar())
         if self.url.startswith("zip://"):
-            name, _, archive = self.url.partition("::")
-            return _open_zip(archive, os.getpid()).open(name)
-        file_system, path = fsspec.url_to_fs(self.url)
-        return file_system.open(path)
+            name, _, archive = self.url.removeprefix("zip://").partition("::")
+            return open_member(_open_zip(archive, os.getpid()), name)
+        return open_stored(self.url)
 
     def _read_from_tar(self):
         # fsspec's tar file system is not thread-safe, and it searches a list at each opening. The
         # builtin `open` is four times faster than fsspec's for a local file.
-        if _is_url(self.tar):
+        stop = min(self.stop, self.start + MAX_PHOTO_BYTES + 1)
+        if is_url(self.tar):
             file_system, path = fsspec.url_to_fs(self.tar)
-            return file_system.cat_file(path, self.start, self.stop)
+            return file_system.cat_file(path, self.start, stop)
         with open(self.tar, "rb", buffering=0) as file:
             file.seek(self.start)
-            return file.read(self.stop - self.start)
+            return file.read(stop - self.start)
 
 
 @lru_cache(maxsize=4)
 def _open_zip(archive, process):
     """Open a zip file once in each process, because processes must not share a file position."""
-    file_system = fsspec.filesystem("zip", fo=archive)
-    # fsspec lists the members at the first opening, which two threads must not do together.
-    file_system.find("")
-    return file_system
+    # A ZipFile closes only a file that it opened itself.
+    return ZipFile(open_stored(archive) if is_url(archive) else archive)
 
 
 def is_local_folder(root):
     """Return True if `root` is a path on this machine that is not an archive."""
-    return not _is_url(root) and _archive_protocol(root) is None
+    return not is_url(root) and _archive_protocol(root) is None
 
 
 def list_files(root):
@@ -113,18 +119,16 @@ def list_files(root):
     else:
         protocol = _archive_protocol(root)
         url = f"{protocol}://::{root}" if protocol else root
-        files = _list_tar(url) if url.startswith("tar://") else _list_file_system(url)
-    named = ((PurePosixPath(name.lstrip("/")).parts, file) for name, file in files)
+        is_archive = url.startswith(("zip://", "tar://"))
+        files = _list_archive(url) if is_archive else _list_file_system(url)
+    listed = {}
     with parsing(root, "Use a complete archive."):
-        return {
-            parts if file is not None else (*parts, ""): file
-            for parts, file in named
-            if not any(part.startswith(".") or part == "__MACOSX" for part in parts)
-        }
-
-
-def _is_url(root):
-    return "://" in root or "::" in root
+        for name, file in files:
+            check_name(name)
+            parts = PurePosixPath(name.lstrip("/")).parts
+            if not any(part.startswith(".") or part == "__MACOSX" for part in parts):
+                listed[parts if file is not None else (*parts, "")] = file
+    return listed
 
 
 def _archive_protocol(root):
@@ -166,23 +170,32 @@ def _list_folder(root):
             yield Path(path).relative_to(root).as_posix(), path
 
 
-def _list_tar(url):
-    """Yield the name of each file in "tar://folder::archive", with a `StoredPhoto`, or None."""
+def _list_archive(url):
+    """Yield the name of each file in "zip://folder::archive", with a `StoredPhoto`, or None."""
     head, _, archive = url.partition("::")
-    top = PurePosixPath(head.removeprefix("tar://"))
+    protocol, _, top = head.partition("://")
+    top = f"{top}/" if top else ""
+    for name, is_folder, place in (_list_tar if protocol == "tar" else _list_zip)(archive):
+        if name.startswith(top):
+            photo = StoredPhoto(f"{protocol}://{name}::{archive}", *place)
+            yield name.removeprefix(top), None if is_folder else photo
+
+
+def _list_zip(archive):
+    """Yield the name of each member of a zip file, whether it is a folder, and an empty place."""
+    _open_zip.cache_clear()  # The archive may have changed since it was last opened.
+    for member in _open_zip(archive, os.getpid()).infolist():
+        yield member.filename, member.is_dir(), ()
+
+
+def _list_tar(archive):
+    """Yield the name of each file in a tar file, whether it is a folder, and its place."""
     tar = _decompress(archive) if archive.lower().endswith(_COMPRESSED_TARS) else archive
-    with fsspec.open(tar) as file, tarfile.open(fileobj=file, mode="r:") as members:
+    with open_stored(tar) as file, tarfile.open(fileobj=file, mode="r:") as members:
         for member in members:
-            check_depth([member.name])
-            name = PurePosixPath(member.name)
-            if not name.is_relative_to(top):
-                continue
-            if member.isdir():
-                yield str(name.relative_to(top)), None
-            elif member.isreg():
-                start, stop = member.offset_data, member.offset_data + member.size
-                photo = StoredPhoto(f"tar://{name}::{archive}", tar, start, stop)
-                yield str(name.relative_to(top)), photo
+            if member.isdir() or member.isreg():
+                place = tar, member.offset_data, member.offset_data + member.size
+                yield member.name.removeprefix("./"), member.isdir(), place
         # tarfile stops without an error at a header that it cannot read.
         file.seek(members.offset)
         if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
@@ -194,24 +207,14 @@ def _decompress(archive):
     folder = TemporaryDirectory(prefix="skdevise-")
     atexit.register(folder.cleanup)
     path = os.path.join(folder.name, "photos.tar")
-    compression = "gzip" if archive.lower().endswith(".tgz") else "infer"
-    with fsspec.open(archive, compression=compression) as source, open(path, "wb") as target:
-        shutil.copyfileobj(BoundedReader(source, _size(archive)), target)
+    with open_bounded(archive) as source, open(path, "wb") as target:
+        shutil.copyfileobj(source, target)
     return path
-
-
-def _size(url):
-    """Return the size of a file in bytes, or infinity if its file system does not know it."""
-    file_system, path = fsspec.url_to_fs(url)
-    return file_system.size(path) or math.inf
 
 
 def _list_file_system(url):
     """Yield the name of each file below any other URL, with a `StoredPhoto`. A folder has None."""
-    _open_zip.cache_clear()  # The archive may have changed since it was last opened.
     file_system, top = fsspec.url_to_fs(url)
-    if hasattr(file_system, "zip"):
-        check_depth(file_system.zip.namelist())
     head, chain, rest = url.partition("::")
     if "://" not in head:  # a cache in front of another file system, "simplecache::s3://photos"
         head, chain, rest = url, "", ""

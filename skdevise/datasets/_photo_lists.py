@@ -52,12 +52,15 @@ def _is_readable(photo, check):
     if isinstance(photo, str) and not os.path.isfile(photo):
         return False  # Opening a named pipe would wait forever.
     try:
+        if check == "pixels":
+            from skdevise.vision._photos import Photos  # It imports torch.
+
+            Photos([photo]).pixels(0)
+            return True
         with (
             open(photo, "rb") if isinstance(photo, str) else photo.open() as file,
-            Image.open(file) as image,
+            Image.open(file),
         ):
-            if check == "pixels":
-                image.load()
             return True
     except Exception:  # Pillow and the archive formats have many errors for a damaged file.
         return False

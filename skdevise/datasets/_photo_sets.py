@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skdevise._bounded import parsing, read_table
 from skdevise._utils import user_folder
 from skdevise.datasets._photo_lists import photos_bunch
 
@@ -40,7 +41,9 @@ def fetch_set(name, subset, data_home, download_if_missing, return_X_y, as_frame
             photos.append(dataset.data)
             labels.extend(dataset.classes[index] for index in dataset.targets)
         else:
-            paths, names = photo_set.read(data_home / photo_set.folder, **subset_arguments)
+            folder = data_home / photo_set.folder
+            with parsing(folder, "Delete it to download it again."):
+                paths, names = photo_set.read(folder, **subset_arguments)
             photos.append([str(path) for path in paths])
             labels.extend(names)
     photos = np.concatenate(photos)
@@ -75,14 +78,14 @@ def _read_flowers102(folder, split):
 
 
 def _read_food101(folder, split):
-    names = json.loads((folder / "meta" / f"{split}.json").read_text())
+    names = json.loads(read_table(folder / "meta" / f"{split}.json"))
     names = [name for names_of_dish in names.values() for name in names_of_dish]
     paths = [folder / "images" / f"{name}.jpg" for name in names]
     return paths, [path.parent.name for path in paths]
 
 
 def _read_pets(folder, split):
-    lines = (folder / "annotations" / f"{split}.txt").read_text().splitlines()
+    lines = read_table(folder / "annotations" / f"{split}.txt").decode().splitlines()
     names = [line.split()[0] for line in lines]
     labels = [name.rpartition("_")[0].replace("_", " ").title() for name in names]
     return [folder / "images" / f"{name}.jpg" for name in names], labels

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from skdevise._bounded import parsing, read_all
 from skdevise._bundled import load_wordnet_nouns
 from skdevise._compat import StrOptions, validate_params
 from skdevise.datasets._photo_files import list_files
@@ -307,8 +308,11 @@ def fetch_tiny_imagenet(
                 photos.append(files[parts])
                 target.append(parts[1])
     if subset != "train":
-        with files["val", "val_annotations.txt"].open() as table:
-            for line in table.read().decode().splitlines():
+        with (
+            parsing(archive, "Delete it to download it again."),
+            files["val", "val_annotations.txt"].open() as table,
+        ):
+            for line in read_all(table).decode().splitlines():
                 name, synset, *_ = line.split("\t")
                 photos.append(files["val", "images", name])
                 target.append(synset)

@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skdevise._bounded import parsing
 from skdevise._columns import label_array
 from skdevise.labels._graph import Graph
 from skdevise.labels._label_index import LabelIndex
@@ -148,7 +149,8 @@ class Hierarchy:
             Labels are "n" followed by the eight digits of the synset's offset. The counts of uses
             are not read, so `synsets` returns labels in order.
         """
-        return cls(*nltk_tables(reader))
+        with parsing(str(getattr(reader, "root", reader)), "Give complete files."):
+            return cls(*nltk_tables(reader))
 
     def __contains__(self, label):
         return label in self._index

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from itertools import chain
 from numbers import Number
-from pathlib import Path
 
-from skdevise._bounded import parsing
+from skdevise._bounded import parsing, read_table
 from skdevise._utils import atomic_write
 from skdevise.labels._coverage import coverage_of
 from skdevise.labels._embedding import check_embedder, looks_up_words
@@ -273,7 +272,7 @@ class LabelVocabulary:
             If the file does not hold a vocabulary.
         """
         with parsing(path, "Give a file that LabelVocabulary.save wrote."):
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = json.loads(read_table(path))
             terms = zip(content["labels"], content.pop("terms"), strict=True)
             # JSON has null for the terms of a number that has none.
             return cls(**content, terms={label: t for label, t in terms if t is not None})

@@ -3,12 +3,13 @@
 import os
 from collections import Counter
 from functools import cache
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
-from skdevise._bounded import parsing
+from skdevise._bounded import open_bounded, parsing
 from skdevise.language._terms import check_terms, normalise_term, one_column, words_of
 
 # gensim splits a line at blanks, so this character joins the words of a multi-word term.
@@ -81,10 +82,8 @@ def _files_below(path):
 
 def _read_lines(path):
     """Yield the lines of a text file, which may be compressed."""
-    from smart_open import open as smart_open
-
     with parsing(path, "Give text in UTF-8, or download the file again."):
-        with smart_open(path, "rt", encoding="utf-8-sig") as file:
+        with open_bounded(path) as stream, TextIOWrapper(stream, encoding="utf-8-sig") as file:
             rest = ""
             while part := file.readline(LINE_CHARACTERS):
                 line, rest = rest + part, ""

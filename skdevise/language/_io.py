@@ -1,12 +1,9 @@
 """Files of term vectors."""
 
-import math
 import os
 import shutil
 import warnings
-import zipfile
 from codecs import BOM_UTF8
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
@@ -18,7 +15,14 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skdevise._bounded import MAX_LINE, BoundedReader, parsing
+from skdevise._bounded import (
+    COMPRESSIONS,
+    MAX_LINE,
+    line_blocks,
+    open_bounded,
+    parsing,
+    read_line,
+)
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise._utils import atomic_write
 from skdevise.exceptions import UntrustedError
@@ -29,6 +33,10 @@ _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 
 # fastText splits longer words. gensim takes a time that grows with the square of their length.
 _WORD_BYTES = 4096
+
+# A damaged exponent makes a number up to 2**128 times as large. This is the longest vector of a
+# table, in median lengths.
+_MAX_NORM = 1e6
 
 # Bytes to read at once, and rows to check or write at once.
 _CHUNK = 2**23
@@ -99,21 +107,15 @@ def read_vectors(path, limit=None, mmap=False, trusted=False):
             "gensim can. Set mmap=False, or save the vectors as .safetensors first."
         )
     with parsing(path, "Check the file and the suffix of its name."):
-        if suffix in _GENSIM:
-            return _read_gensim(path, limit, mmap)
         if suffix == ".safetensors":
             return _read_safetensors(path, limit, mmap)
-        if compression == ".zip" and suffix != ".bin":
-            with _open(path) as member:
-                suffix = PurePath(member.name.lower()).suffix
-        if suffix != ".bin":
-            terms, matrix = _read_stream(path, _read_text, limit)
-        elif _is_fasttext(path):
-            return _read_fasttext(path, limit)
+        if suffix in _GENSIM:
+            table = _read_gensim(path, limit, mmap)
         else:
-            terms, matrix = _read_stream(path, _read_binary, limit)
-        _check_finite(terms, matrix)
-        return TermTable(*_without_repeats(path, terms, matrix))
+            table = _read_word2vec(path, suffix, compression, limit)
+        if not mmap:
+            _check_table(table)
+        return _without_repeats(path, table)
 
 
 def write_vectors(path, terms, matrix, subwords=None):
@@ -135,15 +137,13 @@ def write_vectors(path, terms, matrix, subwords=None):
                 "to keep them.",
                 stacklevel=3,
             )
-    _check_finite(terms, matrix)
+    _check_table(TermTable(terms, matrix, subwords))
     if suffix == ".safetensors":
         _write_safetensors(path, terms, matrix, subwords)
         return
-    import smart_open
-
     write = _write_binary if suffix == ".bin" else _write_text
     with atomic_write(path) as unfinished:
-        with smart_open.open(unfinished, "wb", compression=compression or "disable") as stream:
+        with COMPRESSIONS.get(compression, open)(unfinished, "wb") as stream:
             # The word2vec formats separate terms and numbers by blanks.
             write(stream, [term.replace(" ", "_") for term in terms], matrix)
 
@@ -151,34 +151,52 @@ def write_vectors(path, terms, matrix, subwords=None):
 def _suffixes(path):
     """Return the suffixes of the format and of the compression, in lower case or empty."""
     path = PurePath(os.fspath(path).lower())
-    if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
+    if path.suffix in COMPRESSIONS:
         return path.with_suffix("").suffix, path.suffix
     return path.suffix, ""
 
 
-def _check_finite(terms, matrix):
-    """Raise ValueError if a vector is not finite."""
-    # Blocks avoid a mask as large as the table.
-    for rows in gen_batches(len(matrix), _BLOCK):
-        broken = np.flatnonzero(~np.isfinite(matrix[rows]).all(axis=1))
-        if len(broken):
-            raise ValueError(f"The vector of {terms[rows.start + broken[0]]!r} is not finite.")
+def _check_table(table):
+    """Raise ValueError if vectors lack a term, are not finite, or are far longer than most."""
+    terms, matrix, subwords = table
+    if matrix.ndim != 2 or len(terms) != len(matrix):
+        raise ValueError(f"It has {len(terms)} terms, and vectors of shape {matrix.shape}")
+    norms = _norms(matrix)
+    # Vectors of zeros say nothing about the length of the others.
+    usual = norms[(norms > 0) & np.isfinite(norms)]
+    median = np.median(usual) if len(usual) else 0
+    wrong = np.flatnonzero(~(norms <= _MAX_NORM * median))
+    if len(wrong):
+        raise ValueError(
+            f"The vector of {terms[wrong[0]]!r} has length {norms[wrong[0]]:g}, but the median "
+            f"length is {median:g}"
+        )
+    if subwords is not None and not (_norms(subwords.vectors) <= _MAX_NORM * median).all():
+        raise ValueError(f"Vectors of n-grams are not finite, or longer than {_MAX_NORM * median}")
 
 
-def _without_repeats(path, terms, matrix):
+def _norms(matrix):
+    """Return the lengths of the rows of a matrix (n_rows, vector_size)."""
+    norms = np.empty(len(matrix))
+    for rows in gen_batches(len(matrix), _BLOCK):  # Blocks avoid a copy of the table.
+        norms[rows] = np.linalg.norm(matrix[rows].astype(np.float64), axis=1)
+    return norms
+
+
+def _without_repeats(path, table):
     """Keep the first row of each term. Some published files repeat a term."""
-    row_of = {}
+    terms, row_of = table.terms, {}
     for row, term in enumerate(terms):
         row_of.setdefault(term, row)
     if len(row_of) == len(terms):
-        return terms, matrix
+        return table
     repeated = next(term for row, term in enumerate(terms) if row_of[term] != row)
     warnings.warn(
         f"{path!r} has {len(terms) - len(row_of)} repeated terms, such as {repeated!r}. Only the "
         "first vector of each term is kept.",
         stacklevel=4,
     )
-    return list(row_of), matrix[list(row_of.values())]
+    return table._replace(terms=list(row_of), matrix=table.matrix[list(row_of.values())])
 
 
 # Our own format: the tensors "vectors" and "terms" (UTF-8 text, one term a line), and for a
@@ -197,10 +215,12 @@ def _read_safetensors(path, limit, mmap):
     matrix, ngrams = arrays["vectors"][:limit], arrays.get("ngrams")
     if not mmap:
         matrix = np.array(matrix)
-        _check_finite(terms, matrix)
         ngrams = None if ngrams is None else np.array(ngrams)
     subwords = None if ngrams is None else Subwords(ngrams, *arrays["ngram_lengths"].tolist())
-    return TermTable(terms, matrix, subwords)
+    table = TermTable(terms, matrix, subwords)
+    if not mmap:
+        _check_table(table)
+    return table
 
 
 def _write_safetensors(path, terms, matrix, subwords):
@@ -228,24 +248,33 @@ def _read_gensim(path, limit, mmap):
     return table_of(keyed, limit)
 
 
-def _is_fasttext(path):
-    with _open(path) as stream:
-        return stream.read(4) == _FASTTEXT_MAGIC
+def _read_word2vec(path, suffix, compression, limit):
+    """Read text, or the binary format of word2vec or fastText."""
+    with open_bounded(path) as stream:
+        if compression == ".zip" and suffix != ".bin":
+            suffix = PurePath(stream.name.lower()).suffix
+        if suffix == ".bin" and stream.peek(4)[:4] == _FASTTEXT_MAGIC:
+            return _read_fasttext(path, stream if compression else None, limit)
+        read = _read_binary if suffix == ".bin" else _read_text
+        terms, values, size = read(stream, np.inf if limit is None else limit)
+    if not terms:
+        raise ValueError("It contains no vector.")
+    return TermTable(terms, np.frombuffer(values, dtype="<f4").reshape(-1, size))
 
 
-def _read_fasttext(path, limit):
+def _read_fasttext(path, stream, limit):
+    """Read a fastText model from a path, or from the stream of a compressed one."""
     from gensim.models.fasttext import load_facebook_vectors
 
-    if not _suffixes(path)[1]:
+    if stream is None:
         _check_fasttext(path)
         return table_of(load_facebook_vectors(path), limit)
     # gensim 4.4 silently reads wrong numbers from a compressed model.
     with TemporaryDirectory() as folder:
         unpacked = os.path.join(folder, "model.bin")
-        with _open(path) as stream, open(unpacked, "wb") as file:
+        with open(unpacked, "wb") as file:
             shutil.copyfileobj(stream, file)
-        _check_fasttext(unpacked)
-        return table_of(load_facebook_vectors(unpacked), limit)
+        return _read_fasttext(unpacked, None, limit)
 
 
 def _check_fasttext(path):
@@ -260,37 +289,9 @@ def _check_fasttext(path):
             end += 10  # A count and a type follow each word.
 
 
-@contextmanager
-def _open(path):
-    """Open a local or remote file and decompress it: a binary stream."""
-    import smart_open
-
-    with smart_open.open(path, "rb") as stream:
-        if not path.lower().endswith(".zip"):
-            n_stored = os.path.getsize(path) if os.path.isfile(path) else math.inf
-            yield BoundedReader(stream, n_stored)
-            return
-        with zipfile.ZipFile(stream) as archive:
-            names = archive.namelist()
-            if len(names) != 1:
-                raise ValueError(
-                    f"It contains {len(names)} files, {names[:9]}. Unpack one of them."
-                )
-            with archive.open(names[0]) as member:
-                yield BoundedReader(member, archive.getinfo(names[0]).compress_size)
-
-
-def _read_stream(path, read, limit):
-    with _open(path) as stream:
-        terms, values, size = read(stream, float("inf") if limit is None else limit)
-    if not terms:
-        raise ValueError("It contains no vector.")
-    return terms, np.frombuffer(values, dtype="<f4").reshape(-1, size)
-
-
 def _read_text(stream, limit):
     """Read text of word2vec, GloVe or fastText: terms, float32 values as bytes, vector size."""
-    first = stream.header().removeprefix(BOM_UTF8)
+    first = read_line(stream).removeprefix(BOM_UTF8)
     columns = first.split()
     # GloVe's files have no header "n_terms vector_size".
     has_header = len(columns) == 2 and all(column.isdigit() for column in columns)
@@ -298,7 +299,7 @@ def _read_text(stream, limit):
     if size < 1:
         raise ValueError("Line 1 contains no vector.")
     terms, values, number = [], bytearray(), 2 if has_header else 1
-    for lines in chain([] if has_header else [[first]], stream.line_blocks()):
+    for lines in chain([] if has_header else [[first]], line_blocks(stream)):
         kept_lines = lines[: int(min(len(lines), limit - len(terms)))]
         new_terms, rows = _parse_lines(kept_lines, size, number)
         terms += new_terms
@@ -311,7 +312,7 @@ def _read_text(stream, limit):
     return terms, values, size
 
 
-@np.errstate(over="ignore")  # _check_finite reports an overflow.
+@np.errstate(over="ignore")  # _check_table reports an overflow.
 def _parse_lines(lines, size, number):
     """Parse lines of text, of which the first has this number: terms and rows (n, size)."""
     import pandas as pd
@@ -382,7 +383,7 @@ def _write_text(stream, terms, matrix):
 
 def _read_binary(stream, limit):
     """Read the binary format of word2vec: terms, float32 values as bytes, vector size."""
-    header = stream.header().split()
+    header = read_line(stream).split()
     if len(header) != 2 or not all(column.isdigit() for column in header):
         raise ValueError("Its first line is not 'n_terms vector_size'.")
     n_terms, size = map(int, header)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from skdevise import _storage
+from skdevise._bounded import parsing
 from skdevise._utils import content_hash
 
 
@@ -39,15 +40,9 @@ class Checkpoint:
         """Restore the saved state, if any, and return the number of finished epochs."""
         if not self.path.exists():
             return 0
-        try:
+        with parsing(self.path, "Delete this checkpoint to train from the start."):
             state = _storage.read(self.path)
             net.load_state(state["net"], data)
-        # torch raises many types of errors if a state does not fit.
-        except Exception as error:
-            raise ValueError(
-                f"The checkpoint {str(self.path)!r} is damaged or not a checkpoint. Delete it to "
-                "train from the start."
-            ) from error
         if early_stopping is not None:
             early_stopping.load_state(state["early_stopping"])
         torch.set_rng_state(state["random"])

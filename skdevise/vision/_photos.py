@@ -14,7 +14,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 from torch.utils.data import Dataset
 
-from skdevise._bounded import check_pixels, read_photo
+from skdevise._bounded import MAX_PHOTO_BYTES, check_ratio, read_all
 from skdevise._compat import decode_jpeg
 from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
@@ -148,7 +148,7 @@ def read_pixels(photo):
 def decode(data):
     """Decode the bytes of an image file: uint8 (3, H, W). Only the first frame is decoded."""
     with Image.open(io.BytesIO(data)) as image:
-        check_pixels(image.width * image.height, len(data))
+        check_ratio(image.width * image.height, len(data), "pixels")
         # torchvision takes two thirds of Pillow's time for a JPEG and gives the same pixels.
         is_plain_jpeg = image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L")
         if is_plain_jpeg and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
@@ -249,15 +249,15 @@ def _read_bytes(photo):
         if os.path.exists(photo) and not os.path.isfile(photo):
             raise OSError("it is not a regular file")  # Opening a named pipe would wait forever.
         with open(photo, "rb") as file:
-            return read_photo(file)
+            return read_all(file, MAX_PHOTO_BYTES)
     if callable(getattr(photo, "open", None)):
         with photo.open("rb") as file:
-            return read_photo(file)
+            return read_all(file, MAX_PHOTO_BYTES)
     with _lock(photo):
         position = photo.tell()
         photo.seek(0)
         try:
-            return read_photo(photo)
+            return read_all(photo, MAX_PHOTO_BYTES)
         finally:
             photo.seek(position)
 

@@ -3,9 +3,12 @@
 import argparse
 import os
 from collections.abc import Mapping
+from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file
+
+from skdevise._bounded import parsing
 
 _FILE_SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -39,19 +42,15 @@ def read_state_dict(path, net):
 
 def _read_file(path):
     """Read a file of weights without running code from it."""
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"The file weights={str(path)!r} does not exist. Check the path.")
-    try:
+    with parsing(path, "Save a state dict with torch.save(net.state_dict(), path)."):
         if os.fspath(path).lower().endswith(".safetensors"):
             return load_file(path)
         # torchvision's training scripts save their options beside the weights.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and safetensors raise many types of errors.
-        raise ValueError(
-            f"weights={str(path)!r} is not the file of a state dict. Save one with "
-            "torch.save(net.state_dict(), path)."
-        ) from error
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except UnpicklingError as error:  # Its message says how to run code from the file.
+                raise ValueError("It is not the file of a state dict") from error
 
 
 def load_state(net, state):
