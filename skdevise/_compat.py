@@ -21,8 +21,20 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+# Classes of scikit-learn 1.7 to 1.9 that are parts of fitted estimators, with their modules. Their
+# objects consist of attributes, so they can be saved like estimators.
+SKLEARN_PARTS = {
+    "_CalibratedClassifier": "sklearn.calibration",
+    "_ConstantPredictor": "sklearn.multiclass",
+    "_SigmoidCalibration": "sklearn.calibration",
+    "_TemperatureScaling": "sklearn.calibration",
+    "AdamOptimizer": "sklearn.neural_network._stochastic_optimizers",
+    "SGDOptimizer": "sklearn.neural_network._stochastic_optimizers",
+}
+
 __all__ = [
     "DocumentationLinkMixin",
+    "SKLEARN_PARTS",
     "HasMethods",
     "Interval",
     "StrOptions",

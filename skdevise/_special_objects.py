@@ -1,9 +1,16 @@
 """States of objects that do not consist of their attributes, for files of `skdevise.save`."""
 
+import io
 import os
 from enum import Enum
+from importlib import import_module
+from zipfile import ZipFile
 
 import numpy as np
+from sklearn.utils import Bunch
+
+from skdevise._utils import import_optional
+from skdevise.exceptions import UntrustedError
 
 
 def _table_state(table):
@@ -98,6 +105,46 @@ def _make_faiss(state, decoder):
     return index
 
 
+def dump_by_skops(value, where):
+    """Store a part of an estimator of scikit-learn, such as a tree or a loss: uint8 (n,)."""
+    kind, reason = type(value).__name__, "its class is unknown"
+    if type(value).__module__.partition(".")[0] in ("numpy", "scipy", "sklearn"):
+        skops = _skops_io(f"Saving a {kind}")
+        try:
+            return np.frombuffer(skops.dumps(value), np.uint8)
+        except Exception as error:  # skops raises many types of errors.
+            reason = str(error)
+    raise TypeError(
+        f"{where} is a {kind}, which cannot be stored without pickle ({reason}). Remove it, or "
+        "store the estimator with joblib.dump."
+    )
+
+
+def load_by_skops(array, trusted):
+    """Load what `dump_by_skops` stored. Types that skops does not trust must be in `trusted`."""
+    skops = _skops_io("This model")
+    data = array.tobytes()
+    try:
+        with ZipFile(io.BytesIO(data)) as members:
+            if sum(member.file_size for member in members.infolist()) > len(data):
+                raise ValueError("it is larger than its file")
+        unknown = [n for n in skops.get_untrusted_types(data=data) if n not in trusted]
+        if not unknown:
+            return skops.loads(data, trusted=list(trusted))
+    except Exception as error:  # skops raises many types of errors on damaged data.
+        raise ValueError(f"skops cannot read a part of it ({error})") from error
+    raise UntrustedError(
+        f"The file holds parts that scikit-learn does not check: {', '.join(unknown)}. If you "
+        f"trust the file, pass trusted={unknown}."
+    )
+
+
+def _skops_io(purpose):
+    """Import the module of skops that stores objects."""
+    import_optional("skops", extra="skops", purpose=purpose)
+    return import_module("skops.io")
+
+
 def _is(name, module):
     """Return a test whether a value has a class of this name, in a package."""
     return lambda value: type(value).__name__ == name and type(value).__module__.startswith(module)
@@ -117,6 +164,7 @@ SPECIAL = {
     "term table": (_is("TermTable", "skdevise"), _make_term_table, tuple),
     "tree": (_is("TreeSearch", "skdevise"), _make_tree, lambda value: value.vectors),
     "faiss": (_is("FaissSearch", "skdevise"), _make_faiss, lambda value: value.__getstate__()),
+    "bunch": (_is("Bunch", "sklearn"), lambda state, decoder: Bunch(**state), dict),
     "path": (lambda value: isinstance(value, os.PathLike), lambda s, decoder: s, os.fspath),
     "enum": (lambda value: isinstance(value, Enum), lambda s, decoder: s, str),
 }

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from importlib import import_module
-from types import FunctionType
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise._bounded import parsing
-from skdevise._special_objects import SPECIAL
+from skdevise._compat import SKLEARN_PARTS
+from skdevise._special_objects import SPECIAL, dump_by_skops, load_by_skops
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise.exceptions import UntrustedError
 
@@ -56,6 +56,11 @@ _CLASSES = {
     "vision._network": "FittedNetwork",
 }
 _MODULE_OF = {name: module for module, names in _CLASSES.items() for name in names.split()}
+
+# Functions that any file may call: the scores of feature selection compute, and nothing else. So do
+# the ufuncs of NumPy.
+_SCORES = "chi2 f_classif f_regression mutual_info_classif mutual_info_regression r_regression"
+_FUNCTIONS = {f"sklearn.feature_selection:{name}" for name in _SCORES.split()}
 
 # Folders belong to the machine. A file of a stranger must not choose folders that hold pickles.
 FOLDERS = ("cache", "checkpoint", "memory")
@@ -132,7 +137,9 @@ class _Encoder:
             return self._encode_sparse(value, where)
         if isinstance(value, type) and issubclass(value, np.generic):
             return {"is": "type", "of": np.dtype(value).str}
-        if isinstance(value, FunctionType | type):
+        if isinstance(value, np.dtype) and value.names is None:
+            return {"is": "dtype", "of": value.str}
+        if hasattr(value, "__qualname__"):
             return self._encode_function(value, where)
         return self._encode_object(value, where)
 
@@ -181,13 +188,15 @@ class _Encoder:
         return {"is": "sparse", "of": kind, "parts": parts, "shape": list(value.shape)}
 
     def _encode_function(self, value, where):
-        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
+        module, name = getattr(value, "__module__", None), value.__qualname__
+        if isinstance(value, np.ufunc):
+            module = "numpy" if getattr(np, name, None) is value else None
         if module in (None, "__main__") or "<" in name:
             raise TypeError(
                 f"{where} is the function {name!r}, which cannot be stored. Define it at the top "
                 "level of a module that can be imported."
             )
-        return {"is": "function", "of": f"{module}:{name}"}
+        return {"is": "function", "of": f"{_public_module(value, module, name)}:{name}"}
 
     def _encode_object(self, value, where):
         node = {"is": "object", "id": len(self._known)}
@@ -198,10 +207,7 @@ class _Encoder:
             return node | {"is": "special", "of": special, "state": self.encode(state, where)}
         node["of"] = _class_name(type(value))
         if node["of"] is None:
-            raise TypeError(
-                f"{where} is a {type(value).__name__}, which cannot be stored without pickle. "
-                "Remove it, or store the estimator with joblib.dump."
-            )
+            return node | {"is": "skops", "of": self._array(dump_by_skops(value, where))}
         state = value.__getstate__() or {}
         if isinstance(value, BaseEstimator):
             if node["of"] in _MODULE_OF:
@@ -268,6 +274,9 @@ class _Decoder:
     def read_type(self, node):
         return np.dtype(node["of"]).type
 
+    def read_dtype(self, node):
+        return np.dtype(node["of"])
+
     def read_cells(self, node):
         array = np.empty(len(node["of"]), dtype=object)
         array[:] = self.decode(node["of"])
@@ -287,12 +296,13 @@ class _Decoder:
         return array
 
     def read_function(self, node):
-        if node["of"] not in self._trusted:
+        module, name = node["of"].split(":")
+        is_ufunc = module == "numpy" and isinstance(getattr(np, name, None), np.ufunc)
+        if node["of"] not in self._trusted and node["of"] not in _FUNCTIONS and not is_ufunc:
             raise UntrustedError(
                 f"The file calls the function {node['of']!r}. If you trust it, pass "
                 f"trusted=[{node['of']!r}]."
             )
-        module, name = node["of"].split(":")
         value = import_module(module)
         for part in name.split("."):
             value = getattr(value, part)
@@ -303,6 +313,11 @@ class _Decoder:
 
     def read_special(self, node):
         value = self._made[node["id"]] = SPECIAL[node["of"]][1](self.decode(node["state"]), self)
+        return value
+
+    def read_skops(self, node):
+        value = load_by_skops(self._arrays[node["of"]], self._trusted)
+        self._made[node["id"]] = value
         return value
 
     def read_object(self, node):
@@ -333,21 +348,32 @@ def _without_folders(state):
 def _class_name(cls):
     """Return the name of a class in files, or None if its objects cannot be stored."""
     module, name = cls.__module__, cls.__name__
-    if _MODULE_OF.get(name) and module.startswith("skdevise."):
+    if (name in _MODULE_OF and module.startswith("skdevise.")) or SKLEARN_PARTS.get(name) == module:
         return name
-    public = module.split("._")[0]
-    is_public = getattr(import_module(public), name, None) is cls
+    public = _public_module(cls, module, name)
     is_estimator = module.startswith("sklearn.") and issubclass(cls, BaseEstimator)
-    return f"{public}:{name}" if is_public and is_estimator else None
+    return f"{public}:{name}" if is_estimator and _is_public(public, name) else None
+
+
+def _public_module(value, module, name):
+    """Return the public module that offers a class or a function, or else its own module."""
+    public = module.split("._")[0]
+    return public if getattr(import_module(public), name, None) is value else module
+
+
+def _is_public(module, name):
+    """Return whether neither a module nor a name in it is private."""
+    return "._" not in f"{module}.{name}"
 
 
 def _find_class(name):
     """Return the class that has a name in files."""
     if name in _MODULE_OF:
         return getattr(import_module(f"skdevise.{_MODULE_OF[name]}"), name)
+    if name in SKLEARN_PARTS:
+        return getattr(import_module(SKLEARN_PARTS[name]), name)
     module, _, name = name.partition(":")
-    parts = module.split(".")
-    if parts[0] == "sklearn" and not any(part.startswith("_") for part in [*parts, name]):
+    if module.split(".")[0] == "sklearn" and _is_public(module, name):
         cls = getattr(import_module(module), name)
         if isinstance(cls, type) and issubclass(cls, BaseEstimator):
             return cls

@@ -18,8 +18,9 @@ def save(estimator, path, *, card=None):
     Parameters
     ----------
     estimator : object
-        Any estimator of skdevise, a `LabelVocabulary`, `LabelSpace` or `Hierarchy`, a scorer, or an
-        estimator of scikit-learn that consists of arrays, such as a ``Pipeline`` of these.
+        Any estimator of skdevise or scikit-learn, such as a ``Pipeline``, a `LabelVocabulary`,
+        `LabelSpace` or `Hierarchy`, or a scorer. Trees, forests and nearest neighbours need the
+        extra ``skops``.
     path : str or Path
         File to write. A file that exists is replaced in one step, so no reader finds half of it.
         Processes that loaded it with `mmap=True` keep the old content.
@@ -31,6 +32,8 @@ def save(estimator, path, *, card=None):
 
     Raises
     ------
+    ImportError
+        If a part needs skops, which is not installed.
     OSError
         If the file cannot be written, for example because the disk is full. The old file stays.
     TypeError
@@ -74,8 +77,9 @@ def load(path, *, mmap=False, trusted=()):
         Map the arrays into memory instead of reading them. Processes that load the same file then
         share one copy. Mapped arrays cannot be changed.
     trusted : sequence of str, default=()
-        Functions that the object may use, such as "my_module:my_projection", and "faiss" to read an
-        index of faiss instead of building it again. Only list them for files that you trust.
+        Functions that the object may use, such as "my_module:my_projection". "faiss" reads an index
+        of faiss instead of building it again. Parts that scikit-learn does not check, such as
+        "sklearn.tree._tree.Tree", must also be listed. Only do so for files that you trust.
 
     Returns
     -------
@@ -84,10 +88,13 @@ def load(path, *, mmap=False, trusted=()):
 
     Raises
     ------
+    ImportError
+        If a part needs skops, which is not installed.
     OSError
         If the file cannot be read.
     UntrustedError
-        If the object uses a function that is not in `trusted`. The message names it.
+        If the object uses a function, or a part that scikit-learn does not check, that is not in
+        `trusted`. The message says what to pass.
     ValueError
         If the file is damaged, is not a file of `save`, or needs a newer version of skdevise.
 

@@ -22,6 +22,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from skdevise import (
     ConSEClassifier,
+    DeViSEClassifier,
     Hierarchy,
     LabelSpace,
     LabelVocabulary,
@@ -172,6 +173,12 @@ def test_a_pipeline_answers_the_same_after_loading(path):
     loaded = load(path)
     assert_array_equal(loaded.predict_proba(X), pipe.predict_proba(X))
     assert loaded.predict(X, labels=["lynx"]).tolist() == ["lynx"] * 4
+
+
+def test_a_model_of_another_device_predicts_without_it(path):
+    clf = DeViSEClassifier(EMBEDDER, max_epochs=1, random_state=0).fit(X, Y)
+    save(clf.set_params(device="cuda"), path)
+    assert_array_equal(load(path).predict_proba(X), clf.predict_proba(X))
 
 
 def test_a_mapped_space_shares_its_file(path):

@@ -1,0 +1,167 @@
+"""Files of `save` that hold estimators of scikit-learn."""
+
+import pickle
+import re
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from safetensors.numpy import load_file
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectKBest, chi2
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import SGDClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import all_estimators
+from sklearn.utils._test_common.instance_generator import _construct_instances
+
+from skdevise import ConSEClassifier, RandomEmbedder, RidgeProjectionClassifier, load, save
+from skdevise.exceptions import UntrustedError
+from tests.test_persistence import forge
+
+RNG = np.random.default_rng(0)
+Y = np.repeat(["cat", "dog", "fox"], 20)
+X = np.abs(RNG.normal(size=(60, 5))) + (Y == "dog")[:, None]
+
+TREE = "sklearn.tree._tree.Tree"
+KD_TREE = ["sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.neighbors._kd_tree.KDTree"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def load_trusting(path):
+    """Load a file, and trust what the errors name: the object, and the trusted names."""
+    trusted = []
+    while True:
+        try:
+            return load(path, trusted=trusted), trusted
+        except UntrustedError as error:
+            names = re.findall(r"'([\w.:]+)'", re.search(r"trusted=\[.*\]", str(error))[0])
+            assert set(names) - set(trusted)
+            trusted += names
+
+
+def assert_answers_are_equal(loaded, estimator, X):
+    for name in ("predict", "predict_proba", "decision_function", "transform"):
+        if hasattr(estimator, name):
+            answers = [getattr(e, name)(X) for e in (estimator, loaded)]
+            assert_array_equal(*(a.toarray() if hasattr(a, "toarray") else a for a in answers))
+
+
+@pytest.fixture
+def without_skops(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skops", None)  # As if it were not installed.
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        make_pipeline(
+            SimpleImputer(),
+            FunctionTransformer(np.log1p),
+            SelectKBest(chi2, k=3),
+            KBinsDiscretizer(2, encode="ordinal", quantile_method="averaged_inverted_cdf"),
+            RidgeProjectionClassifier(),
+        ),
+        CalibratedClassifierCV(RidgeProjectionClassifier(), cv=2),
+        MLPClassifier((4,), max_iter=2),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_common_estimators_need_neither_skops_nor_trust(path, estimator, without_skops):
+    save(estimator.fit(X, Y), path)
+    assert_answers_are_equal(load(path), estimator, X)
+
+
+def test_without_skops_the_error_names_the_extra(path, without_skops):
+    with pytest.raises(ImportError, match=r"Tree .*skdevise\[skops\]"):
+        save(DecisionTreeClassifier().fit(X, Y), path)
+
+
+@pytest.mark.parametrize(
+    ("classifier", "trusted"),
+    [
+        (SGDClassifier(loss="log_loss"), []),
+        (RandomForestClassifier(3), [TREE]),
+        (KNeighborsClassifier(), KD_TREE),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_trees_are_stored_by_skops_and_need_trust(path, classifier, trusted):
+    pytest.importorskip("skops")
+    clf = ConSEClassifier(classifier, RandomEmbedder(8)).fit(X, Y)
+    save(clf, path)
+    if trusted:
+        with pytest.raises(UntrustedError, match=re.escape(trusted[0])):
+            load(path)
+    assert_answers_are_equal(load(path, trusted=trusted), clf, X)
+
+
+def test_damaged_parts_are_refused(path):
+    pytest.importorskip("skops")
+    save(SGDClassifier().fit(X, Y), path)
+    arrays = load_file(path)
+    del arrays["description"]
+    (part,) = (name for name, array in arrays.items() if array[:2].tobytes() == b"PK")
+    forge(path, arrays=arrays | {part: np.arange(9, dtype=np.uint8)})
+    with pytest.raises(ValueError, match=r"skops.*File is not a zip"):
+        load(path)
+
+
+# Estimators whose fit needs other data than (X, Y).
+SPECIAL = {
+    "ClassifierChain": (X, np.column_stack([Y == "cat", Y == "dog"]).astype(int)),
+    "CountVectorizer": ([" ".join(row) for row in np.tile(Y, (2, 1)).T],),
+    "DictVectorizer": ([{"name": name} for name in Y],),
+    "FeatureHasher": ([{"name": name} for name in Y],),
+    "FixedThresholdClassifier": (X, Y == "cat"),
+    "HashingVectorizer": (Y.tolist(),),
+    "IsotonicRegression": (X[:, 0], np.arange(60.0)),
+    "KernelCenterer": (X @ X.T,),
+    "LabelBinarizer": (Y,),
+    "LabelEncoder": (Y,),
+    "MultiLabelBinarizer": ([("cat", "dog"), ("fox",)] * 30,),
+    "MultiOutputClassifier": (X, np.column_stack([Y == "cat", Y == "dog"]).astype(int)),
+    "PatchExtractor": (RNG.normal(size=(10, 20, 20)),),
+    "SelfTrainingClassifier": (X, np.unique(Y, return_inverse=True)[1]),
+    "SparseCoder": (RNG.normal(size=(60, 3)),),
+    "TfidfVectorizer": ([" ".join(row) for row in np.tile(Y, (2, 1)).T],),
+    "TunedThresholdClassifierCV": (X, Y == "cat"),
+}  # fmt: skip
+NUMBERS = ("CCA", "PLSCanonical", "PLSRegression", "PLSSVD", "SelectFromModel", "StackingRegressor",
+           "VotingRegressor")  # fmt: skip
+SPECIAL |= {name: (X, X[:, :2] if name.startswith("PLS") else X[:, 0]) for name in NUMBERS}
+NOT_STORED = {"Birch"}
+ESTIMATORS = [cls for kind in ("classifier", "transformer") for _, cls in all_estimators(kind)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", dict.fromkeys(ESTIMATORS), ids=lambda cls: cls.__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_every_classifier_and_transformer_answers_as_its_pickle_does(path, cls):
+    pytest.importorskip("skops")
+    estimator = next(iter(_construct_instances(cls)))
+    if "random_state" in estimator.get_params():
+        estimator.set_params(random_state=0)  # Some estimators draw numbers in `predict`.
+    data = SPECIAL.get(cls.__name__, (X, Y))
+    estimator.fit(*data)
+    if cls.__name__ in NOT_STORED:
+        with pytest.raises(TypeError, match=r"Birch\.root_ .*joblib"):
+            save(estimator, path)
+        return
+    save(estimator, path)
+    # An array that is a view becomes an array of its own, whose products may be rounded otherwise.
+    reference = pickle.loads(pickle.dumps(estimator))
+    loaded, trusted = load_trusting(path)
+    assert_answers_are_equal(loaded, reference, data[0])
+    assert all(re.fullmatch(r"(sklearn|scipy|numpy)[\w.:]+", name) for name in trusted)
