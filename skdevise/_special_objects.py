@@ -124,15 +124,12 @@ def load_by_skops(array, trusted):
     """Load what `dump_by_skops` stored. Types that skops does not trust must be in `trusted`."""
     skops = _skops_io("This model")
     data = array.tobytes()
-    try:
-        with ZipFile(io.BytesIO(data)) as members:
-            if sum(member.file_size for member in members.infolist()) > len(data):
-                raise ValueError("it is larger than its file")
-        unknown = [n for n in skops.get_untrusted_types(data=data) if n not in trusted]
-        if not unknown:
-            return skops.loads(data, trusted=list(trusted))
-    except Exception as error:  # skops raises many types of errors on damaged data.
-        raise ValueError(f"skops cannot read a part of it ({error})") from error
+    with ZipFile(io.BytesIO(data)) as members:
+        if sum(member.file_size for member in members.infolist()) > len(data):
+            raise ValueError("A part that skops stored is larger than its file.")
+    unknown = [name for name in skops.get_untrusted_types(data=data) if name not in trusted]
+    if not unknown:
+        return skops.loads(data, trusted=list(trusted))
     raise UntrustedError(
         f"The file holds parts that scikit-learn does not check: {', '.join(unknown)}. If you "
         f"trust the file, pass trusted={unknown}."

@@ -88,15 +88,14 @@ def load(path, *, mmap=False, trusted=()):
 
     Raises
     ------
-    ImportError
-        If a part needs skops, which is not installed.
     OSError
         If the file cannot be read.
     UntrustedError
         If the object uses a function, or a part that scikit-learn does not check, that is not in
         `trusted`. The message says what to pass.
     ValueError
-        If the file is damaged, is not a file of `save`, or needs a newer version of skdevise.
+        If the file is damaged, is not a file of `save`, or needs a newer version of skdevise. The
+        message also says if the file needs skops.
 
     Examples
     --------

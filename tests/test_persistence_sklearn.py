@@ -114,7 +114,7 @@ def test_damaged_parts_are_refused(path):
     del arrays["description"]
     (part,) = (name for name, array in arrays.items() if array[:2].tobytes() == b"PK")
     forge(path, arrays=arrays | {part: np.arange(9, dtype=np.uint8)})
-    with pytest.raises(ValueError, match=r"skops.*File is not a zip"):
+    with pytest.raises(ValueError, match="not a zip file"):
         load(path)
 
 
