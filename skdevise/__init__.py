@@ -7,6 +7,7 @@ or matplotlib.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
 
@@ -48,15 +49,52 @@ _MODULES = (
     "vision",
 )
 
+if TYPE_CHECKING:
+    from skdevise import (
+        datasets,
+        exceptions,
+        inspection,
+        labels,
+        language,
+        metrics,
+        model_selection,
+        models,
+        vision,
+    )
+    from skdevise._ready import load_zero_shot_classifier
+    from skdevise._versions import show_versions
+    from skdevise.labels import Hierarchy, LabelSpace, LabelVocabulary
+    from skdevise.language import (
+        EncoderEmbedder,
+        PretrainedEmbedder,
+        RandomEmbedder,
+        SkipGramEmbedder,
+    )
+    from skdevise.models import (
+        ClassifierWeightRegressor,
+        ConSEClassifier,
+        DeViSEClassifier,
+        DirectSimilarityClassifier,
+        ESZSLClassifier,
+        NearestClassMeanClassifier,
+        NearestLabelClassifier,
+        NoveltySwitchClassifier,
+        RidgeProjectionClassifier,
+        WSABIEClassifier,
+    )
+    from skdevise.persistence import load, save
+    from skdevise.vision import FeatureCache, VisualFeaturizer
+
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
+if not TYPE_CHECKING:  # A type checker would believe that every name exists.
 
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        if name in _HOMES:
+            return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():

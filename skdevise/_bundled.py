@@ -78,7 +78,7 @@ def _read_definitions():
     return tuple(read_table("wordnet_definitions")["definitions"].tobytes().decode().split("\n"))
 
 
-def load_wordnet_nouns():
+def load_wordnet_nouns() -> Bunch:
     """Load the nouns of WordNet 3.0: synsets, terms, definitions and hypernyms.
 
     For methods that search WordNet, use `Hierarchy.wordnet`.
@@ -136,7 +136,7 @@ def _edges(parents, n_parents):
     return np.column_stack([parents, children])
 
 
-def load_imagenet_labels():
+def load_imagenet_labels() -> Bunch:
     """Load the synset ids of the labels of ImageNet.
 
     Returns

@@ -3,23 +3,31 @@
 Each entry names the version in which it was seen. The rest of the package imports them from here.
 """
 
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from runpy import run_path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 # scikit-learn 1.7 to 1.9. Its developer documentation tells third parties to use these names, but
 # their modules are private.
-from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_params,
-)
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+if TYPE_CHECKING:
+    _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+    # scikit-learn has no types. These decorators keep the signature of a function.
+    def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Function], _Function]: ...
+    def validate_params(
+        parameter_constraints: dict[str, Any], *, prefer_skip_nested_validation: bool
+    ) -> Callable[[_Function], _Function]: ...
+else:
+    from sklearn.base import _fit_context as fit_context
+    from sklearn.utils._param_validation import validate_params
 
 # Classes of scikit-learn 1.7 to 1.9 that are parts of fitted estimators, with their modules. Their
 # objects consist of attributes, so they can be saved like estimators.

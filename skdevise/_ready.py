@@ -1,15 +1,20 @@
 """The zero-shot classifier that needs no training."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from skdevise._typing import Embedder
 from skdevise.datasets import load_imagenet_features, load_term_vectors
 from skdevise.labels import Hierarchy
 from skdevise.models import ClassifierWeightRegressor
 from skdevise.vision import VisualFeaturizer
 
 
-def load_zero_shot_classifier(embedder=None):
+def load_zero_shot_classifier(
+    embedder: Embedder | Sequence[Embedder] | None = None,
+) -> ClassifierWeightRegressor:
     """Load a fitted classifier of photos, which answers with any labels.
 
     It is a `ClassifierWeightRegressor` over the softmax layer of EfficientNet-Lite0. It knows other

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from skdevise import __version__
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions of skdevise, Python and the dependencies, and the devices of torch.
 
     Add the output to a bug report. Optional dependencies that are not installed have the version

@@ -1,5 +1,8 @@
 """Errors that you may want to catch by name."""
 
+from collections.abc import Sequence
+from typing import Any
+
 __all__ = ["LabelWithoutVectorError", "UnreadablePhotoError", "UntrustedError"]
 
 _ADVICE = {
@@ -46,7 +49,7 @@ class LabelWithoutVectorError(ValueError):
     skdevise.exceptions.LabelWithoutVectorError: 1 of 62 labels has no vector: 'gerenuk'...
     """
 
-    def __init__(self, missing, n_asked, what="labels"):
+    def __init__(self, missing: Sequence[Any], n_asked: int, what: str = "labels") -> None:
         self.missing = list(missing)
         self.n_asked = n_asked
         self.what = what

@@ -1,15 +1,18 @@
 """Save fitted estimators, and load them without pickle."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from skdevise import _storage
 from skdevise._model_card import describe
+from skdevise._typing import PathLike
 from skdevise._utils import atomic_write
 
 __all__ = ["load", "save"]
 
 
-def save(estimator, path, *, card=None):
+def save(estimator: object, path: PathLike, *, card: Mapping[str, Any] | None = None) -> None:
     """Save an estimator or another object of skdevise to a file.
 
     The file is in the format safetensors: arrays, and a description in JSON. It holds no code, so
@@ -66,7 +69,7 @@ def save(estimator, path, *, card=None):
             unfinished.write_text(text, encoding="utf-8")
 
 
-def load(path, *, mmap=False, trusted=()):
+def load(path: PathLike, *, mmap: bool = False, trusted: Sequence[str] = ()) -> Any:
     """Load an object that `save` wrote.
 
     Parameters

@@ -1,14 +1,19 @@
 import ast
+import importlib
+import inspect
 import pickle
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import sklearn
 
 import skdevise
 from skdevise import exceptions
+from skdevise._compat import StrOptions
 from skdevise._utils import import_optional
 from skdevise.exceptions import LabelWithoutVectorError, UnreadablePhotoError
 
@@ -25,16 +30,18 @@ ROOMS = [
 ]  # fmt: skip
 
 
+@cache
 def imported_names():
-    """Yield the path of each file of the package, and the full names that it imports."""
-    folder = Path(skdevise.__file__).parent
+    """List the path of each file of the package with each full name that it imports."""
+    folder, found = Path(skdevise.__file__).parent, []
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                yield from ((path.relative_to(folder), alias.name) for alias in node.names)
+                found += ((path.relative_to(folder), alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 names = (f"{node.module}.{alias.name}" for alias in node.names)
-                yield from ((path.relative_to(folder), name) for name in names)
+                found += ((path.relative_to(folder), name) for name in names)
+    return found
 
 
 def test_packages_only_import_packages_below_them():
@@ -86,6 +93,64 @@ def test_every_estimator_can_be_imported_from_the_package():
         for name in module.__all__:
             if hasattr(getattr(module, name), "fit"):
                 assert getattr(skdevise, name) is getattr(module, name)
+
+
+def test_type_checkers_see_the_names_that_are_loaded_on_first_use():
+    tree = ast.parse(Path(skdevise.__file__).read_text(encoding="utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If) and n.test.id == "TYPE_CHECKING")
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert seen.keys() | {"__version__"} == set(skdevise.__all__)
+    assert all(hasattr(importlib.import_module(module), name) for name, module in seen.items())
+
+
+def public_classes_and_functions():
+    """Yield each public object with its name, except losses, which users do not call."""
+    for module in MODULES:
+        module = getattr(skdevise, module)
+        yield from ((name, getattr(module, name)) for name in module.__all__)
+    yield from ((name, getattr(skdevise, name)) for name in ("load", "save", "show_versions"))
+
+
+def public_signatures():
+    """Yield the name and the signature of each public function and method that we define."""
+    for name, item in public_classes_and_functions():
+        owners = item.__mro__ if inspect.isclass(item) else ()
+        members = [m for cls in owners if "skdevise" in cls.__module__ for m in vars(cls).items()]
+        for member, value in members or [(name, item)]:
+            value = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+            value = getattr(value, "func", value)  # cached_property
+            if inspect.isfunction(value) and (member == "__init__" or member[0] != "_"):
+                yield f"{name}.{member}", inspect.signature(value)
+
+
+def test_public_functions_have_types():
+    untyped = [
+        (name, parameter.name)
+        for name, signature in public_signatures()
+        for parameter in signature.parameters.values()
+        if parameter.annotation is parameter.empty and parameter.name not in ("self", "cls")
+    ]
+    unanswered = [n for n, s in public_signatures() if s.return_annotation is s.empty]
+    assert not untyped
+    assert not unanswered
+
+
+def literals(annotation):
+    """Return the texts that an annotation allows."""
+    found = {text for text in get_args(annotation) if isinstance(text, str)}
+    return found.union(*(literals(part) for part in get_args(annotation)))
+
+
+def test_types_and_constraints_of_estimators_allow_the_same_options():
+    compared = 0
+    for name, item in public_classes_and_functions():
+        for parameter, constraints in getattr(item, "_parameter_constraints", {}).items():
+            options = [c.options for c in constraints if isinstance(c, StrOptions)]
+            if options:
+                annotation = inspect.signature(item).parameters[parameter].annotation
+                assert literals(annotation) == set().union(*options), f"{name}: {parameter}"
+                compared += 1
+    assert compared > 40
 
 
 def test_an_unknown_name_raises_attribute_error():

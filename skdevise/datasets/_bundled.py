@@ -1,5 +1,7 @@
 """Loaders of the bundled features, term vectors and zero-shot splits."""
 
+from typing import Any, Literal
+
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -19,7 +21,7 @@ _MAX_EDGES = {"2-hop": 1, "3-hop": 2, "all": 3}
 
 
 @validate_params(_FEATURE_OPTIONS, prefer_skip_nested_validation=True)
-def load_caltech101_features(*, return_X_y=False, as_frame=False):
+def load_caltech101_features(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load features of the photos of Caltech-101, with an honest zero-shot split.
 
     The features are the activations below the softmax layer of EfficientNet-Lite0, which was
@@ -90,7 +92,7 @@ def load_caltech101_features(*, return_X_y=False, as_frame=False):
 
 
 @validate_params(_FEATURE_OPTIONS, prefer_skip_nested_validation=True)
-def load_imagenet_features(*, return_X_y=False, as_frame=False):
+def load_imagenet_features(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load features of 1,000 photos, one for each class of ILSVRC-2012.
 
     The features are the activations below the softmax layer of EfficientNet-Lite0, stored with 8
@@ -146,7 +148,7 @@ def load_imagenet_features(*, return_X_y=False, as_frame=False):
     )
 
 
-def load_term_vectors():
+def load_term_vectors() -> Bunch:
     """Load vectors of 27,000 terms: frequent nouns, and the labels of the bundled features.
 
     We trained them with :class:`~skdevise.SkipGramEmbedder` on 31 million words of books and
@@ -186,7 +188,7 @@ def load_term_vectors():
 
 
 @validate_params({"name": [StrOptions({*_MAX_EDGES, "1k"})]}, prefer_skip_nested_validation=True)
-def load_zero_shot_split(name):
+def load_zero_shot_split(name: Literal["2-hop", "3-hop", "all", "1k"]) -> Bunch:
     """Load the labels of a zero-shot test on ImageNet from table 2 of the DeViSE paper.
 
     Parameters

@@ -4,11 +4,13 @@ import os
 import warnings
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import numpy as np
 
 from skdevise._bounded import parsing, read_table
 from skdevise._compat import StrOptions, validate_params
+from skdevise._typing import PathLike
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
 from skdevise.datasets._photo_lists import (
     describe_photos,
@@ -33,7 +35,14 @@ _CHECK = [StrOptions({"header", "pixels"}), None]
     },
     prefer_skip_nested_validation=True,
 )
-def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as_frame=False):
+def load_image_folder(
+    root: PathLike,
+    *,
+    folder: PathLike | None = None,
+    check: Literal["header", "pixels"] | None = "header",
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """List the photos of a folder or archive that has one folder for each class.
 
     The name of the class folder is the label. Folders inside a class folder belong to the same
@@ -179,15 +188,15 @@ def load_image_folder(root, *, folder=None, check="header", return_X_y=False, as
     prefer_skip_nested_validation=True,
 )
 def load_image_table(
-    table,
+    table: Any,
     *,
-    path_column="path",
-    label_column="label",
-    root=None,
-    check="header",
-    return_X_y=False,
-    as_frame=False,
-):
+    path_column: str = "path",
+    label_column: str = "label",
+    root: PathLike | None = None,
+    check: Literal["header", "pixels"] | None = "header",
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     r"""List the photos of a table of paths and labels, in the order of the table.
 
     Parameters

@@ -1,12 +1,14 @@
 """Published photo sets, which are downloaded once."""
 
 import os
+from typing import Any, Literal
 
 import numpy as np
 
 from skdevise._bounded import parsing, read_all
 from skdevise._bundled import load_wordnet_nouns
 from skdevise._compat import StrOptions, validate_params
+from skdevise._typing import PathLike
 from skdevise.datasets._photo_files import list_files
 from skdevise.datasets._photo_lists import photos_bunch
 from skdevise.datasets._photo_sets import data_folder, fetch_set, missing_error
@@ -27,7 +29,13 @@ def _options(*subsets):
 
 
 @validate_params(_options(), prefer_skip_nested_validation=True)
-def fetch_caltech101(*, data_home=None, download_if_missing=True, return_X_y=False, as_frame=False):
+def fetch_caltech101(
+    *,
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Fetch Caltech-101: 8,677 photos of 101 classes of objects, about 300 x 200 pixels.
 
     The download has 137 MB. The class of background clutter is left out. For features of some of
@@ -59,8 +67,13 @@ def fetch_caltech101(*, data_home=None, download_if_missing=True, return_X_y=Fal
 
 @validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
 def fetch_cifar100(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Fetch CIFAR-100: 60,000 photos of 100 classes, 32 x 32 pixels.
 
     The download has 169 MB.
@@ -119,8 +132,13 @@ def fetch_cifar100(
 
 @validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
 def fetch_cifar10(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Fetch CIFAR-10: 60,000 photos of 10 classes, 32 x 32 pixels.
 
     The download has 170 MB.
@@ -153,8 +171,13 @@ def fetch_cifar10(
 
 @validate_params(_options("train", "val", "test"), prefer_skip_nested_validation=True)
 def fetch_flowers102(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
+    *,
+    subset: Literal["train", "val", "test", "all"] = "train",
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Fetch Oxford 102 Flower: 8,189 photos of 102 kinds of flowers.
 
     The download has 345 MB. The names of the flowers need torchvision 0.22 or later.
@@ -187,8 +210,13 @@ def fetch_flowers102(
 
 @validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
 def fetch_food101(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Fetch Food-101: 101,000 photos of 101 dishes, at most 512 pixels wide and high.
 
     The download has 5 GB. Its authors state that some labels of the training photos are wrong.
@@ -221,8 +249,13 @@ def fetch_food101(
 
 @validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
 def fetch_pets(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Fetch Oxford-IIIT Pet: 7,349 photos of 37 breeds of cats and dogs.
 
     The download has 811 MB.
@@ -255,8 +288,13 @@ def fetch_pets(
 
 @validate_params(_options("train", "val"), prefer_skip_nested_validation=True)
 def fetch_tiny_imagenet(
-    *, subset="train", data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
-):
+    *,
+    subset: Literal["train", "val", "all"] = "train",
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Fetch Tiny-ImageNet: 110,000 photos of 200 classes of ImageNet, 64 x 64 pixels.
 
     The download has 248 MB, and the photos stay in the archive. A network that was trained on

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
 from skdevise._compat import Interval, validate_params
+from skdevise._typing import RandomState
 
 # RGB value of each colour, and the words that occur with it in the text.
 _COLOURS = {
@@ -76,7 +77,13 @@ _ROOT = "thing"
     },
     prefer_skip_nested_validation=True,
 )
-def make_shapes(n_samples=420, *, image_size=32, n_sentences=4000, random_state=None):
+def make_shapes(
+    n_samples: int = 420,
+    *,
+    image_size: int = 32,
+    n_sentences: int = 4000,
+    random_state: RandomState = None,
+) -> Bunch:
     """Generate photos of coloured shapes, with a text and a hierarchy of their labels.
 
     This is the smallest data set with all that a visual-semantic embedding needs. It has 42 labels,
@@ -130,7 +137,8 @@ def make_shapes(n_samples=420, *, image_size=32, n_sentences=4000, random_state=
     drawn = rng.permutation(np.arange(n_samples) % len(labels))
     images = np.empty((n_samples, image_size, image_size, 3), dtype=np.uint8)
     for image, label in zip(images, drawn, strict=True):
-        image[:] = _draw(*labels[label], image_size, rng)
+        colour, shape = labels[label]
+        image[:] = _draw(colour, shape, image_size, rng)
     return Bunch(
         images=images,
         target=names[drawn],

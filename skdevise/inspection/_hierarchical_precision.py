@@ -1,9 +1,12 @@
 """A display of hierarchical precision against the number of answers."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 
+from skdevise._typing import ArrayLike, Average, Axes, Classifier, Hierarchy, Inputs, Labels
 from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
 from skdevise.metrics import hierarchical_precision_at_k
 from skdevise.models._top_k import predict_top_k, reach_classifier
@@ -60,7 +63,7 @@ class HierarchicalPrecisionDisplay:
     ([1, 2], [0.0, 0.5])
     """
 
-    def __init__(self, k, precision, *, name=None):
+    def __init__(self, k: ArrayLike, precision: ArrayLike, *, name: str | None = None) -> None:
         self.k = k
         self.precision = precision
         self.name = name
@@ -68,19 +71,19 @@ class HierarchicalPrecisionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
-        hierarchy,
+        estimator: Classifier,
+        X: Inputs,
+        y: ArrayLike,
+        hierarchy: Hierarchy,
         *,
-        k=None,
-        labels=None,
-        sample_weight=None,
-        average="sample",
-        name=None,
-        ax=None,
-        **kwargs,
-    ):
+        k: Sequence[int] | None = None,
+        labels: Labels | None = None,
+        sample_weight: ArrayLike | None = None,
+        average: Average = "sample",
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of a fitted classifier.
 
         Parameters
@@ -140,18 +143,18 @@ class HierarchicalPrecisionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_top,
-        hierarchy,
-        valid,
+        y_true: ArrayLike,
+        y_top: ArrayLike,
+        hierarchy: Hierarchy,
+        valid: Labels,
         *,
-        k=None,
-        sample_weight=None,
-        average="sample",
-        name=None,
-        ax=None,
-        **kwargs,
-    ):
+        k: Sequence[int] | None = None,
+        sample_weight: ArrayLike | None = None,
+        average: Average = "sample",
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of ranked answers.
 
         Parameters
@@ -203,7 +206,7 @@ class HierarchicalPrecisionDisplay:
         ]
         return cls(k, np.array(precision), name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
         """Plot the curve.
 
         Parameters

@@ -1,11 +1,14 @@
 """A display of wrong answers between the branches of a hierarchy."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
+from skdevise._typing import ArrayLike, Axes, Classifier, Hierarchy, Inputs, Labels
 from skdevise._utils import import_optional
 from skdevise.inspection._curves import COLOURS, blend, contrast, find_candidates, shorten
 from skdevise.inspection._groups import OTHER, hypernym_groups
@@ -72,15 +75,26 @@ class HierarchyConfusionDisplay:
            [0.  , 0.  , 1.  ]])
     """
 
-    def __init__(self, shares, branches, counts):
+    def __init__(
+        self, shares: ArrayLike, branches: Sequence[str], counts: Sequence[Sequence[int]] | None
+    ) -> None:
         self.shares = shares
         self.branches = branches
         self.counts = counts
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, hierarchy, *, branches=9, labels=None, sample_weight=None, ax=None
-    ):
+        cls,
+        estimator: Classifier,
+        X: Inputs,
+        y: ArrayLike,
+        hierarchy: Hierarchy,
+        *,
+        branches: int | Sequence[Any] = 9,
+        labels: Labels | None = None,
+        sample_weight: ArrayLike | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Plot where the answers of a fitted classifier lie.
 
         Parameters
@@ -121,8 +135,15 @@ class HierarchyConfusionDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_pred, hierarchy, *, branches=9, sample_weight=None, ax=None
-    ):
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        hierarchy: Hierarchy,
+        *,
+        branches: int | Sequence[Any] = 9,
+        sample_weight: ArrayLike | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Plot where predicted labels lie.
 
         Parameters
@@ -177,7 +198,7 @@ class HierarchyConfusionDisplay:
         rows = counts > 0
         return cls(sums[rows] / counts[rows, None], names, counts[rows]).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Plot the matrix.
 
         Parameters

@@ -1,10 +1,12 @@
 """A map of labels in the plane."""
 
 from collections import Counter
+from typing import Self
 
 import numpy as np
 
 from skdevise._columns import label_column
+from skdevise._typing import ArrayLike, Axes, Embedder, Groups, Labels, RandomState
 from skdevise._utils import import_optional
 from skdevise.inspection._curves import blend, make_visible
 from skdevise.inspection._groups import OTHER, group_of_each
@@ -83,7 +85,7 @@ class LabelMapDisplay:
     ['cat', 'dog', 'car']
     """
 
-    def __init__(self, points, labels, groups=None):
+    def __init__(self, points: ArrayLike, labels: ArrayLike, groups: Groups | None = None) -> None:
         labels = label_column(labels).tolist()
         self.points = np.asarray(points, dtype=float)
         self.labels = [str(label) for label in labels]
@@ -99,8 +101,15 @@ class LabelMapDisplay:
 
     @classmethod
     def from_embedder(
-        cls, embedder, labels, groups=None, *, perplexity=None, random_state=0, ax=None
-    ):
+        cls,
+        embedder: Embedder,
+        labels: Labels,
+        groups: Groups | None = None,
+        *,
+        perplexity: float | None = None,
+        random_state: RandomState = 0,
+        ax: Axes | None = None,
+    ) -> Self:
         """Lay out the vectors of labels with t-SNE, and plot the map.
 
         Parameters
@@ -163,7 +172,7 @@ class LabelMapDisplay:
         groups = None if groups is None else [groups[label] for label in labels]
         return cls(points, names, groups).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Plot the map.
 
         Parameters
@@ -189,7 +198,8 @@ class LabelMapDisplay:
             colour = make_visible(colour, ax.get_facecolor(), _POINT_CONTRAST)
             colours[rows] = [to_hex(colour)] * len(rows)
             points = ax.scatter(
-                *self.points[rows].T,
+                self.points[rows, 0],
+                self.points[rows, 1],
                 s=area,
                 color=colour,
                 marker=marker,

@@ -1,9 +1,12 @@
 """A display of the accuracy that rejecting uncertain answers buys."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdevise._columns import check_targets
+from skdevise._typing import ArrayLike, Axes, Classifier, Inputs, Labels
 from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
 from skdevise.metrics._ranking import check_weights
 from skdevise.metrics._rejection import rejection_curve
@@ -52,7 +55,14 @@ class RejectionCurveDisplay:
     (array([0.25, 0.5 , 0.75, 1.  ]), array([1.  , 1.  , 0.67, 0.5 ]))
     """
 
-    def __init__(self, accepted, accuracy, thresholds, *, name=None):
+    def __init__(
+        self,
+        accepted: ArrayLike,
+        accuracy: ArrayLike,
+        thresholds: ArrayLike,
+        *,
+        name: str | None = None,
+    ) -> None:
         self.accepted = accepted
         self.accuracy = accuracy
         self.thresholds = thresholds
@@ -60,8 +70,17 @@ class RejectionCurveDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, labels=None, sample_weight=None, name=None, ax=None, **kwargs
-    ):
+        cls,
+        estimator: Classifier,
+        X: Inputs,
+        y: ArrayLike,
+        *,
+        labels: Labels | None = None,
+        sample_weight: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of a fitted classifier.
 
         Parameters
@@ -102,8 +121,16 @@ class RejectionCurveDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_pred, confidence, *, sample_weight=None, name=None, ax=None, **kwargs
-    ):
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        confidence: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of predicted labels.
 
         Parameters
@@ -143,7 +170,7 @@ class RejectionCurveDisplay:
         display = cls(*rejection_curve(confidence, is_right, weight), name=name)
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
         """Plot the curve.
 
         Parameters

@@ -1,7 +1,11 @@
 """A display of the accuracies on seen and on unseen labels for all penalties."""
 
+from collections.abc import Set
+from typing import Any, Self
+
 import numpy as np
 
+from skdevise._typing import ArrayLike, Average, Axes, Classifier, Inputs, Labels
 from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
 from skdevise.metrics import generalized_scores
 from skdevise.models._top_k import reach_classifier
@@ -54,24 +58,24 @@ class SeenUnseenCurveDisplay:
     1.0
     """
 
-    def __init__(self, scores, *, name=None):
+    def __init__(self, scores: Any, *, name: str | None = None) -> None:
         self.scores = scores
         self.name = name
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Classifier,
+        X: Inputs,
+        y: ArrayLike,
         *,
-        labels=None,
-        average="class",
-        sample_weight=None,
-        name=None,
-        ax=None,
-        **kwargs,
-    ):
+        labels: Labels | None = None,
+        average: Average = "class",
+        sample_weight: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of a fitted classifier.
 
         Parameters
@@ -127,18 +131,18 @@ class SeenUnseenCurveDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_score,
+        y_true: ArrayLike,
+        y_score: ArrayLike,
         *,
-        labels,
-        seen,
-        seen_penalty=0.0,
-        average="class",
-        sample_weight=None,
-        name=None,
-        ax=None,
-        **kwargs,
-    ):
+        labels: Labels,
+        seen: Labels | Set[Any],
+        seen_penalty: float = 0.0,
+        average: Average = "class",
+        sample_weight: ArrayLike | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curve of scores.
 
         Parameters
@@ -184,7 +188,7 @@ class SeenUnseenCurveDisplay:
         )
         return cls(scores, name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
         """Plot the curve.
 
         Parameters

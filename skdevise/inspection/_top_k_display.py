@@ -1,11 +1,14 @@
 """A display of photos with their ranked answers."""
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 
 from skdevise._columns import label_column
+from skdevise._typing import ArrayLike, Classifier, Labels, PhotoList
 from skdevise._utils import import_optional
 from skdevise.inspection._curves import blend, find_candidates, make_visible, shorten
 from skdevise.labels._search import best_columns
@@ -69,7 +72,15 @@ class TopKDisplay:
     (1, 2)
     """
 
-    def __init__(self, photos, answers, y_true=None, *, probabilities=None, reasons=None):
+    def __init__(
+        self,
+        photos: PhotoList,
+        answers: Mapping[str, ArrayLike],
+        y_true: ArrayLike | None = None,
+        *,
+        probabilities: Mapping[str, ArrayLike] | None = None,
+        reasons: Mapping[str, Sequence[Sequence[str]]] | None = None,
+    ) -> None:
         if not isinstance(answers, dict) or not answers:
             raise TypeError(
                 f"answers={answers!r:.60} is not a dict of answers. Pass one, such as "
@@ -118,17 +129,17 @@ class TopKDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Classifier,
+        X: PhotoList,
         *,
-        photos=None,
-        y_true=None,
-        k=5,
-        labels=None,
-        n_reasons=0,
-        name=None,
-        n_columns=4,
-    ):
+        photos: PhotoList | None = None,
+        y_true: ArrayLike | None = None,
+        k: int = 5,
+        labels: Labels | None = None,
+        n_reasons: int = 0,
+        name: str | None = None,
+        n_columns: int = 4,
+    ) -> Self:
         """Plot the most probable labels of a fitted classifier.
 
         Parameters
@@ -182,7 +193,7 @@ class TopKDisplay:
         display = cls(photos, answers, y_true, probabilities=probabilities, reasons=reasons)
         return display.plot(n_columns=n_columns)
 
-    def plot(self, *, n_columns=4):
+    def plot(self, *, n_columns: int = 4) -> Self:
         """Plot the photos in rows.
 
         Parameters

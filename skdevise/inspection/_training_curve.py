@@ -1,7 +1,11 @@
 """A display of the losses and scores of training."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 
+from skdevise._typing import ArrayLike, Classifier, DataFrame
 from skdevise._utils import import_optional
 from skdevise.inspection._curves import draw_legend, draw_line
 from skdevise.models._top_k import reach_classifier
@@ -57,7 +61,9 @@ class TrainingCurveDisplay:
     (['train_loss'], [1, 2, 3])
     """
 
-    def __init__(self, history, *, columns=None, name=None):
+    def __init__(
+        self, history: DataFrame, *, columns: Sequence[str] | None = None, name: str | None = None
+    ) -> None:
         columns = [c for c in history if c != "dur"] if columns is None else list(columns)
         if not len(history) or not columns:
             raise ValueError(
@@ -70,7 +76,15 @@ class TrainingCurveDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, columns=None, name=None, axes=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Classifier,
+        *,
+        columns: Sequence[str] | None = None,
+        name: str | None = None,
+        axes: ArrayLike | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Plot the curves of a fitted estimator.
 
         Parameters
@@ -109,7 +123,9 @@ class TrainingCurveDisplay:
         )
         return display.plot(axes, **kwargs)
 
-    def plot(self, axes=None, *, name=None, **kwargs):
+    def plot(
+        self, axes: ArrayLike | None = None, *, name: str | None = None, **kwargs: Any
+    ) -> Self:
         """Plot the curves.
 
         Parameters

@@ -1,13 +1,16 @@
 """Hierarchies: directed acyclic graphs of labels, such as WordNet."""
 
 import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from numbers import Integral
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from skdevise._bounded import parsing
 from skdevise._columns import label_array
+from skdevise._typing import ArrayLike, Labels, NDArray
 from skdevise.labels._graph import Graph
 from skdevise.labels._label_index import LabelIndex
 from skdevise.labels._tables import bundled_tables, check_lengths, nltk_tables, pair_tables
@@ -61,7 +64,14 @@ class Hierarchy:
     ['animal', 'dog']
     """
 
-    def __init__(self, labels, edges, terms=None, definitions=None, counts=None):
+    def __init__(
+        self,
+        labels: ArrayLike,
+        edges: ArrayLike,
+        terms: Sequence[Sequence[str]] | None = None,
+        definitions: Sequence[str] | None = None,
+        counts: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         # label_array checks labels one by one, which is slow for WordNet and needless for text.
         is_text = isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
         self.labels = labels.copy() if is_text else label_array(labels)
@@ -76,7 +86,9 @@ class Hierarchy:
         self.graph.check_acyclic(self.labels)
 
     @classmethod
-    def from_edges(cls, pairs, definitions=None):
+    def from_edges(
+        cls, pairs: Iterable[tuple[Any, Any]], definitions: Mapping[Any, str] | None = None
+    ) -> Self:
         """Build a hierarchy from pairs of labels.
 
         Parameters
@@ -100,7 +112,7 @@ class Hierarchy:
         return cls(labels, edges, definitions=definitions)
 
     @classmethod
-    def wordnet(cls, variant="wordnet"):
+    def wordnet(cls, variant: Literal["wordnet", "imagenet-fall11"] = "wordnet") -> Self:
         """Return the bundled nouns of WordNet 3.0; labels are ids such as "n02084071".
 
         Parameters
@@ -134,7 +146,7 @@ class Hierarchy:
         return _bundled_hierarchy(variant)
 
     @classmethod
-    def from_nltk(cls, reader):
+    def from_nltk(cls, reader: Any) -> Self:
         """Build the hierarchy of nouns from nltk's WordNet reader.
 
         Parameters
@@ -172,7 +184,7 @@ class Hierarchy:
         """Parameters of the constructor after `labels`."""
         return self.graph.edges, self._terms, self._definitions, self._counts
 
-    def rename(self, names):
+    def rename(self, names: Mapping[Any, Any]) -> "Hierarchy":
         """Rename labels, for example synset ids to words.
 
         Parameters
@@ -195,7 +207,7 @@ class Hierarchy:
         labels = [names.get(label, label) for label in self.labels.tolist()]
         return Hierarchy(labels, *self._tables)
 
-    def terms(self, label):
+    def terms(self, label: Hashable) -> tuple[str, ...]:
         """Return the terms of a label, the preferred one first.
 
         Parameters
@@ -210,7 +222,7 @@ class Hierarchy:
         (row,) = self.positions([label])
         return tuple(self._terms[row])
 
-    def synsets(self, term):
+    def synsets(self, term: str) -> list[Any]:
         """Return the labels that have a term, the one for which it is used most first.
 
         Parameters
@@ -236,10 +248,10 @@ class Hierarchy:
         return self.labels[list(self.term_index.counts(term))].tolist()
 
     @cached_property
-    def term_index(self):
+    def term_index(self) -> TermIndex:
         return TermIndex(self._terms, self._counts)
 
-    def definition(self, label):
+    def definition(self, label: Hashable) -> str:
         """Return the definition of a label.
 
         Parameters
@@ -261,7 +273,7 @@ class Hierarchy:
         """
         return self.definitions([label])[0]
 
-    def definitions(self, labels):
+    def definitions(self, labels: Labels) -> list[str]:
         """Return the definitions of many labels.
 
         Parameters
@@ -279,7 +291,7 @@ class Hierarchy:
             return [""] * len(rows)
         return [self._definitions[row] for row in rows]
 
-    def parents(self, label):
+    def parents(self, label: Hashable) -> list[Any]:
         """Return the labels directly above a label.
 
         Parameters
@@ -295,7 +307,7 @@ class Hierarchy:
         (row,) = self.positions([label])
         return self.labels[self.graph.parents[[row]].indices].tolist()
 
-    def ancestors(self, label):
+    def ancestors(self, label: Hashable) -> set[Any]:
         """Return all labels above a label, up to the root.
 
         Parameters
@@ -311,7 +323,7 @@ class Hierarchy:
         distance = self.graph.distances(self.graph.parents, self.positions([label]))
         return set(self.labels[distance > 0].tolist())
 
-    def distance(self, a, b):
+    def distance(self, a: Hashable, b: Hashable) -> float:
         """Count the edges of the shortest path between two labels.
 
         The path can go up and down several times, so it need not pass a common ancestor.
@@ -330,7 +342,7 @@ class Hierarchy:
         distance = int(self.graph.distances(self.graph.neighbours, [start])[end])
         return math.inf if distance < 0 else distance
 
-    def lowest_common_ancestor(self, a, b):
+    def lowest_common_ancestor(self, a: Hashable, b: Hashable) -> Any:
         """Return the most specific label that is above or equal to both labels.
 
         Parameters
@@ -356,7 +368,12 @@ class Hierarchy:
         lowest = self.graph.lowest_common_ancestors(*self.positions([a, b]))
         return self.labels[lowest[0]].item() if len(lowest) else None
 
-    def within_hops(self, seeds, edges, direction="up_down"):
+    def within_hops(
+        self,
+        seeds: Labels,
+        edges: int,
+        direction: Literal["up_down", "any", "up", "down"] = "up_down",
+    ) -> set[Any]:
         """Return the labels within a number of edges of the seeds.
 
         Parameters
@@ -391,7 +408,7 @@ class Hierarchy:
         distance = self.graph.distances_in(direction, self.positions(seeds), edges)
         return set(self.labels[distance >= 0].tolist())
 
-    def correct_set(self, label, k, valid):
+    def correct_set(self, label: Hashable, k: int, valid: Labels) -> set[Any]:
         """Return the labels that count as correct answers at k (DeViSE, appendix A.3).
 
         For the radius R = 0, 1, 2, ... the set takes all valid labels within R edges of the label.
@@ -420,7 +437,7 @@ class Hierarchy:
         (is_correct,) = self.graph.in_correct_sets(start, valid[None], k, is_valid)
         return set(self.labels[valid[is_correct]].tolist())
 
-    def positions(self, labels):
+    def positions(self, labels: Labels) -> NDArray[np.intp]:
         """Return the positions of labels in `self.labels`.
 
         Parameters

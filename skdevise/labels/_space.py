@@ -1,14 +1,17 @@
 """A vocabulary bound to an embedder: label vectors, and the nearest labels of points."""
 
 import warnings
+from collections.abc import Sequence
 from itertools import chain
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
 from skdevise import _storage
+from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
 from skdevise.labels._embedding import check_embedder, embed_terms
@@ -78,7 +81,7 @@ class LabelSpace:
     array([[1. , 0.6]])
     """
 
-    def __init__(self, vocabulary, embedder, search="auto"):
+    def __init__(self, vocabulary: Labels, embedder: Embedder, search: Search = "auto") -> None:
         if search not in ("auto", *SEARCH_METHODS):
             raise ValueError(
                 f"search={search!r} is unknown. Use one of {['auto', *SEARCH_METHODS]}."
@@ -115,32 +118,32 @@ class LabelSpace:
         self._index = open_search(vectors, search)
 
     @property
-    def search(self):
+    def search(self) -> Any:
         """Search method in use: "exact", "hnsw", "lsh" or "tree"."""
         return self._index.method
 
     @property
-    def targets(self):
+    def targets(self) -> NDArray[Any]:
         """Training target of each label: (n_labels, vector_size)."""
         return self._index.vectors[self._rows[self._starts]]
 
     @property
-    def term_vectors(self):
+    def term_vectors(self) -> list[NDArray[Any]]:
         """Vectors of the terms of each label: list of arrays (n_terms, vector_size)."""
         return np.split(self._index.vectors[self._rows], self._starts[1:])
 
     @property
-    def n_labels(self):
+    def n_labels(self) -> int:
         """Number of labels: int."""
         return len(self.labels)
 
     @property
-    def n_terms(self):
+    def n_terms(self) -> int:
         """Number of different vectors: int."""
         return len(self._index.vectors)
 
     @property
-    def vector_size(self):
+    def vector_size(self) -> int:
         """Length of the vectors: int."""
         return self._index.vectors.shape[1]
 
@@ -150,7 +153,7 @@ class LabelSpace:
             f"search={self.search!r})"
         )
 
-    def scores(self, points):
+    def scores(self, points: ArrayLike) -> NDArray[Any]:
         """Compute the score of each label at each point.
 
         Parameters
@@ -173,7 +176,9 @@ class LabelSpace:
             scores[batch] = products
         return scores
 
-    def top_k(self, points, k, offsets=None):
+    def top_k(
+        self, points: ArrayLike, k: int, offsets: ArrayLike | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Find the k labels with the highest scores at each point.
 
         Labels with equal scores keep the order of the vocabulary.
@@ -262,7 +267,7 @@ class LabelSpace:
             scores[batch] = np.take_along_axis(block, top[batch], axis=1)
         return top, scores
 
-    def recall(self, points, k):
+    def recall(self, points: ArrayLike, k: int) -> float:
         """Compute the share of the k nearest terms that the index finds.
 
         Parameters
@@ -286,7 +291,7 @@ class LabelSpace:
         found, _ = self._index.nearest(points, k)
         return float(np.mean([np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)]))
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the space to a file, with its vectors and its index.
 
         Parameters
@@ -297,7 +302,7 @@ class LabelSpace:
         _storage.write(self, path)
 
     @staticmethod
-    def load(path, mmap=True, trusted=()):
+    def load(path: PathLike, mmap: bool = True, trusted: Sequence[str] = ()) -> "LabelSpace":
         """Read a space that `save` wrote.
 
         Parameters
@@ -325,7 +330,7 @@ class LabelSpace:
             raise ValueError(f"{str(path)!r} does not hold a LabelSpace. Give another file.")
         return space
 
-    def check_k(self, k):
+    def check_k(self, k: int) -> None:
         """Raise ValueError unless k is a whole number from 1 to `n_labels`.
 
         Parameters

@@ -1,12 +1,14 @@
 """The candidate labels of a prediction, and their terms."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import chain
 from numbers import Number
+from typing import Any, Literal, Self
 
 from skdevise._bounded import parsing, read_table
+from skdevise._typing import ArrayLike, Coverage, Embedder, Hierarchy, Labels, PathLike, Pool
 from skdevise._utils import atomic_write
 from skdevise.labels._coverage import coverage_of
 from skdevise.labels._embedding import check_embedder, looks_up_words
@@ -94,7 +96,15 @@ class LabelVocabulary:
     __array_ufunc__ = None
     __pandas_priority__ = 10_000
 
-    def __init__(self, labels, terms=None, pool="terms", *, templates=None, on_missing="error"):
+    def __init__(
+        self,
+        labels: Labels,
+        terms: Mapping[Any, Any] | ArrayLike | None = None,
+        pool: Pool = "terms",
+        *,
+        templates: Sequence[str] | None = None,
+        on_missing: Literal["error", "drop", "wordnet"] = "error",
+    ) -> None:
         if pool not in ("terms", "first", "mean"):
             raise ValueError(f"pool={pool!r} is unknown. Use 'terms', 'first' or 'mean'.")
         if on_missing not in ("error", "drop", "wordnet"):
@@ -120,7 +130,9 @@ class LabelVocabulary:
         )
 
     @classmethod
-    def from_synsets(cls, synsets, hierarchy, pool="terms", **options):
+    def from_synsets(
+        cls, synsets: ArrayLike, hierarchy: Hierarchy, pool: Pool = "terms", **options: Any
+    ) -> Self:
         """Build a vocabulary of labels in a hierarchy, with the terms that it has for them.
 
         Parameters
@@ -147,7 +159,9 @@ class LabelVocabulary:
         return cls(labels, terms, pool, **options)
 
     @classmethod
-    def from_terms(cls, terms, hierarchy, pool="terms", **options):
+    def from_terms(
+        cls, terms: Sequence[str], hierarchy: Hierarchy, pool: Pool = "terms", **options: Any
+    ) -> Self:
         """Build a vocabulary of all labels in a hierarchy that have one of the given terms.
 
         Parameters
@@ -187,11 +201,11 @@ class LabelVocabulary:
         return cls.from_synsets(list(labels), hierarchy, pool, **options)
 
     @property
-    def n_labels(self):
+    def n_labels(self) -> int:
         """Number of labels: int."""
         return len(self.labels)
 
-    def labels_of(self, term):
+    def labels_of(self, term: str) -> tuple[Any, ...]:
         """Return the labels that have a term.
 
         Parameters
@@ -210,7 +224,7 @@ class LabelVocabulary:
     def _term_index(self):
         return TermIndex(self.terms)
 
-    def coverage(self, embedder):
+    def coverage(self, embedder: Embedder) -> Coverage:
         """Report for which labels an embedder has a vector.
 
         Parameters
@@ -240,7 +254,7 @@ class LabelVocabulary:
         refuse_numbers(self, embedder)
         return coverage_of(self, embedder)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the vocabulary to a JSON file.
 
         Parameters
@@ -254,7 +268,7 @@ class LabelVocabulary:
             unfinished.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """Read a vocabulary that `save` wrote.
 
         Parameters

@@ -1,11 +1,14 @@
 """Term vectors from a text encoder, such as a sentence model or the text tower of CLIP."""
 
+from collections.abc import Callable
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from skdevise._compat import Interval
+from skdevise._typing import NDArray, Terms
 from skdevise.language._mixins import ImmutableMixin, TermTransformerMixin, refuse_missing
 from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms
@@ -56,13 +59,13 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, encoder, *, batch_size=256):
+    def __init__(self, encoder: Callable[[list[str]], Any], *, batch_size: int = 256) -> None:
         self.encoder = encoder
         self.batch_size = batch_size
         # A cache, not a parameter. Clones are the embedder itself, so they share it.
         self._vector_of = {}
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: object = None, y: object = None) -> Self:
         """Validate the parameters. Nothing is learned.
 
         Parameters
@@ -78,7 +81,7 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
         self._validate_params()
         return self
 
-    def transform(self, X):
+    def transform(self, X: Terms) -> NDArray[np.float32]:
         """Return the unit vector of each text.
 
         Parameters
@@ -107,7 +110,7 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
         refuse_missing(terms, vectors.any(axis=1))
         return vectors
 
-    def has_vector(self, terms):
+    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
         """Return whether the encoder has a vector for each term.
 
         Parameters

@@ -1,7 +1,9 @@
 """Shared behaviour of the term embedders."""
 
 import warnings
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -9,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
 
 from skdevise._compat import DocumentationLinkMixin
+from skdevise._typing import ArrayLike, NDArray
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms, normalise_term
@@ -33,7 +36,7 @@ class TermTransformerMixin(
 class ImmutableMixin:
     """Embedder that learns nothing in `fit`. Its clones are the embedder itself."""
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Raise an error, because clones share this embedder.
 
         Parameters
@@ -73,7 +76,7 @@ class TermTableMixin:
     `_find_rows(terms)`, which returns the row of each term, or -1.
     """
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the nearest term of each vector by cosine.
 
         Parameters
@@ -88,7 +91,7 @@ class TermTableMixin:
         """
         return self.nearest(X, k=1)[:, 0]
 
-    def nearest(self, X, k=10, return_cosines=False):
+    def nearest(self, X: ArrayLike, k: int = 10, return_cosines: bool = False) -> Any:
         """Return the k nearest terms of each vector by cosine.
 
         Use it for your own vectors, such as the output of a classifier's `transform`. To start from
@@ -132,7 +135,7 @@ class TermTableMixin:
         names = np.array([terms[row] for row in rows.ravel()]).reshape(rows.shape)
         return (names, cosines) if return_cosines else names
 
-    def most_similar(self, term, k=10):
+    def most_similar(self, term: str, k: int = 10) -> list[tuple[str, float]]:
         """Return the terms most similar to a term by cosine.
 
         Parameters
@@ -163,7 +166,9 @@ class TermTableMixin:
         terms = check_terms([term])
         return self._similar(np.asarray(self.transform(terms)), terms, k)
 
-    def analogy(self, positive, negative=(), k=10):
+    def analogy(
+        self, positive: Sequence[str], negative: Sequence[str] = (), k: int = 10
+    ) -> list[tuple[str, float]]:
         """Solve an analogy, such as king - man + woman = queen.
 
         Add the unit vectors of `positive`, subtract the unit vectors of `negative`, and return the
@@ -212,7 +217,7 @@ class TermTableMixin:
             raise ValueError(f"{positive} and {negative} cancel each other. Choose other terms.")
         return self._similar(total[None], terms, k)
 
-    def score(self, X, y):
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the Spearman correlation between cosines and human ratings of similarity.
 
         Data sets such as WordSim-353 contain pairs of words with such ratings.

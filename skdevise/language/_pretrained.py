@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from itertools import chain
 from numbers import Integral
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 
 from skdevise._compat import Interval, StrOptions
+from skdevise._typing import NDArray, PathLike, Terms
 from skdevise.language._io import TermTable, read_vectors, table_of, write_vectors
 from skdevise.language._mixins import (
     ImmutableMixin,
@@ -92,13 +94,20 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         "all_but_the_top": [Interval(Integral, 0, None, closed="left")],
     }
 
-    def __init__(self, vectors, *, oov="compose", center=False, all_but_the_top=0):
+    def __init__(
+        self,
+        vectors: Any,
+        *,
+        oov: Literal["compose", "error"] = "compose",
+        center: bool = False,
+        all_but_the_top: int = 0,
+    ) -> None:
         self.vectors = vectors
         self.oov = oov
         self.center = center
         self.all_but_the_top = all_but_the_top
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of the constructor.
 
         Parameters
@@ -118,7 +127,15 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
             return params
 
     @classmethod
-    def load(cls, path, *, limit=None, mmap=False, trusted=False, **options):
+    def load(
+        cls,
+        path: PathLike,
+        *,
+        limit: int | None = None,
+        mmap: bool = False,
+        trusted: bool = False,
+        **options: Any,
+    ) -> Self:
         """Read term vectors from a file.
 
         The suffix of the file determines the format:
@@ -187,7 +204,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
             raise ValueError(f"limit={limit!r} is not a positive integer. Choose limit >= 1.")
         return cls(read_vectors(path, limit, mmap, trusted), **options)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the terms and vectors to a file.
 
         The file contains the vectors after `center` and `all_but_the_top`, so load it without these
@@ -225,7 +242,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
             matrix = matrix.astype(np.float32)
         write_vectors(path, terms, matrix, subwords)
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: object = None, y: object = None) -> Self:
         """Validate the table and the parameters. Nothing is learned.
 
         Parameters
@@ -246,7 +263,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         self._table  # noqa: B018 (the property validates)
         return self
 
-    def has_vector(self, terms):
+    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
         """Return whether `transform` has a vector for each term.
 
         Parameters
@@ -262,7 +279,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         """
         return self._embed(check_terms(terms)).any(axis=1)
 
-    def has_term(self, terms):
+    def has_term(self, terms: Terms) -> NDArray[np.bool_]:
         """Return whether each term is in the table.
 
         Parameters
@@ -277,7 +294,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         """
         return self._find_rows(check_terms(terms)) >= 0
 
-    def transform(self, X):
+    def transform(self, X: Terms) -> NDArray[np.float32]:
         """Return the unit vector of each term.
 
         Parameters
@@ -302,12 +319,12 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         return vectors
 
     @cached_property
-    def terms_(self):
+    def terms_(self) -> tuple[str, ...]:
         """Terms of the table: tuple of str."""
         return self._table[0]
 
     @property
-    def vector_size_(self):
+    def vector_size_(self) -> int:
         """Dimension of the vectors: int."""
         return self._table[1].shape[1]
 

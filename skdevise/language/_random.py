@@ -2,12 +2,14 @@
 
 from hashlib import blake2b
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 
 from skdevise._compat import Interval
+from skdevise._typing import NDArray, Terms
 from skdevise.language._mixins import TermTransformerMixin
 from skdevise.language._terms import check_terms
 
@@ -49,11 +51,11 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         "random_state": [Integral],
     }
 
-    def __init__(self, vector_size=500, random_state=0):
+    def __init__(self, vector_size: int = 500, random_state: int = 0) -> None:
         self.vector_size = vector_size
         self.random_state = random_state
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: object = None, y: object = None) -> Self:
         """Validate the parameters. Nothing is learned.
 
         Parameters
@@ -69,7 +71,7 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         self._validate_params()
         return self
 
-    def has_vector(self, terms):
+    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
         """Return whether each term has a vector, which is always true.
 
         Parameters
@@ -84,7 +86,7 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         """
         return np.ones(len(check_terms(terms)), dtype=bool)
 
-    def has_term(self, terms):
+    def has_term(self, terms: Terms) -> NDArray[np.bool_]:
         """Return whether each term has its own vector, which is always true.
 
         Parameters
@@ -99,7 +101,7 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         """
         return self.has_vector(terms)
 
-    def transform(self, X):
+    def transform(self, X: Terms) -> NDArray[np.float32]:
         """Return the unit vector of each term.
 
         Parameters

@@ -1,15 +1,19 @@
 """Term vectors trained on text: the skip-gram language model."""
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Literal, Self
 
+import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions, fit_context
+from skdevise._typing import LabelVocabulary, NDArray, PathLike, RandomState, Terms
 from skdevise._utils import (
     check_checkpoint_folder,
     check_unchanged,
@@ -172,28 +176,29 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        vector_size=500,
-        window=20,
-        hierarchical_softmax=True,
-        negative=0,
+        vector_size: int = 500,
+        window: int = 20,
+        hierarchical_softmax: bool = True,
+        negative: int = 0,
         *,
-        model="skip_gram",
-        n_buckets=500_000,
-        sample=1e-3,
-        min_count=5,
-        max_vocab=155_000,
-        terms=None,
-        always_keep=True,
-        phrases=False,
-        tokenizer="words",
-        max_epochs=1,
-        lr=0.025,
-        min_lr=1e-4,
-        checkpoint=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        model: Literal["skip_gram", "cbow", "fasttext"] = "skip_gram",
+        n_buckets: int = 500_000,
+        sample: float = 1e-3,
+        min_count: int = 5,
+        max_vocab: int = 155_000,
+        terms: Iterable[str] | LabelVocabulary | None = None,
+        always_keep: bool = True,
+        phrases: bool = False,
+        tokenizer: Literal["words", "casual", "toktok", "treebank", "wordpunct"]
+        | Callable[[str], list[str]] = "words",
+        max_epochs: int = 1,
+        lr: float = 0.025,
+        min_lr: float = 1e-4,
+        checkpoint: PathLike | None = None,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.vector_size = vector_size
         self.window = window
         self.hierarchical_softmax = hierarchical_softmax
@@ -216,7 +221,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: PathLike | Iterable[Any], y: object = None) -> Self:
         """Train the vectors on text.
 
         Parameters
@@ -249,7 +254,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         return self._fit(X, None)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: PathLike | Iterable[Any], y: object = None) -> Self:
         """Continue training on more text.
 
         With negative sampling, new terms get vectors while there are fewer than `max_vocab`. With
@@ -385,7 +390,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
 
         return tqdm(desc=name, unit=" words", unit_scale=True, disable=not self.verbose, **options)
 
-    def has_vector(self, terms):
+    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
         """Return whether `transform` has a vector for each term.
 
         Parameters
@@ -401,7 +406,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.vectors_.has_vector(terms)
 
-    def has_term(self, terms):
+    def has_term(self, terms: Terms) -> NDArray[np.bool_]:
         """Return whether each term has its own vector.
 
         Parameters
@@ -417,7 +422,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.vectors_.has_term(terms)
 
-    def transform(self, X):
+    def transform(self, X: Terms) -> NDArray[np.float32]:
         """Return the unit vector of each term.
 
         Parameters

@@ -1,19 +1,28 @@
 """Generalised zero-shot scores: seen and unseen labels compete."""
 
 from collections.abc import Set
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import auc
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
 from skdevise._columns import check_targets, label_column
+from skdevise._typing import ArrayLike, Average, Labels
 from skdevise.labels._label_checks import check_labels
 from skdevise.metrics._ranking import check_weights
 
 
 def generalized_scores(
-    y_true, y_score, *, labels, seen, seen_penalty=0.0, average="class", sample_weight=None
-):
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    labels: Labels,
+    seen: Labels | Set[Any],
+    seen_penalty: float = 0.0,
+    average: Average = "class",
+    sample_weight: ArrayLike | None = None,
+) -> Bunch:
     r"""Compute the accuracy on seen and on unseen labels when both are candidates.
 
     The answer to a sample is the candidate with the highest penalised score (calibrated stacking

@@ -6,9 +6,17 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
+from skdevise._typing import ArrayLike, Average, Hierarchy, Labels
 
 
-def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
+def hit_at_k(
+    y_true: ArrayLike,
+    y_top: ArrayLike,
+    k: int = 1,
+    *,
+    sample_weight: ArrayLike | None = None,
+    average: Average = "sample",
+) -> float:
     r"""Compute the share of samples whose true label is among the first k answers.
 
     .. math:: \text{hit@}k = \frac{1}{n} \sum_{i=1}^n [y_i \in \text{top-}k_i]
@@ -49,8 +57,15 @@ def hit_at_k(y_true, y_top, k=1, *, sample_weight=None, average="sample"):
 
 
 def hierarchical_precision_at_k(
-    y_true, y_top, k, hierarchy, valid, *, sample_weight=None, average="sample"
-):
+    y_true: ArrayLike,
+    y_top: ArrayLike,
+    k: int,
+    hierarchy: Hierarchy,
+    valid: Labels,
+    *,
+    sample_weight: ArrayLike | None = None,
+    average: Average = "sample",
+) -> float:
     r"""Compute the mean share of the first k answers that are near the true label.
 
     .. math::

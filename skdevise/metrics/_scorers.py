@@ -2,12 +2,14 @@
 
 from copy import copy
 from numbers import Integral
+from typing import Self
 
 import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise._columns import check_targets
+from skdevise._typing import Average, Labels
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import as_vocabulary
 from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k
@@ -20,9 +22,9 @@ class _TopKScorer:
     scikit-learn's `make_scorer` cannot pass `labels` to the response method.
     """
 
-    _sample_weight = True
+    _sample_weight: bool | str | None = True
 
-    def __init__(self, k, labels, average):
+    def __init__(self, k: int, labels: Labels | None, average: Average) -> None:
         # Checked here, because scikit-learn turns errors of a scorer into NaN after the fits.
         if not isinstance(k, Integral) or k < 1:
             raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
@@ -77,7 +79,7 @@ class _TopKScorer:
         # A deep copy would copy the hierarchy.
         return copy(self)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRequest:
         """Request `sample_weight` for the scorer.
 
         Returns
@@ -88,7 +90,7 @@ class _TopKScorer:
         request.score.add_request(param="sample_weight", alias=self._sample_weight)
         return request
 
-    def set_score_request(self, *, sample_weight):
+    def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
         """Choose how metadata routing passes sample weights to the scorer.
 
         Parameters
@@ -149,7 +151,9 @@ class HitAtK(_TopKScorer):
 
     _name = "hit"
 
-    def __init__(self, k=1, labels=None, *, average="sample"):
+    def __init__(
+        self, k: int = 1, labels: Labels | None = None, *, average: Average = "sample"
+    ) -> None:
         super().__init__(k, labels, average)
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
@@ -186,7 +190,15 @@ class HierarchicalPrecisionAtK(_TopKScorer):
 
     _name = "hp"
 
-    def __init__(self, k, hierarchy, labels=None, valid=None, *, average="sample"):
+    def __init__(
+        self,
+        k: int,
+        hierarchy: Hierarchy,
+        labels: Labels | None = None,
+        valid: Labels | None = None,
+        *,
+        average: Average = "sample",
+    ) -> None:
         super().__init__(k, labels, average)
         if not isinstance(hierarchy, Hierarchy):
             raise TypeError(f"hierarchy={hierarchy!r} is invalid. Pass a Hierarchy.")

@@ -1,5 +1,6 @@
 """Cross-validation splits whose test classes are absent from training."""
 
+from collections.abc import Iterator
 from math import ceil
 from numbers import Integral, Real
 
@@ -8,6 +9,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
+from skdevise._typing import ArrayLike, NDArray, RandomState
 
 
 class UnseenClassSplit(GroupShuffleSplit):
@@ -35,10 +37,14 @@ class UnseenClassSplit(GroupShuffleSplit):
     [([1, 3], [0, 2])]
     """
 
-    def __init__(self, n_splits=5, *, test_size=0.2, random_state=None):
+    def __init__(
+        self, n_splits: int = 5, *, test_size: float = 0.2, random_state: RandomState = None
+    ) -> None:
         super().__init__(n_splits, test_size=test_size, random_state=random_state)
 
-    def split(self, X, y, groups=None):
+    def split(
+        self, X: object, y: ArrayLike, groups: object = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the positions of training and test samples of each split.
 
         Parameters

@@ -1,6 +1,7 @@
 """Choice of parameters on held-out classes."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -9,6 +10,7 @@ from sklearn.utils import indexable
 
 from skdevise._columns import check_targets
 from skdevise._compat import safe_indexing
+from skdevise._typing import ArrayLike, Classifier, Inputs, RandomState
 from skdevise._utils import draw_seed
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
 from skdevise.metrics._rejection import rejection_curve
@@ -17,7 +19,15 @@ from skdevise.models._top_k import reach_classifier
 from skdevise.training._early_stopping import hold_out_samples
 
 
-def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=None):
+def tune_seen_penalty(
+    classifier: Classifier,
+    X: Inputs,
+    y: ArrayLike,
+    *,
+    cv: Any = None,
+    test_size: float = 0.2,
+    random_state: RandomState = None,
+) -> float:
     """Choose `seen_penalty` on classes that are held out of training.
 
     Each split holds out some classes as unseen, and some samples of the other classes. The result
@@ -73,7 +83,8 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
     _check_parameter(classifier, "seen_penalty")
     if not 0 < test_size < 1:
         raise ValueError(f"test_size={test_size!r} is invalid. Use a share between 0 and 1.")
-    X, y, seed = *_check_data(X, y), draw_seed(random_state)
+    X, y = _check_data(X, y)
+    seed = draw_seed(random_state)
     labels = np.unique(y)
     curves = []
     for train, unseen in _unseen_splits(cv, X, y, seed):
@@ -96,8 +107,15 @@ def tune_seen_penalty(classifier, X, y, *, cv=None, test_size=0.2, random_state=
 
 
 def tune_reject_below(
-    classifier, X, y, *, min_accuracy=0.5, unknown_share=0.5, cv=None, random_state=None
-):
+    classifier: Classifier,
+    X: Inputs,
+    y: ArrayLike,
+    *,
+    min_accuracy: float = 0.5,
+    unknown_share: float = 0.5,
+    cv: Any = None,
+    random_state: RandomState = None,
+) -> float:
     """Choose `reject_below` on classes that are held out of training.
 
     Each split holds out some classes. A part of them becomes the candidates. The samples of the
@@ -156,7 +174,8 @@ def tune_reject_below(
         raise ValueError(f"min_accuracy={min_accuracy!r} is invalid. Use a share above 0.")
     if not 0 <= unknown_share < 1:
         raise ValueError(f"unknown_share={unknown_share!r} is invalid. Use a share below 1.")
-    X, y, seed = *_check_data(X, y), draw_seed(random_state)
+    X, y = _check_data(X, y)
+    seed = draw_seed(random_state)
     confidence, is_right = [], []
     for train, unseen in _unseen_splits(cv, X, y, seed):
         fitted = clone(classifier).fit(safe_indexing(X, train), y[train])

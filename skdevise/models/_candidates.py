@@ -10,6 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import DocumentationLinkMixin
+from skdevise._typing import Labels
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._embedding import check_embedder
 from skdevise.labels._space import LabelSpace
@@ -29,7 +30,7 @@ _N_CACHED = 8
 class CandidatesMixin(DocumentationLinkMixin):
     """Label spaces of a classifier with the parameters `embedder`, `labels` and `search`."""
 
-    def label_space(self, labels=None):
+    def label_space(self, labels: Labels | None = None) -> LabelSpace:
         """Return the label space of some candidates.
 
         A label space contains the vectors of the candidates and their search index. Save it if it

@@ -1,6 +1,7 @@
 """Convex combination of semantic embeddings."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.base import (
@@ -13,6 +14,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval
+from skdevise._typing import Classifier, Embedder, Hubness, Inputs, Labels, NDArray, Search
 from skdevise.models._prediction import LabelPredictionMixin
 from skdevise.models._seen_classifier import SeenClassifierMixin
 
@@ -109,17 +111,17 @@ class ConSEClassifier(
 
     def __init__(
         self,
-        classifier=None,
-        embedder=None,
+        classifier: Classifier | None = None,
+        embedder: Embedder | None = None,
         *,
-        n_top=10,
-        labels=None,
-        search="auto",
-        seen_penalty=0.0,
-        hubness=None,
-        reject_below=None,
-        unknown_label="unknown",
-    ):
+        n_top: int = 10,
+        labels: Labels | None = None,
+        search: Search = "auto",
+        seen_penalty: float = 0.0,
+        hubness: Hubness = None,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+    ) -> None:
         self.classifier = classifier
         self.embedder = embedder
         self.n_top = n_top
@@ -130,7 +132,7 @@ class ConSEClassifier(
         self.reject_below = reject_below
         self.unknown_label = unknown_label
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Place samples in the label space.
 
         Parameters

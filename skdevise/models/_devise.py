@@ -1,9 +1,11 @@
 """The deep visual-semantic embedding model (DeViSE)."""
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -12,6 +14,18 @@ from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
+from skdevise._typing import (
+    ArrayLike,
+    Embedder,
+    FeatureScaling,
+    Hubness,
+    Inputs,
+    Labels,
+    Precision,
+    RandomState,
+    Search,
+    VisualFeaturizer,
+)
 from skdevise._utils import check_checkpoint_folder, check_unchanged, find_device, seeded
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
@@ -308,47 +322,47 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
 
     def __init__(
         self,
-        embedder=None,
-        visual=None,
+        embedder: Embedder | None = None,
+        visual: VisualFeaturizer | None = None,
         *,
-        projection="linear",
-        loss="hinge_rank",
-        margin=0.1,
-        negatives="first_violation",
-        negative_labels="training",
-        targets="first",
-        loss_temperature="learned",
-        train_label_vectors=False,
-        class_weight=None,
-        feature_scaling="l2",
-        labels=None,
-        search="auto",
-        seen_penalty=0.0,
-        hubness=None,
-        reject_below=None,
-        unknown_label="unknown",
-        max_epochs=30,
-        lr="auto",
-        lr_schedule=None,
-        optimizer="adagrad",
-        batch_size=128,
-        finetune_epochs=0,
-        finetune_lr=0.001,
-        finetune_optimizer="adagrad",
-        freeze_batch_norm=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        validation_split="samples",
-        n_iter_no_change=5,
-        callbacks=None,
-        checkpoint=None,
-        precision="float32",
-        compile=False,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        projection: Literal["linear", "mlp"] | Callable[..., Any] = "linear",
+        loss: Literal["hinge_rank", "mse", "cosine", "warp", "contrastive"] = "hinge_rank",
+        margin: float = 0.1,
+        negatives: Literal["first_violation", "all", "hardest"] | int = "first_violation",
+        negative_labels: Literal["training"] | Labels = "training",
+        targets: Literal["first", "sample"] = "first",
+        loss_temperature: float | Literal["learned"] = "learned",
+        train_label_vectors: bool = False,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        feature_scaling: FeatureScaling = "l2",
+        labels: Labels | None = None,
+        search: Search = "auto",
+        seen_penalty: float = 0.0,
+        hubness: Hubness = None,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+        max_epochs: int = 30,
+        lr: float | Literal["auto"] = "auto",
+        lr_schedule: Literal["linear", "cosine"] | Callable[..., Any] | None = None,
+        optimizer: Literal["adagrad", "adam", "sgd"] | Callable[..., Any] = "adagrad",
+        batch_size: int = 128,
+        finetune_epochs: int = 0,
+        finetune_lr: float = 0.001,
+        finetune_optimizer: Literal["adagrad", "adam", "sgd"] | Callable[..., Any] = "adagrad",
+        freeze_batch_norm: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        validation_split: Literal["samples", "classes"] = "samples",
+        n_iter_no_change: int = 5,
+        callbacks: Sequence[Any] | None = None,
+        checkpoint: PathLike | None = None,
+        precision: Precision = "float32",
+        compile: bool = False,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.embedder = embedder
         self.visual = visual
         self.projection = projection
@@ -390,7 +404,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the projection on samples of the training labels.
 
         Parameters
@@ -457,7 +471,13 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Inputs,
+        y: ArrayLike,
+        classes: Labels | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the projection for one epoch on the given samples.
 
         The first call fits the visual model and the scaler too. Later calls continue the training.

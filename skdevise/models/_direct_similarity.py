@@ -1,6 +1,7 @@
 """Direct similarity: unseen labels borrow the classifiers of the most similar training labels."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,6 +14,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval
+from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
 from skdevise.labels._search import best_columns
 from skdevise.models._score_prediction import ScorePredictionMixin
 from skdevise.models._seen_classifier import SeenClassifierMixin
@@ -109,15 +111,15 @@ class DirectSimilarityClassifier(
 
     def __init__(
         self,
-        classifier=None,
-        embedder=None,
+        classifier: Classifier | None = None,
+        embedder: Embedder | None = None,
         *,
-        n_similar=5,
-        labels=None,
-        seen_penalty=0.0,
-        reject_below=None,
-        unknown_label="unknown",
-    ):
+        n_similar: int = 5,
+        labels: Labels | None = None,
+        seen_penalty: float = 0.0,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+    ) -> None:
         self.classifier = classifier
         self.embedder = embedder
         self.n_similar = n_similar
@@ -126,7 +128,7 @@ class DirectSimilarityClassifier(
         self.reject_below = reject_below
         self.unknown_label = unknown_label
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Compute the probabilities of the training labels.
 
         Parameters

@@ -3,6 +3,7 @@
 from numbers import Real
 
 from skdevise._compat import Interval
+from skdevise._typing import Embedder, FeatureScaling, Hubness, Labels, Search
 from skdevise.models._least_squares import LeastSquaresClassifier, solve_regularized
 
 
@@ -104,18 +105,18 @@ class ESZSLClassifier(LeastSquaresClassifier):
 
     def __init__(
         self,
-        embedder=None,
+        embedder: Embedder | None = None,
         *,
-        alpha=1.0,
-        label_alpha=1.0,
-        feature_scaling="l2",
-        labels=None,
-        search="auto",
-        seen_penalty=0.0,
-        hubness=None,
-        reject_below=None,
-        unknown_label="unknown",
-    ):
+        alpha: float = 1.0,
+        label_alpha: float = 1.0,
+        feature_scaling: FeatureScaling = "l2",
+        labels: Labels | None = None,
+        search: Search = "auto",
+        seen_penalty: float = 0.0,
+        hubness: Hubness = None,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+    ) -> None:
         self.embedder = embedder
         self.alpha = alpha
         self.label_alpha = label_alpha

@@ -5,13 +5,16 @@ from numbers import Integral
 
 import numpy as np
 
+from skdevise._typing import DataFrame, Inputs, Labels
 from skdevise.labels._vocabulary import select_labels
 
 
 class ExplanationMixin:
     """The method `explain` of a classifier with a `LabelKernel` and a `WeightRegression`."""
 
-    def explain(self, X, labels=None, *, k=1, n_reasons=5):
+    def explain(
+        self, X: Inputs, labels: Labels | None = None, *, k: int = 1, n_reasons: int = 5
+    ) -> DataFrame:
         """Explain the best answers of each sample.
 
         The score of an answer is a sum over the training labels, because its predicted weights are

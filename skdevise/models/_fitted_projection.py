@@ -2,12 +2,14 @@
 
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._typing import Inputs, NDArray
 from skdevise._utils import draw_seed, find_device, seeded
 from skdevise.labels._embedding import known_terms
 from skdevise.language._tuned import TunedEmbedder
@@ -24,7 +26,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     `_trainer`, and calls `_keep`.
     """
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the label space.
 
         Parameters
@@ -45,7 +47,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return points[0] if len(points) == 1 else np.concatenate(points)
 
     @property
-    def net_(self):
+    def net_(self) -> Any:
         """Skorch net that trains the projection: skorch.NeuralNet."""
         check_is_fitted(self)
         if "net" not in self._lazy:

@@ -1,5 +1,7 @@
 """Classifiers that learn label vectors instead of using word vectors."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -10,6 +12,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._compat import StrOptions
+from skdevise._typing import Inputs, NDArray
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._vocabulary import name_some
 from skdevise.models._features import FeatureScaler, Samples, training_data
@@ -41,7 +44,7 @@ class LearnedLabelClassifier(
     embedder, search, seen_penalty, hubness = None, "auto", 0.0, None
     _advice = ""
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the space of the label vectors.
 
         Parameters

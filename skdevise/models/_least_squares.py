@@ -1,5 +1,7 @@
 """Linear projections in closed form, which need neither torch nor epochs."""
 
+from typing import Any, Self
+
 import numpy as np
 from scipy.linalg import LinAlgError, solve
 from sklearn.base import (
@@ -14,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets, label_array
 from skdevise._compat import StrOptions, fit_context
+from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys
 from skdevise.models._features import training_data
@@ -47,7 +50,7 @@ class LeastSquaresClassifier(
         raise NotImplementedError
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Solve for the projection.
 
         Parameters
@@ -75,7 +78,13 @@ class LeastSquaresClassifier(
         return self._add(X, y, None, sample_weight, is_first=True)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Inputs,
+        y: ArrayLike,
+        classes: Labels | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Add samples, and solve for the projection of all samples so far.
 
         Several calls give the same projection as one call of `fit` on all samples, apart from
@@ -115,7 +124,7 @@ class LeastSquaresClassifier(
             check_unchanged(self, self._fitted_params)
         return self._add(X, y, classes, sample_weight, is_first)
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the label space.
 
         Parameters

@@ -2,11 +2,13 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
 from skdevise._compat import Interval, StrOptions, fit_context
+from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import check_unchanged, draw_seed, find_device
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import name_some
@@ -159,22 +161,22 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
 
     def __init__(
         self,
-        hierarchy=None,
+        hierarchy: Hierarchy | None = None,
         *,
-        metric="learned",
-        n_components=256,
-        feature_scaling="l2",
-        labels=None,
-        seen_penalty=0.0,
-        reject_below=None,
-        unknown_label="unknown",
-        max_epochs=10,
-        lr=0.1,
-        batch_size=128,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        metric: Literal["learned", "euclidean"] = "learned",
+        n_components: int = 256,
+        feature_scaling: FeatureScaling = "l2",
+        labels: Labels | None = None,
+        seen_penalty: float = 0.0,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+        max_epochs: int = 10,
+        lr: float = 0.1,
+        batch_size: int = 128,
+        device: str = "auto",
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.hierarchy = hierarchy
         self.metric = metric
         self.n_components = n_components
@@ -191,7 +193,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Compute the class means, and learn the metric.
 
         Parameters
@@ -230,7 +232,13 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Inputs,
+        y: ArrayLike,
+        classes: object = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Add samples to the class means, which may be means of new classes.
 
         The first call is a `fit`. Later calls keep the metric, the scaler and the temperatures.

@@ -1,6 +1,7 @@
 """Nearest label of features that lie in the label space already."""
 
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import (
@@ -13,6 +14,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import validate_data
 
 from skdevise._compat import Interval, fit_context
+from skdevise._typing import ArrayLike, Embedder, Hubness, Inputs, Labels, NDArray, Search
 from skdevise.labels._space import LabelSpace
 from skdevise.models._calibration import row_keys
 from skdevise.models._features import training_data
@@ -105,16 +107,16 @@ class NearestLabelClassifier(
 
     def __init__(
         self,
-        embedder=None,
+        embedder: Embedder | None = None,
         *,
-        temperature=0.01,
-        labels=None,
-        search="auto",
-        seen_penalty=0.0,
-        hubness=None,
-        reject_below=None,
-        unknown_label="unknown",
-    ):
+        temperature: float = 0.01,
+        labels: Labels | None = None,
+        search: Search = "auto",
+        seen_penalty: float = 0.0,
+        hubness: Hubness = None,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+    ) -> None:
         self.embedder = embedder
         self.temperature = temperature
         self.labels = labels
@@ -125,7 +127,7 @@ class NearestLabelClassifier(
         self.unknown_label = unknown_label
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Set the training labels, and fit the temperatures of `predict_proba`.
 
         Parameters
@@ -166,7 +168,7 @@ class NearestLabelClassifier(
         self._calibrate(targets, row_keys(X), sample_weight, place, refit=lambda kept: place)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Scale samples to unit length.
 
         Parameters

@@ -1,6 +1,7 @@
 """Decide between training labels and unseen labels by novelty detection."""
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
@@ -16,6 +17,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import HasMethods, StrOptions, safe_indexing
+from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
 from skdevise.labels import LabelVocabulary
 from skdevise.models._calibration import refit_rows, row_keys, split_rows
 from skdevise.models._novelty import GaussianNovelty, LocalOutlierNovelty
@@ -141,17 +143,17 @@ class NoveltySwitchClassifier(
 
     def __init__(
         self,
-        classifier=None,
-        embedder=None,
+        classifier: Classifier | None = None,
+        embedder: Embedder | None = None,
         *,
-        projection=None,
-        novelty="gaussian",
-        combination="switch",
-        labels=None,
-        seen_penalty=0.0,
-        reject_below=None,
-        unknown_label="unknown",
-    ):
+        projection: Classifier | None = None,
+        novelty: Literal["gaussian", "loop"] = "gaussian",
+        combination: Literal["switch", "mix"] = "switch",
+        labels: Labels | None = None,
+        seen_penalty: float = 0.0,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+    ) -> None:
         self.classifier = classifier
         self.embedder = embedder
         self.projection = projection
@@ -162,7 +164,7 @@ class NoveltySwitchClassifier(
         self.reject_below = reject_below
         self.unknown_label = unknown_label
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the label space.
 
         Parameters
@@ -178,7 +180,7 @@ class NoveltySwitchClassifier(
         check_is_fitted(self)
         return np.asarray(self.projection_.transform(X))
 
-    def predict_novelty(self, X):
+    def predict_novelty(self, X: Inputs) -> NDArray[Any]:
         """Estimate the probability that each sample has an unseen label.
 
         Parameters

@@ -3,6 +3,7 @@
 import warnings
 from numbers import Real
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax, softmax
@@ -10,6 +11,7 @@ from sklearn.metrics import accuracy_score
 
 from skdevise._columns import check_targets
 from skdevise._compat import Interval, StrOptions
+from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
@@ -29,6 +31,9 @@ class LabelPredictionMixin(CandidatesMixin):
     Its `fit` calls `_open_label_space` first and `_calibrate` last.
     """
 
+    reject_below: float | None
+    unknown_label: str | float
+
     _prediction_constraints = {
         "labels": ["array-like", LabelVocabulary, None],
         "search": [StrOptions({"auto", *SEARCH_METHODS})],
@@ -46,7 +51,7 @@ class LabelPredictionMixin(CandidatesMixin):
     __metadata_request__decision_function = {"labels": True}
     __metadata_request__score = {"labels": True}
 
-    def predict(self, X, labels=None):
+    def predict(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Predict the nearest label of each sample, or `unknown_label`.
 
         With `reject_below`, samples whose best label has a lower probability get `unknown_label`.
@@ -80,7 +85,9 @@ class LabelPredictionMixin(CandidatesMixin):
         best = space.labels[proba.argmax(axis=1)]
         return np.where(proba.max(axis=1) < self.reject_below, self.unknown_label, best)
 
-    def predict_top_k(self, X, k=5, labels=None, return_scores=False):
+    def predict_top_k(
+        self, X: Inputs, k: int = 5, labels: Labels | None = None, return_scores: bool = False
+    ) -> Any:
         """Predict the k nearest labels of each sample.
 
         All samples get labels here: `reject_below` only affects `predict` and `score`.
@@ -117,7 +124,7 @@ class LabelPredictionMixin(CandidatesMixin):
         top, scores = self._rank(X, k, space)
         return (top, scores) if return_scores else top
 
-    def decision_function(self, X, labels=None):
+    def decision_function(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Score each candidate label of each sample.
 
         The score is their cosine similarity, unless the page of the class defines another one.
@@ -146,7 +153,7 @@ class LabelPredictionMixin(CandidatesMixin):
             return scores[:, 1] - scores[:, 0]
         return scores
 
-    def predict_proba(self, X, labels=None):
+    def predict_proba(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Estimate the probability of each candidate label.
 
         It is the softmax of the scores divided by a temperature. If all candidates are training
@@ -169,7 +176,7 @@ class LabelPredictionMixin(CandidatesMixin):
         """
         return softmax(self._logits(X, labels), axis=1)
 
-    def predict_log_proba(self, X, labels=None):
+    def predict_log_proba(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Estimate the logarithm of the probability of each candidate label.
 
         Parameters
@@ -186,7 +193,13 @@ class LabelPredictionMixin(CandidatesMixin):
         """
         return log_softmax(self._logits(X, labels), axis=1)
 
-    def score(self, X, y, sample_weight=None, labels=None):
+    def score(
+        self,
+        X: Inputs,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        labels: Labels | None = None,
+    ) -> float:
         """Compute hit@1, the share of samples whose nearest label is the true one.
 
         With `reject_below`, it is the share of samples for which `predict` is right. A rejected

@@ -1,5 +1,7 @@
 """The fit of systems that read the probabilities of a classifier of the training labels."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -9,6 +11,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, check_sample_weight, fit_context, safe_indexing
+from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._prediction import refuse_photos
 
@@ -21,13 +24,13 @@ class SeenClassifierMixin:
     second training, `data` holds its arguments of `fit`: X, y and a dict of weights.
     """
 
-    _classifier_constraints = {
+    _classifier_constraints: dict[str, Any] = {
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
         "embedder": "no_validation",  # The label space checks it.
     }
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier of the training labels.
 
         If `classifier` is frozen, only its labels count. Those without a vector are left out with

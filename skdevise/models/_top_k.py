@@ -1,18 +1,28 @@
 """The k best labels of any classifier."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from skdevise._typing import Classifier, Inputs, Labels
 from skdevise.labels._search import best_columns
 
 # Methods that score the classes, in order of preference.
 _METHODS = ("decision_function", "predict_proba")
 
 
-def predict_top_k(estimator, X, k=5, labels=None, *, return_scores=False, as_frame=False):
+def predict_top_k(
+    estimator: Classifier,
+    X: Inputs,
+    k: int = 5,
+    labels: Labels | None = None,
+    *,
+    return_scores: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Predict the k best labels of each sample with any fitted classifier.
 
     A ``Pipeline`` and a grid search have no method `predict_top_k`. This function finds the

@@ -1,6 +1,8 @@
 """Prediction of the classifier weights of unseen labels."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -18,6 +20,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, Interval, fit_context
+from skdevise._typing import (
+    ArrayLike,
+    Classifier,
+    Embedder,
+    Inputs,
+    Labels,
+    NDArray,
+    Search,
+    VisualFeaturizer,
+)
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import refuse_numbers
@@ -196,21 +208,21 @@ class ClassifierWeightRegressor(
 
     def __init__(
         self,
-        classifier=None,
-        embedder=None,
+        classifier: Classifier | None = None,
+        embedder: Embedder | Sequence[Embedder] | None = None,
         *,
-        hierarchy=None,
-        visual=None,
-        hierarchy_weight=0.3,
-        alpha=0.3,
-        mixture_weight=5.0,
-        hub_penalty=0.4,
-        labels=None,
-        search="auto",
-        seen_penalty=0.0,
-        reject_below=None,
-        unknown_label="unknown",
-    ):
+        hierarchy: Hierarchy | None = None,
+        visual: VisualFeaturizer | None = None,
+        hierarchy_weight: float = 0.3,
+        alpha: float = 0.3,
+        mixture_weight: float = 5.0,
+        hub_penalty: float = 0.4,
+        labels: Labels | None = None,
+        search: Search = "auto",
+        seen_penalty: float = 0.0,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+    ) -> None:
         self.classifier = classifier
         self.embedder = embedder
         self.hierarchy = hierarchy
@@ -226,7 +238,7 @@ class ClassifierWeightRegressor(
         self.unknown_label = unknown_label
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: Inputs, y: ArrayLike) -> Self:
         """Fit the classifier of the training labels, and prepare the regression of its weights.
 
         Parameters
@@ -276,7 +288,7 @@ class ClassifierWeightRegressor(
         self._fit_temperatures(features, y, gram)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Inputs) -> NDArray[Any]:
         """Place samples in the space of the predicted weights.
 
         The product of a row with the vector of a label is the score, before any correction.

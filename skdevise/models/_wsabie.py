@@ -1,10 +1,12 @@
 """Label embedding by ranking (WSABIE)."""
 
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 
 from skdevise._compat import Interval, fit_context
+from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import draw_seed, find_device
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._label_vectors import LabelVectors
@@ -120,19 +122,19 @@ class WSABIEClassifier(LearnedLabelClassifier):
     def __init__(
         self,
         *,
-        embedding_size=200,
-        max_norm=2.0,
-        feature_scaling="l2",
-        labels=None,
-        reject_below=None,
-        unknown_label="unknown",
-        max_epochs=30,
-        lr=0.02,
-        batch_size=128,
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        embedding_size: int = 200,
+        max_norm: float = 2.0,
+        feature_scaling: FeatureScaling = "l2",
+        labels: Labels | None = None,
+        reject_below: float | None = None,
+        unknown_label: str | float = "unknown",
+        max_epochs: int = 30,
+        lr: float = 0.02,
+        batch_size: int = 128,
+        device: str = "auto",
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.embedding_size = embedding_size
         self.max_norm = max_norm
         self.feature_scaling = feature_scaling
@@ -147,7 +149,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the projection and the label vectors.
 
         Parameters

@@ -4,11 +4,14 @@ import os
 import sqlite3
 import warnings
 import zlib
+from collections.abc import Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from skdevise._typing import ArrayLike, NDArray, PathLike
 
 # Version 3 added checksums.
 _FILE_NAME = "features-v3.sqlite"
@@ -98,14 +101,16 @@ class FeatureCache:
     (1, 1, 1)
     """
 
-    def __init__(self, folder, size_limit=None):
+    def __init__(self, folder: PathLike, size_limit: int | str | None = None) -> None:
         self.folder = os.path.abspath(os.path.expanduser(folder))
         self.size_limit = _to_bytes(size_limit)
         self._hits = self._misses = 0
         with self._connect():  # Raise an error for an unusable folder before any work is done.
             pass
 
-    def read(self, network, photos, n_features):
+    def read(
+        self, network: str, photos: Sequence[str], n_features: int
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """Look up the features of photos. `VisualFeaturizer` calls this method.
 
         Parameters
@@ -158,7 +163,7 @@ class FeatureCache:
         data = bytearray().join(known[photo] for photo in photos if photo in known)
         return found, np.frombuffer(data, dtype="<f4").reshape(-1, n_features)
 
-    def write(self, network, photos, features):
+    def write(self, network: str, photos: Sequence[str], features: ArrayLike) -> None:
         """Add the features of photos. `VisualFeaturizer` calls this method.
 
         If the disk is full, it warns, and the features are not stored.
@@ -185,7 +190,7 @@ class FeatureCache:
         except OSError as error:
             warnings.warn(f"Features are not cached. {error}", RuntimeWarning, stacklevel=2)
 
-    def info(self):
+    def info(self) -> CacheInfo:
         """Return the contents and use of the cache.
 
         Returns
@@ -197,7 +202,7 @@ class FeatureCache:
             n_bytes = _used_bytes(connection)
         return CacheInfo(self._hits, self._misses, n_rows, n_bytes, self.size_limit, self.folder)
 
-    def clear(self):
+    def clear(self) -> None:
         """Delete all rows, and give their disk space back."""
         with self._connect() as connection, connection:
             connection.execute("DELETE FROM rows")

@@ -1,16 +1,19 @@
 """Compute features of photos with a neural network."""
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import DocumentationLinkMixin, HasMethods, Interval, StrOptions, fit_context
+from skdevise._typing import ArrayLike, Module, NDArray, PathLike, PhotoList, Precision, RandomState
 from skdevise._utils import draw_seed, find_device, seeded
-from skdevise.vision._cache import FeatureCache
+from skdevise.vision._cache import CacheInfo, FeatureCache
 from skdevise.vision._network import RunSettings, load_network
 from skdevise.vision._softmax import SoftmaxMixin
 
@@ -215,32 +218,32 @@ class VisualFeaturizer(
 
     def __init__(
         self,
-        backbone="resnet50",
-        weights="DEFAULT",
+        backbone: str | Callable[..., Any] | Module = "resnet50",
+        weights: Any = "DEFAULT",
         *,
-        preprocess="auto",
-        image_size=None,
-        batch_size=32,
-        n_jobs=None,
-        device="auto",
-        engine="auto",
-        precision="float32",
-        cache=None,
-        on_error="raise",
-        augment=None,
-        max_epochs=10,
-        lr=0.01,
-        lr_schedule=None,
-        optimizer="sgd",
-        class_weight=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        callbacks=None,
-        checkpoint=None,
-        random_state=None,
-        verbose=0,
-    ):
+        preprocess: Literal["auto"] | Callable[..., Any] = "auto",
+        image_size: int | None = None,
+        batch_size: int = 32,
+        n_jobs: int | None = None,
+        device: str = "auto",
+        engine: Literal["auto", "torch", "compile", "openvino"] = "auto",
+        precision: Precision = "float32",
+        cache: PathLike | FeatureCache | None = None,
+        on_error: Literal["raise", "nan"] = "raise",
+        augment: Literal["flip_crop"] | Callable[[Any], Any] | None = None,
+        max_epochs: int = 10,
+        lr: float = 0.01,
+        lr_schedule: Literal["linear", "cosine"] | Callable[..., Any] | None = None,
+        optimizer: Literal["adagrad", "adam", "sgd"] | Callable[..., Any] = "sgd",
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        callbacks: Sequence[Any] | None = None,
+        checkpoint: PathLike | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.preprocess = preprocess
@@ -267,7 +270,7 @@ class VisualFeaturizer(
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: PhotoList, y: ArrayLike | None = None) -> Self:
         """Load the network, or pre-train it if `weights` is None.
 
         Parameters
@@ -330,7 +333,7 @@ class VisualFeaturizer(
         self.history_ = history
         return self
 
-    def transform(self, X):
+    def transform(self, X: PhotoList) -> NDArray[np.float32]:
         """Compute the features of photos: the inputs of the softmax layer.
 
         Parameters
@@ -365,7 +368,9 @@ class VisualFeaturizer(
         check_is_fitted(self)
         return self._compute(Photos(X), self.on_error)
 
-    def transform_iter(self, X):
+    def transform_iter(
+        self, X: PhotoList | Iterable[Any]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Compute features part by part, for photos that do not fit into memory.
 
         Parameters
@@ -390,7 +395,7 @@ class VisualFeaturizer(
             yield np.arange(start, start + len(part)), features
             start += len(part)
 
-    def cache_info(self):
+    def cache_info(self) -> CacheInfo:
         """Return the contents and use of the cache.
 
         Returns
@@ -408,7 +413,7 @@ class VisualFeaturizer(
         return self._open_cache().info()
 
     @property
-    def engine_(self):
+    def engine_(self) -> str:
         """Engine that ran the network last: "torch", "compile", "openvino" or None."""
         check_is_fitted(self)
         return self._network.last_engine

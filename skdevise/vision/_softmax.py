@@ -1,6 +1,7 @@
 """Answers from the softmax layer of a network."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax, softmax
@@ -8,12 +9,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._bundled import load_imagenet_labels
+from skdevise._typing import ArrayLike, NDArray, PhotoList
 
 
 class SoftmaxMixin(ClassifierMixin):
     """Predictions of a `VisualFeaturizer`. They need `classes_`, `_network` and `_compute`."""
 
-    def predict(self, X):
+    def predict(self, X: PhotoList) -> NDArray[Any]:
         """Predict the most probable class of each photo with the softmax layer.
 
         Parameters
@@ -36,7 +38,7 @@ class SoftmaxMixin(ClassifierMixin):
         scores = self._scores(X)
         return self.classes_[scores.argmax(axis=1)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: PhotoList) -> NDArray[Any]:
         """Predict the probability of each class with the softmax layer.
 
         Parameters
@@ -58,7 +60,7 @@ class SoftmaxMixin(ClassifierMixin):
         """
         return softmax(self._scores(X), axis=1)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: PhotoList) -> NDArray[Any]:
         """Predict the logarithm of the probability of each class.
 
         Parameters
@@ -80,7 +82,7 @@ class SoftmaxMixin(ClassifierMixin):
         """
         return log_softmax(self._scores(X), axis=1)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: PhotoList, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy of `predict` (hit@1).
 
         Parameters
@@ -119,17 +121,17 @@ class SoftmaxMixin(ClassifierMixin):
         return super().score(X, y, sample_weight)
 
     @property
-    def softmax_coef_(self):
+    def softmax_coef_(self) -> NDArray[Any]:
         """Weights of the softmax layer: float32 (n_classes, n_features_out)."""
         return self._linear_softmax().softmax_weight.copy()
 
     @property
-    def softmax_intercept_(self):
+    def softmax_intercept_(self) -> NDArray[Any]:
         """Biases of the softmax layer: float32 (n_classes,)."""
         return self._linear_softmax().softmax_bias.copy()
 
     @property
-    def synsets_(self):
+    def synsets_(self) -> NDArray[Any] | None:
         """WordNet ids of the classes of ILSVRC-2012: (n_classes,), or None for other classes."""
         check_is_fitted(self)
         return (
