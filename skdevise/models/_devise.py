@@ -191,6 +191,11 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
     device : str, default="auto"
         Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if
         available, and otherwise "cpu".
+    distributed : bool, default=False
+        Share `fit` among the processes that ``torchrun`` or ``accelerate launch`` started, for
+        example one for each GPU (extra `distributed`). Each process gets all of `X` and `y`, and
+        trains on its part of each batch. A gradient step thus uses `batch_size` samples of each
+        process. All processes end with the same projection.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the order of samples, the negatives and the held-out samples.
         Pass an int for reproducible results.
@@ -316,6 +321,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         "compile": ["boolean"],
         "warm_start": ["boolean"],
         "device": [str],
+        "distributed": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -360,6 +366,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         compile: bool = False,
         warm_start: bool = False,
         device: str = "auto",
+        distributed: bool = False,
         random_state: RandomState = None,
         verbose: int = 0,
     ) -> None:
@@ -400,6 +407,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         self.compile = compile
         self.warm_start = warm_start
         self.device = device
+        self.distributed = distributed
         self.random_state = random_state
         self.verbose = verbose
 
@@ -451,7 +459,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
             classes, targets = np.unique(y[rows], return_inverse=True)
             self._embed_labels(classes, first=True)
-            seed = self._draw_seed()
+            seed = self._common_seed()
             kept, held_out = self._hold_out(targets, seed)
             self._fit_visual(X, y, rows[kept])
             self._check_projection(X, start)
@@ -513,8 +521,9 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         Notes
         -----
         The temperatures are fitted on the samples of the last call, and `scaler_` on those of the
-        first. Only `fit` uses early stopping, schedules, checkpoints and stage 2. The optimizer
-        starts afresh after a pickle, and after a change of a training parameter other than `lr`.
+        first. Only `fit` uses early stopping, schedules, checkpoints, stage 2 and `distributed`.
+        The optimizer starts afresh after a pickle, and after a change of a training parameter other
+        than `lr`.
         """
         self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
         self._check_resources()
@@ -579,6 +588,11 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             raise ValueError(
                 "train_label_vectors=True trains the vector of the first term only, so it does not "
                 "work with targets='sample'. Use targets='first'."
+            )
+        if self.distributed and getattr(self.visual, "weights", "") is None:
+            raise ValueError(
+                "distributed=True does not pre-train a visual model with weights=None. Fit it "
+                "first, and pass visual=FrozenEstimator(visual)."
             )
         if self.finetune_epochs and not hasattr(self.visual, "backbone"):
             raise ValueError(
@@ -676,7 +690,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
 
     def _training_features(self, X):
         """Return the features of training samples, after a check of their values."""
-        features = self._features(X)
+        features = self._features_together(X) if self.distributed else self._features(X)
         for _ in finite_blocks(features):
             pass
         self._n_features = features.shape[1]

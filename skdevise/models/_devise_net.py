@@ -14,6 +14,7 @@ from skdevise.models._projection import LinearProjection, make_projection
 from skdevise.models._replay import FeaturesWithMeans
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 from skdevise.training._checkpoint import Checkpoint, fit_key
+from skdevise.training._distributed import DistributedMixin, open_accelerator
 from skdevise.training._early_stopping import EarlyStopping
 from skdevise.training._net import OPTIMIZERS, TrainingNet, TrainingSet
 
@@ -62,16 +63,16 @@ class DeViSENet(TrainingNet):
     @property
     def projection(self):
         """The module that maps features to points."""
-        is_photo_net = isinstance(self.module_, PhotoProjection)
-        return self.module_.projection if is_photo_net else self.module_
+        module = self.bare_module
+        return module.projection if isinstance(module, PhotoProjection) else module
 
     @property
     def has_closed_form(self):
         """True if the gradient needs no automatic differentiation."""
         return (
-            isinstance(self.module_, LinearProjection)
-            and isinstance(self.criterion_, HingeRank)
-            and not self.criterion_.n_trained
+            isinstance(self.bare_module, LinearProjection)
+            and isinstance(self.bare_criterion, HingeRank)
+            and not self.bare_criterion.n_trained
             and self.precision == "float32"
             and self.optimizer in OPTIMIZERS.values()
         )
@@ -82,21 +83,23 @@ class DeViSENet(TrainingNet):
             return super().step(X, target, weight, batch)
         with torch.no_grad():
             loss = self._set_gradient(X, target, weight)
+            map_ = self.bare_module.weight
+            self.average(map_.grad)
             self.notify_gradient(batch)
             if self.optimizer is OPTIMIZERS["adagrad"]:
-                adagrad_step(self.optimizer_, self.module_.weight)
+                adagrad_step(self.optimizer_, map_)
                 if not self.callbacks:
                     return loss
                 # Without a gradient, the call below changes no weight. Schedulers count it.
-                self.module_.weight.grad = None
+                map_.grad = None
         self.optimizer_.step()
         return loss
 
     def _set_gradient(self, X, target, weight):
         """Set the gradient of M, which is the outer product of pulls and features."""
-        map_ = self.module_.weight
+        map_ = self.bare_module.weight
         points = X @ map_.T
-        rows, constant, pull = self.criterion_.pull(points, target)
+        rows, constant, pull = self.bare_criterion.pull(points, target)
         if weight is not None:
             pull, constant = pull * weight[rows, None], constant * weight[rows]
         total = points[rows].mul_(pull).sum()
@@ -105,6 +108,10 @@ class DeViSENet(TrainingNet):
             map_.grad = torch.empty_like(map_)
         torch.mm(pull.div_(len(X)).T, X[rows], out=map_.grad)
         return total / len(X)
+
+
+class DistributedDeViSENet(DistributedMixin, DeViSENet):
+    """A net that several processes train together."""
 
 
 def draw_seeds(seed, number, kind):
@@ -130,7 +137,9 @@ class NearestClass:
         self.vectors = None if vectors is None else torch.from_numpy(vectors)
 
     def __call__(self, net, points):
-        vectors = net.criterion_.vectors[: self.n_trained] if self.vectors is None else self.vectors
+        vectors = self.vectors
+        if vectors is None:
+            vectors = net.bare_criterion.vectors[: self.n_trained]
         return (points @ vectors.to(points.device).T).argmax(dim=1)
 
 
@@ -163,7 +172,8 @@ class Trainer:
         weight = None if training.weight is None else training.weight / training.weight.mean()
         with seeded(seeds[0], find_device(params["device"])):
             projection = self.make_projection(samples.features.shape[1], state)
-            net = self.make_net(projection, trained, seeds, temperature, stage)
+            parts = projection, trained, seeds, temperature, stage
+            net = self.make_net(*parts, distributed=params["distributed"])
             source, unaltered = self._sources(samples, stage, seeds[3])
             net.train_epochs(
                 TrainingSet(source, training.rows, targets, weight),
@@ -172,6 +182,10 @@ class Trainer:
                 early_stopping=self._early_stopping(samples.take(held_out), unaltered, trained),
                 checkpoint=checkpoint,
             )
+            if params["distributed"]:
+                # The processes go on independently, with equal copies.
+                state, net = net.state(), self.make_net(*parts)
+                net.load_state(state)
         return net
 
     def train_pass(self, number, samples, seed, net=None, start=None, replay=None):
@@ -230,7 +244,7 @@ class Trainer:
             state,
         )
 
-    def make_net(self, projection, trained, seeds, temperature=None, stage=1):
+    def make_net(self, projection, trained, seeds, temperature=None, stage=1, distributed=False):
         """Create the net that trains a projection against the vectors of some classes."""
         params, module = self.params, projection
         if stage == 2:
@@ -245,7 +259,7 @@ class Trainer:
         n_trained = len(trained) if params["train_label_vectors"] else 0
         loss = make_loss(params, self._vectors(trained), n_trained, seeds[2], temperature)
         self._choose_targets(loss, trained)
-        net = DeViSENet.build(
+        net = (DistributedDeViSENet if distributed else DeViSENet).build(
             module,
             loss,
             optimizer=params["optimizer" if stage == 1 else "finetune_optimizer"],
@@ -305,6 +319,8 @@ class Trainer:
             return None
         params = checkpoint_params(self.params, stage)
         params["augment"] = getattr(self.visual, "augment", None)
+        if self.params["distributed"]:
+            params["n_processes"] = open_accelerator().num_processes
         blocks = [content_hash(block) for block, _ in samples.blocks()]
         data = [samples.rows, samples.targets, samples.weight, blocks]
         vectors = [self.class_vectors, self.class_terms, self.negative_vectors]

@@ -62,6 +62,24 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return draw_seed(0)
         return draw_seed(self.random_state)
 
+    def _common_seed(self):
+        """Draw the seed of a fit, which is the same in all processes that share it."""
+        if not self.distributed:
+            return self._draw_seed()
+        from skdevise.training._distributed import from_first
+
+        return from_first(self._draw_seed())
+
+    def _features_together(self, X):
+        """Return the features of X. If they come from photos, each process computes a part."""
+        if not hasattr(self, "visual_"):
+            return X
+        from skdevise.models._fine_tuning import take_photos
+        from skdevise.training._distributed import compute_together
+
+        n_photos = X.shape[0] if hasattr(X, "shape") else len(X)
+        return compute_together(self._features, lambda rows: take_photos(X, rows), n_photos)
+
     def _features(self, X):
         """Return the features of X, which may be on disk: (n_samples, n_features), unscaled."""
         return np.asarray(self.visual_.transform(X), np.float32) if hasattr(self, "visual_") else X

@@ -23,10 +23,13 @@ class Checkpoint:
             "net": net.state(data),
             "early_stopping": early_stopping and early_stopping.state(),
             "has_ended": has_ended,
-            "random": torch.get_rng_state(),
         }
+        random = {"generators": state["net"].pop("generators"), "torch": torch.get_rng_state()}
         if net.device.type == "cuda":
-            state["random_cuda"] = torch.cuda.get_rng_state(net.device)
+            random["cuda"] = torch.cuda.get_rng_state(net.device)
+        state["random"] = net.gather(random)
+        if net.rank > 0:
+            return
         try:
             _storage.write(state, self.path)
         except OSError as error:
@@ -38,17 +41,22 @@ class Checkpoint:
 
     def resume(self, net, data, early_stopping):
         """Restore the saved state, if any, and return the number of finished epochs."""
-        if not self.path.exists():
-            return 0
         with parsing(self.path, "Delete this checkpoint to train from the start."):
-            state = _storage.read(self.path)
-            net.load_state(state["net"], data)
+            state = net.from_first(self._read)
+            if state is None:
+                return 0
+            random = state["random"][net.rank]
+            net.load_state(state["net"] | {"generators": random["generators"]}, data)
         if early_stopping is not None:
             early_stopping.load_state(state["early_stopping"])
-        torch.set_rng_state(state["random"])
-        if "random_cuda" in state:
-            torch.cuda.set_rng_state(state["random_cuda"], net.device)
+        torch.set_rng_state(random["torch"])
+        if "cuda" in random:
+            torch.cuda.set_rng_state(random["cuda"], net.device)
         return math.inf if state["has_ended"] else len(net.history)
+
+    def _read(self):
+        """Read the saved state, or return None if there is no file."""
+        return _storage.read(self.path) if self.path.exists() else None
 
 
 def fit_key(params, *parts):

@@ -31,15 +31,16 @@ class EarlyStopping:
         """Compute the fraction of held-out examples that are answered correctly."""
         import torch
 
-        net.module_.eval()
+        net.bare_module.eval()
         size = max(self.data.n_rows_at_once, net.batch_size)
-        batches = zip(self.data.rows.split(size), self.data.targets.split(size), strict=True)
+        own = torch.arange(net.rank, len(self.data), net.n_processes)
         n_hits = 0
         with torch.no_grad():
-            for rows, targets in batches:
-                outputs = net.module_(self.data.source[rows].to(net.device)).float()
+            for part in own.split(size) if len(own) else ():
+                rows, targets = self.data.rows[part], self.data.targets[part]
+                outputs = net.bare_module(self.data.source[rows].to(net.device)).float()
                 n_hits += self.answer(net, outputs).eq(targets.to(net.device)).sum().item()
-        return n_hits / len(self.data)
+        return sum(net.gather(n_hits)) / len(self.data)
 
     @property
     def has_ended(self):

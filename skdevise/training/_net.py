@@ -105,11 +105,15 @@ class Batches:
         self.generator = generator
         self.skip_single = skip_single
 
-    def __iter__(self):
-        data, size = self.dataset, self.batch_size
-        order = torch.randperm(len(data), generator=self.generator)
-        if self.skip_single and len(order) % size == 1 and len(order) > 1:
+    def _order(self):
+        """Draw the order of the positions: (n,)."""
+        order = torch.randperm(len(self.dataset), generator=self.generator)
+        if self.skip_single and len(order) % self.batch_size == 1 and len(order) > 1:
             order = order[:-1]
+        return order
+
+    def __iter__(self):
+        data, size, order = self.dataset, self.batch_size, self._order()
         n_batches = max(1, data.n_rows_at_once // size)
         for chunk in order.split(n_batches * size):
             X, target = data.source[data.rows[chunk]], data.targets[chunk]
@@ -155,6 +159,31 @@ class TrainingNet(NeuralNet):
             verbose=verbose,
             **options,
         ).initialize()
+
+    # `DistributedMixin` overrides these members.
+    rank = 0
+    n_processes = 1
+
+    @property
+    def bare_module(self):
+        """The module that is trained."""
+        return self.module_
+
+    @property
+    def bare_criterion(self):
+        """The criterion that is trained."""
+        return self.criterion_
+
+    def average(self, gradient):
+        """Average a gradient over the processes, in place."""
+
+    def gather(self, value):
+        """Collect a value of each process: list."""
+        return [value]
+
+    def from_first(self, make):
+        """Return the value that the first process makes."""
+        return make()
 
     def train_epochs(self, data, n_epochs, *, schedule=None, early_stopping=None, checkpoint=None):
         """Train on a `TrainingSet`, then load the best weights if `early_stopping` is given."""
@@ -237,7 +266,7 @@ class TrainingNet(NeuralNet):
 
     def generators(self, data=None):
         """List the random generators in use, besides the global one of torch."""
-        owners = [self.criterion_, data and data.source]
+        owners = [self.bare_criterion, data and data.source]
         generators = [getattr(owner, "generator", None) for owner in owners]
         return [self.iterator_train__generator, *(g for g in generators if g is not None)]
 
@@ -262,12 +291,12 @@ class TrainingNet(NeuralNet):
         """Copy the parameters and running statistics of module and criterion: list of dict."""
         return [
             {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}
-            for module in (self.module_, self.criterion_)
+            for module in (self.bare_module, self.bare_criterion)
         ]
 
     def load_weights(self, weights):
         """Restore a copy made by `weights`."""
-        for module, state in zip((self.module_, self.criterion_), weights, strict=True):
+        for module, state in zip((self.bare_module, self.bare_criterion), weights, strict=True):
             module.load_state_dict(state)
 
 
