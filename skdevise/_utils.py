@@ -12,6 +12,11 @@ import joblib
 import numpy as np
 from sklearn.utils import check_random_state
 
+# "auto" trains on a GPU if a step reads and writes at least this many bytes, and all steps together
+# this many. Estimates: a step takes about 0.3 ms on a GPU, whose start takes about a second.
+_LEAST_STEP_BYTES = 2**20
+_LEAST_TRAINING_BYTES = 2**30
+
 
 def find_device(device):
     """Return the torch device called `device`; "auto" prefers a GPU."""
@@ -28,6 +33,38 @@ def find_device(device):
         raise ValueError(
             f"device={device!r} is not available ({reason}). Use 'auto' or 'cpu'."
         ) from error
+
+
+def training_device(device, *, n_samples, n_numbers, n_weights, batch_size, max_epochs):
+    """Return the torch device called `device`; "auto" prefers a GPU if the training is large.
+
+    A step reads `n_numbers` for each sample, and reads and writes `n_weights` with their gradient
+    and the state of the optimizer.
+    """
+    step_bytes = 4 * (min(batch_size, n_samples) * n_numbers + 3 * n_weights)
+    n_steps = max_epochs * -(-n_samples // batch_size)
+    is_small = step_bytes < _LEAST_STEP_BYTES or step_bytes * n_steps < _LEAST_TRAINING_BYTES
+    return find_device("cpu" if device == "auto" and is_small else device)
+
+
+def present_device(device):
+    """Return the torch device of a fit, or the CPU on a machine without that device."""
+    try:
+        return find_device(device)
+    except ValueError:
+        return find_device("cpu")
+
+
+def fits(n_bytes, device):
+    """Return whether this many bytes take at most half of the free memory of a CUDA device."""
+    import torch
+
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    # torch keeps memory that it does not use at the moment.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return 2 * n_bytes <= free
 
 
 def draw_seed(random_state):

@@ -1,4 +1,4 @@
-"""Hashes of content."""
+"""Devices, and hashes of content."""
 
 import subprocess
 import sys
@@ -8,7 +8,46 @@ import numpy as np
 import pytest
 import torch
 
-from skdevise._utils import content_hash
+from skdevise._utils import content_hash, fits, present_device, training_device
+
+# --- Devices
+
+LARGE = {
+    "n_samples": 100_000, "n_numbers": 2_000, "n_weights": 300_000, "batch_size": 128,
+    "max_epochs": 10,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # A step of 4 * (16 * 30 + 3 * 6,000) = 73,920 bytes is too small.
+        {"n_numbers": 30, "n_weights": 6_000, "batch_size": 16},
+        # Two steps of 4 * (128 * 2,000 + 3 * 300,000) = 4.6 million bytes are too few.
+        {"n_samples": 256, "max_epochs": 1},
+    ],
+)
+def test_small_training_stays_on_the_cpu(change):
+    assert training_device("auto", **LARGE | change).type == "cpu"
+
+
+def test_large_training_uses_a_gpu_if_there_is_one(device):
+    assert training_device(device, **LARGE).type == device
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    assert training_device("auto", **LARGE).type in (best, "mps")
+
+
+def test_a_device_that_this_machine_lacks_becomes_the_cpu(device):
+    assert present_device(device).type == device
+    assert present_device("cuda:77").type == "cpu"
+
+
+def test_only_the_memory_of_a_gpu_is_asked_for(device):
+    assert fits(1_000, torch.device(device)) == (device == "cuda")
+    assert not fits(10**15, torch.device(device))
+
+
+# --- Hashes
 
 
 class Scale:

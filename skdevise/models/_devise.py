@@ -26,7 +26,13 @@ from skdevise._typing import (
     Search,
     VisualFeaturizer,
 )
-from skdevise._utils import check_checkpoint_folder, check_unchanged, find_device, seeded
+from skdevise._utils import (
+    check_checkpoint_folder,
+    check_unchanged,
+    find_device,
+    seeded,
+    training_device,
+)
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._features import (
@@ -189,8 +195,8 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         Start `fit` from the projection of the previous fit, instead of a new one. Trained label
         vectors start from `embedder` again.
     device : str, default="auto"
-        Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if
-        available, and otherwise "cpu".
+        Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if it is
+        available and the training is large enough to gain from it. `device_` holds the device.
     distributed : bool, default=False
         Share `fit` among the processes that ``torchrun`` or ``accelerate launch`` started, for
         example one for each GPU (extra `distributed`). Each process gets all of `X` and `y`, and
@@ -214,6 +220,8 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         Learning rate of stage 1: `lr`, or the rate that "auto" chose.
     scaler_ : StandardScaler
         Scaler of the features, if `feature_scaling="standard"`.
+    device_ : str
+        Torch device of the last stage, for example "cpu" or "cuda".
     temperature_ : float
         Temperature of `predict_proba` if all candidates are training labels. It is fitted on
         samples that are held out of a second training.
@@ -466,10 +474,12 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             samples = Samples(X, self._training_features(X), rows, targets, weight)
             self._fit_scale(samples.take(kept))
             self._choose_lr(samples.take(kept))
+            self._choose_device(len(kept), self.max_epochs)
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
             self._keep(net)
             self._n_epochs = len(self.history_)
             if self.finetune_epochs:
+                self.device_ = str(find_device(self.device))
                 net = self._trainer().train_stage(
                     2, samples, kept, held_out, seed, self._map_state()
                 )
@@ -558,6 +568,8 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
                 self._fit_scale(samples)
             if first or self.lr != "auto":
                 self._choose_lr(samples)
+            if first or self.device != "auto":
+                self._choose_device(len(rows), np.inf)  # More calls may follow.
             net = None if first else self.net_
             seed = self._draw_seed()
             replay = self._class_means.absent_from(samples, self.classes_)
@@ -708,6 +720,20 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
         if self.lr == "auto":
             params = self.get_params(deep=False) | self._fitted_params
             self.lr_ = automatic_lr(samples, self.label_space_.targets, self._scale, params)
+
+    def _choose_device(self, n_samples, max_epochs):
+        """Set the device of stage 1."""
+        n_labels = self.label_space_.n_labels + len(self._negative_vectors)
+        device = training_device(
+            # The accelerator has made the GPU of this process the current one.
+            str(find_device("auto")) if self.distributed else self.device,
+            n_samples=n_samples,
+            n_numbers=self._n_features + n_labels,
+            n_weights=self._n_features * self._n_features_out,
+            batch_size=self.batch_size,
+            max_epochs=max_epochs,
+        )
+        self.device_ = str(device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

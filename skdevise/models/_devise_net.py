@@ -16,7 +16,7 @@ from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredEr
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._distributed import DistributedMixin, open_accelerator
 from skdevise.training._early_stopping import EarlyStopping
-from skdevise.training._net import OPTIMIZERS, TrainingNet, TrainingSet
+from skdevise.training._net import OPTIMIZERS, TrainingNet, TrainingSet, place_features
 
 # A change of one of these parameters gives `partial_fit` a new net.
 _NET_PARAMS = (
@@ -134,13 +134,13 @@ class NearestClass:
 
     def __init__(self, n_trained, vectors=None):
         self.n_trained = n_trained
-        self.vectors = None if vectors is None else torch.from_numpy(vectors)
+        self.vectors = vectors
 
     def __call__(self, net, points):
         vectors = self.vectors
         if vectors is None:
             vectors = net.bare_criterion.vectors[: self.n_trained]
-        return (points @ vectors.to(points.device).T).argmax(dim=1)
+        return (points @ vectors.T).argmax(dim=1)
 
 
 @dataclass
@@ -170,7 +170,7 @@ class Trainer:
         trained, targets = np.unique(training.targets, return_inverse=True)
         # The mean weight is one, so the learning rate has the same effect as without weights.
         weight = None if training.weight is None else training.weight / training.weight.mean()
-        with seeded(seeds[0], find_device(params["device"])):
+        with seeded(seeds[0], self.device):
             projection = self.make_projection(samples.features.shape[1], state)
             parts = projection, trained, seeds, temperature, stage
             net = self.make_net(*parts, distributed=params["distributed"])
@@ -195,7 +195,7 @@ class Trainer:
         """
         seeds = draw_seeds(seed, number, "pass")
         every = np.arange(len(self.class_vectors))
-        with seeded(seeds[0], find_device(self.params["device"])):
+        with seeded(seeds[0], self.device):
             if net is None or net.params != self._net_params(every):
                 state, temperature = start or (None, None)
                 projection = self.make_projection(samples.features.shape[1], state)
@@ -218,11 +218,17 @@ class Trainer:
         n_times = max(1, round(min(n_times, _MOST_REPLAYED * len(data) / len(means))))
         weights = data.weights
         if weights is not None:
+            weights = weights.cpu()
             weights = np.append(weights, np.full(n_times * len(means), weights.mean()))
+        source, means = data.source, as_tensor(self.scale(means))
+        if isinstance(source, torch.Tensor):
+            source = torch.cat([source, means.to(source.device)])
+        else:
+            source = FeaturesWithMeans(source, n_rows, means)
         return TrainingSet(
-            FeaturesWithMeans(data.source, n_rows, as_tensor(self.scale(means))),
-            np.append(data.rows, np.tile(n_rows + np.arange(len(means)), n_times)),
-            np.append(data.targets, np.tile(targets, n_times)),
+            source,
+            np.append(data.rows.cpu(), np.tile(n_rows + np.arange(len(means)), n_times)),
+            np.append(data.targets.cpu(), np.tile(targets, n_times)),
             weights,
         )
 
@@ -230,7 +236,7 @@ class Trainer:
         """Create the net of a fitted projection before a pass: DeViSENet."""
         seeds = draw_seeds(seed, number, "pass")
         every, (state, temperature) = np.arange(len(self.class_vectors)), start
-        with seeded(seeds[0], find_device(self.params["device"])):
+        with seeded(seeds[0], self.device):
             projection = self.make_projection(n_features, state)
         return self.make_net(projection, every, seeds, temperature)
 
@@ -284,9 +290,15 @@ class Trainer:
         if self.class_terms is not None:
             loss.draw_terms([self.class_terms[row] for row in trained])
 
+    @property
+    def device(self):
+        """Device of the training."""
+        return find_device(self.params["device"])
+
     def _vectors(self, trained):
-        """Stack the vectors of some classes and of the additional false labels."""
-        return np.vstack([self.class_vectors[trained], self.negative_vectors])
+        """Stack the vectors of some classes and of the additional false labels, on the device."""
+        vectors = np.vstack([self.class_vectors[trained], self.negative_vectors])
+        return torch.from_numpy(vectors).to(self.device)
 
     def _sources(self, samples, stage, seed):
         """Return the source of batches, and the same source without augmentation."""
@@ -295,7 +307,7 @@ class Trainer:
         if is_on_disk(samples.features):
             features = FeaturesOnDisk(samples.features, self.scale)
         else:
-            features = as_tensor(self.scale(samples.features))
+            features = place_features(as_tensor(self.scale(samples.features)), self.device)
         if getattr(self.visual, "augment", None) is None:
             return features, features
         photos = self.visual._photos(samples.X, True, seed)
@@ -308,7 +320,7 @@ class Trainer:
         targets, vectors = held_out.targets, None
         if self.params["validation_split"] == "classes":
             classes, targets = np.unique(targets, return_inverse=True)
-            vectors = self.class_vectors[classes]
+            vectors = torch.from_numpy(self.class_vectors[classes]).to(self.device)
         data = TrainingSet(source, held_out.rows, targets)
         answer = NearestClass(len(trained), vectors)
         return EarlyStopping(data, answer, self.params["n_iter_no_change"])
@@ -324,5 +336,6 @@ class Trainer:
         blocks = [content_hash(block) for block, _ in samples.blocks()]
         data = [samples.rows, samples.targets, samples.weight, blocks]
         vectors = [self.class_vectors, self.class_terms, self.negative_vectors]
-        key = fit_key(params, stage, seed, start, vectors, data)
+        # The generators of another type of device have other states.
+        key = fit_key(params, self.device.type, stage, seed, start, vectors, data)
         return Checkpoint(self.params["checkpoint"], key)

@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._typing import Inputs, NDArray
-from skdevise._utils import draw_seed, find_device, seeded
+from skdevise._utils import draw_seed, present_device, seeded
 from skdevise.labels._embedding import known_terms
 from skdevise.language._tuned import TunedEmbedder
 from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
@@ -22,8 +22,8 @@ from skdevise.models._features import check_features, finite_blocks, is_on_disk,
 class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Projection of `DeViSEClassifier`, stored as arrays, so that a pickle needs no net.
 
-    `fit` sets `_fitted_params`, `_scale`, `_n_features` and `lr_`, then trains a net with
-    `_trainer`, and calls `_keep`.
+    `fit` sets `_fitted_params`, `_scale`, `_n_features`, `lr_` and `device_`. It then trains a net
+    with `_trainer`, and calls `_keep`.
     """
 
     def transform(self, X: Inputs) -> NDArray[Any]:
@@ -88,14 +88,20 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Create the trainer of the projection from the parameters and the fitted parts."""
         from skdevise.models._devise_net import Trainer
 
+        fitted = self._fitted_params | {"lr": self.lr_, "device": str(self._present_device())}
         return Trainer(
-            self.get_params(deep=False) | self._fitted_params | {"lr": self.lr_},
+            self.get_params(deep=False) | fitted,
             class_vectors=self.label_space_.targets,
             class_terms=self.label_space_.term_vectors if self.targets == "sample" else None,
             negative_vectors=self._negative_vectors,
             scale=self._scale,
             visual=getattr(self, "visual_", None),
         )
+
+    def _present_device(self):
+        """Return the device of the training, or the CPU if this machine lacks it."""
+        # Files of earlier versions lack the attribute.
+        return present_device(getattr(self, "device_", "cpu"))
 
     def _keep(self, net):
         """Keep the net, its weights as arrays, and trained label vectors as an embedder."""
@@ -155,10 +161,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         from skdevise.models._projection import project
 
         if "module" not in self._lazy:
-            try:
-                device = find_device(self.device)
-            except ValueError:  # The classifier was trained on another machine.
-                device = find_device("cpu")
+            device = self._present_device()
             with seeded(0, device):
                 module = self._trainer().make_projection(self._n_features, self.projection_weights_)
             self._lazy["module"] = module.to(device)

@@ -9,7 +9,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
-from skdevise._utils import check_unchanged, draw_seed, find_device
+from skdevise._utils import check_unchanged, draw_seed, find_device, training_device
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import name_some
 from skdevise.models._ancestor_means import AncestorMeans
@@ -89,8 +89,8 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     batch_size : int, default=128
         Number of samples per gradient step.
     device : str, default="auto"
-        Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if
-        available, and otherwise "cpu".
+        Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if it is
+        available and the training is large enough to gain from it. `device_` holds the device.
     random_state : int, RandomState instance or None, default=None
         Seed of the PCA and of the order of samples. Pass an int for reproducible results.
     verbose : int, default=0
@@ -106,6 +106,9 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         Number of samples of each class, or the sum of their weights.
     coef_ : ndarray of float32, of shape (n_components, n_features)
         The metric W, applied to scaled features. It only exists if `metric="learned"`.
+    device_ : str
+        Torch device of the training, for example "cpu" or "cuda". It only exists if
+        `metric="learned"`.
     scaler_ : StandardScaler
         Fitted scaler. It only exists if `feature_scaling="standard"`.
     label_space_ : LabelSpace
@@ -217,7 +220,8 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
             that is neither in y nor in `hierarchy`.
         """
         find_device(self.device)
-        vars(self).pop("coef_", None)
+        for name in ("coef_", "device_"):
+            vars(self).pop(name, None)
         X, y, sample_weight = self._start_fit(X, y, sample_weight)
         classes, targets = np.unique(y, return_inverse=True)
         self._seed = draw_seed(self.random_state)
@@ -225,6 +229,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         features = self._scale(X)
         self.class_means_, self.class_totals_ = _class_means(features, targets, sample_weight)
         if self.metric == "learned":
+            self._choose_device(len(X), len(classes))
             self.coef_ = self._learn(features, targets, sample_weight, self.verbose)
         self._held_out, self._temperatures = {}, {}
         self._place_means(classes)
@@ -283,6 +288,19 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         self._place_means(classes)
         return self
 
+    def _choose_device(self, n_samples, n_classes):
+        """Set the device of the training."""
+        n_features = self.n_features_in_
+        device = training_device(
+            self.device,
+            n_samples=n_samples,
+            n_numbers=n_features + n_classes,
+            n_weights=min(self.n_components, n_features) * n_features,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+        )
+        self.device_ = str(device)
+
     def _learn(self, features, targets, weight, verbose):
         """Learn the metric W of scaled features: (n_components, n_features)."""
         from skdevise.models._nearest_class_mean_net import train_metric
@@ -297,7 +315,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         start = randomized_svd(features[rows], n_components, random_state=self._seed)[2]
         scores = _scores(features[rows] @ start.T, means @ start.T)
         start = start / np.sqrt(fit_temperature(scores, targets[rows], len(rows)))
-        params = self.get_params(deep=False) | {"verbose": verbose}
+        params = self.get_params(deep=False) | {"device": self.device_, "verbose": verbose}
         return train_metric(start, means, features, targets, weight, params, self._seed)
 
     def _place_means(self, classes):

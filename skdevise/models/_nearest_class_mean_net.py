@@ -3,8 +3,9 @@
 import numpy as np
 from torch import nn
 
+from skdevise._utils import find_device
 from skdevise.models._features import as_tensor
-from skdevise.training._net import TrainingNet, TrainingSet
+from skdevise.training._net import TrainingNet, TrainingSet, place_features
 
 
 class NearestMeans(nn.Module):
@@ -42,6 +43,7 @@ def train_metric(coef, means, features, targets, weight, params, seed):
     )
     # The mean weight is one, so the learning rate has the same effect as without weights.
     weight = None if weight is None else weight / weight.mean()
-    data = TrainingSet(as_tensor(features), np.arange(len(features)), targets, weight)
+    features = place_features(as_tensor(features), find_device(params["device"]))
+    data = TrainingSet(features, np.arange(len(features)), targets, weight)
     net.train_epochs(data, params["max_epochs"])
     return net.module_.weight.numpy(force=True).copy()

@@ -7,8 +7,9 @@ Each sampler takes:
 - `vectors`, unit vectors of all labels (n_labels, vector_size).
 - `least`, the score of each point above which a false label violates the margin (n,).
 
-It returns violating pairs: rows of points, and positions of false labels. Random numbers are drawn
-on the device of the generator.
+It returns the positions of false labels, (n,) or (n, n_draws), and whether they violate the margin.
+The position means nothing for a point without a violating label. Random numbers are drawn on the
+device of the generator.
 """
 
 import torch
@@ -19,45 +20,69 @@ _N_TRIALS = 8
 _TRIAL_COST = 50
 _MANY_LABELS = 4_096
 
-# Number of scores computed at once. Larger blocks do not fit into the processor's cache.
+# Number of scores computed at once. Larger blocks do not fit into the processor's cache. On a GPU,
+# fewer blocks are faster.
 _N_SCORES = 2**21
+_N_SCORES_ON_GPU = 2**26
 
 # Two unit vectors are the same, up to rounding, if their cosine is closer to 1 than this.
 _SAME = 1e-6
 
 
 def first_violation(points, target, vectors, least, generator, count_draws=False):
-    """Draw the violating label that comes first in a random order: rows, labels (and n_draws).
+    """Draw the violating label that comes first in a random order: labels, violates (, n_draws).
 
     In a random order, each violating label comes first with the same probability. So one of them is
     drawn uniformly, and no order is made (DeViSE, section 3.2). `n_draws` is the number of draws
     with replacement that found it.
     """
-    if len(vectors) >= _MANY_LABELS:
-        rows, labels, n_draws = _from_trials(points, target, vectors, least, generator)
+    if points.device.type != "cpu":
+        labels, counts = first_by_key(points, target, vectors, least, generator)
+    elif len(vectors) < _MANY_LABELS:
+        labels, counts = _from_matrix(points, target, vectors, least, generator)
     else:
-        rows, labels, n_violating = _from_matrix(points, target, vectors, least, generator)
-        if count_draws:
-            n_draws = _count_draws(n_violating, len(vectors), generator)
-    return (rows, labels, n_draws) if count_draws else (rows, labels)
+        labels, n_draws = _from_trials(points, target, vectors, least, generator)
+        return (labels, n_draws > 0, n_draws) if count_draws else (labels, n_draws > 0)
+    if not count_draws:
+        return labels, counts > 0
+    return labels, counts > 0, _count_draws(counts, len(vectors), generator)
+
+
+def first_by_key(points, target, vectors, least, generator):
+    """Give each false label a random key, and take the violating one with the largest key.
+
+    It returns labels and the numbers of violating labels. All results have a fixed size, so that
+    the processor does not wait for a GPU.
+    """
+    labels, counts = [], []
+    n_rows = max(1, _N_SCORES_ON_GPU // len(vectors))
+    for block in _blocks(len(points), n_rows):
+        fails = points[block] @ vectors.T <= least[block, None]
+        fails.scatter_(1, target[block, None], True)
+        keys = torch.rand(fails.shape, generator=generator, device=generator.device)
+        keys = keys.to(points.device).masked_fill_(fails, -1)
+        labels.append(keys.argmax(dim=1))
+        counts.append(len(vectors) - fails.sum(dim=1))
+    return torch.cat(labels), torch.cat(counts)
+
+
+def _blocks(n_points, n_rows):
+    """Split a number of points into slices of at most n_rows."""
+    return (slice(start, start + n_rows) for start in range(0, n_points, n_rows))
 
 
 def _from_matrix(points, target, vectors, least, generator):
-    """Draw a violating label of each point from all scores: rows, labels, n_violating."""
+    """Draw a violating label of each point from all scores: labels, numbers of violating labels."""
     labels, counts = [], []
-    n_rows = max(1, _N_SCORES // len(vectors))
     # After trials of many labels, the points that are left have few violating labels.
     pick = _pick_from_dense if len(vectors) < _MANY_LABELS else _pick_from_sparse
-    for start in range(0, len(points), n_rows):
-        block = slice(start, start + n_rows)
+    for block in _blocks(len(points), max(1, _N_SCORES // len(vectors))):
         violates = points[block] @ vectors.T > least[block, None]
         violates.scatter_(1, target[block, None], False)
         picked, n_violating = pick(violates, uniform(len(violates), generator, points.device))
         labels.append(picked)
         counts.append(n_violating)
-    labels, counts = torch.cat(labels), torch.cat(counts)
-    rows = counts.nonzero().squeeze(1)
-    return rows, labels[rows], counts[rows]
+    return torch.cat(labels), torch.cat(counts)
 
 
 def _pick_from_dense(violates, draw):
@@ -65,7 +90,8 @@ def _pick_from_dense(violates, draw):
     running = violates.cumsum(dim=1, dtype=torch.int32)
     # Position i among the true columns, from 0, is the first whose running count exceeds i.
     i = (draw * running[:, -1]).int()
-    return torch.searchsorted(running, i[:, None], right=True).squeeze(1), running[:, -1]
+    columns = torch.searchsorted(running, i[:, None], right=True).squeeze(1)
+    return columns.clamp_max_(running.shape[1] - 1), running[:, -1]
 
 
 def _pick_from_sparse(violates, draw):
@@ -78,57 +104,54 @@ def _pick_from_sparse(violates, draw):
 
 
 def _from_trials(points, target, vectors, least, generator):
-    """Try a few labels of each point before all of them: rows, labels, n_draws."""
-    found, n_before = [], 0
+    """Try a few labels of each point before all of them: labels, n_draws (0 if none violates)."""
+    labels, n_draws, n_before = torch.zeros_like(target), torch.zeros_like(target), 0
     rows = torch.arange(len(points), device=points.device)
     while len(rows):
         drawn = _draw_false(target[rows], len(vectors), _N_TRIALS, generator)
         violates = _scores(points[rows], vectors, drawn) > least[rows, None]
         hit = violates.any(dim=1)
         trial = violates[hit].to(torch.uint8).argmax(dim=1)
-        found.append((rows[hit], drawn[hit, trial], n_before + trial + 1))
+        labels[rows[hit]], n_draws[rows[hit]] = drawn[hit, trial], n_before + trial + 1
         n_tried, n_before, rows = len(rows), n_before + _N_TRIALS, rows[~hit]
         # Another round pays if each hit spared the scores of all labels often enough.
         if len(trial) * len(vectors) < n_tried * _N_TRIALS * _TRIAL_COST:
             break
     if len(rows):
-        left, labels, n_violating = _from_matrix(
-            points[rows], target[rows], vectors, least[rows], generator
-        )
-        n_draws = n_before + _count_draws(n_violating, len(vectors), generator)
-        found.append((rows[left], labels, n_draws))
-    return tuple(map(torch.cat, zip(*found, strict=True)))
+        left = points[rows], target[rows], vectors, least[rows]
+        labels[rows], counts = _from_matrix(*left, generator)
+        found = counts > 0
+        n_draws[rows[found]] = n_before + _count_draws(counts[found], len(vectors), generator)
+    return labels, n_draws
 
 
 def _count_draws(n_violating, n_labels, generator):
     """Draw the number of draws that find a violating label, from its geometric law: (n,)."""
-    share = n_violating / (n_labels - 1)
+    # A share of zero would give infinity, which no integer can hold.
+    share = (n_violating / (n_labels - 1)).clamp_min(1e-9)
     draw = uniform(len(share), generator, share.device)
     return (torch.log1p(-draw) / torch.log1p(-share)).long() + 1
 
 
 def hardest(points, target, vectors, least):
-    """Return the false label with the highest score if it violates the margin: rows, labels.
+    """Return the false label with the highest score, and whether it violates the margin.
 
     Labels that share the true label's vector, such as two synsets of "crane", are skipped. No map
     can separate them, so one of them would always be the hardest.
     """
     is_same = vectors[target] @ vectors.T > 1 - _SAME
-    scores = (points @ vectors.T).masked_fill_(is_same, -torch.inf)
-    best, labels = scores.max(dim=1)
-    rows = (best > least).nonzero().squeeze(1)
-    return rows, labels[rows]
+    best, labels = (points @ vectors.T).masked_fill_(is_same, -torch.inf).max(dim=1)
+    return labels, best > least
 
 
 def random_labels(points, target, vectors, least, n_labels, generator):
-    """Draw `n_labels` false labels of each point; return the violating ones: rows, labels."""
+    """Draw `n_labels` false labels of each point: labels (n, n_labels), and which violate."""
     drawn = _draw_false(target, len(vectors), n_labels, generator)
     if n_labels * _TRIAL_COST < len(vectors):
         scores = _scores(points, vectors, drawn)
     else:
         scores = (points @ vectors.T).gather(1, drawn)
-    rows, columns = (scores > least[:, None]).nonzero(as_tuple=True)
-    return rows, drawn[rows, columns]
+    return drawn, scores > least[:, None]
 
 
 def _scores(points, vectors, labels):

@@ -7,7 +7,7 @@ import numpy as np
 
 from skdevise._compat import Interval, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
-from skdevise._utils import draw_seed, find_device
+from skdevise._utils import draw_seed, find_device, training_device
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._label_vectors import LabelVectors
 from skdevise.models._learned_labels import LearnedLabelClassifier
@@ -60,8 +60,8 @@ class WSABIEClassifier(LearnedLabelClassifier):
     batch_size : int, default=128
         Number of samples per gradient step. The paper uses 1, which takes much longer.
     device : str, default="auto"
-        Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if
-        available, and otherwise "cpu".
+        Torch device of the training, for example "cuda:1". "auto" uses "cuda" or "mps" if it is
+        available and the training is large enough to gain from it. `device_` holds the device.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the order of samples and the false labels. Pass an int for
         reproducible results.
@@ -76,6 +76,8 @@ class WSABIEClassifier(LearnedLabelClassifier):
         The projection V, applied to scaled features.
     label_vectors_ : ndarray of float32, of shape (n_classes, embedding_size)
         The label vectors W.
+    device_ : str
+        Torch device of the training, for example "cpu" or "cuda".
     scaler_ : StandardScaler
         Fitted scaler. It only exists if `feature_scaling="standard"`.
     label_space_ : LabelSpace
@@ -185,7 +187,17 @@ class WSABIEClassifier(LearnedLabelClassifier):
             )
         # This refuses unseen candidates before the training.
         self._place_labels(classes, LabelVectors(classes, np.ones((len(classes), 1))))
-        params, seed = self.get_params(deep=False), draw_seed(self.random_state)
+        device = training_device(
+            self.device,
+            n_samples=len(X),
+            n_numbers=X.shape[1] + len(classes),
+            n_weights=self.embedding_size * (X.shape[1] + len(classes)),
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+        )
+        self.device_ = str(device)
+        params = self.get_params(deep=False) | {"device": self.device_}
+        seed = draw_seed(self.random_state)
 
         def train_on(rows, **more):
             weight = None if sample_weight is None else sample_weight[rows]

@@ -8,7 +8,7 @@ from skdevise._utils import find_device, seeded
 from skdevise.models._features import as_tensor
 from skdevise.models._projection import LinearProjection
 from skdevise.models.losses import Warp
-from skdevise.training._net import TrainingNet, TrainingSet
+from skdevise.training._net import TrainingNet, TrainingSet, place_features
 
 
 class WarpOfLearnedLabels(Warp):
@@ -49,7 +49,8 @@ def make_net(n_features, n_labels, params, seed):
     device = find_device(params["device"])
     with seeded(seeds[0], device):
         projection = LinearProjection(n_features, size, scale=size**-0.5)
-        vectors = size**-0.5 * torch.randn(n_labels, size)
+        # The draws of the loss are made on the device of its vectors.
+        vectors = (size**-0.5 * torch.randn(n_labels, size)).to(device)
     net = WSABIENet.build(
         projection,
         WarpOfLearnedLabels(vectors, seeds[2]),
@@ -72,7 +73,8 @@ def train(features, targets, weight, n_labels, params, seed):
     net = make_net(features.shape[1], n_labels, params, seed)
     # The mean weight is one, so the learning rate has the same effect as without weights.
     weight = None if weight is None else weight / weight.mean()
-    data = TrainingSet(as_tensor(features), np.arange(len(features)), targets, weight)
+    features = place_features(as_tensor(features), find_device(params["device"]))
+    data = TrainingSet(features, np.arange(len(features)), targets, weight)
     net.train_epochs(data, params["max_epochs"])
     matrices = net.module_.weight, net.criterion_.weight
     return [matrix.numpy(force=True).copy() for matrix in matrices]

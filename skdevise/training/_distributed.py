@@ -65,7 +65,7 @@ class PartialBatches(Batches):
 
     def _order(self):
         """Draw the positions that this process trains on: (n,)."""
-        order = torch.randperm(len(self.dataset), generator=self.generator)
+        order = self._permutation()
         n_left = len(order) % (self.batch_size * self.n_processes)
         # Batch norm cannot train on a single example in one of the processes.
         if self.skip_single and n_left < 2 * self.n_processes and n_left < len(order):
@@ -83,7 +83,7 @@ class PartialBatches(Batches):
         for i, (X, (target, weight)) in enumerate(super().__iter__()):
             # Processes may have different numbers of examples in the last batch.
             if i == last and self.weight_of_last != 1:
-                weight = torch.ones(len(target)) if weight is None else weight
+                weight = torch.ones(len(target), device=target.device) if weight is None else weight
                 weight = weight * self.weight_of_last
             yield X, (target, weight)
 

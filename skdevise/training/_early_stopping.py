@@ -31,16 +31,19 @@ class EarlyStopping:
         """Compute the fraction of held-out examples that are answered correctly."""
         import torch
 
+        from skdevise.training._net import examples, send
+
         net.bare_module.eval()
         size = max(self.data.n_rows_at_once, net.batch_size)
         own = torch.arange(net.rank, len(self.data), net.n_processes)
-        n_hits = 0
+        parts, n_hits = (own.to(self.data.rows.device).split(size) if len(own) else ()), 0
+        batches = examples(self.data.source, (self.data.rows[part] for part in parts))
         with torch.no_grad():
-            for part in own.split(size) if len(own) else ():
-                rows, targets = self.data.rows[part], self.data.targets[part]
-                outputs = net.bare_module(self.data.source[rows].to(net.device)).float()
-                n_hits += self.answer(net, outputs).eq(targets.to(net.device)).sum().item()
-        return sum(net.gather(n_hits)) / len(self.data)
+            for part, X in zip(parts, batches, strict=True):
+                outputs = net.bare_module(send(X, net.device)).float()
+                targets = send(self.data.targets[part], net.device)
+                n_hits += self.answer(net, outputs).eq(targets).sum()
+        return sum(net.gather(int(n_hits))) / len(self.data)
 
     @property
     def has_ended(self):

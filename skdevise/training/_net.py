@@ -13,7 +13,7 @@ from skorch.history import History
 from torch import nn
 from torch.utils.data import Dataset
 
-from skdevise._utils import find_device
+from skdevise._utils import find_device, fits
 
 # "sgd" has the momentum and weight decay of AlexNet (Krizhevsky 2012), the visual model of DeViSE.
 OPTIMIZERS = {
@@ -30,8 +30,10 @@ SCHEDULES = {
     "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
 }
 
-# Several small batches are gathered at once, as long as they fit into the processor's cache.
+# Several small batches are gathered at once, as long as they fit into the processor's cache. On a
+# GPU, each operation has a fixed cost of some microseconds, so 16 MB are gathered at once.
 _N_CACHED = 2**18
+_N_GATHERED = 2**22
 
 
 def check_training_params(optimizers, callbacks, schedule, early_stopping=False):
@@ -76,16 +78,41 @@ def _call(function, *args, **kwargs):
         return error
 
 
+def place_features(features, device):
+    """Move a Tensor of features to a GPU if its memory has room for it, for a whole fit."""
+    return features.to(device) if fits(features.nbytes, device) else features
+
+
+def send(tensor, device):
+    """Copy a Tensor to a device. The processor does not wait for a copy to a GPU."""
+    if device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    # torch does not reuse the pinned memory before the copy is complete.
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def examples(source, rows):
+    """Iterate over the examples at each Tensor of rows. Photos are read ahead."""
+    return source.batches(rows) if hasattr(source, "batches") else (source[part] for part in rows)
+
+
 class TrainingSet(Dataset):
-    """Examples of a source (a Tensor, or an object indexed by a Tensor of rows)."""
+    """Examples of a source (a Tensor, or an object indexed by a Tensor of rows).
+
+    If the source is a Tensor, the other tensors are on its device.
+    """
 
     def __init__(self, source, rows, targets, weights=None):
         self.source = source
-        self.rows = torch.as_tensor(rows)
-        self.targets = torch.as_tensor(targets)
-        self.weights = weights if weights is None else torch.as_tensor(weights).float()
+        device = source.device if isinstance(source, torch.Tensor) else "cpu"
+        self.rows = torch.as_tensor(rows, device=device)
+        self.targets = torch.as_tensor(targets, device=device)
+        if weights is not None:
+            weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+        self.weights = weights
         if isinstance(source, torch.Tensor):
-            self.n_rows_at_once = _N_CACHED // source.shape[1]
+            n_numbers = _N_CACHED if self.rows.device.type == "cpu" else _N_GATHERED
+            self.n_rows_at_once = n_numbers // source.shape[1]
         else:
             self.n_rows_at_once = getattr(source, "n_rows_at_once", 1)
 
@@ -96,7 +123,8 @@ class TrainingSet(Dataset):
 class Batches:
     """Iterate over (X, (target, weight)) in a fresh order each time.
 
-    A `DataLoader` fetches and stacks single examples. Here one index operation gathers a batch.
+    A `DataLoader` fetches and stacks single examples. Here one index operation gathers a batch. The
+    batches are on the device of the generator, which draws the order.
     """
 
     def __init__(self, dataset, batch_size, generator, skip_single=False):
@@ -107,17 +135,25 @@ class Batches:
 
     def _order(self):
         """Draw the order of the positions: (n,)."""
-        order = torch.randperm(len(self.dataset), generator=self.generator)
+        order = self._permutation()
         if self.skip_single and len(order) % self.batch_size == 1 and len(order) > 1:
             order = order[:-1]
         return order
 
+    def _permutation(self):
+        """Draw a random order of all positions, where the rows are: (n,)."""
+        generator, n = self.generator, len(self.dataset)
+        order = torch.randperm(n, generator=generator, device=generator.device)
+        return order.to(self.dataset.rows.device)
+
     def __iter__(self):
-        data, size, order = self.dataset, self.batch_size, self._order()
+        data, size, device = self.dataset, self.batch_size, self.generator.device
         n_batches = max(1, data.n_rows_at_once // size)
-        for chunk in order.split(n_batches * size):
-            X, target = data.source[data.rows[chunk]], data.targets[chunk]
-            weight = None if data.weights is None else data.weights[chunk]
+        chunks = self._order().split(n_batches * size)
+        features = examples(data.source, (data.rows[chunk] for chunk in chunks))
+        for chunk, X in zip(chunks, features, strict=True):
+            X, target = send(X, device), send(data.targets[chunk], device)
+            weight = None if data.weights is None else send(data.weights[chunk], device)
             for start in range(0, len(chunk), size):
                 batch = slice(start, start + size)
                 yield X[batch], (target[batch], None if weight is None else weight[batch])
@@ -148,7 +184,7 @@ class TrainingNet(NeuralNet):
             lr=lr,
             batch_size=int(batch_size),  # torch refuses integers of NumPy.
             iterator_train=Batches,
-            iterator_train__generator=torch.Generator().manual_seed(order_seed),
+            iterator_train__generator=torch.Generator(device).manual_seed(order_seed),
             # Batch norm cannot train on a last batch of one example.
             iterator_train__skip_single=batch_size > 1
             and any(isinstance(part, BATCH_NORMS) and part.training for part in module.modules()),
@@ -232,11 +268,24 @@ class TrainingNet(NeuralNet):
         del self.history_[-1]["batches"][:-1]
         return has_ended
 
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **params):
+        """Run an epoch as skorch does, but read the losses once, so that a GPU does not wait."""
+        if any(map(_watches_batches, self.callbacks_)):
+            super().run_single_epoch(iterator, training, prefix, step_fn, **params)
+            return
+        losses, sizes = [], []
+        for batch in iterator:
+            losses.append(step_fn(batch, **params)["loss"])
+            sizes.append(len(batch[0]))
+        for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True):
+            self.history.new_batch()
+            self.history.record_batch(f"{prefix}_loss", loss)
+            self.history.record_batch(f"{prefix}_batch_size", size)
+        self.history.record(f"{prefix}_batch_count", len(losses))
+
     def train_step(self, batch, **params):
         """Train on one batch, and return its loss for the history."""
         X, (target, weight) = batch
-        X, target = (tensor.to(self.device, non_blocking=True) for tensor in (X, target))
-        weight = None if weight is None else weight.to(self.device)
         return {"loss": self.step(X, target, weight, batch), "y_pred": None}
 
     def step(self, X, target, weight, batch):
@@ -298,6 +347,13 @@ class TrainingNet(NeuralNet):
         """Restore a copy made by `weights`."""
         for module, state in zip((self.bare_module, self.bare_criterion), weights, strict=True):
             module.load_state_dict(state)
+
+
+def _watches_batches(named_callback):
+    """Return whether a callback (name, callback) is called for each batch."""
+    kind = type(named_callback[1])
+    names = "on_batch_begin", "on_batch_end"
+    return any(getattr(kind, name) is not getattr(Callback, name) for name in names)
 
 
 def plain_rows(history):

@@ -68,7 +68,7 @@ def pretrain(featurizer, photos, y, seed, device):
     )
     labelled, checkpoint = LabelledPhotos(photos, y, featurizer.on_error, featurizer.n_jobs), None
     if featurizer.checkpoint is not None:
-        checkpoint = _open_checkpoint(featurizer, labelled, seed)
+        checkpoint = _open_checkpoint(featurizer, labelled, seed, device)
     with seeded(seed, device):
         loaded = load_backbone(
             featurizer.backbone,
@@ -133,7 +133,7 @@ def _train(featurizer, loaded, labelled, seed, checkpoint):
     return trainer.history
 
 
-def _open_checkpoint(featurizer, labelled, seed):
+def _open_checkpoint(featurizer, labelled, seed, device):
     """Return the `Checkpoint` of a fit with these parameters, photos and labels."""
     check_checkpoint_folder(featurizer.checkpoint)
     params = featurizer.get_params(deep=False)
@@ -141,7 +141,8 @@ def _open_checkpoint(featurizer, labelled, seed):
     if isinstance(backbone, nn.Module):
         backbone, start = repr(backbone), backbone.state_dict()
     params = {name: value for name, value in params.items() if name not in _NOT_IN_KEY}
-    params |= {"backbone": backbone, "seed": seed}
+    # The generators of another type of device have other states.
+    params |= {"backbone": backbone, "seed": seed, "device": device.type}
     hashes = [labelled.photos.content_hash(row) for row in labelled.rows.tolist()]
     return Checkpoint(featurizer.checkpoint, fit_key(params, labelled.targets, start, hashes))
 

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from skdevise.models._devise_net import (
     DeViSENet,
     draw_seeds,
     make_loss,
 )
+from skdevise.models._negatives import first_by_key
 from skdevise.models._projection import LinearProjection
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 from skdevise.training._net import TrainingSet
@@ -110,6 +112,83 @@ def test_mixed_precision_approximates_single_precision(device):
     )  # fmt: skip
     assert not torch.equal(exact.module_.weight, mixed.module_.weight)
     torch.testing.assert_close(exact.module_.weight, mixed.module_.weight, atol=0.05, rtol=0.1)
+
+
+# --- Work that stays on the device
+
+
+class NoWaiting(TorchFunctionMode):
+    """Refuse to read values of a device, and to make shapes that depend on its values."""
+
+    refused = {
+        "__bool__", "__float__", "__index__", "__int__", "argwhere", "cpu", "item", "masked_select",
+        "nonzero", "numpy", "tolist", "unique",
+    }  # fmt: skip
+
+    def __init__(self, device):
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = getattr(function, "__name__", "")
+        if name == "__getitem__":
+            index = args[1] if isinstance(args[1], tuple) else (args[1],)
+            assert not any(getattr(part, "dtype", None) == torch.bool for part in index)
+        # Optimizers count their steps on the CPU.
+        assert name not in self.refused or args[0].device.type != self.device, name
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("value", [lambda x: x[x > 0], lambda x: int(x[0]), torch.nonzero])
+def test_waiting_is_noticed(device, value):
+    x = torch.ones(2, device=device)
+    with pytest.raises(AssertionError), NoWaiting(device):
+        value(x)
+
+
+class HingeRankOnGPU(HingeRank):
+    keeps_all_points = True
+
+
+class WarpOnGPU(Warp):
+    keeps_all_points = True
+
+
+@pytest.mark.parametrize("wrap", [lambda module: module, AnyMap])
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(
+            lambda vectors, negatives=negatives: HingeRankOnGPU(vectors, negatives=negatives)
+            for negatives in ("first_violation", "all", "hardest", 3)
+        ),
+        WarpOnGPU, MeanSquaredError, Cosine, Contrastive,
+    ],
+)  # fmt: skip
+def test_a_step_never_waits_for_the_device(device, make, wrap):
+    data, vectors = problem()
+    data = TrainingSet(data.source.to(device), data.rows, data.targets, data.weights)
+    net = trained(
+        wrap(LinearProjection(6, 4)), make(torch.from_numpy(vectors).to(device)), data, device,
+        n_epochs=1,
+    )  # fmt: skip
+    assert data.rows.device.type == device
+    with NoWaiting(device):
+        losses = [net.train_step(batch)["loss"] for batch in net.get_iterator(data, training=True)]
+    assert len(losses) == 4
+    assert losses[0].device.type == device
+
+
+def test_keys_are_drawn_without_waiting(device):
+    data, vectors = problem()
+    vectors, target = torch.from_numpy(vectors).to(device), data.targets.to(device)
+    points, generator = torch.randn(64, 4, device=device), torch.Generator(device).manual_seed(0)
+    with NoWaiting(device):
+        labels, counts = first_by_key(points, target, vectors, points[:, 0], generator)
+    scores = (points @ vectors.T).scatter(1, target[:, None], -torch.inf)
+    violates = scores > points[:, :1]
+    assert counts.tolist() == violates.sum(dim=1).tolist()
+    assert violates[counts > 0, labels[counts > 0]].all()
 
 
 def test_a_pass_draws_other_numbers_than_a_stage():

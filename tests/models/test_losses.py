@@ -207,16 +207,17 @@ def equation_1(name, points, vectors, target, margin=0.7):
         count.scatter_(1, false.argmax(dim=1, keepdim=True), 1)
     elif name == "three":
         every = torch.full_like(least, -torch.inf)  # All drawn labels count.
-        rows, labels = random_labels(points.detach(), target, vectors, every, 3, generator)
-        for row, label in zip(rows, labels, strict=True):
-            count[row, label] += 1
+        labels, _ = random_labels(points.detach(), target, vectors, every, 3, generator)
+        for row, drawn in enumerate(labels):
+            for label in drawn:
+                count[row, label] += 1
     else:
-        rows, labels, *n_draws = first_violation(
-            points.detach(), target, vectors, least, generator, count_draws=name == "warp"
+        labels, violates, n_draws = first_violation(
+            points.detach(), target, vectors, least, generator, count_draws=True
         )
-        count[rows, labels] = 1
-        for row, n in zip(rows, *n_draws, strict=True) if n_draws else ():
-            count[row] *= sum(1 / i for i in range(1, (len(vectors) - 1) // n.item() + 1))
+        for row in violates.nonzero().flatten():
+            n = n_draws[row].item() if name == "warp" else len(vectors) - 1
+            count[row, labels[row]] = sum(1 / i for i in range(1, (len(vectors) - 1) // n + 1))
     return (count * terms).sum(dim=1)
 
 
@@ -231,8 +232,29 @@ def test_ranking_losses_and_their_pulls_follow_equation_1(name):
     torch.testing.assert_close(values, expected)
     torch.testing.assert_close(*torch.autograd.grad(values.sum(), points), gradient)
     rows, _, pull = copy.pull(points.detach(), target)
+    rows = torch.arange(len(points))[rows]
     closed = torch.zeros_like(points).index_add(0, rows, pull)
     torch.testing.assert_close(closed, gradient)
+
+
+@pytest.mark.parametrize("name", ["all", "first", "hardest", "three", "warp"])
+def test_pulls_of_all_points_are_those_of_the_points_that_have_one(name):
+    points, vectors, target = random_problem(n=40)
+    losses = [LOSSES[name](vectors) for _ in range(2)]
+
+    class AsOnGPU(type(losses[0])):
+        keeps_all_points = True
+
+    losses[1].__class__ = AsOnGPU
+    for loss in losses:
+        loss.margin = 0.2
+    some, every = (loss(points, target) for loss in losses)
+    assert 0 < (every == 0).sum() < 40
+    torch.testing.assert_close(some, every)
+    rows, constant, pull = losses[1].pull(points, target)
+    assert rows == slice(None)
+    assert constant.shape == (40,)
+    assert pull.shape == points.shape
 
 
 def test_cosine_does_not_depend_on_length():

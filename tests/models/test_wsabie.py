@@ -58,8 +58,10 @@ def test_training_agrees_with_a_naive_reference_step_by_step(problem):
         draws = net.criterion_.generator.clone_state()
         point, vectors = net.module_(x[None]), net.criterion_.weight
         least = (point @ vectors[y])[:1] - 1
-        _, negative, n = first_violation(point, y[None], vectors, least, draws, count_draws=True)
-        if len(n):
+        negative, violates, n = first_violation(
+            point, y[None], vectors, least, draws, count_draws=True
+        )
+        if violates:
             ranks.add(4 // n.item())
             naive_step(V, W, squares, x.numpy(), y.item(), negative.item(), n.item())
         net.train_step((x[None], (y[None], None)))

@@ -37,10 +37,20 @@ class HingeRank(LabelLoss):
         self.margin = margin
         self.negatives = negatives
 
+    @property
+    def keeps_all_points(self):
+        """True if the pulls of points without a violating label are computed too, as zeros.
+
+        A GPU computes them faster than the processor finds out which points have one.
+        """
+        return self.fixed.device.type != "cpu"
+
     def forward(self, points, target):
         """Compute the losses (n,) of points (n, vector_size) with true labels (n,)."""
         rows, constant, pull = self.pull(points, target)
         values = constant + (points[rows] * pull).sum(dim=1)
+        if isinstance(rows, slice):
+            return values
         return values.new_zeros(len(points)).index_add(0, rows, values)
 
     def pull(self, points, target):
@@ -58,39 +68,47 @@ class HingeRank(LabelLoss):
 
         Returns
         -------
-        rows : Tensor of int64, of shape (n_pulls,)
-            Position of the point that each pull belongs to. A point may have none or several.
+        rows : Tensor of int64, of shape (n_pulls,), or slice
+            Position of the point that each pull belongs to. A point may have none or several. A
+            slice of all points means that each has one.
         constant : float or Tensor of shape (n_pulls,)
             Part of the loss that does not depend on the point. The other part is the dot product of
             the point and its pull.
         pull : Tensor of shape (n_pulls, vector_size)
             Gradient of the loss by the point.
         """
-        vectors = self.vectors
-        true = self.true_vectors(target)
+        vectors, true = self.vectors, self.true_vectors(target)
         with torch.no_grad():
             least = torch.linalg.vecdot(points, true) - self.margin
-            if self.negatives == "all":
-                violates = points @ vectors.T > least[:, None]
-                violates.scatter_(1, target[:, None], False)
-                violates = violates.to(points.dtype)
-            else:
-                rows, labels, weight = self._violations(points, target, vectors, least)
-        if self.negatives == "all":
-            n_violating = violates.sum(dim=1)
-            pull = violates @ vectors - n_violating[:, None] * true
-            rows = torch.arange(len(points), device=points.device)
-            return rows, self.margin * n_violating, pull
-        pull = vectors[labels] - true[rows]
-        if weight is None:
+            labels, weight = self._violations(points, target, vectors, least)
+        if labels is None:
+            total = weight.sum(dim=1)
+            return slice(None), self.margin * total, weight @ vectors - total[:, None] * true
+        if self.keeps_all_points:
+            weight = weight.to(points.dtype)
+            return slice(None), self.margin * weight, weight[:, None] * (vectors[labels] - true)
+        rows, *columns = weight.nonzero(as_tuple=True)
+        pull = vectors[labels[rows, *columns]] - true[rows]
+        if weight.dtype == torch.bool:
             return rows, self.margin, pull
+        weight = weight[rows]
         return rows, self.margin * weight, weight[:, None] * pull
 
     def _violations(self, points, target, vectors, least):
-        """Return violating pairs and their weights: rows, labels, weight (None means 1)."""
+        """Choose false labels, (n,) or (n, k), and their weights, or whether they violate.
+
+        If the labels are None, the weights (n, n_labels) are those of all labels.
+        """
         arrays = points, target, vectors, least
         if self.negatives == "first_violation":
-            return *first_violation(*arrays, self.generator), None
+            return first_violation(*arrays, self.generator)
         if self.negatives == "hardest":
-            return *hardest(*arrays), None
-        return *random_labels(*arrays, self.negatives, self.generator), None
+            return hardest(*arrays)
+        if self.negatives == "all":
+            violates = points @ vectors.T > least[:, None]
+            return None, violates.scatter_(1, target[:, None], False).to(points.dtype)
+        labels, violates = random_labels(*arrays, self.negatives, self.generator)
+        if not self.keeps_all_points:
+            return labels, violates
+        counts = points.new_zeros(len(points), len(vectors))
+        return None, counts.scatter_add_(1, labels, violates.to(points.dtype))

@@ -44,14 +44,13 @@ class Warp(HingeRank):
         self.rank_weights = _rank_weights(len(label_vectors), self.fixed.device)
 
     def _violations(self, points, target, vectors, least):
-        rows, labels, n_draws = first_violation(
+        labels, violates, n_draws = first_violation(
             points, target, vectors, least, self.generator, count_draws=True
         )
         n_false = len(self.rank_weights) - 1
-        weight = self.rank_weights[n_false // n_draws]
-        # Algorithm 1 gives up after as many draws as there are false labels.
-        kept = weight > 0
-        return rows[kept], labels[kept], weight[kept]
+        # Algorithm 1 gives up after as many draws as there are false labels: the weight is then 0.
+        weight = self.rank_weights[n_false // n_draws.clamp_min(1)]
+        return labels, weight * violates
 
 
 def _rank_weights(n_labels, device):
