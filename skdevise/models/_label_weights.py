@@ -2,7 +2,20 @@
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import logsumexp
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
+
+# Number of labels or samples that are processed at once. It limits memory.
+BATCH_SIZE = 2_048
+
+# benchmarks/zero_shot_weights.py chose the constants on labels of ImageNet that it left out.
+
+# Exponent that damps large features.
+_POWER = 0.35
+
+# Temperature of the correction for hubs.
+_HUB_TEMPERATURE = 0.05
 
 
 class WeightRegression:
@@ -46,6 +59,14 @@ class WeightRegression:
         """Return the weights of labels in their vectors: (n_labels, n_features), unit rows."""
         return vectors[:, : self._rows.shape[1]] * 2**0.5
 
+    def hubs(self, vectors, points, log_shares):
+        """Measure how near labels are to points with the given logs of shares: (n_labels,)."""
+        near = []
+        for batch in gen_batches(len(vectors), BATCH_SIZE):
+            cosines = points @ self.weights_of(vectors[batch]).T
+            near.append(logsumexp(cosines / _HUB_TEMPERATURE + log_shares, axis=0))
+        return _HUB_TEMPERATURE * np.concatenate(near)
+
     def split(self, kernel, point):
         """Split the score of a label over the training labels: two arrays (n,).
 
@@ -60,3 +81,8 @@ class WeightRegression:
         shares = cho_solve(self._factor, kernel) * (self._rows @ features) * scale
         evidence = self._dual @ features * scale + (proba - proba.mean()) * mixture_scale
         return shares + mixture * proba * mixture_scale, evidence
+
+
+def damped(features):
+    """Raise the size of features to a power below 1: (n, n_features)."""
+    return np.sign(features) * np.abs(features) ** _POWER

@@ -7,12 +7,12 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags, indexable
-from sklearn.utils.validation import has_fit_parameter
 
 from skdevise._columns import check_targets
 from skdevise._compat import HasMethods, check_sample_weight, fit_context, safe_indexing
 from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
+from skdevise.models._linear_classifier import check_takes_weights
 from skdevise.models._prediction import refuse_photos
 
 
@@ -66,11 +66,7 @@ class SeenClassifierMixin:
             refuse_photos(X)
         classifier, weights, labels = self._new_classifier(), {}, np.unique(y)
         if sample_weight is not None:
-            if not has_fit_parameter(classifier, "sample_weight"):
-                raise TypeError(
-                    f"classifier={self.classifier!r} does not accept sample_weight in fit. Use "
-                    "another classifier, or leave sample_weight=None."
-                )
+            check_takes_weights(classifier)
             weights["sample_weight"] = check_sample_weight(
                 sample_weight, y, ensure_non_negative=True
             )

@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -15,11 +15,11 @@ from sklearn.base import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_consistent_length, gen_batches
+from sklearn.utils import check_consistent_length, gen_batches, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets
-from skdevise._compat import HasMethods, Interval, fit_context
+from skdevise._compat import HasMethods, Interval, fit_context, safe_indexing
 from skdevise._typing import (
     ArrayLike,
     Classifier,
@@ -37,25 +37,16 @@ from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._candidates import present
 from skdevise.models._explanation import ExplanationMixin
+from skdevise.models._features import training_weights
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_vectors import space_of_vectors
-from skdevise.models._label_weights import WeightRegression
+from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
 from skdevise.models._linear_classifier import fit_linear
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
-# benchmarks/zero_shot_weights.py chose the constants on labels of ImageNet that it left out.
-
-# Exponent that damps large features.
-_POWER = 0.35
-
-# Temperature of the probabilities of the training labels.
+# Temperature of the probabilities of the training labels. benchmarks/zero_shot_weights.py chose it
+# on labels of ImageNet that it left out.
 _SEEN_TEMPERATURE = 2.0
-
-# Temperature of the correction for hubs.
-_HUB_TEMPERATURE = 0.05
-
-# Number of labels or samples that are processed at once. It limits memory.
-_BATCH_SIZE = 2_048
 
 
 class ClassifierWeightRegressor(
@@ -195,9 +186,9 @@ class ClassifierWeightRegressor(
         "hierarchy": [Hierarchy, None],
         "visual": [HasMethods(["fit", "transform"]), None],
         "hierarchy_weight": [Interval(Real, 0, 1, closed="both")],
-        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, 1e8, closed="right")],
         "mixture_weight": [Interval(Real, 0, 1_000, closed="both")],
-        "hub_penalty": [Interval(Real, 0, None, closed="left")],
+        "hub_penalty": [Interval(Real, 0, 1_000, closed="both")],
         **{
             name: LabelPredictionMixin._prediction_constraints[name]
             for name in ("labels", "search", "reject_below", "unknown_label")
@@ -205,6 +196,7 @@ class ClassifierWeightRegressor(
         "seen_penalty": [Interval(Real, -1_000, 1_000, closed="both")],  # As large as the scores.
     }
     hubness = None  # `hub_penalty` takes its place.
+    _log_shares = 0.0  # Files of earlier versions lack it. The scores then differ by a constant.
 
     def __init__(
         self,
@@ -238,7 +230,7 @@ class ClassifierWeightRegressor(
         self.unknown_label = unknown_label
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Inputs, y: ArrayLike) -> Self:
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier of the training labels, and prepare the regression of its weights.
 
         Parameters
@@ -250,6 +242,9 @@ class ClassifierWeightRegressor(
         y : array-like of shape (n_samples,)
             Labels of the samples. Besides the fit of `classifier`, the temperatures of
             `predict_proba` need them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, not negative. They weight all that `fit` learns from X. Samples
+            of weight 0 are ignored.
 
         Returns
         -------
@@ -262,13 +257,19 @@ class ClassifierWeightRegressor(
             If neither `hierarchy` nor `embedder` knows a training label. If no sample has a
             training label, the labels in `y` must be known too.
         TypeError
-            If `classifier` is not linear, or `embedder` is not a term embedder.
+            If `classifier` is not linear or does not accept `sample_weight`, or if `embedder` is
+            not a term embedder.
         ValueError
             If some labels are text and others are numbers, if labels are numbers without names, or
             if X contains photos without `visual`.
         """
         y = check_targets(y)
         check_consistent_length(X, y)
+        if sample_weight is None:
+            weight = np.ones(len(y))
+        else:
+            rows, weight = training_weights(sample_weight, None, y, partial=False)
+            X, y = safe_indexing(indexable(X)[0], rows), y[rows]
         self._kernel = self._new_kernel()
         vars(self).pop("visual_", None)
         if self.visual is not None:
@@ -277,15 +278,15 @@ class ClassifierWeightRegressor(
         classes = self._training_labels(y)
         embedder = self._kernel.embedders[0] if self._kernel.embedders else None
         gram = self._compare(classes, embedder)
-        self._fit_classifier(features, y)
+        self._fit_classifier(features, y, weight)
         self._regression = self._new_regression(gram, self.coef_)
         self._place_labels(classes, embedder)
-        batches = gen_batches(len(features), _BATCH_SIZE)
-        sums = [_damped(features[batch]).sum(axis=0) for batch in batches]
-        self._centre = np.sum(sums, axis=0) / len(features)
-        self._reference = self._damp(features[calibration_rows(len(features))])
+        batches = gen_batches(len(features), BATCH_SIZE)
+        sums = [weight[batch] @ damped(features[batch]) for batch in batches]
+        self._centre = np.sum(sums, axis=0) / weight.sum()
+        self._reference, self._log_shares = self._choose_reference(features, weight)
         self._n_features_out = self.label_space_.vector_size
-        self._fit_temperatures(features, y, gram)
+        self._fit_temperatures(features, y, weight, gram)
         return self
 
     def transform(self, X: Inputs) -> NDArray[Any]:
@@ -343,61 +344,70 @@ class ClassifierWeightRegressor(
                 raise LabelWithoutVectorError(missing, len(is_known), what="training labels")
         return gram
 
-    def _fit_classifier(self, features, y):
+    def _fit_classifier(self, features, y, weight):
         """Fit the classifier, or take the softmax layer of the visual model."""
         vars(self).pop("classifier_", None)
         if self._uses_softmax_layer():
             layer = self.visual_
             self.coef_, self.intercept_ = layer.softmax_coef_, layer.softmax_intercept_
         else:
-            self.classifier_, self.coef_, self.intercept_ = fit_linear(self.classifier, features, y)
+            self.classifier_, self.coef_, self.intercept_ = fit_linear(
+                self.classifier, features, y, weight
+            )
 
     def _new_regression(self, gram, coef):
         """Regress the weights of training labels on their kernel."""
         return WeightRegression(gram, coef, self.alpha, self.mixture_weight)
 
-    def _fit_temperatures(self, features, y, gram):
+    def _choose_reference(self, features, weight):
+        """Choose samples that measure hubs: damped (n, n_features), logs of their shares (n, 1)."""
+        rows = calibration_rows(len(features))
+        shares = weight[rows, None] / weight[rows].sum()
+        return self._damp(features[rows]), np.log(shares).astype(features.dtype)
+
+    def _fit_temperatures(self, features, y, weight, gram):
         """Fit the temperatures of `predict_proba` on held-out samples and classes."""
         position = {label: i for i, label in enumerate(self.classes_.tolist())}
         targets = np.array([position.get(label, -1) for label in y.tolist()])
         rows = np.flatnonzero(targets >= 0)
         if not len(rows):
-            self._fit_temperature_unseen(features, y)
+            self._fit_temperature_unseen(features, y, weight)
             return
         rows = rows[refit_rows(len(rows))]
-        features, targets, y = features[rows], targets[rows], y[rows]
+        features, targets, y, weight = features[rows], targets[rows], y[rows], weight[rows]
         second = {}
 
         def refit(kept):
-            columns, coef, intercept = self._train_without(features[kept], y[kept])
+            data = features[kept], y[kept], weight[kept]
+            columns, coef, intercept = self._train_without(*data)
             regression = self._new_regression(gram[np.ix_(columns, columns)], coef)
             second["vectors"] = regression.predict(gram[:, columns])
-            reference = features[kept[calibration_rows(len(kept))]]
-            second["hubs"] = self._hubs(second["vectors"], self._damp(reference))
+            reference = self._choose_reference(data[0], data[2])
+            second["hubs"] = regression.hubs(second["vectors"], *reference)
             return lambda rows: self._join(features[rows], coef, intercept)
 
         def score(points):
             return points @ second["vectors"].T - self.hub_penalty * second["hubs"]
 
-        self._calibrate_scores(score, targets, row_keys(features), None, refit)
+        self._calibrate_scores(score, targets, row_keys(features), weight, refit)
 
-    def _fit_temperature_unseen(self, features, y):
+    def _fit_temperature_unseen(self, features, y, weight):
         """Fit one temperature on samples without training labels."""
         labels, targets = np.unique(y, return_inverse=True)
         rows = calibration_rows(len(y))
         space = self._make_space(self._vocabulary(labels), self.embedder_)
         scores = space.scores(self._join(features[rows], self.coef_, self.intercept_))
-        scores = scores - self.hub_penalty * self._hubs(space.targets, self._reference)
-        self.temperature_ = fit_temperature(scores, targets[rows], len(rows))
+        scores = scores - self.hub_penalty * self._hubs(space)
+        self.temperature_ = fit_temperature(scores, targets[rows], len(rows), weight[rows])
         self.unseen_temperature_ = self.temperature_
 
-    def _train_without(self, features, y):
+    def _train_without(self, features, y, weight):
         """Train on some samples: positions of the labels, and their weights and biases."""
         is_kept = ~self._is_held_out()
         if not hasattr(self, "classifier_") or isinstance(self.classifier_, FrozenEstimator):
             columns = np.flatnonzero(is_kept)
             return columns, self.coef_[columns], self.intercept_[columns]
-        classifier, coef, intercept = fit_linear(self.classifier, features, y)
+        classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
         return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
 
     # --- Answers
@@ -411,23 +421,23 @@ class ClassifierWeightRegressor(
 
     def _damp(self, features):
         """Damp large features, centre them, and scale rows to length 1: (n, n_features)."""
-        return normalize(_damped(features) - self._centre.astype(features.dtype))
+        return normalize(damped(features) - self._centre.astype(features.dtype))
 
     def _join(self, features, coef, intercept):
         """Join damped features with the weighted probabilities of the training labels."""
         coef, intercept = coef.astype(features.dtype), intercept.astype(features.dtype)
         points = np.empty((len(features), sum(coef.shape) + 1), features.dtype)
-        for batch in gen_batches(len(features), _BATCH_SIZE):
+        for batch in gen_batches(len(features), BATCH_SIZE):
             logits = (features[batch] @ coef.T + intercept) / _SEEN_TEMPERATURE
-            damped = self._damp(features[batch])
-            points[batch] = self._regression.point(damped, softmax(logits, axis=1))
+            proba = softmax(logits, axis=1)
+            points[batch] = self._regression.point(self._damp(features[batch]), proba)
         return points
 
     def _make_space(self, vocabulary, embedder):
         refuse_numbers(vocabulary, embedder)
         facts = self._kernel.facts(vocabulary)
         vectors = np.empty((facts.n_labels, self._regression.vector_size), np.float32)
-        for batch in gen_batches(facts.n_labels, _BATCH_SIZE):
+        for batch in gen_batches(facts.n_labels, BATCH_SIZE):
             vectors[batch] = self._regression.predict(self._kernel(facts.take(batch)))
         return space_of_vectors(vocabulary, vectors, self.search)
 
@@ -435,19 +445,13 @@ class ClassifierWeightRegressor(
         offsets = super()._offsets(space)
         if not self.hub_penalty:
             return offsets
-        hubs = self._cached((space, "hubs"), lambda: self._hubs(space.targets, self._reference))
+        hubs = self._cached((space, "hubs"), lambda: self._hubs(space))
         hubs = self.hub_penalty * hubs
         return hubs if offsets is None else offsets + hubs
 
-    def _hubs(self, vectors, reference):
+    def _hubs(self, space):
         """Measure how near labels are to training photos: (n_labels,)."""
-        near = [
-            logsumexp(
-                reference @ self._regression.weights_of(vectors[batch]).T / _HUB_TEMPERATURE, axis=0
-            )
-            for batch in gen_batches(len(vectors), _BATCH_SIZE)
-        ]
-        return _HUB_TEMPERATURE * (np.concatenate(near) - np.log(len(reference)))
+        return self._regression.hubs(space.targets, self._reference, self._log_shares)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -455,11 +459,6 @@ class ClassifierWeightRegressor(
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags
-
-
-def _damped(features):
-    """Raise the size of features to a power below 1: (n, n_features)."""
-    return np.sign(features) * np.abs(features) ** _POWER
 
 
 def _is_table(X):

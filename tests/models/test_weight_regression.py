@@ -7,6 +7,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import clone
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -289,6 +290,43 @@ def test_other_linear_classifiers_serve_and_others_are_refused():
     for refused in (GaussianNB(), SVC(kernel="linear")):
         with pytest.raises(TypeError, match=type(refused).__name__):
             ClassifierWeightRegressor(refused, hierarchy=TREE).fit(X, y)
+
+
+def test_a_weight_of_two_counts_as_two_samples():
+    X, y = make_features()
+    weight = np.random.default_rng(1).integers(0, 3, len(y))
+    for params in ({}, {"classifier": FrozenEstimator(LogisticRegression().fit(X, y))}):
+        clf = ClassifierWeightRegressor(embedder=VECTORS, hierarchy=TREE, **params)
+        weighted = clone(clf).fit(X, y, sample_weight=weight)
+        repeated = clone(clf).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+        for labels in (None, ["husky", "tractor", "cat"]):
+            expected = repeated.decision_function(X, labels)
+            assert_allclose(weighted.decision_function(X, labels), expected, atol=1e-4)
+            expected = repeated.predict_proba(X, labels)
+            assert_allclose(weighted.predict_proba(X, labels), expected, atol=1e-3)
+        assert (
+            np.abs(weighted.decision_function(X) - clf.fit(X, y).decision_function(X)).max() > 0.01
+        )
+
+
+def test_a_class_without_any_weight_is_no_training_label():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(hierarchy=TREE).fit(X, y, sample_weight=y != "cat")
+    assert clf.classes_.tolist() == ["beagle", "truck"]
+
+
+def test_weights_need_a_classifier_that_accepts_them():
+    X, y = make_features()
+    clf = ClassifierWeightRegressor(LinearDiscriminantAnalysis(), hierarchy=TREE)
+    with pytest.raises(TypeError, match="LinearDiscriminantAnalysis"):
+        clf.fit(X, y, sample_weight=np.arange(len(y)))
+    assert clf.fit(X, y, sample_weight=np.ones(len(y))).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("name", ["alpha", "hub_penalty"])
+def test_penalties_have_a_limit(name):
+    with pytest.raises(ValueError, match=name):
+        ClassifierWeightRegressor(hierarchy=TREE, **{name: 1e300}).fit(*make_features())
 
 
 def test_held_out_classes_fit_the_temperature_of_unseen_labels():
