@@ -34,7 +34,7 @@ extensions = [
     "native_math",
     "short_names",
 ]
-exclude_patterns = ["_build", "_ext", "_tables", "_templates", "gallery/*.ipynb", "gallery/*.py"]
+exclude_patterns = ["_build", "_drawings", "_ext", "_tables", "_templates", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 
