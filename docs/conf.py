@@ -34,13 +34,16 @@ extensions = [
     "native_math",
     "short_names",
 ]
-exclude_patterns = ["_build", "_drawings", "_ext", "_tables", "_templates", "gallery/*.ipynb", "gallery/*.py"]
+exclude_patterns = ["_*", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 
 # Every name must resolve, except those of other projects: the build downloads no inventories.
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(sklearn|skorch|torch|numpy|scipy|pandas|gensim|nltk)\..*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(sklearn|skorch|skops|torch|numpy|scipy|pandas|gensim|nltk|dask)\..*"),
+    ("py:obj", r"(Pipeline|GridSearchCV|LogisticRegression)(\(.*\))?"),
+]
 
 # -- The API pages ----------------------------------------------------------------------------
 
