@@ -158,7 +158,11 @@ SPECIAL = {
     "hierarchy": (_is("Hierarchy", "skdevise"), _make_hierarchy, _hierarchy_state),
     "vocabulary": (_is("LabelVocabulary", "skdevise"), _make_vocabulary, _vocabulary_state),
     "tensor": (_is("Tensor", "torch"), _make_tensor, _tensor_state),
-    "term table": (_is("TermTable", "skdevise"), _make_term_table, tuple),
+    "term table": (
+        _is("TermTable", "skdevise"),
+        _make_term_table,
+        lambda value: (tuple(value.terms), value.matrix, value.subwords),
+    ),
     "tree": (_is("TreeSearch", "skdevise"), _make_tree, lambda value: value.vectors),
     "faiss": (_is("FaissSearch", "skdevise"), _make_faiss, lambda value: value.__getstate__()),
     "bunch": (_is("Bunch", "sklearn"), lambda state, decoder: Bunch(**state), dict),

@@ -26,7 +26,13 @@ from skdevise.language._postprocessing import (
     unit_rows,
     without_rounding,
 )
-from skdevise.language._terms import check_terms, find_rows, index_terms, words_of
+from skdevise.language._terms import (
+    PackedTerms,
+    TermTuple,
+    check_terms,
+    find_rows,
+    words_of,
+)
 
 _POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 
@@ -321,7 +327,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     @cached_property
     def terms_(self) -> tuple[str, ...]:
         """Terms of the table: tuple of str."""
-        return self._table[0]
+        return tuple(self._table[0])
 
     @property
     def vector_size_(self) -> int:
@@ -350,10 +356,6 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         return TermTable(*_as_table(self.vectors))
 
     @cached_property
-    def _index(self):
-        return index_terms(self._table[0])
-
-    @cached_property
     def _common(self):
         """Component to subtract from all vectors, or None."""
         if not self.center and not self.all_but_the_top:
@@ -364,7 +366,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
 
     def _find_rows(self, terms):
         """Return the row of each term in the table, or -1: (n_terms,) int."""
-        return find_rows(terms, self._index)
+        return find_rows(terms, self._table[0])
 
     def _unit_blocks(self):
         """Return the terms of the table, and an iterable of blocks of their unit vectors."""
@@ -417,7 +419,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     def __getstate__(self):
         # joblib can map the matrix into its workers only if it is an array.
         state = super().__getstate__() | {"vectors": self._table}
-        cached = {"_table", "_given_table", "_index", "_common", "terms_"}
+        cached = {"_table", "_given_table", "_common", "terms_"}
         return {name: value for name, value in state.items() if name not in cached}
 
 
@@ -435,7 +437,8 @@ def _as_table(vectors):
             f"vectors is a {type(vectors).__name__}. Pass a dict, (terms, matrix) or a gensim "
             "KeyedVectors, or read a file with PretrainedEmbedder.load(path)."
         )
-    terms = tuple(check_terms(terms))
+    if not isinstance(terms, PackedTerms):
+        terms = TermTuple(check_terms(terms))
     if not terms:
         raise ValueError("vectors contains no term. Pass at least one term and its vector.")
     try:

@@ -2,7 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import KeysView, Mapping, Set
+from bisect import bisect_left
+from collections.abc import KeysView, Mapping, Sequence, Set
+from functools import cached_property
+from hashlib import blake2b
 from numbers import Number
 
 import numpy as np
@@ -96,8 +99,79 @@ def index_terms(terms):
 
 def find_rows(terms, index):
     """Find the row of each term in an index of terms, or -1: (n_terms,) int."""
-    rows = [next((index[s] for s in spellings(term) if s in index), -1) for term in terms]
-    return np.array(rows, dtype=np.intp)
+    found = ((index.get(spelling, -1) for spelling in spellings(term)) for term in terms)
+    return np.array([next((row for row in rows if row >= 0), -1) for rows in found], dtype=np.intp)
+
+
+class TermTuple(tuple):
+    """Terms of a table with their index. A pickle holds them as `PackedTerms`."""
+
+    @cached_property
+    def index(self):
+        """Map of each normalised spelling to a row: dict."""
+        return index_terms(self)
+
+    def get(self, spelling, default):
+        """Return the row of a spelling, or the default."""
+        return self.index.get(spelling, default)
+
+    @cached_property
+    def packed(self):
+        """The same terms in arrays: PackedTerms. joblib shares arrays that it has met before."""
+        return PackedTerms.pack(self)
+
+    def __reduce__(self):
+        return self.packed.__reduce__()
+
+
+class PackedTerms(Sequence):
+    """Terms and their index in arrays, which several processes can share by a memory map.
+
+    `text` holds the terms in UTF-8, and `ends` where each one ends. `keys` are the sorted hashes of
+    the spellings, and `rows` the rows that `index_terms` gives these spellings.
+    """
+
+    def __init__(self, text, ends, keys, rows):
+        self.text, self.ends, self.keys, self.rows = text, ends, keys, rows
+
+    @classmethod
+    def pack(cls, terms):
+        """Pack a `TermTuple`."""
+        encoded = [term.encode("utf-8", "surrogatepass") for term in terms]
+        keys = np.array([_hash(spelling) for spelling in terms.index], dtype=np.uint64)
+        order = np.argsort(keys)
+        return cls(
+            np.frombuffer(b"".join(encoded), dtype=np.uint8),
+            np.cumsum([len(term) for term in encoded], dtype=np.int64),
+            keys[order],
+            np.array(list(terms.index.values()), dtype=np.int32)[order],
+        )
+
+    def get(self, spelling, default):
+        """Return the row of a spelling, or the default."""
+        # Another spelling has the same hash with a probability of 5e-14 in a million terms.
+        key = _hash(spelling)
+        i = bisect_left(memoryview(self.keys), key)
+        return int(self.rows[i]) if i < len(self.keys) and self.keys[i] == key else default
+
+    def __len__(self):
+        return len(self.ends)
+
+    def __getitem__(self, row):
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        row = range(len(self))[row]
+        start = self.ends[row - 1] if row else 0
+        return self.text[start : self.ends[row]].tobytes().decode("utf-8", "surrogatepass")
+
+    def __reduce__(self):
+        return PackedTerms, (self.text, self.ends, self.keys, self.rows)
+
+
+def _hash(spelling):
+    """Hash a spelling to 64 bits, the same in every process: int."""
+    digest = blake2b(spelling.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def spellings(term):

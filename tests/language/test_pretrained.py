@@ -446,3 +446,18 @@ def test_repr_does_not_show_the_vectors():
         "PretrainedEmbedder(center=True, oov='error', vectors=TermTable(1 terms, 2-d))"
     )
     assert repr(PretrainedEmbedder("no table"))
+
+
+def test_processes_can_share_all_of_a_table():
+    # Buffers are what joblib maps into its workers. The rest of the pickle is copied.
+    terms = [f"in-line word_{row}" for row in range(5000)]
+    embedder = PretrainedEmbedder((terms, np.random.default_rng(0).standard_normal((5000, 4))))
+    buffers = []
+    pickled = pickle.dumps(embedder, protocol=5, buffer_callback=buffers.append)
+    assert len(pickled) < 2000
+    copy = pickle.loads(pickled, buffers=buffers)
+    asked = ["In line word 7", "in-line Word_4999", "in_line words"]
+    np.testing.assert_array_equal(copy.has_term(asked), [True, True, False])
+    np.testing.assert_array_equal(copy.transform(asked[:2]), embedder.transform(asked[:2]))
+    assert copy.terms_ == embedder.terms_ == tuple(terms)
+    assert copy.most_similar(asked[0]) == embedder.most_similar(asked[0])

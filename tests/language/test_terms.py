@@ -1,5 +1,6 @@
 """Spelling and look-up of terms."""
 
+import pickle
 import re
 import string
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skdevise.language._terms import (
+    TermTuple,
     check_terms,
     find_rows,
     index_terms,
@@ -87,7 +89,12 @@ def find_naively(key, terms):
 def test_the_index_finds_the_same_rows_as_a_search_of_all_terms(terms, queries):
     index = index_terms(terms)
     keys = [normalise_term(term) for term in queries + terms]
-    assert [index.get(key, -1) for key in keys] == [find_naively(key, terms) for key in keys]
+    expected = [find_naively(key, terms) for key in keys]
+    assert [index.get(key, -1) for key in keys] == expected
+    packed = pickle.loads(pickle.dumps(TermTuple(terms)))
+    assert [packed.get(key, -1) for key in keys] == expected
+    assert list(packed) == packed[:] == terms
+    assert packed[-1] == terms[-1]
 
 
 def test_look_up_tries_the_exact_spelling_first():
