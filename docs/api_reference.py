@@ -30,7 +30,13 @@ SECTIONS = (
         "Image features",
         "skdevise",
         "Turn photos into features. See :doc:`/guide/photos`.",
-        ("VisualFeaturizer", "FeatureCache", "vision.CacheInfo"),
+        (
+            "VisualFeaturizer",
+            "FeatureCache",
+            "vision.CacheInfo",
+            "to_openvino",
+            "OpenVINOFeaturizer",
+        ),
     ),
     (
         "Labels",

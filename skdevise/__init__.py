@@ -19,6 +19,8 @@ _HOMES = {
     "RandomEmbedder": "language",
     "VisualFeaturizer": "vision",
     "FeatureCache": "vision",
+    "OpenVINOFeaturizer": "vision",
+    "to_openvino": "vision",
     "LabelVocabulary": "labels",
     "LabelSpace": "labels",
     "Hierarchy": "labels",

@@ -3,6 +3,7 @@
 Each entry names the version in which it was seen. The rest of the package imports them from here.
 """
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
@@ -118,15 +119,20 @@ def _load_jpeg_decoder():
 
 
 def decode_jpeg(data):
-    """Decode a JPEG by torchvision: uint8 (3, H, W), or None if torchvision cannot decode it."""
-    import torch
+    """Decode a JPEG by torchvision: uint8 (3, H, W), or None if torchvision cannot decode it.
 
+    The result is also None if the process has not imported torch, because Pillow decodes hundreds
+    of photos while torch is imported.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
     try:
         _load_jpeg_decoder()
         # torchvision 0.20 to 0.29. The public function calls this operator, but warns that a
         # later version of torchvision removes it. Mode 3 is RGB.
         operator = torch.ops.image.decode_jpeg
-        return operator(torch.frombuffer(bytearray(data), dtype=torch.uint8), 3, False)
+        return operator(torch.frombuffer(bytearray(data), dtype=torch.uint8), 3, False).numpy()
     except (AttributeError, OSError, RuntimeError):
         return None
 

@@ -51,8 +51,8 @@ _CLASSES = {
     "models._novelty": "GaussianNovelty LocalOutlierNovelty",
     "models._replay": "ClassMeans",
     "models._second_training": "SecondTraining",
-    "vision": "VisualFeaturizer",
-    "vision._batches": "CentreCrop",
+    "vision": "OpenVINOFeaturizer VisualFeaturizer",
+    "vision._crop": "CentreCrop PillowCrop",
     "vision._network": "FittedNetwork",
 }
 _MODULE_OF = {name: module for module, names in _CLASSES.items() for name in names.split()}

@@ -25,7 +25,7 @@ class ColourClassifier:
 
     def predict_proba(self, X, labels):
         photos = Photos(X)
-        light = np.array([photos.pixels(row).sum(dim=(1, 2)).numpy() for row in range(len(photos))])
+        light = np.array([photos.pixels(row).sum(axis=(1, 2)) for row in range(len(photos))])
         if unknown := sorted(set(labels) - set(COLOURS)):
             raise LabelWithoutVectorError(unknown, len(labels))
         share = light / light.sum(axis=1, keepdims=True)

@@ -53,7 +53,7 @@ def _is_readable(photo, check):
         return False  # Opening a named pipe would wait forever.
     try:
         if check == "pixels":
-            from skdevise.vision._photos import Photos  # It imports torch.
+            from skdevise.vision._photos import Photos
 
             Photos([photo]).pixels(0)
             return True

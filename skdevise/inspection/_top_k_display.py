@@ -211,7 +211,7 @@ class TopKDisplay:
             If a photo cannot be read.
         """
         plt = import_optional("matplotlib.pyplot", extra="plot", purpose="TopKDisplay")
-        from skdevise.vision._photos import Photos  # imports torch
+        from skdevise.vision._photos import Photos
 
         if not isinstance(n_columns, Integral) or n_columns < 1:
             raise ValueError(f"n_columns={n_columns!r} is invalid. Use a whole number from 1.")
@@ -231,7 +231,7 @@ class TopKDisplay:
         for ax in self.axes_.flat:
             ax.axis("off")
         for i, ax in zip(range(len(photos)), self.axes_.flat, strict=False):
-            ax.imshow(photos.pixels(i).permute(1, 2, 0).numpy())
+            ax.imshow(photos.pixels(i).transpose(1, 2, 0))
             # All axes get one shape, so that the answers below line up.
             ax.set_box_aspect(0.8)
             ax.set_aspect("equal", adjustable="datalim")

@@ -2,98 +2,22 @@
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from joblib import effective_n_jobs
 from PIL import Image
-from torch.nn import functional as F
 
 from skdevise.exceptions import UnreadablePhotoError
+from skdevise.vision._crop import CentreCrop
 from skdevise.vision._photos import as_image, image_pixels
 
 # Number of batches that threads prepare while the network works.
 _BATCHES_AHEAD = 2
 
-# Resizing a strip of 1 x 10,000 pixels to a short side of 256 would make 655 million pixels.
-_MAX_ASPECT_RATIO = 100
-
 # Krizhevsky's network, which DeViSE starts from, crops 224 of 256 pixels at a random place.
 _MAX_SHIFT = (256 - 224) / 2 / 256
-
-
-@dataclass(frozen=True)
-class CentreCrop:
-    """Resize the short side of a photo, crop its centre, and normalise its colours.
-
-    torchvision's presets for classification take the same steps with Pillow's resize. Ours resizes
-    the decoded pixels with torch, which is faster. Pixels differ by at most 2 of 255 levels. We do
-    not import torchvision, because that takes a third of the time to the first features.
-    """
-
-    crop_size: int
-    resize_size: int
-    mean: tuple = (0.485, 0.456, 0.406)
-    std: tuple = (0.229, 0.224, 0.225)
-    interpolation: str = "bilinear"
-
-    def __call__(self, image):
-        """Preprocess a PIL image: float32 (3, crop_size, crop_size)."""
-        return self.from_pixels(image_pixels(image))
-
-    def empty(self, n_photos):
-        """Return an array for preprocessed photos: float32 (n_photos, crop_size, crop_size, 3)."""
-        return np.empty((n_photos, self.crop_size, self.crop_size, 3), dtype=np.float32)
-
-    def from_pixels(self, pixels, out=None):
-        """Preprocess uint8 pixels (3, H, W): float32 (3, crop_size, crop_size).
-
-        The result is written to `out` (crop_size, crop_size, 3), if given.
-        """
-        if out is None:
-            (out,) = self.empty(1)
-        pixels = pixels.permute(1, 2, 0)
-        longest = _MAX_ASPECT_RATIO * min(pixels.shape[:2])
-        pixels = _centre(pixels, longest, longest)
-        pixels = _centre(self._resize(pixels), self.crop_size, self.crop_size).numpy()
-        height, width = pixels.shape[:2]
-        if height < self.crop_size or width < self.crop_size:
-            out[:] = 0  # A margin around a small photo is black.
-        top, left = (self.crop_size - height) // 2, (self.crop_size - width) // 2
-        out[top : top + height, left : left + width] = pixels
-        # NumPy is fast along long rows, so the colours' factors are repeated for a row of pixels.
-        factors, offsets = _normalisation(self.mean, self.std, self.crop_size)
-        rows = out.reshape(self.crop_size, -1)
-        rows *= factors
-        rows += offsets
-        return torch.from_numpy(out).permute(2, 0, 1)
-
-    def _resize(self, pixels):
-        """Resize the short side of pixels (H, W, 3)."""
-        height, width = pixels.shape[:2]
-        size = [self.resize_size * side // min(height, width) for side in (height, width)]
-        batch = pixels[None].permute(0, 3, 1, 2)
-        resized = F.interpolate(batch, size, mode=self.interpolation, antialias=True)
-        return resized[0].permute(1, 2, 0)
-
-
-def _centre(pixels, max_height, max_width):
-    """Crop the centre of pixels (H, W, 3), along sides that are longer than the given ones."""
-    height, width = pixels.shape[:2]
-    top = max(0, round((height - max_height) / 2))
-    left = max(0, round((width - max_width) / 2))
-    return pixels[top : top + max_height, left : left + max_width]
-
-
-@lru_cache
-def _normalisation(mean, std, n_pixels):
-    """Return the factors and offsets of a row of pixels, whose values are 0 to 255."""
-    mean, std = np.array(mean), np.array(std)
-    factors, offsets = 1 / (255 * std), -mean / std
-    return tuple(np.tile(values, n_pixels).astype(np.float32) for values in (factors, offsets))
 
 
 def flip_crop(image, rng):

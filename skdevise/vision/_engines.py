@@ -1,7 +1,6 @@
 """Run a network on batches of photos with PyTorch, torch.compile or OpenVINO."""
 
 import copy
-import threading
 import warnings
 from importlib.util import find_spec
 from itertools import pairwise
@@ -12,6 +11,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from skdevise._utils import import_optional
+from skdevise.vision._openvino import compile_model
 
 # Numbers of photos that repay folding the batch norms, and converting the network to OpenVINO.
 FOLD_FROM, CONVERT_FROM = 32, 256
@@ -118,6 +118,15 @@ def _openvino_run(net, shape, device):
             f"engine='openvino' runs on the CPU, not on device '{device}'. Use engine='auto' or "
             "device='cpu'."
         )
+    _, run = convert(net, shape, torch.get_num_threads())
+    return lambda photos: run(photos.contiguous().numpy())
+
+
+def convert(net, shape, n_threads):
+    """Convert a network to OpenVINO: its model, and a function that runs it.
+
+    Raise RuntimeError if that is impossible, or if the features differ.
+    """
     openvino = import_optional("openvino", extra="fast", purpose="engine='openvino'")
     # The converted network can share memory with the weights, so we convert a copy.
     net, photos = copy.deepcopy(net).cpu(), _noise(shape)
@@ -131,16 +140,10 @@ def _openvino_run(net, shape, device):
             traced = torch.jit.trace(net, photos, strict=False, check_trace=False)
             model = openvino.convert_model(traced, example_input=photos)
         model.reshape([-1, *shape])
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",  # All threads work on one batch.
-            "ENABLE_CPU_PINNING": False,  # Other threads and processes need the cores too.
-        }
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        run = compile_model(model, n_threads)
         # Other photos than the traced ones: a trace can contain their values as constants.
         others = _noise(shape, seed=1)
-        is_right = _is_close(compiled([others.numpy()])[0], _features(net, others))
+        is_right = _is_close(run(others.numpy()), _features(net, others))
     except Exception as error:  # Tracing runs the network's own code, which can raise anything.
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise RuntimeError(
@@ -152,13 +155,7 @@ def _openvino_run(net, shape, device):
         raise RuntimeError(
             "OpenVINO computes other features of this network than PyTorch. Use engine='torch'."
         )
-    lock = threading.Lock()  # A compiled model runs one batch at a time.
-
-    def run(photos):
-        with lock:
-            return compiled([photos.contiguous().numpy()], share_inputs=True)[0]
-
-    return run
+    return model, run
 
 
 def _noise(shape, seed=0):

@@ -116,6 +116,23 @@ class FittedNetwork:
             self._hash = self.loaded.digest()
         return self._hash
 
+    def to_openvino(self, n_threads):
+        """Convert the network below its softmax layer: OpenVINOFeaturizer."""
+        from skdevise.vision._crop import CentreCrop, PillowCrop
+        from skdevise.vision._engines import convert
+        from skdevise.vision._openvino import OpenVINOFeaturizer, store_model
+
+        preprocess = self.loaded.preprocess
+        if not isinstance(preprocess, CentreCrop):
+            raise ValueError(
+                f"preprocess={preprocess!r} is not a resize and a centre crop. Use "
+                "preprocess='auto' with a network of torchvision or EfficientNet-Lite."
+            )
+        crop = PillowCrop(**vars(preprocess))
+        shape = (3, crop.crop_size, crop.crop_size)
+        model, _ = convert(self.loaded.without_softmax(), shape, n_threads)
+        return OpenVINOFeaturizer(*store_model(model), crop, self.n_features, n_threads)
+
     def compute(self, photos, settings, cache, on_error, with_softmax=False, n_total=None):
         """Compute features (n_photos, n_features), or scores (n_photos, n_classes).
 

@@ -1,8 +1,9 @@
-"""Read photos in every accepted form as pixels: upright, in RGB, as uint8 tensors."""
+"""Read photos in every accepted form as pixels: upright, in RGB, as uint8 arrays."""
 
 import copy
 import io
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,7 @@ from itertools import islice
 
 import numpy as np
 import PIL
-import torch
 from PIL import ExifTags, Image, ImageOps
-from torch.utils.data import Dataset
 
 from skdevise._bounded import MAX_PHOTO_BYTES, check_ratio, read_all
 from skdevise._compat import decode_jpeg
@@ -25,8 +24,6 @@ _ADVICE = (
 )
 _BYTES = (bytes, bytearray, memoryview)
 _PATHS = (str, os.PathLike)
-_ARRAYS = (np.ndarray, torch.Tensor)
-_DECODED = (Image.Image, *_ARRAYS)
 _DTYPES = {"uint8", "uint16", "bool", "float16", "float32", "float64"}
 _N_CHANNELS = (1, 3, 4)
 
@@ -54,7 +51,7 @@ class Photos:
         self._items = X
         self._rows = range(len(X))
         self._first_index = first_index
-        if isinstance(X, (list, tuple, *_ARRAYS)):
+        if isinstance(X, list | tuple) or _is_array(X):
             for row, photo in enumerate(X):
                 _check_photo(photo, first_index + row)
 
@@ -83,12 +80,12 @@ class Photos:
             photo = self._items[row]
         except Exception as error:  # A Dataset can raise anything.
             raise _unreadable(name, error) from error
-        if isinstance(self._items, Dataset) and isinstance(photo, tuple | list):
+        if _is_dataset(self._items) and isinstance(photo, tuple | list):
             photo = photo[0]  # (photo, target)
         _check_photo(photo, self._first_index + row)
         name = _path_of(photo) or name
         try:
-            is_decoded = isinstance(photo, _DECODED)
+            is_decoded = _is_decoded(photo)
             return PhotoContent(name, read_pixels(photo) if is_decoded else _read_bytes(photo))
         except Exception as error:  # A photo of a user's class can raise anything.
             raise _unreadable(name, error) from error
@@ -112,11 +109,11 @@ class PhotoContent:
     """Content of a photo: the bytes of its file, or the pixels of a decoded photo (3, H, W)."""
 
     name: str  # of the photo in errors
-    data: bytes | torch.Tensor
+    data: bytes | np.ndarray
 
     def pixels(self):
         """Return the pixels: uint8 (3, H, W). Raise UnreadablePhotoError for a damaged file."""
-        if isinstance(self.data, torch.Tensor):
+        if isinstance(self.data, np.ndarray):
             return self.data
         try:
             return decode(self.data)
@@ -125,19 +122,19 @@ class PhotoContent:
 
     def content_hash(self):
         """Hash the content."""
-        if isinstance(self.data, torch.Tensor):
-            return content_hash("pixels", self.data.permute(1, 2, 0))
+        if isinstance(self.data, np.ndarray):
+            return content_hash("pixels", self.data.transpose(1, 2, 0))
         return content_hash("file", self.data)
 
     def __len__(self):
-        return self.data.nbytes if isinstance(self.data, torch.Tensor) else len(self.data)
+        return self.data.nbytes if isinstance(self.data, np.ndarray) else len(self.data)
 
 
 def read_pixels(photo):
     """Return the pixels of a decoded photo: uint8 (3, H, W)."""
     if isinstance(photo, np.ndarray):
         return array_pixels(photo)
-    if isinstance(photo, torch.Tensor):
+    if _is_tensor(photo):
         array = photo.numpy(force=True)
         return array_pixels(array.transpose(1, 2, 0) if array.ndim == 3 else array)
     with _lock(photo):
@@ -196,9 +193,10 @@ def array_pixels(array):
         for rows in _bands(pixels):
             pixels[rows] = _to_uint8(array[rows])
         array = pixels
+    if array.shape[2] == 1:
+        array = array.repeat(3, axis=2)
     # torch warns about read-only memory, for example that of a memory map.
-    pixels = torch.from_numpy(np.require(array, requirements=["C", "W"])).permute(2, 0, 1)
-    return pixels.expand(3, -1, -1)
+    return np.require(array, requirements=["C", "W"]).transpose(2, 0, 1)
 
 
 def _bands(pixels):
@@ -238,7 +236,7 @@ def _check_grey(image):
 
 def as_image(pixels):
     """Turn pixels (3, H, W) into a PIL image."""
-    return Image.fromarray(pixels.permute(1, 2, 0).numpy())
+    return Image.fromarray(pixels.transpose(1, 2, 0))
 
 
 def _read_bytes(photo):
@@ -268,15 +266,13 @@ def _lock(photo):
 
 def _check_container(X):
     """Raise TypeError unless X is a sequence of photos."""
-    if isinstance(X, (*_PATHS, *_BYTES, Image.Image)) or (
-        _is_file(X) and not isinstance(X, Dataset)
-    ):
+    if isinstance(X, (*_PATHS, *_BYTES, Image.Image)) or (_is_file(X) and not _is_dataset(X)):
         raise TypeError(
             f"X is a single photo of type {type(X).__name__}. Put it into a list: [photo]."
         )
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__") or isinstance(X, Mapping):
         raise TypeError(f"X has type {type(X).__name__}, not a sequence of photos. {_ADVICE}")
-    is_array = isinstance(X, _ARRAYS)
+    is_array = _is_array(X)
     if getattr(X, "ndim", 1) != 1 and not (is_array and X.ndim == 4):
         # A matrix of floats holds features more often than a photo.
         is_photo = (
@@ -286,9 +282,27 @@ def _check_container(X):
         raise TypeError(f"X has {_describe(X)}. {advice}")
 
 
+def _is_tensor(value):
+    """Return whether a value is a torch tensor, without importing torch."""
+    return "torch" in sys.modules and isinstance(value, sys.modules["torch"].Tensor)
+
+
+def _is_array(value):
+    return isinstance(value, np.ndarray) or _is_tensor(value)
+
+
+def _is_decoded(photo):
+    return isinstance(photo, Image.Image) or _is_array(photo)
+
+
+def _is_dataset(X):
+    """Return whether X is a torch Dataset, without importing torch."""
+    return "torch" in sys.modules and isinstance(X, sys.modules["torch"].utils.data.Dataset)
+
+
 def _is_file(photo):
     """Return whether a photo is an open file, or opens as one."""
-    if isinstance(photo, _DECODED):
+    if _is_decoded(photo):
         return False
     has_open = callable(getattr(photo, "open", None))
     return has_open or all(hasattr(photo, name) for name in ("read", "seek", "tell"))
@@ -305,7 +319,7 @@ def _check_photo(photo, index):
 
 def _advise_on_array(photo):
     """Return advice if a photo is not an array or tensor in an accepted form, otherwise None."""
-    if not isinstance(photo, _ARRAYS) or photo.ndim not in (2, 3):
+    if not _is_array(photo) or photo.ndim not in (2, 3):
         return _ADVICE
     if 0 in photo.shape:
         return "Remove this photo, because it has no pixels."
@@ -334,7 +348,7 @@ def _path_of(photo):
         return os.fspath(photo)
     if callable(getattr(photo, "open", None)):
         return str(photo)
-    name = None if isinstance(photo, _DECODED) else getattr(photo, "name", None)
+    name = None if _is_decoded(photo) else getattr(photo, "name", None)
     return name if isinstance(name, str) else None
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from skdevise._compat import imagenet_categories
 from skdevise._utils import import_optional
-from skdevise.vision._batches import CentreCrop
+from skdevise.vision._crop import CentreCrop
 from skdevise.vision._efficientnet_lite import VARIANTS, EfficientNetLite, published_weights
 
 

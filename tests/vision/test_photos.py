@@ -47,7 +47,7 @@ class Member:
 
 
 def as_array(pixels):
-    return pixels.permute(1, 2, 0).numpy()
+    return pixels.transpose(1, 2, 0)
 
 
 def all_pixels(X):
@@ -236,7 +236,7 @@ def test_many_threads_can_read_the_same_object(open_photo, arrays, paths):
 
 def test_tensors_on_a_device_are_read(device):
     tensor = torch.arange(36, dtype=torch.uint8, device=device).reshape(3, 3, 4)
-    assert torch.equal(read_pixels(tensor), tensor.cpu())
+    assert np.array_equal(read_pixels(tensor), tensor.cpu())
 
 
 # --- hashes
@@ -486,7 +486,7 @@ def test_white_is_white_in_every_mode(mode):
     if mode in ("I", "F"):
         white = white.point(lambda level: level * (257 if mode == "I" else 1 / 255))
     assert image_pixels(white).shape == (3, 3, 4)
-    assert torch.all(image_pixels(white) == 255)
+    assert (image_pixels(white) == 255).all()
 
 
 def test_lab_is_converted_to_rgb():
