@@ -42,7 +42,7 @@ docs-check: docs
 	$(BIN)/python -m pytest -m "slow or not slow" skdevise docs/guide docs/*.rst tests/docs
 
 clean:
-	rm -rf docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst build *.egg-info
+	rm -rf docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst docs/whats_new.rst build *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "_ext")]
 
 import api_reference  # noqa: E402
+import whats_new  # noqa: E402
 
 import skdevise  # noqa: E402
 
@@ -48,6 +49,7 @@ nitpick_ignore_regex = [
 # -- The API pages ----------------------------------------------------------------------------
 
 api_reference.write_reference(HERE / "api" / "generated")
+whats_new.write_page(HERE / "whats_new.rst")
 
 
 def own_methods(fullname, methods):
@@ -143,7 +145,9 @@ html_theme_options = {
     "footer_end": [],
     "secondary_sidebar_items": {"**": ["page-toc"]},
 }
-html_sidebars = {"index": [], "install": [], "quickstart": [], "benchmarks": []}
+html_sidebars = {"index": [], "install": [], "quickstart": []} | {
+    page: [] for page in ("benchmarks", "whats_new", "contributing")
+}
 
 # -- The code in the pages --------------------------------------------------------------------
 
