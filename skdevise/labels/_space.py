@@ -12,8 +12,10 @@ from sklearn.preprocessing import normalize
 
 from skdevise import _storage
 from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
+from skdevise._utils import find_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
+from skdevise.labels._device_search import DeviceSearch, find_gpu, has_room
 from skdevise.labels._embedding import check_embedder, embed_terms
 from skdevise.labels._label_checks import name_some
 from skdevise.labels._search import SEARCH_METHODS, best_columns, open_search, score_batches
@@ -41,7 +43,12 @@ class LabelSpace:
         Method that finds the nearest terms. "exact" compares all vectors. "hnsw" and "lsh" are
         approximate indexes of faiss (extra ``ann``); "hnsw" is the better one for many labels.
         "tree" is scikit-learn's k-d tree, which is fast only for vectors of a few dimensions.
-        "auto" uses "hnsw" for 200,000 terms or more if faiss is installed, and otherwise "exact".
+        "auto" uses "hnsw" for 200,000 terms or more if faiss is installed and no GPU is used, and
+        otherwise "exact".
+    device : str, default="auto"
+        Torch device of exact search. "auto" uses a CUDA device for many points or labels, if there
+        is one and its memory suffices. The vectors then stay in its memory. "cpu" uses no GPU, and
+        another device, such as "cuda:1", is always used.
 
     Attributes
     ----------
@@ -81,7 +88,18 @@ class LabelSpace:
     array([[1. , 0.6]])
     """
 
-    def __init__(self, vocabulary: Labels, embedder: Embedder, search: Search = "auto") -> None:
+    device = "auto"  # Files of earlier versions lack it.
+    _on_device = None  # The search on a GPU, once it was used. Files do not hold it.
+
+    def __init__(
+        self,
+        vocabulary: Labels,
+        embedder: Embedder,
+        search: Search = "auto",
+        device: str = "auto",
+    ) -> None:
+        if device not in ("auto", "cpu"):
+            find_device(device)
         if search not in ("auto", *SEARCH_METHODS):
             raise ValueError(
                 f"search={search!r} is unknown. Use one of {['auto', *SEARCH_METHODS]}."
@@ -115,7 +133,10 @@ class LabelSpace:
             (np.ones(len(rows), dtype=bool), (self._rows, label_of_row)),
             shape=(len(vectors) + 1, len(sizes)),
         )
-        self._index = open_search(vectors, search)
+        self.device = device
+        # A GPU compares all vectors faster than an index on the CPU finds the nearest ones.
+        is_exact = search == "auto" and find_gpu(device) is not None
+        self._index = open_search(vectors, "exact" if is_exact else search)
 
     @property
     def search(self) -> Any:
@@ -167,6 +188,9 @@ class LabelSpace:
             Cosine of the point with the nearest term of the label.
         """
         points = self._check_points(points)
+        on_device = self._device_search(len(points))
+        if on_device is not None:
+            return on_device.scores(points)
         vectors = self._index.vectors
         scores = np.empty((len(points), self.n_labels), dtype=np.result_type(points, vectors))
         for batch in score_batches(len(points), len(self._rows), scores.itemsize):
@@ -208,8 +232,10 @@ class LabelSpace:
         """
         self.check_k(k)
         points = self._check_points(points)
+        k = int(k)  # faiss refuses NumPy's integers.
+        on_device = self._device_search(len(points))
         if offsets is None:
-            top, scores = self._nearest_labels(points, int(k))  # faiss refuses NumPy's integers.
+            top, scores = (on_device.top_k if on_device else self._nearest_labels)(points, k)
             return self.labels[top], scores
         offsets = np.asarray(offsets, dtype=points.dtype)
         if offsets.shape != (self.n_labels,):
@@ -218,8 +244,23 @@ class LabelSpace:
             )
         if not np.isfinite(offsets).all():
             raise ValueError("offsets holds NaN or infinity. Pass finite numbers.")
-        top, scores = self._rank_all(points, k, offsets)
+        top, scores = (on_device.top_k if on_device else self._rank_all)(points, k, offsets)
         return self.labels[top], scores
+
+    def _device_search(self, n_points):
+        """Return the search on a GPU, or None if the CPU should search for that many points."""
+        vectors = self._index.vectors
+        gpu = find_gpu(self.device, n_points * vectors.size) if self.search == "exact" else None
+        if gpu is None:
+            return None
+        if self._on_device is None:
+            if self.device == "auto" and not has_room(vectors, gpu):
+                return None
+            self._on_device = DeviceSearch(gpu, vectors, self._rows, self._starts)
+        return self._on_device
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_on_device"}
 
     def _nearest_labels(self, points, k):
         """Rank labels by their nearest terms (DeViSE, appendix A.2): two arrays (n_points, k)."""

@@ -118,7 +118,12 @@ class CandidatesMixin(DocumentationLinkMixin):
 
     def _make_space(self, vocabulary, embedder):
         """Place the labels of a vocabulary."""
-        return LabelSpace(vocabulary, embedder, self.search)
+        return LabelSpace(vocabulary, embedder, self.search, self._search_device)
+
+    @property
+    def _search_device(self):
+        """Device of exact search: that of the training, if the classifier has the parameter."""
+        return getattr(self, "device", "auto")
 
     def _vocabulary(self, labels):
         """Turn labels into a vocabulary, with the terms that the constructor's `labels` define."""

@@ -7,7 +7,7 @@ from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
 
 
-def space_of_vectors(vocabulary, vectors, search):
+def space_of_vectors(vocabulary, vectors, search, device="auto"):
     """Build the label space of given vectors (n_labels, vector_size). Rows of zeros are missing."""
     labels = vocabulary.labels.tolist()
     positions = {label: str(position) for position, label in enumerate(labels)}
@@ -15,7 +15,7 @@ def space_of_vectors(vocabulary, vectors, search):
     on_missing = "drop" if vocabulary.on_missing == "drop" else "error"
     numbered = LabelVocabulary(vocabulary.labels, positions, on_missing=on_missing)
     try:
-        space = LabelSpace(numbered, _Rows(vectors), search)
+        space = LabelSpace(numbered, _Rows(vectors), search, device)
     except LabelWithoutVectorError as error:
         raise LabelWithoutVectorError(error.missing, error.n_asked, what="candidates") from None
     space.vocabulary = vocabulary  # Explanations need the terms.

@@ -87,7 +87,7 @@ class LearnedLabelClassifier(
         # The vectors belong to the labels, so the terms of training labels do not matter.
         rows = embedder.rows(vocabulary.labels)
         vectors = embedder.unit(embedder.vectors[rows]) * (rows >= 0)[:, None]
-        return space_of_vectors(vocabulary, vectors, self.search)
+        return space_of_vectors(vocabulary, vectors, self.search, self._search_device)
 
     def _open_candidates(self, labels=None):
         try:

@@ -384,9 +384,8 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         vectors = _extended_means(mixtures @ embedder.vectors[:, :-2])
         vectors[rows >= 0] = embedder.vectors[rows[rows >= 0]]
         is_placed = (rows >= 0) | (mixtures.sum(axis=1) > 0)
-        return space_of_vectors(
-            vocabulary, embedder.unit(vectors) * is_placed[:, None], self.search
-        )
+        vectors = embedder.unit(vectors) * is_placed[:, None]
+        return space_of_vectors(vocabulary, vectors, self.search, self._search_device)
 
     def _open_candidates(self, labels=None):
         if self._ancestor_means is None:
