@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
 # A test process takes up to 2 GB, so there are at most four.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
-.PHONY: quickstart install test test-slow lint types format changelog docs docs-check clean
+.PHONY: quickstart install test test-slow lint types format changelog docs docs-check bench clean
 
 quickstart: $(VENV)/.demo
 	$(BIN)/python examples/plot_quickstart.py
@@ -40,6 +40,10 @@ docs: $(VENV)/.docs
 # Doctests, links, the API reference, docstrings, and the site in a browser if there is one.
 docs-check: docs
 	$(BIN)/python -m pytest -m "slow or not slow" skdevise docs/guide docs/*.rst tests/docs
+
+# Runs the benchmarks of docs/benchmarks.rst at small sizes. DATA is a folder of photos and vectors.
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/run_all.py $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst docs/whats_new.rst build *.egg-info

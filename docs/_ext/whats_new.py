@@ -35,10 +35,7 @@ def unreleased():
 def write_page(path):
     """Write the page, unless it is up to date."""
     _, _, released = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("-->")
-    title = "What's new"
-    text = "\n\n".join(
-        [title, "=" * len(title), to_rst(unreleased()), to_rst(released.strip()), ""]
-    )
-    text = text.replace(f"{title}\n\n=", f"{title}\n=")
+    title = "What's new\n==========\n\n"
+    text = f"{title}{to_rst(unreleased())}\n\n{to_rst(released.strip())}\n"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
