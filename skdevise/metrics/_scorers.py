@@ -1,5 +1,6 @@
 """Scorers of hit@k and hierarchical precision@k, for `scoring=`."""
 
+import warnings
 from copy import copy
 from numbers import Integral
 from typing import Self
@@ -157,6 +158,15 @@ class HitAtK(_TopKScorer):
         super().__init__(k, labels, average)
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
+        if labels is None:
+            has_space = hasattr(classifier, "label_space")
+            labels = classifier.label_space().labels if has_space else classifier.classes_
+            if set(y_true.tolist()).isdisjoint(np.asarray(labels).tolist()):
+                warnings.warn(
+                    "None of the true labels is a candidate, so hit@k is 0. Pass labels='test' or "
+                    "'all' to HitAtK.",
+                    stacklevel=3,
+                )
         return hit_at_k(y_true, y_top, self.k, sample_weight=sample_weight, average=self.average)
 
 

@@ -606,6 +606,11 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
                 "distributed=True does not pre-train a visual model with weights=None. Fit it "
                 "first, and pass visual=FrozenEstimator(visual)."
             )
+        if self.projection == "mlp" and self.batch_size == 1:
+            raise ValueError(
+                "projection='mlp' has a batch norm, so it does not work with batch_size=1. Use "
+                "batch_size=2 or more."
+            )
         if self.finetune_epochs and not hasattr(self.visual, "backbone"):
             raise ValueError(
                 f"finetune_epochs={self.finetune_epochs} needs a visual model. Pass "

@@ -12,11 +12,13 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain
 
 from skdevise import (
+    ClassifierWeightRegressor,
     ConSEClassifier,
     DeViSEClassifier,
     DirectSimilarityClassifier,
     EncoderEmbedder,
     ESZSLClassifier,
+    Hierarchy,
     LabelSpace,
     LabelVocabulary,
     NearestClassMeanClassifier,
@@ -117,6 +119,21 @@ def test_a_vocabulary_may_hold_the_names_too_in_any_order(clf, wrapper, pets_and
     ids=lambda clf: type(clf).__name__,
 )
 def test_learned_label_vectors_need_no_names(clf, name, pets_and_trucks):
+    assert ENCODING[name](clf).fit(*pets_and_trucks).score(*pets_and_trucks) == 1
+
+
+@pytest.mark.parametrize("name", ["stacking", "temperature, no ensemble"])
+@pytest.mark.parametrize("source", ["embedder", "hierarchy"])
+def test_predicted_weights_need_names_of_class_numbers(
+    source, name, digits_and_words, pets_and_trucks
+):
+    tree = [("pet", "cat"), ("pet", "dog"), ("thing", "pet"), ("thing", "truck")]
+    hierarchy = Hierarchy.from_edges([*tree, ("thing", "0"), ("thing", "1"), ("thing", "2")])
+    sources = {"embedder": digits_and_words, "hierarchy": hierarchy}
+    clf = ClassifierWeightRegressor(**{source: sources[source]})
+    with pytest.raises(ValueError, match="LabelVocabulary"):
+        ENCODING[name](clf).fit(*pets_and_trucks)
+    clf.set_params(labels=LabelVocabulary(range(3), terms=NAMES))
     assert ENCODING[name](clf).fit(*pets_and_trucks).score(*pets_and_trucks) == 1
 
 
