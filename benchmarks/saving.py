@@ -3,7 +3,9 @@
 python benchmarks/saving.py
 
 The first classifier has the labels of ImageNet fall 2011 as candidates, except one without a
-vector. The second one is `load_zero_shot_classifier()`. The times are medians over rounds.
+vector. The second one is `load_zero_shot_classifier()`, and the third one is its copy of
+`to_openvino`. The last one has a forest of 100 trees, which skops stores. The times are medians
+over rounds.
 """
 
 import argparse
@@ -15,11 +17,14 @@ from time import perf_counter
 
 import numpy as np
 from _common import print_machine, print_table
+from sklearn.ensemble import RandomForestClassifier
 
 import skdevise
-from skdevise import LabelVocabulary, RidgeProjectionClassifier, datasets
+from skdevise import ConSEClassifier, LabelVocabulary, RidgeProjectionClassifier, datasets
 
 N_LABELS = None  # all
+N_TREES = 100
+TRUSTED = ["sklearn.tree._tree.Tree"]
 
 
 def fit_on_many_labels():
@@ -34,6 +39,15 @@ def fit_on_many_labels():
     return clf.fit(photos.data, photos.target), len(labels)
 
 
+def fit_forest():
+    """Fit a classifier with a forest on the seen classes of Caltech-101."""
+    photos = datasets.load_caltech101_features()
+    is_seen = np.isin(photos.target, photos.target_names[photos.split == "seen"])
+    forest = RandomForestClassifier(N_TREES, random_state=0)
+    clf = ConSEClassifier(forest, datasets.load_term_vectors().embedder)
+    return clf.fit(photos.data[is_seen], photos.target[is_seen])
+
+
 def pickle_save(clf, path):
     with open(path, "wb") as file:
         pickle.dump(clf, file, protocol=5)
@@ -45,8 +59,8 @@ def pickle_load(path):
 
 
 WAYS = {
-    "save, load": (skdevise.save, skdevise.load),
-    "save, load(mmap=True)": (skdevise.save, partial(skdevise.load, mmap=True)),
+    "save, load": (skdevise.save, partial(skdevise.load, trusted=TRUSTED)),
+    "save, load(mmap=True)": (skdevise.save, partial(skdevise.load, mmap=True, trusted=TRUSTED)),
     "pickle": (pickle_save, pickle_load),
 }
 
@@ -71,9 +85,12 @@ def main():
     n_rounds = parser.parse_args().rounds
     features = datasets.load_imagenet_features().data[:3]
     many, n_labels = fit_on_many_labels()
+    ready = skdevise.load_zero_shot_classifier()
     classifiers = {
         f"{n_labels} labels": many,
-        "zero-shot classifier": skdevise.load_zero_shot_classifier(),
+        "zero-shot classifier": ready,
+        "to_openvino": skdevise.to_openvino(ready),
+        f"{N_TREES} trees": fit_forest(),
     }
     rows = []
     with TemporaryDirectory() as folder:

@@ -31,7 +31,8 @@ SCRIPTS = {
     "benchmarks/reproduce_paper.py": ["--quick", "--table", *TABLES, "N_CLASSES=60",
                                       "QUICK_STEP=8", "SETS=('2-hop',)"],
     "benchmarks/run_all.py": ["--only", "label_coverage"],
-    "benchmarks/saving.py": ["--rounds=1", "N_LABELS=50"],
+    "benchmarks/saving.py": ["--rounds=1", "N_LABELS=50; N_TREES=2"],
+    "benchmarks/serving.py": ["--small"],
     "benchmarks/search.py": ["{vectors}", "--largest=2000", "N_LABELS=1000", "N_POINTS=64",
                              "N_SINGLE=8"],
     "benchmarks/skip_gram.py": ["{text}", "--words=20000", "--rounds=1", "--megabytes=0",
@@ -53,6 +54,7 @@ NOT_RUN = {"tools/make_photo_features.py"} | {
     path.relative_to(ROOT).as_posix() for path in ROOT.glob("benchmarks/_*.py")
 }
 EXAMPLES = {path.relative_to(ROOT).as_posix(): [] for path in sorted(ROOT.glob("examples/*.py"))}
+EXAMPLES["examples/serve.py"] = ["--port=0", "--seconds=1"]
 
 # It imports a script, sets its constants, and runs it.
 RUNNER = """

@@ -57,12 +57,17 @@ def to_openvino(estimator, *, n_threads=1):
 
     Examples
     --------
+    We convert a tiny network. ``to_openvino(load_zero_shot_classifier())`` converts a classifier.
+
     >>> import numpy as np
-    >>> from skdevise import load_zero_shot_classifier, to_openvino
-    >>> classifier = to_openvino(load_zero_shot_classifier())
-    >>> sky = np.full((64, 64, 3), (90, 150, 255), np.uint8)
-    >>> classifier.predict([sky], labels=["blue sky", "okapi", "carpet"]).shape
-    (1,)
+    >>> from skdevise import VisualFeaturizer, to_openvino
+    >>> from torch import nn
+    >>> def tiny_net():
+    ...     return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 5))
+    >>> photos = np.zeros((2, 9, 12, 3), np.uint8)
+    >>> featurizer = VisualFeaturizer(tiny_net, image_size=8).fit(photos)
+    >>> to_openvino(featurizer).transform(photos).shape
+    (2, 12)
     """
     converted = _convert_parts(estimator, n_threads)
     if converted is estimator:
