@@ -23,7 +23,7 @@ from skorch import NeuralNet
 from threadpoolctl import threadpool_limits
 
 from skdevise import DeViSEClassifier, PretrainedEmbedder
-from skdevise.training._net import TrainingSet
+from skdevise.training._net import TrainingSet, place_features
 
 MARGIN, LR = 0.1, 0.02
 
@@ -70,24 +70,25 @@ class FullMatrixLoss(torch.nn.Module):
         with torch.no_grad():
             violates = scores > true - MARGIN
             violates.scatter_(1, target[:, None], False)
-            first = (torch.rand(scores.shape) * violates).argmax(dim=1, keepdim=True)
+            first = (torch.rand_like(scores) * violates).argmax(dim=1, keepdim=True)
             any_violates = violates.any(dim=1)
         losses = (MARGIN - true + scores.gather(1, first)).squeeze(1)
         return losses.clamp_min(0)[any_violates].sum() / len(points)
 
 
 class BareLoop:
-    """A training loop in plain PyTorch."""
+    """A training loop in plain PyTorch, with all data on one device."""
 
-    def __init__(self, X, y, vectors, batch_size):
-        self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
+    def __init__(self, X, y, vectors, batch_size, device="cpu"):
+        self.X, self.y = torch.from_numpy(X).to(device), torch.from_numpy(y).to(device)
         self.batch_size = batch_size
-        self.module = Bilinear(X.shape[1], vectors.shape[1])
-        self.loss = FullMatrixLoss(vectors)
+        self.module = Bilinear(X.shape[1], vectors.shape[1]).to(device)
+        self.loss = FullMatrixLoss(vectors).to(device)
         self.optimizer = torch.optim.Adagrad(self.module.parameters(), lr=LR)
 
     def epoch(self):
-        for rows in torch.randperm(len(self.X)).split(self.batch_size):
+        order = torch.randperm(len(self.X), device=self.X.device)
+        for rows in order.split(self.batch_size):
             self.optimizer.zero_grad()
             loss = self.loss(self.module(self.X[rows]), self.y[rows])
             loss.backward()
@@ -120,7 +121,7 @@ class PlainSkorch:
 class Ours:
     """An epoch of `DeViSEClassifier.fit`."""
 
-    def __init__(self, X, y, vectors, batch_size):
+    def __init__(self, X, y, vectors, batch_size, device="cpu"):
         names = np.arange(len(vectors)).astype(str)
         self.clf = DeViSEClassifier(
             PretrainedEmbedder((names.tolist(), vectors)),
@@ -130,13 +131,15 @@ class Ours:
             lr=LR,
             batch_size=batch_size,
             max_epochs=0,
+            device=device,
             random_state=0,
         ).fit(X, y.astype(str))
-        self.data = self._training_set(X, y)
+        self.data = self._training_set(X, y, torch.device(device))
 
-    def _training_set(self, X, y):
+    def _training_set(self, X, y, device):
         targets = np.searchsorted(self.clf.classes_, y.astype(str))
-        return TrainingSet(torch.from_numpy(X), np.arange(len(X)), targets)
+        features = place_features(torch.from_numpy(X), device)
+        return TrainingSet(features, np.arange(len(X)), targets)
 
     def epoch(self):
         self.clf.net_.train_epochs(self.data, 1)

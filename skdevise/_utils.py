@@ -55,6 +55,11 @@ def present_device(device):
         return find_device("cpu")
 
 
+def gpu_only(device):
+    """Return a CUDA device, or None for any other device."""
+    return device if device.type == "cuda" else None
+
+
 def fits(n_bytes, device):
     """Return whether this many bytes take at most half of the free memory of a CUDA device."""
     import torch
@@ -65,6 +70,14 @@ def fits(n_bytes, device):
     # torch keeps memory that it does not use at the moment.
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return 2 * n_bytes <= free
+
+
+def send(tensor, device):
+    """Copy a Tensor to a device. The processor does not wait for a copy to a GPU."""
+    if device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    # torch does not reuse the pinned memory before the copy is complete.
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def draw_seed(random_state):

@@ -24,6 +24,7 @@ SCRIPTS = {
     "benchmarks/calibration.py": ["{vectors}", "N_ROUNDS=1; STEP=5"],
     "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)"],
     "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
+    "benchmarks/gpu.py": ["--small"],
     "benchmarks/hierarchy.py": ["--rounds=1", "N_PREDICTIONS=50"],
     "benchmarks/hubness.py": ["{vectors}", "N_FOLDS=1"],
     "benchmarks/label_coverage.py": ["N_NOUNS=100"],

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skdevise._utils import send
+
 
 class EarlyStopping:
     """Measure hit@1 on held-out examples after each epoch, and keep the best weights.
@@ -31,7 +33,7 @@ class EarlyStopping:
         """Compute the fraction of held-out examples that are answered correctly."""
         import torch
 
-        from skdevise.training._net import examples, send
+        from skdevise.training._net import examples
 
         net.bare_module.eval()
         size = max(self.data.n_rows_at_once, net.batch_size)

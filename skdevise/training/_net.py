@@ -13,7 +13,7 @@ from skorch.history import History
 from torch import nn
 from torch.utils.data import Dataset
 
-from skdevise._utils import find_device, fits
+from skdevise._utils import find_device, fits, send
 
 # "sgd" has the momentum and weight decay of AlexNet (Krizhevsky 2012), the visual model of DeViSE.
 OPTIMIZERS = {
@@ -81,14 +81,6 @@ def _call(function, *args, **kwargs):
 def place_features(features, device):
     """Move a Tensor of features to a GPU if its memory has room for it, for a whole fit."""
     return features.to(device) if fits(features.nbytes, device) else features
-
-
-def send(tensor, device):
-    """Copy a Tensor to a device. The processor does not wait for a copy to a GPU."""
-    if device.type != "cuda" or tensor.is_cuda:
-        return tensor.to(device)
-    # torch does not reuse the pinned memory before the copy is complete.
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def examples(source, rows):

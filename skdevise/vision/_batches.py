@@ -2,6 +2,7 @@
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from joblib import effective_n_jobs
 from PIL import Image
 
+from skdevise._utils import send
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision._crop import CentreCrop
 from skdevise.vision._photos import as_image, image_pixels
@@ -46,40 +48,52 @@ class Batch(NamedTuple):
     errors: dict  # row -> UnreadablePhotoError
 
 
-def load_batches(read_pixels, rows, preprocess, batch_size, n_jobs=None):
-    """Yield a Batch for every `batch_size` rows, and prepare the next batches in threads.
-
-    `read_pixels(row)` returns pixels (3, H, W). `preprocess` turns a PIL image into a tensor. The
-    threads end when the generator is closed.
-    """
+def load_batches(read_pixels, rows, preprocess, batch_size, n_jobs=None, device=None):
+    """Yield a Batch for every `batch_size` rows. The other parameters are those of `load_each`."""
     starts = range(0, len(rows), batch_size)
-    pool = ThreadPoolExecutor(effective_n_jobs(n_jobs), thread_name_prefix="skdevise-photos")
+    batches = (list(rows[start : start + batch_size]) for start in starts)
+    return load_each(read_pixels, batches, preprocess, n_jobs, device)
+
+
+def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
+    """Yield a Batch for each list of rows in `batches`, and prepare the next ones in threads.
+
+    `read_pixels(row)` returns pixels (3, H, W). `preprocess` turns a PIL image into a tensor. With
+    a `device`, the batches are sent to it, and a `CentreCrop` sends bytes, and normalises there.
+    The threads end when the generator is closed.
+    """
+    # Only `CentreCrop` has a known shape.
+    is_known = isinstance(preprocess, CentreCrop)
+    dtype = np.float32 if device is None else np.uint8
+    pool = ThreadPoolExecutor(_n_threads(n_jobs, device), thread_name_prefix="skdevise-photos")
     under_way = deque()
+
+    def collect():
+        batch = _collect(*under_way.popleft())
+        if device is None or batch.tensor is None:
+            return batch
+        tensor = send(batch.tensor, device)
+        return batch._replace(tensor=preprocess.normalise(tensor) if is_known else tensor)
+
     try:
-        for start in starts:
-            batch_rows = list(rows[start : start + batch_size])
-            # Only `CentreCrop` has a known shape.
-            is_known = isinstance(preprocess, CentreCrop)
-            buffer = preprocess.empty(len(batch_rows)) if is_known else [None] * len(batch_rows)
+        for rows in batches:
+            buffer = preprocess.empty(len(rows), dtype) if is_known else [None] * len(rows)
             futures = [
                 pool.submit(_load, read_pixels, row, preprocess, out)
-                for row, out in zip(batch_rows, buffer, strict=True)
+                for row, out in zip(rows, buffer, strict=True)
             ]
-            under_way.append((batch_rows, futures, buffer))
+            under_way.append((rows, futures, buffer))
             if len(under_way) > _BATCHES_AHEAD:
-                yield _collect(*under_way.popleft())
+                yield collect()
         while under_way:
-            yield _collect(*under_way.popleft())
+            yield collect()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def load_batch(read_pixels, rows, preprocess, n_jobs=None):
-    """Load some photos at once: (len(rows), C, H, W), channels last."""
-    (batch,) = load_batches(read_pixels, rows, preprocess, len(rows), n_jobs)
-    for error in batch.errors.values():
-        raise error
-    return batch.tensor
+def _n_threads(n_jobs, device):
+    """Return the number of threads that decode photos: int. A GPU needs all cores by default."""
+    return effective_n_jobs(-1 if n_jobs is None and device is not None else n_jobs)
 
 
 def _load(read_pixels, row, preprocess, out):
@@ -92,7 +106,8 @@ def _load(read_pixels, row, preprocess, out):
     except UnreadablePhotoError as error:
         return error
     if isinstance(preprocess, CentreCrop):
-        return preprocess.from_pixels(pixels, out)
+        use = preprocess.crop if out.dtype == np.uint8 else preprocess.from_pixels
+        return use(pixels, out)
     tensor = preprocess(as_image(pixels))
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(
@@ -129,29 +144,41 @@ class PhotoTensors:
     """Photos for training: index by a tensor of rows to get a batch (n, C, H, W).
 
     `augment` is "flip_crop", a callable (image, rng) -> image, or None. Its random numbers come
-    from `generator`, whose state a checkpoint saves.
+    from `generator`, whose state a checkpoint saves. `device` is a GPU that batches are sent to.
     """
 
     n_rows_at_once = 1  # The training loop asks for one batch at a time.
 
-    def __init__(self, photos, preprocess, n_jobs, augment=None, seed=0):
+    def __init__(self, photos, preprocess, n_jobs, augment=None, seed=0, device=None):
         self.photos = photos
         self.preprocess = preprocess
         self.n_jobs = n_jobs
         self.augment = flip_crop if isinstance(augment, str) else augment
         self.generator = torch.Generator().manual_seed(seed)
+        self.device = device
 
     def __len__(self):
         return len(self.photos)
 
     def __getitem__(self, rows):
-        rows = rows.tolist()
-        if self.augment is None:
-            return load_batch(self.photos.pixels, rows, self.preprocess, self.n_jobs)
-        # Draw a seed for each photo here, because threads finish in any order.
-        seeds = torch.randint(2**63 - 1, (len(rows),), generator=self.generator).tolist()
-        seeded_rows = list(zip(rows, seeds, strict=True))
-        return load_batch(self._augmented_pixels, seeded_rows, self.preprocess, self.n_jobs)
+        (tensor,) = self.batches([rows])
+        return tensor
+
+    def batches(self, rows):
+        """Iterate over the batches at each Tensor of rows. The next ones are decoded ahead."""
+        read = self.photos.pixels if self.augment is None else self._augmented_pixels
+        batches = map(torch.Tensor.tolist if self.augment is None else self._with_seeds, rows)
+        loader = load_each(read, batches, self.preprocess, self.n_jobs, self.device)
+        with closing(loader):
+            for batch in loader:
+                for error in batch.errors.values():
+                    raise error
+                yield batch.tensor
+
+    def _with_seeds(self, rows):
+        """Draw a seed for each photo in the order of rows, because threads finish in any order."""
+        seeds = torch.randint(2**63 - 1, (len(rows),), generator=self.generator)
+        return list(zip(rows.tolist(), seeds.tolist(), strict=True))
 
     def _augmented_pixels(self, seeded_row):
         row, seed = seeded_row

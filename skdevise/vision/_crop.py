@@ -35,12 +35,21 @@ class CentreCrop:
         self.from_pixels(image_pixels(image), out)
         return torch.from_numpy(out).permute(2, 0, 1)
 
-    def empty(self, n_photos):
-        """Return an array for preprocessed photos: float32 (n_photos, crop_size, crop_size, 3)."""
-        return np.empty((n_photos, self.crop_size, self.crop_size, 3), dtype=np.float32)
+    def empty(self, n_photos, dtype=np.float32):
+        """Return an array for preprocessed photos: (n_photos, crop_size, crop_size, 3)."""
+        return np.empty((n_photos, self.crop_size, self.crop_size, 3), dtype=dtype)
 
     def from_pixels(self, pixels, out):
         """Preprocess uint8 pixels (3, H, W) into float32 `out` (crop_size, crop_size, 3)."""
+        self.crop(pixels, out)
+        # NumPy is fast along long rows, so the colours' factors are repeated for a row of pixels.
+        factors, offsets = _normalisation(self.mean, self.std, self.crop_size)
+        rows = out.reshape(self.crop_size, -1)
+        rows *= factors
+        rows += offsets
+
+    def crop(self, pixels, out):
+        """Resize and crop uint8 pixels (3, H, W) into `out` (crop_size, crop_size, 3)."""
         pixels = pixels.transpose(1, 2, 0)
         longest = _MAX_ASPECT_RATIO * min(pixels.shape[:2])
         pixels = _centre(pixels, longest, longest)
@@ -50,11 +59,14 @@ class CentreCrop:
             out[:] = 0  # A margin around a small photo is black.
         top, left = (self.crop_size - height) // 2, (self.crop_size - width) // 2
         out[top : top + height, left : left + width] = pixels
-        # NumPy is fast along long rows, so the colours' factors are repeated for a row of pixels.
-        factors, offsets = _normalisation(self.mean, self.std, self.crop_size)
-        rows = out.reshape(self.crop_size, -1)
-        rows *= factors
-        rows += offsets
+
+    def normalise(self, photos):
+        """Normalise the colours of crops on any device: float32 from uint8 (n, 3, H, W) tensors.
+
+        The numbers equal those of `from_pixels`.
+        """
+        factors, offsets = _normalisation_on(photos.device, self.mean, self.std)
+        return photos.float().mul_(factors).add_(offsets)
 
     def _resize(self, pixels):
         """Resize the short side of pixels (H, W, 3)."""
@@ -95,3 +107,11 @@ def _normalisation(mean, std, n_pixels):
     mean, std = np.array(mean), np.array(std)
     factors, offsets = 1 / (255 * std), -mean / std
     return tuple(np.tile(values, n_pixels).astype(np.float32) for values in (factors, offsets))
+
+
+@lru_cache
+def _normalisation_on(device, mean, std):
+    """Return the factors and offsets of the colours on a device: two tensors (3, 1, 1)."""
+    import torch
+
+    return [torch.tensor(x, device=device)[:, None, None] for x in _normalisation(mean, std, 1)]

@@ -67,6 +67,10 @@ class InferenceEngine:
 
     def __call__(self, photos):
         """Compute features of float32 photos."""
+        return self.start(photos)()
+
+    def start(self, photos):
+        """Start to compute features, and return a function that waits for them."""
         return self._run(photos)
 
 
@@ -106,9 +110,25 @@ def _torch_run(net, precision, device, compiles):
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"),
         ):
-            return net(photos).float().numpy(force=True)
+            return _read_later(net(photos).float())
 
     return run
+
+
+def _read_later(features):
+    """Start to copy features to the processor, and return a function that waits for them."""
+    if features.device.type != "cuda":
+        features = features.numpy(force=True)
+        return lambda: features
+    copied = torch.empty(features.shape, dtype=features.dtype, pin_memory=True)
+    copied.copy_(features, non_blocking=True)
+    is_copied = torch.cuda.current_stream(features.device).record_event()
+
+    def read():
+        is_copied.synchronize()
+        return copied.numpy()
+
+    return read
 
 
 def _openvino_run(net, shape, device):
@@ -119,7 +139,12 @@ def _openvino_run(net, shape, device):
             "device='cpu'."
         )
     _, run = convert(net, shape, torch.get_num_threads())
-    return lambda photos: run(photos.contiguous().numpy())
+
+    def start(photos):
+        features = run(photos.contiguous().numpy())
+        return lambda: features
+
+    return start
 
 
 def convert(net, shape, n_threads):

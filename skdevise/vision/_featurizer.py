@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import DocumentationLinkMixin, HasMethods, Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, Module, NDArray, PathLike, PhotoList, Precision, RandomState
-from skdevise._utils import draw_seed, find_device, seeded
+from skdevise._utils import draw_seed, find_device, gpu_only, seeded
 from skdevise.vision._cache import CacheInfo, FeatureCache
 from skdevise.vision._network import RunSettings, load_network
 from skdevise.vision._softmax import SoftmaxMixin
@@ -70,8 +70,8 @@ class VisualFeaturizer(
     batch_size : int, default=32
         Number of photos that the network processes at once. Reduce it if memory runs out.
     n_jobs : int, default=None
-        Number of threads that decode photos while the network works. None means 1, and -1 means one
-        thread per core. Increase it if the network waits for photos, for example on a GPU.
+        Number of threads that decode photos while the network works. None means one thread per core
+        if the network runs on a CUDA device, and otherwise 1. -1 means one thread per core.
     device : str, default="auto"
         Torch device, for example "cuda:1". "auto" uses "cuda" or "mps" if available, and otherwise
         "cpu".
@@ -447,8 +447,9 @@ class VisualFeaturizer(
         from skdevise.vision._batches import PhotoTensors
         from skdevise.vision._photos import Photos
 
-        augment = self.augment if augmented else None
-        return PhotoTensors(Photos(X), self._network.loaded.preprocess, self.n_jobs, augment, seed)
+        augment, gpu = self.augment if augmented else None, gpu_only(find_device(self.device))
+        preprocess = self._network.loaded.preprocess
+        return PhotoTensors(Photos(X), preprocess, self.n_jobs, augment, seed, gpu)
 
     def _feature_net(self):
         """Return the network below its softmax layer, on the device. It shares the weights."""

@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,7 +14,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from tqdm import tqdm
 
-from skdevise._utils import find_device
+from skdevise._utils import find_device, gpu_only
 from skdevise.exceptions import UnreadablePhotoError
 
 # The other modules of this package import torch, so the methods below import them when needed.
@@ -143,7 +144,15 @@ class FittedNetwork:
         key = None
         if cache is not None:
             key = f"{self.digest()} {settings.engine} {settings.precision}"
-        engine, errors = None, []
+        engine, errors, pending = None, [], deque()
+
+        def store(rows, hashes, read):
+            outputs[rows] = read()
+            if cache is not None:
+                cache.write(key, hashes, outputs[rows])
+
+        # A GPU computes one batch while the processor prepares the next one.
+        n_pending = int(find_device(settings.device).type == "cuda")
         progress = tqdm(total=len(photos), unit=" photos", disable=settings.verbose == 0)
         blocks = _blocks(photos, settings.n_jobs, cache, key, outputs, progress)
         with progress, closing(self._batches(blocks, settings)) as batches:
@@ -153,16 +162,20 @@ class FittedNetwork:
                         n_expected = round(block.share * (n_total or len(photos)))
                         shape = batch.tensor.shape[1:]
                         engine = self._engine(shape, n_expected, settings, with_softmax)
-                    outputs[batch.rows] = engine(batch.tensor)
-                    if cache is not None:
-                        hashes = [block.hashes[row] for row in batch.rows]
-                        cache.write(key, hashes, outputs[batch.rows])
+                    hashes = [block.hashes[row] for row in batch.rows] if block.hashes else []
+                    pending.append((batch.rows, hashes, engine.start(batch.tensor)))
+                    if len(pending) > n_pending:
+                        store(*pending.popleft())
                 for row, error in batch.errors.items():
                     if on_error == "raise":
+                        while pending:
+                            store(*pending.popleft())
                         error.features = outputs[:row]
                         raise error
                     errors.append(error)
                 progress.update(len(batch.rows) + len(batch.errors))
+            while pending:
+                store(*pending.popleft())
         if errors:
             warnings.warn(
                 f"{len(errors)} of {len(photos)} photos cannot be read. Their features are NaN. "
@@ -175,10 +188,11 @@ class FittedNetwork:
         """Yield the photos of each block in batches, as pairs (_Block, Batch)."""
         from skdevise.vision._batches import load_batches
 
+        gpu = gpu_only(find_device(settings.device))
         for block in blocks:
             if len(block.rows) > 0:
                 source = block.read_pixels, block.rows, self.loaded.preprocess
-                batches = load_batches(*source, settings.batch_size, settings.n_jobs)
+                batches = load_batches(*source, settings.batch_size, settings.n_jobs, gpu)
                 with closing(batches):
                     for batch in batches:
                         yield block, batch

@@ -9,7 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
 from skdevise._columns import check_targets
-from skdevise._utils import check_checkpoint_folder, seeded
+from skdevise._utils import check_checkpoint_folder, find_device, gpu_only, seeded
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
@@ -88,8 +88,9 @@ def _train(featurizer, loaded, labelled, seed, checkpoint):
     """
     loaded.resize_softmax(len(labelled.classes))
     net, rows, targets = loaded.net, labelled.rows, labelled.targets
+    gpu = gpu_only(find_device(featurizer.device))
     augmented, plain = (
-        PhotoTensors(labelled.photos, loaded.preprocess, featurizer.n_jobs, augment, seed)
+        PhotoTensors(labelled.photos, loaded.preprocess, featurizer.n_jobs, augment, seed, gpu)
         for augment in (featurizer.augment, None)
     )
     order_seed, hold_out_seed = np.random.SeedSequence(seed).generate_state(2).tolist()

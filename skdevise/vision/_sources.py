@@ -40,6 +40,8 @@ def _given_source(backbone, weights, image_size):
     _check_name(weights, f"{title} has no published weights")
 
     def build(loads_published):
+        if isinstance(backbone, nn.DataParallel):
+            return copy.deepcopy(backbone.module).cpu()  # The wrapper needs a GPU.
         if isinstance(backbone, nn.Module):
             return copy.deepcopy(backbone).cpu()
         net = backbone()

@@ -18,7 +18,6 @@ from skdevise.vision._batches import (
     CentreCrop,
     PhotoTensors,
     flip_crop,
-    load_batch,
     load_batches,
 )
 from skdevise.vision._photos import Photos
@@ -153,6 +152,12 @@ class Recorder:
         return np.full((3, 1, 1), row, dtype=np.uint8)
 
 
+def load_batch(*source, **options):
+    """Load all photos in one batch that has no errors."""
+    (tensor,) = [batch.tensor for batch in load_batches(*source, 9, **options)]
+    return tensor
+
+
 @pytest.mark.parametrize("n_jobs", [None, 2, -1])
 @pytest.mark.parametrize("preprocess", [CROP, to_tensor])
 def test_batches_keep_the_order_of_rows(n_jobs, preprocess, arrays):
@@ -223,10 +228,17 @@ def test_preprocess_must_return_tensors_of_one_shape(arrays):
         load_batch(Photos(arrays).pixels, [0], np.asarray)
 
 
-def test_load_batch_raises_the_first_error(arrays):
-    photos = Photos([arrays[0], b"text", "missing.jpg"])
-    with pytest.raises(UnreadablePhotoError, match="missing.jpg"):
-        load_batch(photos.pixels, [0, 2, 1], CROP)
+@pytest.mark.parametrize("preprocess", [CROP, to_tensor])
+def test_batches_on_a_device_have_the_same_numbers(device, arrays, preprocess):
+    photos = Photos([*arrays, b"text", *arrays[:2]])
+    expected = list(load_batches(photos.pixels, range(8), preprocess, 3))
+    batches = list(load_batches(photos.pixels, range(8), preprocess, 3, None, torch.device(device)))
+    for batch, same in zip(batches, expected, strict=True):
+        assert batch.rows == same.rows
+        assert batch.errors.keys() == same.errors.keys()
+        assert batch.tensor.device.type == device
+        assert batch.tensor.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(batch.tensor.cpu(), same.tensor)
 
 
 def test_number_of_torch_threads_is_unchanged(arrays):
@@ -250,6 +262,24 @@ def test_rows_select_photos():
     batch = source[torch.tensor([4, 0, 4])]
     for place, row in enumerate([4, 0, 4]):
         assert np.array_equal(batch[place], source.photos.pixels(row))
+
+
+def test_an_error_while_training_names_the_photo(arrays):
+    source = PhotoTensors(Photos([arrays[0], b"text", "missing.jpg"]), CROP, None)
+    with pytest.raises(UnreadablePhotoError, match="missing.jpg"):
+        source[torch.tensor([0, 2, 1])]
+
+
+@pytest.mark.parametrize("augment", [None, "flip_crop"])
+def test_batches_that_are_read_ahead_equal_single_ones(device, augment):
+    make = partial(photo_tensors, augment=augment, preprocess=CentreCrop(16, 20))
+    rows = torch.tensor([[4, 0], [1, 1], [5, 2], [3, 0]])
+    ahead, single = make(), make()
+    ahead.device = torch.device(device)
+    for tensor, pair in zip(ahead.batches(iter(rows)), rows, strict=True):
+        assert tensor.device.type == device
+        assert torch.equal(tensor.cpu(), single[pair])
+    assert torch.equal(ahead.generator.get_state(), single.generator.get_state())
 
 
 def test_training_uses_the_preprocessing_of_prediction():

@@ -23,7 +23,7 @@ from torch import nn
 
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision import FeatureCache, VisualFeaturizer
-from skdevise.vision._batches import load_batch
+from skdevise.vision._batches import load_batches
 from skdevise.vision._photos import Photos
 from tests.vision.conftest import convolutional_head, headless_net, tiny, tiny_net
 from tests.vision.test_photos import PhotoDataset
@@ -42,6 +42,13 @@ def fitted_in_any_way(request, arrays, tmp_path):
         return tiny(weights=None, max_epochs=1).fit(arrays, list("abcab"))
     backbones = {"module": tiny_net(), "callable": tiny_net, "headless": headless_net}
     return tiny(backbone=backbones[request.param]).fit(arrays)
+
+
+def load_batch(arrays, rows, featurizer):
+    """Preprocess photos as a featurizer does, on the CPU."""
+    preprocess = featurizer._network.loaded.preprocess
+    (batch,) = load_batches(Photos(arrays).pixels, rows, preprocess, 9)
+    return batch.tensor
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +98,7 @@ def test_lite0_has_the_thousand_categories_of_imagenet(lite0, arrays):
 def test_features_are_the_activations_below_the_softmax_layer(arrays, device):
     net = tiny_net().eval()
     featurizer = tiny(backbone=net, device=device).fit(arrays)
-    photos = load_batch(Photos(arrays).pixels, range(5), featurizer._network.loaded.preprocess)
+    photos = load_batch(arrays, range(5), featurizer)
     with torch.inference_mode():
         expected = net[:6](photos)
         proba = net(photos).softmax(dim=1)
@@ -584,9 +591,7 @@ def test_only_training_photos_are_augmented(arrays):
     featurizer = tiny(augment="flip_crop").fit(arrays)
     rows = torch.tensor([3, 1])
     plain = featurizer._photos(arrays, augmented=False, seed=0)[rows]
-    assert torch.equal(
-        plain, load_batch(Photos(arrays).pixels, [3, 1], featurizer._network.loaded.preprocess)
-    )
+    assert torch.equal(plain, load_batch(arrays, [3, 1], featurizer))
     augmented = featurizer._photos(arrays, augmented=True, seed=0)[rows]
     assert augmented.shape == (2, 3, 16, 16)
     assert not torch.equal(augmented, plain)

@@ -51,10 +51,22 @@ def test_weights_as_training_scripts_save_them(wrap, saved, tmp_path):
     check(load_backbone(tiny_net, tmp_path / "net.pth", image_size=16), saved)
 
 
-def test_a_network_whose_own_names_have_the_prefix_keeps_them(saved, tmp_path):
-    torch.save(nn.DataParallel(saved).state_dict(), tmp_path / "net.pth")
-    loaded = load_backbone(nn.DataParallel(tiny_net()), tmp_path / "net.pth", image_size=16)
-    assert loaded.softmax_name == "module.6"
+class Wrapped(nn.Module):
+    """A network whose own names have the prefix "module."."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, photos):
+        return self.module(photos)
+
+
+@pytest.mark.parametrize(("wrap", "softmax_name"), [(Wrapped, "module.6"), (nn.DataParallel, "6")])
+def test_a_wrapped_network_takes_the_weights_of_a_wrapped_one(wrap, softmax_name, saved, tmp_path):
+    torch.save(wrap(saved).state_dict(), tmp_path / "net.pth")
+    loaded = load_backbone(wrap(tiny_net()), tmp_path / "net.pth", image_size=16)
+    assert loaded.softmax_name == softmax_name
     check(loaded, saved)
 
 
