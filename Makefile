@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
 # A test process takes up to 2 GB, so there are at most four.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
-.PHONY: quickstart install test test-slow lint types format changelog docs docs-check bench clean
+.PHONY: quickstart install test test-slow test-oldest coverage mutants lint types format changelog docs docs-check bench clean
 
 quickstart: $(VENV)/.demo
 	$(BIN)/python examples/plot_quickstart.py
@@ -18,6 +18,20 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) -m slow
+
+# The oldest versions that pyproject.toml allows, in an environment of their own.
+test-oldest:
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet uv
+	$(VENV)-oldest/bin/uv pip install --quiet --python $(VENV)-oldest --resolution lowest-direct \
+		--constraint .ci/oldest.txt --editable ".[dev]"
+	$(VENV)-oldest/bin/python -m pytest
+
+coverage: $(VENV)/.dev
+	$(PYTEST) --cov --cov-report term-missing:skip-covered
+
+mutants: $(VENV)/.dev
+	$(BIN)/python tools/mutants.py
 
 lint: types
 	$(BIN)/ruff check .

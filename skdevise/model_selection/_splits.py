@@ -6,7 +6,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
-from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
 from skdevise._typing import ArrayLike, NDArray, RandomState
@@ -71,7 +70,6 @@ class UnseenClassSplit(GroupShuffleSplit):
         n_classes, n_test = len(np.unique(y)), self.test_size
         if n_classes < 2:
             raise ValueError("UnseenClassSplit needs at least two classes. Pass their labels as y.")
-        check_consistent_length(X, y)
         if not isinstance(self.n_splits, Integral) or self.n_splits < 1:
             raise ValueError(f"n_splits={self.n_splits!r} is invalid. Use a whole number from 1.")
         if isinstance(n_test, Real) and 0 < n_test < 1:

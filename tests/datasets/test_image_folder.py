@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from numpy.testing import assert_array_equal
-from PIL import Image, features
+from PIL import Image
 
 from skdevise.datasets import load_image_folder, load_image_table
 
@@ -57,8 +57,9 @@ SUFFIXES = {
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_photos_of_every_format_of_pillow_are_listed(root, suffix):
-    if suffix == ".avif" and not features.check("avif"):
-        pytest.skip("Pillow has no AVIF")
+    Image.init()
+    if SUFFIXES[suffix].upper() not in Image.SAVE:
+        pytest.skip("This version of Pillow cannot write the format.")
     write_folder(root, {f"okapi/c{suffix}": image_bytes(size=16, image_format=SUFFIXES[suffix])})
     assert load_image_folder(root, check="pixels").counts == {"okapi": 3, "zebra": 1}
 
