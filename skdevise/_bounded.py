@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 from contextlib import contextmanager, nullcontext
+from errno import EINVAL
 from pathlib import PurePath
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
@@ -32,11 +33,12 @@ def parsing(path, advice):
         raise ValueError(f"{str(path)!r} is not a regular file. Write its content to one first.")
     try:
         yield
-    except (UntrustedError, Warning):
+    except UntrustedError:
         raise
     except Exception as error:  # Decompressors, pickle, gensim and archives raise many types.
-        # Decompressors raise an OSError without a number. Others say that a file is missing.
-        is_parser = type(error) in (OSError, gzip.BadGzipFile) and error.errno is None
+        # Decompressors raise an OSError without a number, or for a wrong position in the file.
+        # Others say that a file is missing, for example.
+        is_parser = type(error) in (OSError, gzip.BadGzipFile) and error.errno in (None, EINVAL)
         if isinstance(error, OSError) and not is_parser:
             raise
         reason = str(error).strip().rstrip(".") or type(error).__name__
@@ -145,6 +147,13 @@ def line_blocks(stream, size=2**23):
             yield lines
     if rest:
         yield [rest]
+
+
+def text_lines(path):
+    """Yield the lines of a file in UTF-8, with their ends."""
+    with open_bounded(path) as stream:
+        for lines in line_blocks(stream):
+            yield from (f"{line.decode('utf-8-sig')}\n" for line in lines)
 
 
 def _check_line(line):

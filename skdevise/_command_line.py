@@ -9,7 +9,7 @@ from glob import glob, has_magic
 
 import numpy as np
 
-from skdevise._bounded import parsing, read_table
+from skdevise._bounded import parsing, text_lines
 from skdevise.exceptions import LabelWithoutVectorError, UnreadablePhotoError
 
 # Photos that are classified at once. The progress bar advances after each batch.
@@ -138,7 +138,7 @@ def _read_labels(text):
         lines = text.split(",")
     elif os.path.isfile(text):
         with parsing(text, "Save it as text in UTF-8."):
-            lines = read_table(text).decode("utf-8-sig").splitlines()
+            lines = list(text_lines(text))
     else:
         raise ValueError(
             f"--labels {text!r} is neither a list with commas nor a file. Pass labels such as "

@@ -115,6 +115,9 @@ def atomic_write(path):
     try:
         yield unfinished
         unfinished.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # A full disk has no name.
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -1,14 +1,14 @@
 """Photos and labels from a folder, an archive or a table."""
 
+import csv
 import os
 import warnings
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
 
-from skdevise._bounded import parsing, read_table
+from skdevise._bounded import parsing, text_lines
 from skdevise._compat import StrOptions, validate_params
 from skdevise._typing import PathLike
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
@@ -254,33 +254,24 @@ def load_image_table(
     ['okapi']
     """
     if isinstance(table, (str, os.PathLike)):
-        import pandas as pd
-
         name = os.fspath(table)
         root = os.path.dirname(name) if root is None else os.fspath(root)
-        with parsing(name, "Save it as a CSV in UTF-8, or read it and pass a DataFrame."):
-            table = pd.read_csv(
-                BytesIO(read_table(name)),
-                dtype=str,
-                keep_default_na=False,
-                skipinitialspace=True,
-                encoding="utf-8-sig",
-            )
+        table, columns = _read_csv(name, {path_column, label_column})
     elif hasattr(table, "columns") or hasattr(table, "column_names"):
         name, root = "the DataFrame", os.fspath(root or "")
+        columns = list(getattr(table, "column_names", None) or table.columns)
         if not hasattr(table, "iloc"):  # polars and pyarrow
             import pandas as pd
 
-            columns = getattr(table, "column_names", None) or table.columns
             table = pd.DataFrame({column: np.asarray(table[column]) for column in columns})
     else:
         raise TypeError(f"table is a {type(table).__name__}. Pass a DataFrame or a CSV path.")
 
     for column in (path_column, label_column):
-        if column not in table.columns:
+        if columns.count(column) != 1:
             raise ValueError(
-                f"{name} has no column {column!r}. Set path_column and label_column to two of "
-                f"{list(table.columns)}."
+                f"{name} has {columns.count(column)} columns {column!r}, but needs one. Set "
+                f"path_column and label_column to two of {columns[:99]}."
             )
     table = table[[path_column, label_column]]
     if table.empty:
@@ -305,6 +296,24 @@ def load_image_table(
         unreadable=unreadable,
         DESCR=describe_photos(data, target, unreadable, name),
     )
+
+
+def _read_csv(path, wanted):
+    """Read columns of a CSV file: a DataFrame of those that it has, and the names of all."""
+    import pandas as pd
+
+    with parsing(path, "Save it as a CSV in UTF-8, or pass a DataFrame."):
+        rows = csv.reader(text_lines(path), skipinitialspace=True)
+        columns = next(rows, [])
+        kept = [place for place, column in enumerate(columns) if column in wanted]
+        table = []
+        for row in filter(None, rows):
+            if len(row) != len(columns):
+                raise ValueError(
+                    f"Line {rows.line_num} has {len(row)} fields instead of {len(columns)}"
+                )
+            table.append([row[place] for place in kept])
+        return pd.DataFrame(table, columns=[columns[place] for place in kept]), columns
 
 
 def _files_in_folder(files, folder, root):

@@ -1,6 +1,7 @@
 """Tables from which a `Hierarchy` is built: those of pairs, of WordNet, and of an nltk reader."""
 
 from functools import partial
+from numbers import Number
 
 import numpy as np
 
@@ -28,12 +29,12 @@ def pair_tables(pairs, definitions):
     for pair in pairs:
         if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
             raise ValueError(f"{pair!r} is not an edge. Pass (parent, child) pairs.")
+        for label in pair:
+            if not isinstance(label, str | Number) or label != label:
+                raise ValueError(f"{label!r:.80} cannot be a label. Use text or numbers.")
         edges.append([position.setdefault(label, len(position)) for label in pair])
     if not edges:
         raise ValueError("There are no edges. Pass at least one (parent, child) pair.")
-    for label in position:
-        if label is None or label != label:
-            raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
     if definitions is not None:
         unknown = [label for label in definitions if label not in position]
         if unknown:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import warnings
 from codecs import BOM_UTF8
 from dataclasses import dataclass
@@ -34,8 +35,8 @@ _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 # fastText splits longer words. gensim takes a time that grows with the square of their length.
 _WORD_BYTES = 4096
 
-# A damaged exponent makes a number up to 2**128 times as large. This is the longest vector of a
-# table, in median lengths.
+# A damaged exponent makes a number up to 2**128 times as large. This is the length of the longest
+# plausible vector of a table, in median lengths.
 _MAX_NORM = 1e6
 
 # Bytes to read at once, and rows to check or write at once.
@@ -54,6 +55,11 @@ class Subwords:
     vectors: np.ndarray
     min_n: int
     max_n: int
+
+    def __post_init__(self):
+        # Longer n-grams than words only take time.
+        if not 0 <= self.min_n <= self.max_n <= _WORD_BYTES:
+            raise ValueError(f"The n-grams have {self.min_n} to {self.max_n} characters")
 
     @classmethod
     def of(cls, keyed):
@@ -113,8 +119,7 @@ def read_vectors(path, limit=None, mmap=False, trusted=False):
             table = _read_gensim(path, limit, mmap)
         else:
             table = _read_word2vec(path, suffix, compression, limit)
-        if not mmap:
-            _check_table(table)
+        _check_table(table, mmap)
         return _without_repeats(path, table)
 
 
@@ -156,23 +161,26 @@ def _suffixes(path):
     return path.suffix, ""
 
 
-def _check_table(table):
-    """Raise ValueError if vectors lack a term, are not finite, or are far longer than most."""
+def _check_table(table, mmap=False):
+    """Raise ValueError if shapes do not fit, or vectors are not finite or far longer than most."""
     terms, matrix, subwords = table
-    if matrix.ndim != 2 or len(terms) != len(matrix):
-        raise ValueError(f"It has {len(terms)} terms, and vectors of shape {matrix.shape}")
+    shapes = [matrix.shape, *([] if subwords is None else [subwords.vectors.shape])]
+    if len(matrix) != len(terms) or any(shape[1:] != matrix.shape[1:2] for shape in shapes):
+        raise ValueError(f"It has {len(terms)} terms, and vectors of shape {shapes}")
+    if mmap:
+        return
     norms = _norms(matrix)
     # Vectors of zeros say nothing about the length of the others.
     usual = norms[(norms > 0) & np.isfinite(norms)]
-    median = np.median(usual) if len(usual) else 0
-    wrong = np.flatnonzero(~(norms <= _MAX_NORM * median))
+    longest = _MAX_NORM * np.median(usual) if len(usual) else 0
+    wrong = np.flatnonzero(~(norms <= longest))
     if len(wrong):
         raise ValueError(
-            f"The vector of {terms[wrong[0]]!r} has length {norms[wrong[0]]:g}, but the median "
-            f"length is {median:g}"
+            f"The vector of {terms[wrong[0]]!r} has length {norms[wrong[0]]:g}, but the longest "
+            f"plausible length is {longest:g}"
         )
-    if subwords is not None and not (_norms(subwords.vectors) <= _MAX_NORM * median).all():
-        raise ValueError(f"Vectors of n-grams are not finite, or longer than {_MAX_NORM * median}")
+    if subwords is not None and not (_norms(subwords.vectors) <= longest).all():
+        raise ValueError(f"A vector of its n-grams is not finite, or longer than {longest:g}")
 
 
 def _norms(matrix):
@@ -194,7 +202,7 @@ def _without_repeats(path, table):
     warnings.warn(
         f"{path!r} has {len(terms) - len(row_of)} repeated terms, such as {repeated!r}. Only the "
         "first vector of each term is kept.",
-        stacklevel=4,
+        stacklevel=5,
     )
     return table._replace(terms=list(row_of), matrix=table.matrix[list(row_of.values())])
 
@@ -218,9 +226,8 @@ def _read_safetensors(path, limit, mmap):
         ngrams = None if ngrams is None else np.array(ngrams)
     subwords = None if ngrams is None else Subwords(ngrams, *arrays["ngram_lengths"].tolist())
     table = TermTable(terms, matrix, subwords)
-    if not mmap:
-        _check_table(table)
-    return table
+    _check_table(table, mmap)
+    return table if digests else _without_repeats(path, table)
 
 
 def _write_safetensors(path, terms, matrix, subwords):
@@ -278,15 +285,22 @@ def _read_fasttext(path, stream, limit):
 
 
 def _check_fasttext(path):
-    """Raise ValueError if the words of a fastText model end too soon. gensim would read forever."""
+    """Raise ValueError if a fastText model ends before its words or numbers do.
+
+    gensim would read words forever, or ask for memory for all numbers.
+    """
     with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        # The number of words follows 64 bytes of parameters, and the first word is at byte 92.
-        n_words, end = int.from_bytes(data[64:68], "little", signed=True), 92
+        # The numbers of words and of pruned n-grams follow 64 bytes of parameters.
+        (n_words, n_pruned), end = struct.unpack_from("<i16xq", data, 64), 92
         for i in range(n_words):
             end = data.find(b"\0", end, end + _WORD_BYTES)
             if end < 0:
-                raise ValueError(f"Its word {i + 1} of {n_words} has no end.")
+                raise ValueError(f"Its word {i + 1} of {n_words} has no end")
             end += 10  # A count and a type follow each word.
+        # The pairs of pruned n-grams, a flag, and the shape of the vectors.
+        n_rows, n_columns = struct.unpack_from("<2q", data, end + 8 * max(n_pruned, 0) + 1)
+        if not 0 <= 4 * n_rows * n_columns <= len(data) - end:
+            raise ValueError(f"It ends before its {n_rows} vectors of {n_columns} numbers do")
 
 
 def _read_text(stream, limit):

@@ -47,12 +47,13 @@ class Checkpoint:
                 return 0
             random = state["random"][net.rank]
             net.load_state(state["net"] | {"generators": random["generators"]}, data)
-        if early_stopping is not None:
-            early_stopping.load_state(state["early_stopping"])
-        torch.set_rng_state(random["torch"])
-        if "cuda" in random:
-            torch.cuda.set_rng_state(random["cuda"], net.device)
-        return math.inf if state["has_ended"] else len(net.history)
+            if early_stopping is not None:
+                early_stopping.load_state(state["early_stopping"])
+            torch.set_rng_state(random["torch"])
+            if "cuda" in random:
+                torch.cuda.set_rng_state(random["cuda"], net.device)
+            has_ended = bool(state["has_ended"])
+        return math.inf if has_ended else len(net.history)
 
     def _read(self):
         """Read the saved state, or return None if there is no file."""

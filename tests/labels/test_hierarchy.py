@@ -305,6 +305,7 @@ def test_labels_keep_their_type(labels):
         ([1, 2], "1"),
         ([("animal", "cat"), ("animal", None)], "None"),
         ([("animal", float("nan"))], "nan"),
+        ([("animal", ["cat"])], "cat"),
         ([], "no edges"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
-from skdevise import save
+from skdevise import load, save
 from skdevise.training._checkpoint import Checkpoint
 from skdevise.training._early_stopping import EarlyStopping as HoldOutStopping
 from skdevise.training._net import (
@@ -344,6 +344,16 @@ def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, content):
     path.write_bytes(content) if isinstance(content, bytes) else save(content, path)
     with pytest.raises(ValueError, match=r"fit\.safetensors"):
         build().train_epochs(problem(), 1, checkpoint=Checkpoint(tmp_path, "fit"))
+
+
+def test_a_checkpoint_with_a_wrong_state_of_random_numbers_is_named(tmp_path):
+    build().train_epochs(problem(), 1, checkpoint=Checkpoint(tmp_path, "fit"))
+    path = tmp_path / "fit.safetensors"
+    state = load(path)
+    state["random"][0]["torch"] = torch.zeros(3, dtype=torch.uint8)
+    save(state, path)
+    with pytest.raises(ValueError, match=r"fit\.safetensors"):
+        build().train_epochs(problem(), 2, checkpoint=Checkpoint(tmp_path, "fit"))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
