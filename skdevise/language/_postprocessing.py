@@ -18,9 +18,17 @@ def finite_rows(rows):
 def unit_rows(rows):
     """Scale rows to unit length. Rows of zeros and rows that are not finite become zeros."""
     rows = finite_rows(rows)
-    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    lengths[lengths == 0] = 1
-    return rows / lengths[:, None]
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    # Single precision does not hold the squares of numbers that are tinier or larger.
+    inexact = np.flatnonzero((lengths < 1e-15) | (lengths > 1e15))
+    lengths[inexact] = 1
+    units = rows / lengths[:, None]
+    if len(inexact):
+        exact = rows[inexact].astype(np.float64)
+        lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+        units[inexact] = exact / np.where(lengths == 0, 1, lengths)
+    return units
 
 
 def without_rounding(sums, terms):

@@ -461,3 +461,12 @@ def test_processes_can_share_all_of_a_table():
     np.testing.assert_array_equal(copy.transform(asked[:2]), embedder.transform(asked[:2]))
     assert copy.terms_ == embedder.terms_ == tuple(terms)
     assert copy.most_similar(asked[0]) == embedder.most_similar(asked[0])
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-16, 1.0, 1e16, 1e30, 5e37])
+def test_vectors_of_any_length_become_unit_vectors(scale):
+    # Single precision does not hold the squares of most of these numbers. It has the numbers
+    # 2.8e-45 and 4.2e-45, but nothing between them.
+    embedder = PretrainedEmbedder({"cat": np.array([3, 4]) * np.float32(scale), "dog": [0, 1]})
+    rtol = 0.2 if scale < 1e-40 else 1e-6
+    assert_allclose(embedder.transform(["cat", "dog"]), [[0.6, 0.8], [0, 1]], rtol=rtol)
