@@ -39,6 +39,7 @@ RUNS = [
     Run("hierarchy", ["--rounds", "3"]),
     Run("label_coverage"),
     Run("saving", ["--rounds", "1"], "--rounds 3"),
+    Run("serving", ["--small"]),
     Run("vector_files", ["--terms", "100000", "--read", "10000", "--rounds", "2"]),
     Run("search", [VECTORS, "--largest", "21841"], f"{VECTORS} --largest 49480"),
     Run("training", ["--rounds", "1"]),

@@ -97,11 +97,12 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(503, {"error": "All places are taken. Try again in a second."})
             return
         try:
-            self.answer(200, {"labels": self.server.classify(photo)})
+            status, content = 200, {"labels": self.server.classify(photo)}
         except UnreadablePhotoError as error:
-            self.answer(422, {"error": str(error)})
+            status, content = 422, {"error": str(error)}
         finally:
             self.server.places.release()
+        self.answer(status, content)
 
     def answer(self, status, content):
         body = json.dumps(content).encode()

@@ -10,6 +10,7 @@ _ORDER = (
     "plot_top5_beside_softmax.py",
     "plot_label_map.py",
     "plot_shapes.py",
+    "plot_serving.py",
     "serve.py",
 )
 
