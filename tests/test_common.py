@@ -229,19 +229,32 @@ def expected_failures(estimator):
 CHECKED = CLASSIFIERS | {"nearest label": NearestLabelClassifier()}
 del CHECKED["class means, hierarchy"]
 # These differ from other forms of DeViSE only in the training, which other tests cover.
-SLOWLY_CHECKED = [
-    CHECKED.pop(f"devise, {form}")
+SLOWLY_CHECKED = {
+    name: CHECKED.pop(name)
     for form in (
         "hardest negative", "2 negatives", "more negative labels", "warp", "mse", "cosine",
         "contrastive", "no scaling", "early stopping", "csls", "inverted softmax",
     )
-]  # fmt: skip
+    for name in [f"devise, {form}"]
+}  # fmt: skip
 
 
-@estimator_checks.parametrize_with_checks(
-    list(CHECKED.values()),
-    expected_failed_checks=expected_failures,
-)
+def parametrize_with_checks(estimators):
+    """scikit-learn's decorator with our names, which are the same in all processes of pytest."""
+    cases = []
+    for name, estimator in estimators.items():
+        checks = estimator_checks.estimator_checks_generator(
+            estimator, expected_failed_checks=expected_failures(estimator), mark="xfail"
+        )
+        for case in checks:
+            (_, check), marks = getattr(case, "values", case), getattr(case, "marks", ())
+            options = "".join(f", {key}={value}" for key, value in check.keywords.items())
+            title = f"{name}-{check.func.__name__}{options}"
+            cases.append(pytest.param(estimator, check, marks=marks, id=title))
+    return pytest.mark.parametrize(("estimator", "check"), cases)
+
+
+@parametrize_with_checks(CHECKED)
 def test_scikit_learns_checks(estimator, check):
     if isinstance(estimator, NearestLabelClassifier) and "X_dtype" in check.keywords:
         pytest.skip("At chance, the probabilities are equal up to the rounding of float32.")
@@ -249,7 +262,7 @@ def test_scikit_learns_checks(estimator, check):
 
 
 @pytest.mark.slow
-@estimator_checks.parametrize_with_checks(SLOWLY_CHECKED, expected_failed_checks=expected_failures)
+@parametrize_with_checks(SLOWLY_CHECKED)
 def test_scikit_learns_checks_of_other_forms(estimator, check):
     check(estimator)
 
@@ -420,7 +433,6 @@ def test_scalars_of_numpy_are_parameters(name):
         (SkipGramEmbedder(), {"lr": 1e30}),
         (VisualFeaturizer(tiny_net, weights=None, image_size=16), {"lr": 1e40}),
     ],
-    ids=str,
 )
 def test_extreme_values_are_refused_by_name(estimator, params):
     name = list(params)[-1]

@@ -408,7 +408,6 @@ def test_callbacks_can_monitor_the_held_out_hit_rate(plane, pets_and_trucks):
 @pytest.mark.parametrize(
     "callbacks",
     [[Callback], [Callback()], [("mine", Callback())], [("progress_bar", None)]],
-    ids=str,
 )
 def test_callbacks_come_in_every_form_of_skorch(plane, pets_and_trucks, callbacks):
     clf = DeViSEClassifier(plane, callbacks=callbacks, max_epochs=1).fit(*pets_and_trucks)

@@ -212,7 +212,6 @@ class RecordRates(Callback):
         ("cosine", [0.5, 0.4267767, 0.25, 0.0732233]),
         (lambda done: 1 - done**2, [0.5, 0.46875, 0.375, 0.21875]),
     ],
-    ids=str,
 )
 def test_a_schedule_gives_the_fraction_of_the_learning_rate(schedule, expected):
     net = build(lr=0.5, callbacks=[RecordRates()])
