@@ -21,7 +21,7 @@ standard library. Save the classifier once, and start one process for each core:
 # The service
 # -----------
 #
-# Each connection has a thread of its own. A photo waits for a free place, and at most `n_places`
+# Each connection has a thread of its own. A photo waits for a free place, and at most ``n_places``
 # photos are classified or wait. Further ones get the answer 503, so that a busy service stays quick
 # and the client can ask another one.
 

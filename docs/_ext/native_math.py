@@ -12,7 +12,7 @@ def visit_inline(translator, node):
 
 
 def visit_block(translator, node):
-    """Write a displayed formula, with its number if it has a label."""
+    """Write a displayed formula, with the number of a labelled one."""
     ids = "".join(f' id="{name}"' for name in node["ids"][:1])
     translator.body.append(f'<div class="math-block"{ids}>')
     translator.body.append(tex2mathml(node.astext(), as_block=True))

@@ -22,6 +22,8 @@ LEFT_OUT = {
     "SA01": "Not every name has a relative.",
 }
 
+WITHOUT_EXAMPLE = {"OpenVINOFeaturizer"}  # `to_openvino` makes it, and has the example.
+
 
 def reference():
     """Read the table of the API reference: a list of (module, name)."""
@@ -84,9 +86,9 @@ def test_public_docstrings_are_numpydoc():
 
 @pytest.mark.slow
 def test_classes_and_functions_have_an_example():
-    missing = [
+    missing = {
         name
         for package, name in reference()
         if ">>>" not in (inspect.getdoc(getattr(import_module(package), name)) or "")
-    ]
-    assert missing == []
+    }
+    assert missing == WITHOUT_EXAMPLE
