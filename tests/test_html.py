@@ -1,5 +1,7 @@
 """The HTML representation of estimators: its links to the documentation, and its size."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
@@ -27,15 +29,11 @@ def site(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_every_estimator_links_to_its_page(name, site):
-    if name == "PretrainedEmbedder":
-        estimator = PretrainedEmbedder({"cat": [1.0, 0.0]})
-    elif name == "EncoderEmbedder":
-        estimator = skdevise.EncoderEmbedder(np.ones)
-    elif name == "VisualFeaturizer":
-        estimator = skdevise.VisualFeaturizer("resnet18")
-    else:
-        estimator = getattr(skdevise, name)()
-    assert f'href="{site}/api/generated/skdevise.{name}.html"' in estimator_html_repr(estimator)
+    cls = getattr(skdevise, name)
+    required = [p for p in signature(cls).parameters.values() if p.default is p.empty]
+    arguments = [{"cat": [1.0, 0.0]}] if name == "PretrainedEmbedder" else [None] * len(required)
+    html = estimator_html_repr(cls(*arguments))
+    assert f'href="{site}/api/generated/skdevise.{name}.html"' in html
 
 
 def test_classes_of_users_have_no_link(site):

@@ -213,6 +213,8 @@ class SeenUnseenCurveDisplay:
             scores.unseen, scores.seen, color=self.line_.get_color(), zorder=3, clip_on=False
         )
         ax.set(xlabel="Accuracy on unseen labels", ylabel="Accuracy on seen labels")
-        ax.set(xlim=(0, 1), ylim=(0, 1.02))
+        reached = np.max([line.get_xydata().max(axis=0) for line in ax.get_lines()], axis=0)
+        right, top = np.minimum(1.05 * reached, 1)
+        ax.set(xlim=(0, right or 1), ylim=(0, 1.02 * top or 1))
         draw_legend(ax)
         return self
