@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
 # A test process takes up to 2 GB, so there are at most four.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
-.PHONY: quickstart install test test-slow test-oldest coverage mutants lint types format changelog docs docs-check bench clean
+.PHONY: quickstart install test test-slow test-gpu test-oldest coverage mutants lint types format changelog docs docs-check bench clean
 
 quickstart: $(VENV)/.demo
 	$(BIN)/python examples/plot_quickstart.py
@@ -18,6 +18,10 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) -m slow
+
+# The tests that take the device fixture, on a GPU.
+test-gpu: $(VENV)/.dev
+	$(PYTEST) -k cuda
 
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 test-oldest:

@@ -792,14 +792,17 @@ def one_thread():
     torch.set_num_threads(n_threads)
 
 
-def assert_same_fit(first, second):
+def assert_same_fit(first, second, atol=0):
     for name in ("coef_", "temperature_"):
-        assert np.array_equal(getattr(first, name, 0), getattr(second, name, 0))
+        np.testing.assert_allclose(
+            getattr(first, name, 0), getattr(second, name, 0), atol=atol, rtol=0
+        )
     weights = [getattr(clf, "projection_weights_", {}) for clf in (first, second)]
     assert weights[0].keys() == weights[1].keys()
-    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    for name in weights[0]:
+        np.testing.assert_allclose(weights[0][name], weights[1][name], atol=atol, rtol=0)
     columns = first.history_.columns.drop("dur")
-    assert first.history_[columns].equals(second.history_[columns])
+    np.testing.assert_allclose(first.history_[columns], second.history_[columns], atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -833,10 +836,12 @@ def test_an_interrupted_fit_resumes_to_the_same_result(
     with pytest.raises(RuntimeError, match="power cut"):
         clone(clf).set_params(callbacks=[PowerCut(epoch)]).fit(X, y)
     assert len(list(tmp_path.iterdir())) == 1
-    assert_same_fit(clf.fit(X, y), whole)
+    # On a GPU, some sums are made in any order, so that the last bits differ.
+    atol = 0 if device == "cpu" else 1e-3
+    assert_same_fit(clf.fit(X, y), whole, atol)
     # A finished fit is read. Another epoch would raise an error.
     read = clone(clf).set_params(callbacks=[PowerCut(epoch) for epoch in range(1, 8)]).fit(X, y)
-    assert_same_fit(read, whole)
+    assert_same_fit(read, whole, atol)
 
 
 def test_fits_with_other_parameters_or_data_share_the_folder(tmp_path, plane, pets_and_trucks):

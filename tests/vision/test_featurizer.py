@@ -483,7 +483,7 @@ def test_engine_holds_the_engine_that_ran(arrays):
 
 def test_auto_chooses_by_the_photos_of_one_call(arrays, tmp_path):
     pytest.importorskip("openvino")
-    featurizer, many = tiny().fit(arrays), arrays * 52  # 260 photos
+    featurizer, many = tiny(device="cpu").fit(arrays), arrays * 52  # 260 photos
     one = featurizer.transform(arrays[:1])
     assert featurizer.engine_ == "torch"
     expected = featurizer.transform(many)
@@ -508,7 +508,7 @@ class ShiftedMean(nn.Module):
 
 def test_auto_uses_torch_for_a_network_that_openvino_cannot_run(arrays, capsys):
     pytest.importorskip("openvino")
-    featurizer = tiny(backbone=ShiftedMean, batch_size=260, verbose=1).fit(arrays)
+    featurizer = tiny(backbone=ShiftedMean, batch_size=260, device="cpu", verbose=1).fit(arrays)
     features = featurizer.transform(arrays * 52)
     assert featurizer.engine_ == "torch"
     assert "OpenVINO" in capsys.readouterr().out
@@ -519,7 +519,7 @@ def test_auto_uses_torch_for_a_network_that_openvino_cannot_run(arrays, capsys):
 def test_engines_agree(arrays):
     pytest.importorskip("openvino")
     with_torch = tiny(engine="torch").fit(arrays)
-    with_openvino = tiny(engine="openvino").fit(arrays)
+    with_openvino = tiny(engine="openvino", device="cpu").fit(arrays)
     np.testing.assert_allclose(
         with_openvino.transform(arrays), with_torch.transform(arrays), rtol=1e-4, atol=1e-5
     )
