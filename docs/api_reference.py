@@ -84,6 +84,12 @@ SECTIONS = (
         ),
     ),
     (
+        "Clusters",
+        "skdevise.distributed",
+        "Share large objects with the workers of a cluster. See :doc:`/guide/cluster`.",
+        ("scattered",),
+    ),
+    (
         "Data sets",
         "skdevise.datasets",
         "Load your own photos, bundled tables and published data sets. See :doc:`/guide/datasets`.",

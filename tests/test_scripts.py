@@ -22,6 +22,7 @@ TABLES = ("1", "2", "3", "4", "5", "caltech", "generalized")
 # Arguments of each script, and the constants that make it small. Names in braces are files below.
 SCRIPTS = {
     "benchmarks/calibration.py": ["{vectors}", "N_ROUNDS=1; STEP=5"],
+    "benchmarks/cluster.py": ["--plan"],
     "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)"],
     "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
     "benchmarks/gpu.py": ["--small"],

@@ -3,13 +3,14 @@
 import os
 from collections import Counter
 from functools import cache
+from glob import glob
 from io import TextIOWrapper
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pandas as pd
 
-from skdevise._bounded import open_bounded, parsing
+from skdevise._bounded import is_url, open_bounded, parsing
 from skdevise.language._terms import check_terms, normalise_term, one_column, words_of
 
 # gensim splits a line at blanks, so this character joins the words of a multi-word term.
@@ -53,7 +54,7 @@ def _text_files(X):
         return _files_below(X)
     if not isinstance(X, list | tuple) or not X:
         return None
-    if all(isinstance(path, Path) for path in X):
+    if all(isinstance(path, Path) or _is_address(path) for path in X):
         return [file for path in X for file in _files_below(path)]
     if all(isinstance(path, str) and os.path.isfile(path) for path in X):
         raise ValueError(
@@ -63,21 +64,53 @@ def _text_files(X):
     return None
 
 
+def _is_address(text):
+    """Return whether a text is an address, such as "s3://bucket/text.txt.gz"."""
+    return isinstance(text, str) and "://" in text and not any(map(str.isspace, text))
+
+
 def _files_below(path):
-    """Return the file or URL itself, or the sorted files of a folder without hidden ones."""
-    if os.path.isfile(path) or "://" in str(path):
+    """Return the file itself, the files that a pattern matches, or those of a folder, sorted."""
+    if os.path.isfile(path):
         return [path]
-    files = sorted(
-        file
-        for file in Path(path).rglob("*")
-        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
-    )
+    if is_url(str(path)):
+        files = _remote_files(str(path))
+    elif "*" in str(path):
+        files = sorted(filter(os.path.isfile, glob(str(path), recursive=True)))
+    else:
+        files = sorted(
+            file
+            for file in Path(path).rglob("*")
+            if file.is_file() and not _is_hidden(file.relative_to(path))
+        )
     if not files:
         raise FileNotFoundError(
             f"There is no text file at {str(path)[:200]!r}. Correct the path, or pass documents as "
             "a list of strings."
         )
     return files
+
+
+def _remote_files(url):
+    """Return the URL itself, those that a pattern matches, or those of a folder, sorted."""
+    # Servers of web pages have no folders, and archives are named in one way only.
+    if url.startswith(("http://", "https://")) or "::" in url:
+        return [url]
+    import fsspec
+
+    system, path = fsspec.url_to_fs(url)
+    if "*" in path:
+        paths = filter(system.isfile, system.glob(path))
+    elif system.isdir(path):
+        paths = (p for p in system.find(path) if not _is_hidden(PurePath(p).relative_to(path)))
+    else:
+        return [url]
+    return sorted(map(system.unstrip_protocol, paths))
+
+
+def _is_hidden(path):
+    """Return whether a file or one of its folders is hidden."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _read_lines(path):

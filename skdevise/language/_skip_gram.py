@@ -229,9 +229,10 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         X : str, Path, list of Path, or iterable of documents
             Documents, or text files. A document is a string or a list of tokens. Each document is
             read once, so a generator is accepted. A single string, a Path or a list of Path names
-            files, folders or URLs. The strings in a list are documents, never file names. A file
-            has one document on each line and may be compressed (.gz, .bz2, .xz). A folder
-            means all files below it.
+            files or folders. "*" in a name matches any text, as in "news/*.txt.gz". Addresses that
+            fsspec opens work too, alone or in a list, such as "s3://bucket/news/*.txt.gz". Other
+            strings in a list are documents, never file names. A file has one document on each line
+            and may be compressed (.gz, .bz2, .xz). A folder means all files below it.
         y : Ignored
             Not used; present for API consistency.
 

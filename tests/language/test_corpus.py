@@ -97,6 +97,50 @@ def test_a_missing_file_is_an_error_that_names_it(X):
         list(read_documents(X))
 
 
+@pytest.fixture
+def remote():
+    """Folder with two files and a hidden one, in the memory that fsspec treats as a server."""
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    system.pipe({"/corpus/b.txt": b"three four", "/corpus/.hidden/c.txt": b"no"})
+    system.pipe({"/corpus/a/x.txt.gz": gzip.compress(b"one\ntwo")})
+    yield "memory://corpus"
+    system.rm("/corpus", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("{}", [["one"], ["two"], ["three", "four"]]),
+        ("{}/b.txt", [["three", "four"]]),
+        ("{}/**/*.txt.gz", [["one"], ["two"]]),
+        (["{}/b.txt", "{}/a/*"], [["three", "four"], ["one"], ["two"]]),
+    ],
+    ids=str,
+)
+def test_remote_files_are_read_through_fsspec(remote, names, expected):
+    is_text = isinstance(names, str)
+    X = names.format(remote) if is_text else [name.format(remote) for name in names]
+    assert list(read_documents(X)) == expected
+
+
+def test_a_pattern_names_files(tmp_path):
+    for name in ("b.txt", "a.txt", "c.csv"):
+        (tmp_path / name).write_text(name[0])
+    expected = [["a"], ["b"]]
+    assert list(read_documents(f"{tmp_path}/*.txt")) == expected
+    assert list(read_documents([tmp_path / "*.txt"])) == expected
+    with pytest.raises(FileNotFoundError, match=r"\*\.log"):
+        list(read_documents(f"{tmp_path}/*.log"))
+
+
+def test_a_text_that_contains_an_address_is_a_document():
+    assert list(read_documents(["see s3://bucket/text", "s3://bucket"])) == [
+        ["see", "s3", "bucket", "text"], ["s3", "bucket"],
+    ]  # fmt: skip
+
+
 def test_a_folder_without_text_is_an_error(tmp_path):
     (tmp_path / ".hidden").write_text("text")
     with pytest.raises(FileNotFoundError, match=tmp_path.name):

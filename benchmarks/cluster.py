@@ -1,0 +1,222 @@
+"""Throughput of one and of two processes, and the time that a cluster needs for ImageNet.
+
+python benchmarks/cluster.py [--plan]
+
+The first tables measure a grid search and image features on a Dask cluster, the bytes that the
+search sends, and training by `torchrun`, with one and with two processes on this machine. They take
+about three minutes. `--plan` leaves them out. The last tables calculate the work for 14 million
+photos and 21,841 labels on 1 to 64 GPUs, from the rates in `RATES`.
+"""
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+
+import joblib
+import numpy as np
+from _common import print_machine, print_table
+from dask import bag
+from dask.distributed import Client, LocalCluster
+from PIL import Image
+from sklearn.model_selection import GridSearchCV
+
+from skdevise import DeViSEClassifier, PretrainedEmbedder, VisualFeaturizer
+from skdevise.distributed import scattered
+
+N_TERMS, N_SAMPLES, N_PHOTOS, N_TRAINING, N_EPOCHS = 50_000, 4_000, 200, 40_000, 4
+
+# All of ImageNet (fall 2011), and the settings of the paper with a ResNet-50.
+PHOTOS, LABELS, VECTOR_SIZE, FEATURES = 14_197_122, 21_841, 500, 2_048
+EPOCHS, FINETUNE_EPOCHS, BATCH = 30, 10, 1_024
+GPUS = (1, 2, 4, 8, 16, 32, 64)
+# Measured on one H200 with 16 cores, unless we assume them.
+RATES = {
+    "features from JPEG files, photos/s": 1_250,
+    "training on features, samples/s": 200_000 / 2.114,
+    "fine-tuning a ResNet-50, photos/s": 1_126,
+    "search among 21,841 labels on a CPU, photos/s": 11_100,
+    "JPEG file, kB (assumed)": 110,
+    "shared storage, GB/s (assumed)": 5,
+    "network of a GPU, GB/s (assumed)": 12.5,
+    "forward pass of a ResNet-50, GFLOP (published: 4.1 multiply-adds)": 8.2,
+    "weights of a ResNet-50 without softmax layer, million (published)": 23.5,
+}
+
+
+# --- Measured here
+
+
+def problem(n_samples, n_features=256, n_labels=500):
+    """Draw features of labels, and an embedder with 50,000 terms: embedder, X, y."""
+    rng = np.random.default_rng(0)
+    terms = [f"term {i}" for i in range(N_TERMS)]
+    embedder = PretrainedEmbedder((terms, rng.standard_normal((N_TERMS, 100), dtype=np.float32)))
+    rows = np.arange(n_samples) % n_labels
+    X = rng.standard_normal((n_labels, n_features), dtype=np.float32)[rows]
+    return embedder, X + rng.standard_normal(X.shape, dtype=np.float32), np.array(terms)[rows]
+
+
+def received_bytes():
+    """Count the bytes that all processes of this machine sent to each other: int."""
+    with open("/proc/net/dev") as file:
+        return next(int(line.split()[1]) for line in file if line.strip().startswith("lo:"))
+
+
+def run_search(share):
+    """Fit a grid of eight settings in two folds on the cluster: seconds, bytes."""
+    embedder, X, y = problem(N_SAMPLES)
+    clf = DeViSEClassifier(embedder, max_epochs=3, random_state=0)
+    search = GridSearchCV(
+        clf, {"margin": [0.1, 0.2, 0.3, 0.4], "lr": [0.1, 0.5]}, cv=2, refit=False
+    )
+    n_bytes, start = received_bytes(), time.perf_counter()
+    with scattered(embedder) if share else nullcontext(), joblib.parallel_config("dask"):
+        search.fit(X, y)
+    return time.perf_counter() - start, received_bytes() - n_bytes
+
+
+def compute(photos, featurizer):
+    """Compute the features of one partition."""
+    return featurizer.transform(list(photos))
+
+
+def run_features(client):
+    """Compute features of JPEG photos on the cluster: seconds."""
+    rng = np.random.default_rng(0)
+    photos = []
+    for _ in range(20):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 255, (200, 300, 3), np.uint8)).save(file, "JPEG")
+        photos.append(file.getvalue())
+    featurizer = VisualFeaturizer("efficientnet_lite0", engine="torch", batch_size=10)
+    shared = client.scatter(featurizer.fit(photos), broadcast=True)
+    parts = bag.from_sequence(photos * (N_PHOTOS // 20), partition_size=10)
+    bag.from_sequence(photos, partition_size=2).map_partitions(compute, shared).compute()
+    start = time.perf_counter()
+    parts.map_partitions(compute, shared).compute()
+    return time.perf_counter() - start
+
+
+def run_training(n_processes):
+    """Train in some processes, and return the seconds of an epoch."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={n_processes}", __file__, "--worker"]
+    environment = os.environ | {"N_TRAINING": str(N_TRAINING), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return float(done.stdout.split()[-1])
+
+
+def train():
+    """Train as one of the processes, with 256 samples of all processes in each step."""
+    embedder, X, y = problem(int(os.environ["N_TRAINING"]))
+    batch_size = 256 // int(os.environ["WORLD_SIZE"])
+    clf = DeViSEClassifier(
+        embedder, max_epochs=N_EPOCHS, batch_size=batch_size, distributed=True, random_state=0
+    ).fit(X, y)
+    if os.environ["RANK"] == "0":
+        print(clf.history_["dur"].median())
+
+
+def measure():
+    """Print the throughput of one and of two processes."""
+    rows, megabytes = [], {}
+    seconds = {}
+    for n_workers in (1, 2):
+        with (
+            LocalCluster(n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+            Client(cluster) as client,
+        ):
+            run_search(share=False)  # The workers import what they need.
+            for share in (False, True):
+                seconds["search", n_workers], n_bytes = run_search(share)
+                megabytes[share] = n_bytes / 1e6
+            seconds["features", n_workers] = run_features(client)
+        seconds["training", n_workers] = run_training(n_workers)
+    works = {
+        "grid search, fits/s": ("search", 16),
+        "image features, photos/s": ("features", N_PHOTOS),
+        "training on features, samples/s": ("training", N_TRAINING),
+    }
+    for name, (key, amount) in works.items():
+        one, two = (amount / seconds[key, n] for n in (1, 2))
+        rows.append([name, f"{one:,.1f}", f"{two:,.1f}", f"{two / one:.2f}"])
+    print_table(["work", "1 process", "2 processes", "ratio"], rows)
+    print(
+        f"\nA search of 16 fits on 2 workers, with {N_TERMS:,} terms of 100 numbers, sends "
+        f"{megabytes[False]:.0f} MB. With the embedder scattered, it sends {megabytes[True]:.0f} "
+        "MB.\n"
+    )
+
+
+# --- On paper
+
+
+def hours(amount, rate):
+    """Format the hours of an amount at a rate a second."""
+    return f"{amount / rate / 3600:.2f}"
+
+
+def plan():
+    """Print the work for all of ImageNet, and the hours on 1 to 64 GPUs."""
+    files, features, fine, search, kilobytes, storage, network, gflop, weights = RATES.values()
+    print_table(["rate", "value"], [[name, f"{value:,.1f}"] for name, value in RATES.items()])
+    gflop_training = 2 * VECTOR_SIZE * (2 * FEATURES + LABELS) / 1e9
+    print(f"\n{PHOTOS:,} photos, {LABELS:,} labels:\n")
+    works = [
+        ["photos, read once", PHOTOS * gflop, PHOTOS * kilobytes / 1e6],
+        ["training, 30 epochs", EPOCHS * PHOTOS * gflop_training, PHOTOS * FEATURES * 4 / 1e9],
+        ["fine-tuning, 10 epochs", FINETUNE_EPOCHS * PHOTOS * 3 * gflop,
+         FINETUNE_EPOCHS * PHOTOS * kilobytes / 1e6],
+    ]  # fmt: skip
+    print_table(
+        ["work", "10^15 FLOP", "GB that are read"],
+        [[name, f"{flop / 1e6:,.1f}", f"{size:,.0f}"] for name, flop, size in works],
+    )
+    n_index, n_map = LABELS * VECTOR_SIZE * 4 / 1e6, FEATURES * VECTOR_SIZE * 4 / 1e6
+    print(
+        f"\nFeatures in float32: {PHOTOS * FEATURES * 4 / 1e9:,.0f} GB. Vectors of the labels (the "
+        f"index): {n_index:.0f} MB. Map M, averaged in each step: {n_map:.1f} MB. Predictions of "
+        f"all photos on one CPU: {hours(PHOTOS, search)} hours.\n"
+    )
+    rows = []
+    for n in GPUS:
+        reading = PHOTOS * kilobytes / 1e6 / storage  # seconds, shared by all GPUs
+        # Each process sends and receives all gradients about twice (ring all-reduce).
+        exchange = 2 * (n - 1) / n / (network * 1e3)  # seconds for each MB of gradients
+        first = max(PHOTOS / files / n, reading)
+        second = EPOCHS * PHOTOS / n * (1 / features + exchange * n_map / BATCH)
+        third = FINETUNE_EPOCHS * max(
+            PHOTOS / n * max(1 / fine, exchange * weights * 4 / 64), reading
+        )
+        limits = ["storage" if first == reading else "photos"]
+        share = exchange * n_map / BATCH / (1 / features + exchange * n_map / BATCH)
+        limits.append(f"exchange {100 * share:.0f} %")
+        limits.append("storage" if third == FINETUNE_EPOCHS * reading else "network of the photos")
+        times = [f"{seconds / 3600:.2f}" for seconds in (first, second, third)]
+        rows.append([n, *(f"{t} ({limit})" for t, limit in zip(times, limits, strict=True))])
+    print_table(
+        ["GPUs", "features, hours", "30 epochs, hours", "10 epochs of fine-tuning, hours"], rows
+    )
+
+
+def main():
+    """Print all tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plan", action="store_true", help="only calculate, measure nothing")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        train()
+        return
+    if not args.plan:
+        print_machine()
+        measure()
+    plan()
+
+
+if __name__ == "__main__":
+    main()
