@@ -40,8 +40,11 @@ def parsing(path, advice):
         # Others say that a file is missing, for example.
         is_parser = type(error) in (OSError, gzip.BadGzipFile) and error.errno in (None, EINVAL)
         if isinstance(error, OSError) and not is_parser:
+            if error.errno and error.filename is None:  # A full disk has no name.
+                error.filename = str(path)
             raise
         reason = str(error).strip().rstrip(".") or type(error).__name__
+        reason = reason[:1].upper() + reason[1:]
         raise ValueError(f"{str(path)!r} cannot be read. {reason}. {advice}") from error
 
 

@@ -90,7 +90,7 @@ def read(path, mmap=False, trusted=()):
     with parsing(path, "Use another copy."):
         arrays, metadata = read_tensors(path, mmap)
         if not metadata.get("format", "").startswith("skdevise"):
-            raise ValueError("skdevise.save did not write it")
+            raise ValueError("The function skdevise.save did not write it")
         if metadata["format"] != FORMAT:
             raise ValueError(f"Its format is {metadata['format']!r}, but we read {FORMAT!r}")
         description = arrays.pop("description")

@@ -116,7 +116,8 @@ def atomic_write(path):
         yield unfinished
         unfinished.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # A full disk has no name.
+        if error.errno and error.filename is None:  # A full disk has no name.
+            error.filename = str(path)
         raise
     finally:
         unfinished.unlink(missing_ok=True)

@@ -156,7 +156,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         ======================================= ================================================
 
         Text and binary files may be compressed (.gz, .bz2, .xz, or a .zip with one file, whose
-        suffix counts) and may be remote, such as "s3://bucket/vectors.txt.gz".
+        suffix counts) and may be remote, such as "s3://bucket/vectors.txt.gz". fsspec opens remote
+        files, and some protocols need another package, such as s3fs.
 
         Parameters
         ----------

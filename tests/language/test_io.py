@@ -305,7 +305,7 @@ def test_the_first_of_repeated_terms_counts(tmp_path, name, content):
         ("plain.txt.gz", b"cat 1 2\n", "gzip"),
         ("plain.txt.xz", b"cat 1 2\n", "format"),
         ("plain.zip", b"cat 1 2\n", "zip"),
-        ("plain.kv", b"cat 1 2\n", "pickle"),
+        ("plain.kv", b"cat 1 2\n", "[Pp]ickle"),
         ("plain.safetensors", b"cat 1 2\n", "header"),
     ],
 )
