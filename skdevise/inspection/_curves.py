@@ -3,8 +3,11 @@
 from textwrap import fill
 
 import numpy as np
+from sklearn.utils import check_consistent_length
 
+from skdevise._columns import check_targets
 from skdevise._utils import import_optional
+from skdevise.metrics._ranking import check_weights
 
 # Colours of Okabe and Ito, which colour-blind people can tell apart, without black and yellow. They
 # are visible on light and on dark ground.
@@ -26,6 +29,19 @@ def find_candidates(classifier, labels):
     raise TypeError(
         f"{type(classifier).__name__} only predicts its training labels. Leave labels=None."
     )
+
+
+def check_answers(y_true, y_pred, sample_weight):
+    """Validate true labels, predicted labels and weights, all (n_samples,). None means no weights.
+
+    Numbers of numpy become those of Python, so that labels of two types can be compared.
+    """
+    y_true, y_pred = (check_targets(y, one_type=False).tolist() for y in (y_true, y_pred))
+    check_consistent_length(y_true, y_pred)
+    if not y_true:
+        raise ValueError("There are no samples. Pass at least one.")
+    weights = None if sample_weight is None else check_weights(y_true, sample_weight)
+    return y_true, y_pred, weights
 
 
 def draw_curve(display, ax, x, y, name, options, *, markers):

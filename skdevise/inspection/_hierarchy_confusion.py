@@ -5,14 +5,18 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import check_consistent_length
 
-from skdevise._columns import check_targets
 from skdevise._typing import ArrayLike, Axes, Classifier, Hierarchy, Inputs, Labels
 from skdevise._utils import import_optional
-from skdevise.inspection._curves import COLOURS, blend, contrast, find_candidates, shorten
+from skdevise.inspection._curves import (
+    COLOURS,
+    blend,
+    check_answers,
+    contrast,
+    find_candidates,
+    shorten,
+)
 from skdevise.inspection._groups import OTHER, hypernym_groups
-from skdevise.metrics._ranking import check_weights
 from skdevise.models._top_k import reach_classifier
 
 # A branch has at most this number times the labels that it would have if all had the same size.
@@ -175,14 +179,8 @@ class HierarchyConfusionDisplay:
             If there are no samples, their numbers differ, the hierarchy has none of the labels or
             lacks a branch, or `branches` is a number below 1.
         """
-        y_true, y_pred = (check_targets(y, one_type=False) for y in (y_true, y_pred))
-        check_consistent_length(y_true, y_pred)
-        if not len(y_true):
-            raise ValueError("There are no samples. Pass at least one.")
-        weights = np.ones(len(y_true))
-        if sample_weight is not None:
-            weights = check_weights(y_true, sample_weight)
-        y_true, y_pred = y_true.tolist(), y_pred.tolist()
+        y_true, y_pred, weights = check_answers(y_true, y_pred, sample_weight)
+        weights = np.ones(len(y_true)) if weights is None else weights
         branch_of = _branches(dict.fromkeys(y_true + y_pred), hierarchy, branches)
         totals = dict.fromkeys(branch_of.values(), 0.0)
         for label, weight in zip(y_true, weights, strict=True):

@@ -5,10 +5,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from skdevise._columns import check_targets
 from skdevise._typing import ArrayLike, Axes, Classifier, Inputs, Labels
-from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
-from skdevise.metrics._ranking import check_weights
+from skdevise.inspection._curves import check_answers, draw_curve, draw_legend, find_candidates
 from skdevise.metrics._rejection import rejection_curve
 from skdevise.models._top_k import reach_classifier
 
@@ -159,15 +157,11 @@ class RejectionCurveDisplay:
         ValueError
             If the numbers of samples differ, or there are none.
         """
-        y_true, y_pred = (check_targets(y, one_type=False) for y in (y_true, y_pred))
+        y_true, y_pred, weights = check_answers(y_true, y_pred, sample_weight)
         confidence = column_or_1d(confidence)
-        check_consistent_length(y_true, y_pred, confidence)
-        if not len(y_true):
-            raise ValueError("There are no samples. Pass at least one.")
-        weight = None if sample_weight is None else check_weights(y_true, sample_weight)
-        pairs = zip(y_true.tolist(), y_pred.tolist(), strict=True)
-        is_right = np.array([true == predicted for true, predicted in pairs])
-        display = cls(*rejection_curve(confidence, is_right, weight), name=name)
+        check_consistent_length(y_true, confidence)
+        is_right = np.array([true == answer for true, answer in zip(y_true, y_pred, strict=True)])
+        display = cls(*rejection_curve(confidence, is_right, weights), name=name)
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
