@@ -60,7 +60,8 @@ RULES = {
     "linear schedule, 2 x rate": (2, {"lr_schedule": "linear"}),
     "batches of 512": (1, {"batch_size": 512}),
     "weight decay": (1, {"optimizer": partial(torch.optim.Adagrad, weight_decay=1e-3)}),
-    "smoother Adagrad, 2 x rate": (
+    # The first steps then depend on the size of the gradient, and not only on its signs.
+    "initial accumulator, 2 x rate": (
         2,
         {"optimizer": partial(torch.optim.Adagrad, initial_accumulator_value=1e-6)},
     ),

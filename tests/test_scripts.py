@@ -23,7 +23,8 @@ TABLES = ("1", "2", "3", "4", "5", "caltech", "generalized")
 SCRIPTS = {
     "benchmarks/calibration.py": ["{vectors}", "N_ROUNDS=1; STEP=5"],
     "benchmarks/cluster.py": ["--plan"],
-    "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)"],
+    "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)", "LABEL_ALPHAS=(1.0,)",
+                               "RULES={{'1 epoch': (1, {{'max_epochs': 1}})}}"],
     "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
     "benchmarks/gpu.py": ["--small"],
     "benchmarks/hierarchy.py": ["--rounds=1", "N_PREDICTIONS=50"],
