@@ -1,6 +1,6 @@
 """Measure a classifier of photos in production: start, memory, latency, threads, and load.
 
-python benchmarks/serving.py [--small] [--seconds 60]
+python benchmarks/serving.py [--small] [--seconds 60] [--only load]
 
 Each row of the first two tables is a process of its own. Times of processes are CPU time, because
 other processes may use the machine too; latencies under load are wall-clock time.
@@ -179,7 +179,7 @@ def save_models(folder):
     classifier.label_space(labels).save(folder / "labels.safetensors")
 
 
-def print_starts(folder):
+def print_starts(folder, n_photos, seconds):
     rows = []
     for name, way in WAYS.items():
         figures = result(in_process("start", way, folder))
@@ -191,6 +191,9 @@ def print_starts(folder):
               "MB at peak", "MB after new labels"]  # fmt: skip
     print_table(header, rows)
     print()
+
+
+def print_steps(folder, n_photos, seconds):
     for name, way in WAYS.items():
         figures = result(in_process("steps", way, folder))
         print_table([f"memory after each step of {name}", "MB"],
@@ -198,7 +201,7 @@ def print_starts(folder):
         print()
 
 
-def print_latencies(folder, n_photos):
+def print_latencies(folder, n_photos, seconds):
     ways = {
         "torch, 1 thread": ("torch", {"engine": "torch"}),
         "OpenVINO in the same process": ("torch", {"engine": "openvino"}),
@@ -216,7 +219,7 @@ def print_latencies(folder, n_photos):
     print()
 
 
-def print_threads(folder, n_photos):
+def print_threads(folder, n_photos, seconds):
     """Compare one and two threads of torch, while as many processes as cores answer."""
     rows = []
     for n_threads in (1, 2):
@@ -230,7 +233,7 @@ def print_threads(folder, n_photos):
     print()
 
 
-def print_forks(folder, patience):
+def print_forks(folder, n_photos, seconds, patience=30):
     """Fork workers from a process that has loaded or used a classifier."""
     rows = []
     for name, way, uses_first, n_threads in (
@@ -246,7 +249,7 @@ def print_forks(folder, patience):
     print()
 
 
-def print_load(folder, seconds, n_clients):
+def print_load(folder, n_photos, seconds, n_clients=(1, 8, 24)):
     """Post photos to the service of the example for some time."""
     process = subprocess.Popen(
         [sys.executable, EXAMPLES / "serve.py", folder / "openvino.safetensors", "--port=0",
@@ -257,7 +260,7 @@ def print_load(folder, seconds, n_clients):
     try:
         port = int(process.stdout.readline().rpartition(":")[2])
         print(f"The service answers {perf_counter() - started:.1f} s after its start.")
-        rows = [load_row(process, port, seconds, n) for n in n_clients]
+        rows = [load_row(process, port, seconds / 3, n) for n in n_clients]
     finally:
         process.kill()
         process.wait()
@@ -302,10 +305,21 @@ def load_row(process, port, seconds, n_clients):
             len(answers) - len(times) - busy, f"{mb:.0f}"]  # fmt: skip
 
 
+TABLES = {
+    "starts": print_starts,
+    "steps": print_steps,
+    "latencies": print_latencies,
+    "threads": print_threads,
+    "forks": print_forks,
+    "load": print_load,
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="measure little, to test the script")
     parser.add_argument("--seconds", type=float, default=60, help="length of the load test")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES), help="tables")
     parser.add_argument("--part", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
@@ -316,11 +330,8 @@ def main():
     with TemporaryDirectory() as name:
         folder = Path(name)
         save_models(folder)
-        print_starts(folder)
-        print_latencies(folder, n_photos)
-        print_threads(folder, n_photos)
-        print_forks(folder, patience=30)
-        print_load(folder, seconds / 3, (1, 8, 24))
+        for name in args.only:
+            TABLES[name](folder, n_photos, seconds)
     print_machine()
 
 
