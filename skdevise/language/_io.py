@@ -35,9 +35,9 @@ _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 # fastText splits longer words. gensim takes a time that grows with the square of their length.
 _WORD_BYTES = 4096
 
-# A damaged exponent makes a number up to 2**128 times as large. This is the length of the longest
-# plausible vector of a table, in median lengths.
-_MAX_NORM = 1e6
+# A damaged exponent makes a number up to 2**128 times as large. Plausible numbers of a table are at
+# most this many times as large as the largest number of its median vector.
+_MAX_SIZE = 1e6
 
 # Bytes to read at once, and rows to check or write at once.
 _CHUNK = 2**23
@@ -162,33 +162,33 @@ def _suffixes(path):
 
 
 def _check_table(table, mmap=False):
-    """Raise ValueError if shapes do not fit, or vectors are not finite or far longer than most."""
+    """Raise ValueError if shapes do not fit, or vectors are not finite or far larger than most."""
     terms, matrix, subwords = table
     shapes = [matrix.shape, *([] if subwords is None else [subwords.vectors.shape])]
     if len(matrix) != len(terms) or any(shape[1:] != matrix.shape[1:2] for shape in shapes):
         raise ValueError(f"It has {len(terms)} terms, and vectors of shape {shapes}")
     if mmap:
         return
-    norms = _norms(matrix)
-    # Vectors of zeros say nothing about the length of the others.
-    usual = norms[(norms > 0) & np.isfinite(norms)]
-    longest = _MAX_NORM * np.median(usual) if len(usual) else 0
-    wrong = np.flatnonzero(~(norms <= longest))
+    sizes = _sizes(matrix)
+    # Vectors of zeros say nothing about the size of the others.
+    usual = sizes[(sizes > 0) & np.isfinite(sizes)]
+    largest = _MAX_SIZE * np.median(usual) if len(usual) else 0
+    wrong = np.flatnonzero(~(sizes <= largest))
     if len(wrong):
         raise ValueError(
-            f"The vector of {terms[wrong[0]]!r} has length {norms[wrong[0]]:g}, but the longest "
-            f"plausible length is {longest:g}"
+            f"The vector of {terms[wrong[0]]!r} contains {sizes[wrong[0]]:g}. Plausible numbers are "
+            f"below {largest:g}"
         )
-    if subwords is not None and not (_norms(subwords.vectors) <= longest).all():
-        raise ValueError(f"A vector of its n-grams is not finite, or longer than {longest:g}")
+    if subwords is not None and not (_sizes(subwords.vectors) <= largest).all():
+        raise ValueError(f"A vector of its n-grams contains NaN, or more than {largest:g}")
 
 
-def _norms(matrix):
-    """Return the lengths of the rows of a matrix (n_rows, vector_size)."""
-    norms = np.empty(len(matrix))
+def _sizes(matrix):
+    """Return the largest number of each row of a matrix (n_rows, vector_size), without its sign."""
+    sizes = np.empty(len(matrix))
     for rows in gen_batches(len(matrix), _BLOCK):  # Blocks avoid a copy of the table.
-        norms[rows] = np.linalg.norm(matrix[rows].astype(np.float64), axis=1)
-    return norms
+        sizes[rows] = np.linalg.norm(matrix[rows], ord=np.inf, axis=1)
+    return sizes
 
 
 def _without_repeats(path, table):
