@@ -176,8 +176,8 @@ def _check_table(table, mmap=False):
     wrong = np.flatnonzero(~(sizes <= largest))
     if len(wrong):
         raise ValueError(
-            f"The vector of {terms[wrong[0]]!r} contains {sizes[wrong[0]]:g}. Plausible numbers are "
-            f"below {largest:g}"
+            f"The vector of {terms[wrong[0]]!r} contains {sizes[wrong[0]]:g}. Plausible numbers "
+            f"are below {largest:g}"
         )
     if subwords is not None and not (_sizes(subwords.vectors) <= largest).all():
         raise ValueError(f"A vector of its n-grams contains NaN, or more than {largest:g}")
