@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import DocumentationLinkMixin
 from skdevise._typing import Labels
+from skdevise._utils import present_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._embedding import check_embedder
 from skdevise.labels._space import LabelSpace
@@ -122,8 +123,9 @@ class CandidatesMixin(DocumentationLinkMixin):
 
     @property
     def _search_device(self):
-        """Device of exact search: that of the training, if the classifier has the parameter."""
-        return getattr(self, "device", "auto")
+        """Device of exact search: the parameter `device`, or the CPU if this machine lacks it."""
+        device = getattr(self, "device", "auto")
+        return device if device in ("auto", "cpu") else str(present_device(device))
 
     def _vocabulary(self, labels):
         """Turn labels into a vocabulary, with the terms that the constructor's `labels` define."""

@@ -189,8 +189,16 @@ class TrainingNet(NeuralNet):
         ).initialize()
 
     # `DistributedMixin` overrides these members.
-    rank = 0
-    n_processes = 1
+
+    @property
+    def rank(self):
+        """Number of this process, from 0."""
+        return 0
+
+    @property
+    def n_processes(self):
+        """Number of processes that train."""
+        return 1
 
     @property
     def bare_module(self):

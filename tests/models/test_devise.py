@@ -765,11 +765,14 @@ def test_a_pickle_holds_plain_arrays_and_can_be_trained_further(clf, pets_and_tr
 def test_a_pickled_mlp_answers_on_a_machine_without_its_device(plane, pets_and_trucks):
     X, y = pets_and_trucks
     clf = DeViSEClassifier(plane, projection="mlp", max_epochs=2, random_state=0).fit(X, y)
-    points = clf.transform(X)
+    points, answers = clf.transform(X), clf.predict(X, labels=["lynx", "lorry"])
+    clf.device_ = "cuda:77"
     data = pickle.dumps(clf.set_params(device="cuda:77", projection="linear"))
     assert b"torch" not in data
     assert np.array_equal(clf.transform(X), points)
-    assert np.array_equal(pickle.loads(data).transform(X), points)
+    loaded = pickle.loads(data)
+    assert np.array_equal(loaded.transform(X), points)
+    assert np.array_equal(loaded.predict(X, labels=["lynx", "lorry"]), answers)
 
 
 def test_the_net_is_created_again_on_demand(clf):
