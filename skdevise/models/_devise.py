@@ -467,13 +467,14 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
             X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
             classes, targets = np.unique(y[rows], return_inverse=True)
             self._embed_labels(classes, first=True)
-            seed = self._common_seed()
+            seed = self._once(self._draw_seed)
             kept, held_out = self._hold_out(targets, seed)
             self._fit_visual(X, y, rows[kept])
             self._check_projection(X, start)
-            samples = Samples(X, self._training_features(X), rows, targets, weight)
-            self._fit_scale(samples.take(kept))
-            self._choose_lr(samples.take(kept))
+            features = self._training_features(X, together=self.distributed)
+            samples = Samples(X, features, rows, targets, weight)
+            self._fit_scale(samples.take(kept), together=True)
+            self._choose_lr(samples.take(kept), together=True)
             self._choose_device(len(kept), self.max_epochs)
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
             self._keep(net)
@@ -484,7 +485,7 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
                     2, samples, kept, held_out, seed, self._map_state()
                 )
                 samples = self._keep_fine_tuned(net, samples)
-            self._class_means = ClassMeans().updated(samples, self.classes_)
+            self._class_means = self._once(lambda: ClassMeans().updated(samples, self.classes_))
             self._fit_temperatures(samples, seed)
         return self
 
@@ -705,26 +706,37 @@ class DeViSEClassifier(LabelPredictionMixin, FittedProjectionMixin, ClassifierMi
                 state = start and start[0]
                 make_projection(self.projection, n_features, self._n_features_out, self.loss, state)
 
-    def _training_features(self, X):
-        """Return the features of training samples, after a check of their values."""
-        features = self._features_together(X) if self.distributed else self._features(X)
-        for _ in finite_blocks(features):
+    def _training_features(self, X, together=False):
+        """Return the features of training samples, after a check of their values.
+
+        Processes that share a fit `together` compute and check a part each.
+        """
+        rank_and_size = ()
+        if together:
+            from skdevise.training._distributed import open_accelerator
+
+            accelerator = open_accelerator()
+            rank_and_size = accelerator.process_index, accelerator.num_processes
+        features = self._features_together(X) if together else self._features(X)
+        for _ in finite_blocks(features, *rank_and_size):
             pass
         self._n_features = features.shape[1]
         return features
 
-    def _fit_scale(self, samples):
+    def _fit_scale(self, samples, together=False):
         """Fit the scaling of the features."""
-        self._scale = FeatureScaler(self.feature_scaling).fit(samples)
+        make = FeatureScaler(self.feature_scaling).fit
+        self._scale = self._once(lambda: make(samples), together)
         if self._scale.standard is not None:
             self.scaler_ = self._scale.standard
 
-    def _choose_lr(self, samples):
+    def _choose_lr(self, samples, together=False):
         """Set the learning rate of stage 1."""
         self.lr_ = self.lr
         if self.lr == "auto":
             params = self.get_params(deep=False) | self._fitted_params
-            self.lr_ = automatic_lr(samples, self.label_space_.targets, self._scale, params)
+            facts = samples, self.label_space_.targets, self._scale, params
+            self.lr_ = self._once(lambda: automatic_lr(*facts), together)
 
     def _choose_device(self, n_samples, max_epochs):
         """Set the device of stage 1."""

@@ -144,9 +144,12 @@ def training_weights(sample_weight, class_weight, y, partial):
     return rows, weight[rows]
 
 
-def finite_blocks(features):
-    """Iterate over blocks of features. Raise ValueError if one contains NaN or infinity."""
-    for part in row_blocks(features, features.shape[0]):
+def finite_blocks(features, first=0, step=1):
+    """Iterate over blocks of features. Raise ValueError if one contains NaN or infinity.
+
+    `first` and `step` select some of the blocks.
+    """
+    for part in row_blocks(features, features.shape[0])[first::step]:
         block = read_rows(features, part)
         is_finite = np.isfinite(block).all(axis=1)
         if not is_finite.all():

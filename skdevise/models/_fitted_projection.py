@@ -62,13 +62,13 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return draw_seed(0)
         return draw_seed(self.random_state)
 
-    def _common_seed(self):
-        """Draw the seed of a fit, which is the same in all processes that share it."""
-        if not self.distributed:
-            return self._draw_seed()
+    def _once(self, make, together=True):
+        """Make a value. If processes share a fit `together`, the first one makes it for all."""
+        if not (together and self.distributed):
+            return make()
         from skdevise.training._distributed import from_first
 
-        return from_first(self._draw_seed())
+        return from_first(make)
 
     def _features_together(self, X):
         """Return the features of X. If they come from photos, each process computes a part."""

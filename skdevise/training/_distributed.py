@@ -32,12 +32,12 @@ def gather(value):
     return gather_object([value])
 
 
-def from_first(value):
-    """Return the value that the first process passes."""
+def from_first(make):
+    """Return in all processes the value that the first one makes."""
     from accelerate.utils import broadcast_object_list
 
-    open_accelerator()
-    return broadcast_object_list([value])[0]
+    is_first = open_accelerator().is_main_process
+    return broadcast_object_list([make() if is_first else None])[0]
 
 
 def compute_together(compute, take, n_rows):
@@ -101,7 +101,7 @@ class DistributedMixin(AccelerateMixin):
             # skorch prints to any other sink even without `verbose`.
             callbacks__print_log__sink=accelerator.print if params["verbose"] else print,
             # Rounding differs between machines, but all processes need the same rate.
-            lr=from_first(lr),
+            lr=from_first(lambda: lr),
             **params
             | {
                 "iterator_train": PartialBatches,
@@ -146,7 +146,7 @@ class DistributedMixin(AccelerateMixin):
 
     def from_first(self, make):
         """Return the value that the first process makes."""
-        return from_first(make() if self.rank == 0 else None)
+        return from_first(make)
 
     def train_epochs(self, data, n_epochs, **options):
         """Train with the other processes, each on its part of each batch."""
