@@ -183,24 +183,26 @@ def plan():
         f"all photos on one CPU: {hours(PHOTOS, search)} hours.\n"
     )
     rows = []
+    reading = PHOTOS * kilobytes / 1e6 / storage  # seconds; all GPUs share the storage
+    # The first process reads the features twice before training, and all check a part of them.
+    measuring = 3 * PHOTOS * FEATURES * 4 / 1e9 / storage
     for n in GPUS:
-        reading = PHOTOS * kilobytes / 1e6 / storage  # seconds, shared by all GPUs
-        # Each process sends and receives all gradients about twice (ring all-reduce).
+        # A ring of processes sends and receives all gradients about twice.
         exchange = 2 * (n - 1) / n / (network * 1e3)  # seconds for each MB of gradients
-        first = max(PHOTOS / files / n, reading)
-        second = EPOCHS * PHOTOS / n * (1 / features + exchange * n_map / BATCH)
-        third = FINETUNE_EPOCHS * max(
-            PHOTOS / n * max(1 / fine, exchange * weights * 4 / 64), reading
-        )
-        limits = ["storage" if first == reading else "photos"]
-        share = exchange * n_map / BATCH / (1 / features + exchange * n_map / BATCH)
-        limits.append(f"exchange {100 * share:.0f} %")
-        limits.append("storage" if third == FINETUNE_EPOCHS * reading else "network of the photos")
-        times = [f"{seconds / 3600:.2f}" for seconds in (first, second, third)]
-        rows.append([n, *(f"{t} ({limit})" for t, limit in zip(times, limits, strict=True))])
-    print_table(
-        ["GPUs", "features, hours", "30 epochs, hours", "10 epochs of fine-tuning, hours"], rows
-    )
+        columns = (
+            {"photos": PHOTOS / files / n, "storage": reading},
+            {"steps": EPOCHS * PHOTOS / n / features, "measuring": measuring,
+             "exchange": EPOCHS * PHOTOS / n / BATCH * exchange * n_map},
+            {"network": FINETUNE_EPOCHS * PHOTOS / fine / n, "storage": FINETUNE_EPOCHS * reading,
+             "exchange": FINETUNE_EPOCHS * PHOTOS / n / 64 * exchange * weights * 4},
+        )  # fmt: skip
+        # The parts of training on features follow each other. The others overlap.
+        seconds = [max(columns[0].values()), sum(columns[1].values()), max(columns[2].values())]
+        limits = [max(column, key=column.get) for column in columns]
+        cells = zip(seconds, limits, strict=True)
+        rows.append([n, *(f"{time / 3600:.2f} ({limit})" for time, limit in cells)])
+    print_table(["GPUs", "features", "training on features", "fine-tuning"], rows)
+    print("\nHours, and what takes longest.")
 
 
 def main():

@@ -37,6 +37,7 @@ class Run:
 
 
 RUNS = [
+    Run("cluster", ["--plan"], "--plan"),
     Run("hierarchy", ["--rounds", "3"]),
     Run("label_coverage"),
     Run("saving", ["--rounds", "1"], "--rounds 3"),

@@ -82,6 +82,7 @@ def make_search(embedder):
     return GridSearchCV(clf, {"margin": [0.1, 0.3], "lr": [0.1, 0.5]}, cv=3)
 
 
+@pytest.mark.slow
 def test_a_pickle_is_a_reference_only_in_the_block():
     from distributed import Client
 

@@ -115,6 +115,7 @@ def test_a_process_trains_on_its_part_of_each_batch():
     assert [part[-1][1][1][0].item() for part in parts] == pytest.approx([4 / 3, 2 / 3])
 
 
+@pytest.mark.slow
 def test_one_process_trains_as_if_it_were_not_distributed():
     alone, one = (fit(1).set_params(distributed=flag) for flag in (False, True))
     embedder, X, _, y, _ = problem(53)
