@@ -42,7 +42,8 @@ def address(site):
 def browser(site):
     """Start a headless browser."""
     webdriver = pytest.importorskip("selenium.webdriver")
-    binary = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "google-chrome"]
+    binary = next(filter(None, map(shutil.which, names)), None)
     driver = shutil.which("chromedriver")
     if not (binary and driver):
         pytest.skip("There is no chromium, or no chromedriver.")
