@@ -84,10 +84,12 @@ def test_an_example_computed_by_hand():
     ("changes", "named"),
     [
         ({"y_true": ["cat", "yeti"]}, "yeti"),
+        ({"y_true": ["cat", None]}, "y_true.*row 1"),
         ({"y_true": ["cat", "dog"]}, "unseen"),
         ({"seen": ["cow"]}, "seen"),
         ({"labels": LABELS[:3]}, "3 labels.*4"),
         ({"y_score": np.full((2, 4), np.nan)}, "NaN"),
+        ({"y_score": np.eye(4)[:3]}, "2, 3"),
         ({"labels": [*LABELS[:3], "cat"]}, "once"),
         ({"seen_penalty": np.nan}, "seen_penalty=nan"),
         ({"sample_weight": [1, -1]}, "sample_weight"),
@@ -100,6 +102,14 @@ def test_invalid_arguments_are_named(changes, named):
     given |= changes
     with pytest.raises(ValueError, match=named):
         generalized_scores(given.pop("y_true"), given.pop("y_score"), **given)
+
+
+def test_the_true_labels_may_be_a_column():
+    y_score = np.eye(4)[:3]
+    y_true = np.array([["cat"], ["lynx"], ["lynx"]])
+    # The answers are cat, dog and lynx.
+    scores = generalized_scores(y_true, y_score, labels=LABELS, seen=SEEN)
+    assert (scores.seen, scores.unseen) == (1, 0.5)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageOps, features
+from PIL import Image, ImageCms, ImageOps
 from torch.utils.data import Dataset, TensorDataset
 
 from skdevise.exceptions import UnreadablePhotoError
@@ -444,7 +444,8 @@ TURNS = [
     lambda a: a[::-1, ::-1].swapaxes(0, 1),
     lambda a: a.swapaxes(0, 1)[::-1],
 ]
-FORMATS = ["JPEG", "MPO", "PNG", "TIFF", "WEBP"] + ["AVIF"] * features.check("avif")
+Image.init()
+FORMATS = [name for name in ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "AVIF") if name in Image.SAVE]
 
 
 @pytest.mark.parametrize("format", FORMATS)
