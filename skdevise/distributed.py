@@ -56,7 +56,7 @@ def scattered(*embedders: Any, client: Any = None) -> Iterator[None]:
     distributed = import_optional("distributed", extra="distributed", purpose="scattered")
     client = distributed.default_client() if client is None else client
 
-    class Plugin(distributed.WorkerPlugin):
+    class Plugin(distributed.WorkerPlugin):  # type: ignore[name-defined]
         def __init__(self, copies):
             self.copies = copies
 

@@ -4,6 +4,7 @@ import threading
 from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -12,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import DocumentationLinkMixin
+from skdevise._typing import NDArray, PhotoList
 from skdevise._utils import import_optional
 from skdevise.vision._featurizer import VisualFeaturizer
 
@@ -19,7 +21,7 @@ from skdevise.vision._featurizer import VisualFeaturizer
 _LOCK = threading.Lock()
 
 
-def to_openvino(estimator, *, n_threads=1):
+def to_openvino(estimator: BaseEstimator, *, n_threads: int = 1) -> Any:
     """Copy a fitted estimator, so that OpenVINO runs its network.
 
     Use it to serve a model. The copy needs neither torch nor the weights of the network, so a
@@ -122,14 +124,21 @@ class OpenVINOFeaturizer(
     to_openvino : Make it from a fitted estimator.
     """
 
-    def __init__(self, network, weights, crop, n_features, n_threads=1):
+    def __init__(
+        self,
+        network: NDArray[np.uint8],
+        weights: NDArray[np.uint8],
+        crop: Any,
+        n_features: int,
+        n_threads: int = 1,
+    ) -> None:
         self.network = network
         self.weights = weights
         self.crop = crop
         self.n_features = n_features
         self.n_threads = n_threads
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: object = None, y: object = None) -> Self:
         """Do nothing: the network is complete.
 
         Parameters
@@ -146,7 +155,7 @@ class OpenVINOFeaturizer(
         """
         return self
 
-    def transform(self, X):
+    def transform(self, X: PhotoList) -> NDArray[np.float32]:
         """Compute the features of photos, one photo at a time.
 
         Parameters
