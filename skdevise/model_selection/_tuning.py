@@ -37,7 +37,8 @@ def tune_seen_penalty(
     Parameters
     ----------
     classifier : classifier with a parameter `seen_penalty`, or Pipeline that ends in one
-        Estimator to tune. It is cloned for each split and stays unchanged.
+        Estimator to tune, which must answer unseen labels. It is cloned for each split and stays
+        unchanged.
     X : array-like of shape (n_samples, n_features), or images
         Training samples, as the classifier takes them.
     y : array-like of shape (n_samples,)
@@ -126,7 +127,8 @@ def tune_reject_below(
     Parameters
     ----------
     classifier : classifier with a parameter `reject_below`, or Pipeline that ends in one
-        Estimator to tune. It is cloned for each split and stays unchanged.
+        Estimator to tune, which must answer unseen labels. It is cloned for each split and stays
+        unchanged.
     X : array-like of shape (n_samples, n_features), or images
         Training samples, as the classifier takes them.
     y : array-like of shape (n_samples,)
