@@ -11,7 +11,6 @@ import gzip
 import io
 import json
 import lzma
-import resource
 import struct
 import sys
 import tarfile
@@ -732,6 +731,8 @@ def run_case(target, path, good, expected, seed):
 
 def limit_memory():
     """Let this process allocate little more than it has."""
+    import resource
+
     with open("/proc/self/statm") as file:
         n_bytes = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (n_bytes + MEMORY, resource.RLIM_INFINITY))
@@ -739,6 +740,8 @@ def limit_memory():
 
 def run_target(name, target, n_cases, first_seed):
     """Run cases of a target, and print their outcomes. A fault ends the process."""
+    import resource  # Windows does not have it.
+
     outcomes, slowest = Counter(), 0
     with TemporaryDirectory(prefix="skdevise-fuzz-") as folder:
         path = Path(folder, target.file)
