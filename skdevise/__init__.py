@@ -85,7 +85,12 @@ if TYPE_CHECKING:
         WSABIEClassifier,
     )
     from skdevise.persistence import load, save
-    from skdevise.vision import FeatureCache, VisualFeaturizer
+    from skdevise.vision import (
+        FeatureCache,
+        OpenVINOFeaturizer,
+        VisualFeaturizer,
+        to_openvino,
+    )
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
