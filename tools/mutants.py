@@ -66,9 +66,9 @@ def changes(node):
         yield node.operand
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str):
         value = node.value
-        if isinstance(value, str):
+        if isinstance(value, str) and " " not in value:  # Texts with spaces are messages.
             yield ast.Constant(f"{value}XX")
-        else:
+        elif not isinstance(value, str):
             yield ast.Constant(not value if isinstance(value, bool) else value + 1)
     elif isinstance(node, ast.If | ast.IfExp | ast.While):
         new = copy.copy(node)
