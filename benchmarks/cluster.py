@@ -2,10 +2,10 @@
 
 python benchmarks/cluster.py [--plan]
 
-The first tables measure a grid search and image features on a Dask cluster, the bytes that the
-search sends, and training by `torchrun`, with one and with two processes on this machine. They take
-about three minutes. `--plan` leaves them out. The last tables calculate the work for 14 million
-photos and 21,841 labels on 1 to 64 GPUs, from the rates in `RATES`.
+The first table compares one process with two on this machine. The work is a grid search and image
+features on a Dask cluster, and training by `torchrun`. The next line shows the bytes that a search
+sends. `--plan` leaves both out. The last tables calculate the work for 14 million photos and 21,841
+labels on 1 to 64 GPUs, from the rates in `RATES`.
 """
 
 import argparse
