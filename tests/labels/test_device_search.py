@@ -15,7 +15,7 @@ from skdevise.labels._device_search import DeviceSearch, best_columns, find_gpu,
 
 # Hypothesis warns about fixtures of functions. This one only names a device.
 named_device = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
