@@ -511,7 +511,7 @@ def read_photo(path):
     from skdevise.vision._photos import Photos
 
     pixels = Photos([path]).pixels(0)
-    assert pixels.shape[0] == 3 and min(pixels.shape) > 0 and str(pixels.dtype) == "torch.uint8"
+    assert pixels.shape[0] == 3 and min(pixels.shape) > 0 and pixels.dtype == np.uint8
 
 
 def read_archive(path):
