@@ -83,10 +83,7 @@ def start(way, folder):
 
 def steps(way, folder):
     """Return the memory after each step of a start: dict of MB."""
-    figures = {"Python and NumPy": memory()[0]}
-    import sklearn.linear_model  # noqa: F401
-
-    figures["scikit-learn"] = memory()[0]
+    figures = {"Python, scikit-learn and skdevise": memory()[0]}
     if way != "openvino":
         import torch  # noqa: F401
 
