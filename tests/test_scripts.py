@@ -50,6 +50,7 @@ SCRIPTS = {
     "tools/make_imagenet_labels.py": ["{ilsvrc2012}", "{fall11}", "DATA=Path('{folder}')"],
     "tools/make_saved_models.py": ["{folder}"],
     "tools/make_term_vectors.py": ["{text}", "DATA=Path('{folder}')"],
+    "tools/mutants.py": ["_splits", "--every=30"],
     "tools/make_wordnet_table.py": [str(WORDNET), "DATA=Path('{folder}')"],
 }  # fmt: skip
 # They need a thousand photos, or are modules of other scripts.

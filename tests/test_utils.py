@@ -82,6 +82,7 @@ def test_other_values_have_other_hashes(one, other):
     assert content_hash(one) == content_hash(one)
 
 
+@pytest.mark.slow
 def test_hashes_are_the_same_in_every_process():
     code = (
         "import torch; from torchvision.transforms import Normalize, Compose;"
