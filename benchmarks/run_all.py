@@ -44,7 +44,6 @@ RUNS = [
     Run("serving", ["--small"]),
     Run("vector_files", ["--terms", "50000", "--read", "10000", "--rounds", "2"]),
     Run("search", [VECTORS, "--largest", "1000"], f"{VECTORS} --largest 49480"),
-    Run("training", ["--rounds", "1"]),
     Run("skip_gram", [TEXT, "--words", "500000", "--rounds", "1", "--megabytes", "0"], TEXT),
     Run("featurizer", [PHOTOS, "--rounds", "2"], PHOTOS),
     Run("photo_files", [PHOTOS, "--rounds", "1"], PHOTOS),
@@ -56,8 +55,9 @@ RUNS = [
         "--table 1 2 3 4 5 caltech generalized --photos FOLDER",
     ),
 ]
-# These take an hour or more.
+# These take much longer.
 LONG = {
+    "training": "",
     "defaults": VECTORS,
     "hubness": VECTORS,
     "two_stages": f"tiny-imagenet-200-sample.tar {VECTORS}",
