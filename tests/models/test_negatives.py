@@ -232,3 +232,12 @@ def test_both_ways_to_pick_a_violating_label_agree():
     assert dense_counts.tolist() == sparse_counts.tolist() == violates.sum(dim=1).tolist()
     assert dense[has_any].tolist() == sparse[has_any].tolist()
     assert violates[has_any, dense[has_any]].all()
+
+
+@pytest.mark.parametrize("sampler", [first_violation, first_by_key, hardest])
+def test_a_score_at_the_margin_is_no_violation(sampler, device):
+    points, vectors = torch.tensor([[0.5, 0.25]], device=device), torch.eye(2, device=device)
+    target, least = torch.tensor([0], device=device), torch.tensor([0.25], device=device)
+    generator = [] if sampler is hardest else [torch.Generator(device).manual_seed(0)]
+    found = sampler(points, target, vectors, least, *generator)[1]
+    assert not found.any()  # label 1 scores 0.25, which is not above 0.25
