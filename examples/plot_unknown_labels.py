@@ -12,9 +12,10 @@ threshold, and see what it gains and what it costs.
 # Photos with and without a right answer
 # --------------------------------------
 #
-# We use the classes of Caltech-101 that the network was not trained on, in four parts. We choose
-# the threshold on two parts, and test it on the two others. In each pair, the labels of one part
-# are the candidates. The photos of the other part have no right answer.
+# We use the classes of Caltech-101 that the network was not trained on. We choose the threshold on
+# one half of them, and test it on the other half. In each half, some labels are the candidates, and
+# the photos of the other labels have no right answer. It is chance which labels are hard to tell
+# apart, so we draw the candidates ten times.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,14 +25,21 @@ from skdevise.inspection import RejectionCurveDisplay
 
 clf = load_zero_shot_classifier()
 caltech = datasets.load_caltech101_features()
-names = np.random.default_rng(0).permutation(caltech.target_names[caltech.split == "unseen"])
-known, strange, test_known, test_strange = np.array_split(names, 4)
+rng = np.random.default_rng(0)
+tuning_labels, test_labels = np.split(
+    rng.permutation(caltech.target_names[caltech.split == "unseen"]), 2
+)
 
 
-def photos_of(labels):
-    """Select the photos of some labels: features and true labels."""
-    rows = np.isin(caltech.target, labels)
-    return caltech.data[rows], caltech.target[rows]
+def answer(labels):
+    """Answer with random halves of the labels: true labels, answers, confidence, is it known."""
+    photos = np.isin(caltech.target, labels)
+    X, y, parts = caltech.data[photos], caltech.target[photos], []
+    for _ in range(10):
+        known = rng.permutation(labels)[: len(labels) // 2]
+        proba = clf.predict_proba(X, labels=known)
+        parts.append((y, known[proba.argmax(axis=1)], proba.max(axis=1), np.isin(y, known)))
+    return map(np.concatenate, zip(*parts, strict=True))
 
 
 # %%
@@ -41,22 +49,24 @@ def photos_of(labels):
 # ``RejectionCurveDisplay`` computes the accuracy of the accepted answers for all thresholds. We
 # take the lowest one with which four of five accepted answers are right.
 
-X, y = photos_of([*known, *strange])
-tuning = RejectionCurveDisplay.from_estimator(clf, X, y, labels=known, name="photos for tuning")
+true, answers, confidence, _ = answer(tuning_labels)
+tuning = RejectionCurveDisplay.from_predictions(true, answers, confidence, name="tuning labels")
 threshold = tuning.thresholds[tuning.accuracy >= 0.8].min()
 plt.close()
 
-X, y = photos_of([*test_known, *test_strange])
-is_known = np.isin(y, test_known)
-guesses = clf.predict(X, labels=test_known)
-clf.set_params(reject_below=threshold)
-answers = clf.predict(X, labels=test_known)
-accepted = answers != "unknown"
+true, answers, confidence, is_known = answer(test_labels)
+is_right, accepted = answers == true, confidence >= threshold
 print(f"threshold: {threshold:.2f}")
-print(f"right without a threshold: {np.mean(guesses == y):.0%} of all answers")
-print(f"right with the threshold:  {np.mean(answers[accepted] == y[accepted]):.0%} of the accepted")
+print(f"right without a threshold: {is_right.mean():.0%} of all answers")
+print(f"right with the threshold:  {is_right[accepted].mean():.0%} of the accepted answers")
 print(f"accepted: {accepted[is_known].mean():.0%} of the photos of candidates")
 print(f"accepted: {accepted[~is_known].mean():.0%} of the photos without a right answer")
+
+# %%
+# With this threshold, ``predict`` answers "unknown" to the other photos.
+
+clf.set_params(reject_below=threshold)
+print(clf.predict(caltech.data[:5], labels=test_labels))
 
 # %%
 # See what it does
@@ -65,18 +75,18 @@ print(f"accepted: {accepted[~is_known].mean():.0%} of the photos without a right
 # On the left are the probabilities of the best candidate. On the right are the curves of all
 # thresholds, from few accepted answers to all. The cross is our threshold on the test photos.
 
-confidence = clf.predict_proba(X, labels=test_known).max(axis=1)
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
 bins = np.linspace(0, 1, 21)
 axes[0].hist(confidence[is_known], bins, alpha=0.6, label="label is a candidate")
 axes[0].hist(confidence[~is_known], bins, histtype="step", lw=2, label="label is no candidate")
 axes[0].axvline(threshold, color="0.5", linestyle="--", label="threshold")
-axes[0].set(xlabel="Probability of the best candidate", ylabel="Photos")
+axes[0].set(xlabel="Probability of the best candidate", ylabel="Answers")
 axes[0].legend(loc="upper center")
 tuning.plot(axes[1])
-RejectionCurveDisplay.from_estimator(clf, X, y, labels=test_known, name="test photos", ax=axes[1])
-accuracy = np.mean(answers[accepted] == y[accepted])
-axes[1].plot(accepted.mean(), accuracy, "X", color="C3", markersize=11, label="threshold, test")
+RejectionCurveDisplay.from_predictions(true, answers, confidence, name="test labels", ax=axes[1])
+axes[1].plot(
+    accepted.mean(), is_right[accepted].mean(), "X", color="C3", markersize=11, label="threshold"
+)
 axes[1].legend()
 plt.show()
 
