@@ -12,7 +12,10 @@ standard library. Save the classifier once, and start one process for each core:
      save(to_openvino(load_zero_shot_classifier()), 'model.safetensors')"
    $ OMP_NUM_THREADS=1 python examples/serve.py model.safetensors --labels labels.txt
    $ curl --data-binary @photo.jpg http://127.0.0.1:8000/labels
-   {"labels": [{"label": "okapi", "score": 7.31}, ...]}
+   {"labels": [{"label": "okapi", "score": ...}, ...]}
+
+``labels.txt`` has one label in each line. Without ``--labels``, the service uses six example
+labels. Press Ctrl-C to stop it.
 
 :doc:`/guide/production` explains the choices. The script is not run when these pages are built.
 """
@@ -21,11 +24,12 @@ standard library. Save the classifier once, and start one process for each core:
 # The service
 # -----------
 #
-# Each connection has a thread of its own. A photo waits for a free place, and at most ``n_places``
-# photos are classified or wait. Further ones get the answer 503, so that a busy service stays quick
-# and the client can ask another one.
+# Each connection has its own thread. The network classifies one photo at a time, and the others
+# wait. The service holds at most ``n_places`` photos. It refuses further ones at once with the
+# status 503, so that the client can ask another process.
 
 import argparse
+import contextlib
 import json
 import socket
 import threading
@@ -121,6 +125,12 @@ class Handler(BaseHTTPRequestHandler):
 # -----------
 
 
+def read_labels(path):
+    """Return the lines of a text file that are not blank: list of str."""
+    with open(path, encoding="utf-8") as file:
+        return [line.strip() for line in file if line.strip()]
+
+
 def main():
     parser = argparse.ArgumentParser(description="Answer with the labels of photos over HTTP.")
     parser.add_argument("model", nargs="?", help="file of skdevise.save; by default, build one")
@@ -138,13 +148,13 @@ def main():
     if args.labels and args.labels.endswith(".safetensors"):
         labels = LabelSpace.load(args.labels)
     elif args.labels:
-        with open(args.labels, encoding="utf-8") as file:
-            labels = file.read().splitlines()
+        labels = read_labels(args.labels)
     with LabelService(("127.0.0.1", args.port), classifier, labels) as service:
         print(f"Serving on http://127.0.0.1:{service.server_port}", flush=True)
         if args.seconds:
             threading.Timer(args.seconds, service.shutdown).start()
-        service.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            service.serve_forever()
 
 
 if __name__ == "__main__":

@@ -95,6 +95,12 @@ def test_other_requests_are_refused(service, request_, status):
     assert answer["error"]
 
 
+def test_blank_lines_of_the_file_of_labels_are_no_labels(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("cat\n\ncup of coffee \n\n")
+    assert SERVE["read_labels"](path) == ["cat", "cup of coffee"]
+
+
 def test_a_full_service_answers_503_and_stays_healthy(service):
     classifier = service.classifier
     classifier.may_answer.clear()
