@@ -35,6 +35,7 @@ else:
 SKLEARN_PARTS = {
     "_CalibratedClassifier": "sklearn.calibration",
     "_ConstantPredictor": "sklearn.multiclass",
+    "_PassthroughScorer": "sklearn.metrics._scorer",
     "_SigmoidCalibration": "sklearn.calibration",
     "_TemperatureScaling": "sklearn.calibration",
     "AdamOptimizer": "sklearn.neural_network._stochastic_optimizers",

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from sklearn.base import BaseEstimator, clone
 
 from skdevise import __version__
-from skdevise._storage import FOLDERS
+from skdevise._special_objects import FOLDERS
 
 # A card says "Not stated." if one of these facts is missing.
 _FACTS = ("data", "metrics", "licence")

@@ -1,6 +1,7 @@
 """States of objects that do not consist of their attributes, for files of `skdevise.save`."""
 
 import io
+import json
 import os
 from enum import Enum
 from importlib import import_module
@@ -11,6 +12,12 @@ from sklearn.utils import Bunch
 
 from skdevise._utils import import_optional
 from skdevise.exceptions import UntrustedError
+
+# Folders belong to the machine. A file of a stranger must not choose folders that hold pickles.
+FOLDERS = ("cache", "checkpoint", "memory")
+# Largest positions in the states of random generators. NumPy and skops do not check them, and wrong
+# ones read foreign memory.
+_POSITIONS = {"pos": 624, "buffer_pos": 4}
 
 
 def _table_state(table):
@@ -31,8 +38,8 @@ def _make_table(state, decoder):
 
 
 def _make_random_state(state, decoder):
-    # NumPy does not check the position, and a wrong one reads foreign memory.
-    if not 0 <= state["state"]["pos"] <= len(state["state"]["key"]) == 624:
+    position, last = state["state"]["pos"], _POSITIONS["pos"]
+    if not 0 <= position <= len(state["state"]["key"]) == last:
         raise ValueError("The position of a random generator is out of range")
     made = np.random.RandomState()
     made.set_state(state)
@@ -111,7 +118,9 @@ def dump_by_skops(value, where):
     if type(value).__module__.partition(".")[0] in ("numpy", "scipy", "sklearn"):
         skops = _skops_io(f"Saving a {kind}")
         try:
-            return np.frombuffer(skops.dumps(value), np.uint8)
+            data = skops.dumps(value)
+            _check_skops(data)
+            return np.frombuffer(data, np.uint8)
         except Exception as error:  # skops raises many types of errors.
             reason = str(error)
     raise TypeError(
@@ -124,9 +133,7 @@ def load_by_skops(array, trusted):
     """Load what `dump_by_skops` stored. Types that skops does not trust must be in `trusted`."""
     skops = _skops_io("This model")
     data = array.tobytes()
-    with ZipFile(io.BytesIO(data)) as members:
-        if sum(member.file_size for member in members.infolist()) > len(data):
-            raise ValueError("A part that skops stored is larger than its file.")
+    _check_skops(data)
     unknown = [name for name in skops.get_untrusted_types(data=data) if name not in trusted]
     if not unknown:
         return skops.loads(data, trusted=list(trusted))
@@ -134,6 +141,28 @@ def load_by_skops(array, trusted):
         f"The file holds parts that scikit-learn does not check: {', '.join(unknown)}. If you "
         f"trust the file, pass trusted={unknown}."
     )
+
+
+def _check_skops(data):
+    """Raise ValueError if a part that skops stored expands, or holds what skops does not check."""
+    with ZipFile(io.BytesIO(data)) as members:
+        if sum(member.file_size for member in members.infolist()) > len(data):
+            raise ValueError("A part that skops stored is larger than its file.")
+        json.loads(members.read("schema.json"), object_hook=_check_skops_node)
+
+
+def _check_skops_node(node):
+    """Return an object of the JSON of skops, or raise ValueError."""
+    if node.get("__loader__") == "SparseMatrixNode":
+        # Wrong indices write to foreign memory, and compressed arrays expand without a bound.
+        raise ValueError("skops does not check sparse arrays")
+    for name in FOLDERS:
+        if name in node and node[name]["content"] != "null":
+            raise ValueError(f"A part that skops stored has a folder in {name!r}")
+    for name, last in _POSITIONS.items():
+        if name in node and not 0 <= int(node[name]["content"]) <= last:
+            raise ValueError("skops does not check the position of a random generator")
+    return node
 
 
 def _skops_io(purpose):

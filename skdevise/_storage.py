@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise._bounded import parsing
 from skdevise._compat import SKLEARN_PARTS
-from skdevise._special_objects import SPECIAL, dump_by_skops, load_by_skops
+from skdevise._special_objects import FOLDERS, SPECIAL, dump_by_skops, load_by_skops
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise.exceptions import UntrustedError
 
@@ -62,8 +62,6 @@ _MODULE_OF = {name: module for module, names in _CLASSES.items() for name in nam
 _SCORES = "chi2 f_classif f_regression mutual_info_classif mutual_info_regression r_regression"
 _FUNCTIONS = {f"sklearn.feature_selection:{name}" for name in _SCORES.split()}
 
-# Folders belong to the machine. A file of a stranger must not choose folders that hold pickles.
-FOLDERS = ("cache", "checkpoint", "memory")
 # gensim can only pickle its models. Open caches belong to a folder.
 _LEFT_OUT = ("model_", "_caches")
 

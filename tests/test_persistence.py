@@ -59,6 +59,8 @@ def path(tmp_path):
         (1, [2, {"three": {4}}]),
         {1: "one", "1": 1, None: None, (2, 3): slice(1, None)},
         np.float32(0.1),
+        np.float32,
+        np.dtype(">i2"),
         np.arange(6).reshape(2, 3).T,
         np.array(["a", "élan", ""]),
         np.array([["a"], ["b"]], dtype=object),
@@ -343,6 +345,8 @@ def forge(path, change=lambda stored: None, arrays=None, **metadata):
         {"is": "object", "id": 0, "of": "os:system", "state": []},
         {"is": "object", "id": 0, "of": "sklearn.base:clone", "state": []},
         {"is": "object", "id": 0, "of": "sklearn._loss:LinkFunction", "state": []},
+        {"is": "object", "id": 0, "of": "sklearn.linear_model._base:LinearRegression", "state": []},
+        {"is": "object", "id": 0, "of": "sklearn.utils:Bunch", "state": []},
         {"is": "object", "id": 0, "of": "subprocess:Popen", "state": []},
         {"is": "object", "id": 0, "of": "Trainer", "state": []},
         {"is": "_eq__"},
@@ -359,6 +363,49 @@ def test_hostile_content_is_refused(path, content):
     forge(path, lambda stored: stored.update(content=content), {"x": np.zeros(1)})
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         load(path)
+
+
+def test_modules_of_strangers_are_not_imported(path, tmp_path, monkeypatch):
+    (tmp_path / "intruder.py").write_text("from sklearn.base import BaseEstimator")
+    monkeypatch.syspath_prepend(tmp_path)
+    write(1, path)
+    nodes = [
+        {"is": "object", "id": 0, "of": "intruder:BaseEstimator", "state": []},
+        {"is": "function", "of": "intruder:clone"},
+    ]
+    for node in nodes:
+        forge(path, lambda stored, node=node: stored.update(content=node), {"x": np.zeros(1)})
+        with pytest.raises(ValueError, match="intruder"):
+            load(path)
+    assert "intruder" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["numpy:load", "operator:add", "sklearn.base:clone"])
+def test_only_ufuncs_and_scores_need_no_trust(path, name):
+    write(np.add, path)
+    assert load(path) is np.add
+    content = {"is": "function", "of": name}
+    forge(path, lambda stored: stored.update(content=content), {"x": np.zeros(1)})
+    with pytest.raises(UntrustedError, match=name):
+        load(path)
+
+
+def test_a_method_is_found_below_its_class(path):
+    write(json.JSONEncoder.encode, path)
+    name = "json.encoder:JSONEncoder.encode"
+    assert load(path, trusted=[name]) is json.JSONEncoder.encode
+
+
+def test_an_index_of_faiss_is_read_only_with_trust(path):
+    pytest.importorskip("faiss")
+    LabelSpace(["cat", "truck"], EMBEDDER, search="hnsw").save(path)
+    arrays = load_file(path)
+    del arrays["description"]
+    (index,) = (name for name, array in arrays.items() if array.dtype == np.uint8)
+    forge(path, arrays=arrays | {index: np.zeros(9, np.uint8)})  # No index at all.
+    assert load(path).top_k([[1, 0]], 1)[0].tolist() == [["cat"]]
+    with pytest.raises(ValueError, match=r"model\.safetensors"):
+        load(path, trusted=["faiss"])
 
 
 @pytest.mark.parametrize("kind", ["csr_array", "csc_array", "coo_array"])

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file
+from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -22,6 +24,7 @@ from sklearn.utils import all_estimators
 from sklearn.utils._test_common.instance_generator import _construct_instances
 
 from skdevise import ConSEClassifier, RandomEmbedder, RidgeProjectionClassifier, load, save
+from skdevise._storage import write
 from skdevise.exceptions import UntrustedError
 from tests.test_persistence import forge
 
@@ -116,6 +119,50 @@ def test_damaged_parts_are_refused(path):
     forge(path, arrays=arrays | {part: np.arange(9, dtype=np.uint8)})
     with pytest.raises(ValueError, match="not a zip file"):
         load(path)
+
+
+def generator_at(bits, position):
+    """Return a random generator whose next number is at a position of its state."""
+    state = bits.state
+    if "buffer_pos" in state:
+        state["buffer_pos"] = position
+    else:
+        state["state"]["pos"] = position
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"pipe": make_pipeline("passthrough", memory="folder")},
+        [sparse.csr_matrix(np.eye(2))],
+        generator_at(np.random.MT19937(0), 625),
+        generator_at(np.random.MT19937(0), -1),
+        generator_at(np.random.Philox(0), 5),
+    ],
+    ids=["folder", "sparse", "MT19937", "negative", "Philox"],
+)
+def test_parts_that_skops_does_not_check_are_refused(path, part):
+    # A folder can hold pickles. Wrong indices and positions read foreign memory.
+    skops = pytest.importorskip("skops.io")
+    write(1, path)
+    content = {"is": "skops", "id": 0, "of": "part"}
+    arrays = {"part": np.frombuffer(skops.dumps(part), np.uint8)}
+    forge(path, lambda stored: stored.update(content=content), arrays)
+    with pytest.raises(ValueError, match="skops"):
+        load(path)
+
+
+def test_the_scorer_of_a_search_keeps_no_folder_of_the_machine(path, tmp_path):
+    pytest.importorskip("skops")
+    pipe = make_pipeline(RidgeProjectionClassifier(), memory=str(tmp_path / "cache"))
+    search = GridSearchCV(pipe, {"ridgeprojectionclassifier__alpha": [1]}, cv=2).fit(X, Y)
+    save(search, path)
+    loaded, trusted = load_trusting(path)
+    assert trusted == ["sklearn.model_selection._split.StratifiedKFold"]
+    assert loaded.score(X, Y) == search.score(X, Y)
+    assert loaded.estimator.memory is loaded.best_estimator_.memory is None
 
 
 # Estimators whose fit needs other data than (X, Y).

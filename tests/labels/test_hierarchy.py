@@ -527,6 +527,17 @@ def test_the_nouns_of_nltk_make_a_hierarchy():
     assert graph.definition("n00000007") == "a man-eater"
 
 
+def test_the_folder_of_a_damaged_reader_is_named():
+    class Reader:
+        root = "/my/wordnet"
+
+        def all_synsets(self, part_of_speech):
+            raise ValueError("The line is not complete")
+
+    with pytest.raises(ValueError, match="'/my/wordnet' cannot be read"):
+        Hierarchy.from_nltk(Reader())
+
+
 @pytest.mark.skipif(not DEBIANS_WORDNET.exists(), reason="needs Debian's package wordnet-base")
 @pytest.mark.filterwarnings("ignore:The multilingual functions are not available")
 def test_nltk_reads_the_bundled_wordnet(tmp_path, monkeypatch, wordnet):

@@ -83,6 +83,32 @@ def test_the_classifier_may_hold_the_candidates():
     assert HitAtK(1)(Ranker(labels=["cat", "owl"]), X, Y) == 2 / 4
 
 
+def test_labels_that_are_no_candidates_are_noticed():
+    # The candidates are cat and dog.
+    with pytest.warns(UserWarning, match="labels='test'") as warned:
+        assert HitAtK(2)(Ranker(), X, ["owl"] * 4) == 0
+    assert warned[0].filename == __file__  # The warning points at the call of the scorer.
+
+
+@pytest.mark.filterwarnings("error")
+def test_candidates_of_the_label_space_are_no_cause_for_a_warning(devise, shapes):
+    # The training labels lack the first label, and `labels` adds it.
+    features, y = shapes
+    unseen = np.unique(y)[0]
+    clf = devise.set_params(labels=np.unique(y)).fit(features[y != unseen], y[y != unseen])
+    HitAtK(1)(clf, features[y == unseen], y[y == unseen])
+
+
+def test_invalid_true_labels_are_named():
+    with pytest.raises(ValueError, match=r"\by_true\b"):
+        HitAtK()(Ranker(), X[:1], [None])
+
+
+def test_class_is_a_way_to_average():
+    # The candidates are owl, dog and cat. Owl has 2 hits of 2, cat and dog have none.
+    assert HitAtK(1, "test", average="class")(Ranker(), X, Y) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [({"labels": "unseen"}, "unseen"), ({"k": 0}, "0"), ({"average": "x"}, "x")],
