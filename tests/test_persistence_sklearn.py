@@ -1,8 +1,11 @@
 """Files of `save` that hold estimators of scikit-learn."""
 
+import io
+import json
 import pickle
 import re
 import sys
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -121,6 +124,14 @@ def test_damaged_parts_are_refused(path):
         load(path)
 
 
+def forge_part(path, part):
+    """Write a file that consists of a part that skops stored."""
+    write(1, path)
+    content = {"is": "skops", "id": 0, "of": "part"}
+    arrays = {"part": np.frombuffer(part, np.uint8)}
+    forge(path, lambda stored: stored.update(content=content), arrays)
+
+
 def generator_at(bits, position):
     """Return a random generator whose next number is at a position of its state."""
     state = bits.state
@@ -146,10 +157,25 @@ def generator_at(bits, position):
 def test_parts_that_skops_does_not_check_are_refused(path, part):
     # A folder can hold pickles. Wrong indices and positions read foreign memory.
     skops = pytest.importorskip("skops.io")
-    write(1, path)
-    content = {"is": "skops", "id": 0, "of": "part"}
-    arrays = {"part": np.frombuffer(skops.dumps(part), np.uint8)}
-    forge(path, lambda stored: stored.update(content=content), arrays)
+    forge_part(path, skops.dumps(part))
+    with pytest.raises(ValueError, match="skops"):
+        load(path)
+
+
+def test_folders_behind_references_are_refused(path):
+    # skops takes two objects with one id for one object.
+    skops = pytest.importorskip("skops.io")
+    folder = "folder"
+    part = skops.dumps([folder, make_pipeline("passthrough", memory=folder)])
+    with ZipFile(io.BytesIO(part)) as members:
+        schema = json.loads(members.read("schema.json"))
+    memory = schema["content"][1]["content"]["content"]["memory"]
+    assert memory["__id__"] == schema["content"][0]["__id__"]
+    memory["content"] = "null"
+    changed = io.BytesIO()
+    with ZipFile(changed, "w") as members:
+        members.writestr("schema.json", json.dumps(schema))
+    forge_part(path, changed.getvalue())
     with pytest.raises(ValueError, match="skops"):
         load(path)
 
