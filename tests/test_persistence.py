@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from sklearn import config_context
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -455,6 +456,18 @@ def test_folders_in_hostile_files_are_dropped(path):
 
     forge(path, change)
     assert load(path).memory is None
+
+
+def test_estimators_of_another_scikit_learn_warn(path):
+    save(StandardScaler(), path)
+
+    def change(stored):
+        state = stored["content"]["state"]
+        state[:] = [[k, "1.0" if k == "_sklearn_version" else v] for k, v in state]
+
+    forge(path, change, {"x": np.zeros(1)})
+    with pytest.warns(InconsistentVersionWarning, match=r"1\.0"):
+        load(path)
 
 
 def test_a_pipe_is_refused(tmp_path):
