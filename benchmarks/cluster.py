@@ -33,7 +33,7 @@ N_TERMS, N_SAMPLES, N_PHOTOS, N_TRAINING, N_EPOCHS = 50_000, 4_000, 200, 40_000,
 PHOTOS, LABELS, VECTOR_SIZE, FEATURES = 14_197_122, 21_841, 500, 2_048
 EPOCHS, FINETUNE_EPOCHS, BATCH = 30, 10, 1_024
 GPUS = (1, 2, 4, 8, 16, 32, 64)
-# Measured on one H200 with 16 cores, unless we assume them.
+# Measured with an earlier version on one H200 with 16 cores, unless we assume them.
 RATES = {
     "features from JPEG files, photos/s": 1_250,
     "training on features, samples/s": 200_000 / 2.114,
