@@ -35,6 +35,7 @@ TESTS = {  # modules, and the tests that must kill their mutants
     "model_selection/_splits": ["tests/model_selection/test_splits.py"],
     "labels/_hierarchy": ["tests/labels/test_hierarchy.py"],
     "_storage": ["tests/test_persistence.py", "tests/test_persistence_sklearn.py"],
+    "_special_objects": ["tests/test_persistence.py", "tests/test_persistence_sklearn.py"],
     "persistence": ["tests/test_persistence.py"],
 }
 REQUIRED = 0.85  # share of mutants that the tests must kill
