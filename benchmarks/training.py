@@ -26,6 +26,7 @@ from skdevise import DeViSEClassifier, PretrainedEmbedder
 from skdevise.training._net import TrainingSet, place_features
 
 MARGIN, LR = 0.1, 0.02
+SHRINK = 1  # divisor of the numbers of samples, for a quick test of this script
 
 
 def problem(n, n_features, vector_size, n_labels, n_negatives=0, *, noise, shared=0.0, seed=0):
@@ -206,7 +207,7 @@ def peak(size=2_048):
 
 def compare_grid_search():
     """Divide the time of a grid search by that of its 18 fits and scores."""
-    X, y, vectors = problem(6_000, 256, 100, 200, noise=4.0)
+    X, y, vectors = problem(6_000 // SHRINK, 256, 100, 200, noise=4.0)
     y = y.astype(str)
     names = np.arange(len(vectors)).astype(str).tolist()
     clf = DeViSEClassifier(PretrainedEmbedder((names, vectors)), max_epochs=10, random_state=0)
@@ -234,12 +235,12 @@ def main():
     with threadpool_limits(1):
         rows = []
         for batch_size in (128, 1_024):
-            sizes = (20_000, 1_280, 300, 1_000)
+            sizes = (20_000 // SHRINK, 1_280, 300, 1_000)
             others = [BareLoop, PlainSkorch]
             rows += compare("1,280-d, 1,000 labels", sizes, batch_size, others, rounds, noise=24.0)
-        sizes = (5_000, 128, 100, 100)
+        sizes = (5_000 // SHRINK, 128, 100, 100)
         rows += compare("128-d, 100 labels", sizes, 32, others, 4 * rounds, noise=4.0)
-        sizes = (4_000, 1_280, 300, 1_000, 20_841)
+        sizes = (4_000 // SHRINK, 1_280, 300, 1_000, 20_841)
         for batch_size in (128, 1_024):
             options = {"noise": 24.0, "shared": 0.3}
             rows += compare("21,841 labels", sizes, batch_size, [BareLoop], rounds, **options)
