@@ -49,7 +49,7 @@ TABLE_4 = {
 # Mean size of the correct sets of the 1,000 classes for k = 2, 5, 10 and 20.
 TABLE_5 = (6.5, 12.5, 22.5, 41.7)
 # Number of unseen labels in "2-hop", "3-hop" and "all".
-N_LABELS = (1_589, 7_860, 20_841)
+N_LABELS = {"2-hop": 1_589, "3-hop": 7_860, "all": 20_841}
 
 
 @dataclass

@@ -103,7 +103,7 @@ def files(tmp_path_factory):
     with tarfile.open(paths["synsets"], "w") as tar:
         for part in ("train", "val"):
             for i, label in enumerate(np.repeat(synsets[:40], 3)):
-                add_photo(tar, f"tiny-imagenet-200/{part}/{label}/{i}.jpg", i)
+                add_photo(tar, f"tiny-imagenet-200-sample/{part}/{label}/{i}.jpg", i)
     words = [term for term in embedder.terms_ if " " not in term][:3_000]
     text = np.random.default_rng(0).choice(words, (3_000, 20))
     with lzma.open(paths["text"], "wt") as file:
