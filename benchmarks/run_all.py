@@ -1,4 +1,4 @@
-"""Run the benchmarks of docs/benchmarks.rst, at sizes that take less than 15 minutes in all.
+"""Run the benchmarks of docs/benchmarks.rst, at small sizes.
 
 python benchmarks/run_all.py --data FOLDER
 python benchmarks/run_all.py --only search hierarchy
