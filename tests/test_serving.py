@@ -83,7 +83,7 @@ def test_the_service_answers_with_labels(service):
     [
         ({"method": "GET"}, 404),
         ({"path": "/other", "body": b""}, 404),
-        ({"body": iter([b"chunk"])}, 411),
+        ({"Transfer-Encoding": "chunked"}, 411),
         ({"Content-Length": "20000000"}, 413),
         ({"body": b"no photo"}, 422),
         ({"body": b""}, 422),
