@@ -1,0 +1,380 @@
+"""The training of DeViSEClassifier: checks, labels, features, and the stages of the fit."""
+
+import warnings
+from copy import deepcopy
+from typing import Self
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_consistent_length
+
+from skdevise._columns import check_targets
+from skdevise._compat import fit_context
+from skdevise._typing import ArrayLike, Inputs, Labels
+from skdevise._utils import (
+    check_checkpoint_folder,
+    check_unchanged,
+    find_device,
+    seeded,
+    training_device,
+)
+from skdevise.labels._space import LabelSpace
+from skdevise.models._features import (
+    FeatureScaler,
+    Samples,
+    check_features,
+    finite_blocks,
+    join_labels,
+    training_weights,
+)
+from skdevise.models._fitted_projection import FittedProjectionMixin
+from skdevise.models._learning_rate import automatic_lr
+from skdevise.models._replay import ClassMeans
+from skdevise.models._second_training import SecondTraining
+from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
+
+# The modules that need torch are imported in the methods that train.
+
+# `partial_fit` continues with the values that these parameters had in the first call.
+_LASTING_PARAMS = ("embedder", "visual", "projection", "feature_scaling")
+
+
+class DeViSETrainingMixin(FittedProjectionMixin):
+    """The methods `fit` and `partial_fit` of `DeViSEClassifier`, and the steps before its training.
+
+    A `Trainer` trains the projection, and `FittedProjectionMixin` keeps the result.
+    """
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train the projection on samples of the training labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
+            Features in memory or on disk. A memory map above 256 MB, or a dataset of HDF5 or zarr,
+            is read one batch at a time.
+        y : array-like of shape (n_samples,)
+            Labels: names, ids of WordNet nouns, or any labels whose terms the parameter `labels`
+            defines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss, not negative. Samples of weight 0 are ignored. The
+            weights are divided by their mean, so `lr` keeps its meaning.
+
+        Returns
+        -------
+        self : DeViSEClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If a label has no vector. The error names all such labels, and is raised before features
+            are computed.
+        NotFittedError
+            If `embedder` is not fitted.
+        TypeError
+            If `optimizer`, `finetune_optimizer` or an entry of `callbacks` cannot be used.
+        UnreadablePhotoError
+            If a photo cannot be read.
+        ValueError
+            If there is one class only, if X contains NaN, if a parameter cannot be used, or if
+            training diverges.
+        """
+        self._check_resources()
+        start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
+        if not (self.max_epochs or self.finetune_epochs or start):
+            warnings.warn(
+                "max_epochs=0 trains nothing, so the predictions are arbitrary. Raise max_epochs.",
+                stacklevel=2,
+            )
+        with self._unchanged_on_error():
+            self._forget_fit()
+            X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
+            classes, targets = np.unique(y[rows], return_inverse=True)
+            self._embed_labels(classes, first=True)
+            seed = self._once(self._draw_seed)
+            kept, held_out = self._hold_out(targets, seed)
+            self._fit_visual(X, y, rows[kept])
+            self._check_projection(X, start)
+            features = self._training_features(X, together=self.distributed)
+            samples = Samples(X, features, rows, targets, weight)
+            self._fit_scale(samples.take(kept), together=True)
+            self._choose_lr(samples.take(kept), together=True)
+            self._choose_device(len(kept), self.max_epochs)
+            net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
+            self._keep(net)
+            self._n_epochs = len(self.history_)
+            if self.finetune_epochs:
+                self.device_ = str(find_device(self.device))
+                net = self._trainer().train_stage(
+                    2, samples, kept, held_out, seed, self._map_state()
+                )
+                samples = self._keep_fine_tuned(net, samples)
+            self._class_means = self._once(lambda: ClassMeans().updated(samples, self.classes_))
+            self._fit_temperatures(samples, seed)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Inputs,
+        y: ArrayLike,
+        classes: Labels | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train the projection for one epoch on the given samples.
+
+        The first call fits the visual model and the scaler too. Later calls continue the training.
+        They need not contain the classes of earlier calls: the classifier trains on the mean
+        features of each absent class too, so that it does not forget the class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or photos if `visual` is given
+            Features or photos, as in `fit`.
+        y : array-like of shape (n_samples,)
+            Labels. New labels may join in any call if they have a vector.
+        classes : LabelVocabulary or array-like of shape (n_classes,), default=None
+            Labels that will occur in later calls. They serve as false labels from this call on.
+            None adds no labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss. Unlike in `fit`, they are not divided by their mean.
+
+        Returns
+        -------
+        self : DeViSEClassifier
+            The classifier, trained further.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If a label has no vector.
+        ValueError
+            If there are fewer than two labels, if `class_weight="balanced"`, if new labels arrive
+            while label vectors are trained, or if `embedder`, `visual`, `projection` or
+            `feature_scaling` has changed. `fit` raises further errors, which also occur here.
+
+        Notes
+        -----
+        The temperatures are fitted on the samples of the last call, and `scaler_` on those of the
+        first. Only `fit` uses early stopping, schedules, checkpoints, stage 2 and `distributed`.
+        The optimizer starts afresh after a pickle, and after a change of a training parameter other
+        than `lr`.
+        """
+        self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
+        self._check_resources()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' does not work with partial_fit, which does not know all "
+                "samples. Pass a dict of weights."
+            )
+        first = not self.__sklearn_is_fitted__()
+        start = None if first else self._map_state()
+        with self._unchanged_on_error():
+            if not first:
+                check_unchanged(self, self._fitted_params)
+            X, y, rows, weight = self._validate(X, y, sample_weight, first, partial=True)
+            known = [] if first else self.classes_
+            labels = join_labels(known, y[rows], self._announced(classes))
+            has_joined = len(labels) > len(known)
+            if has_joined and not first and self.train_label_vectors:
+                joined = np.setdiff1d(labels, known).tolist()
+                raise ValueError(
+                    f"The labels {joined} cannot join while label vectors are trained. Pass all "
+                    "labels as classes in the first call."
+                )
+            if has_joined or self._has_new_candidates():
+                self._embed_labels(labels, first)
+            if first:
+                self._fit_visual(X, y, rows)
+                self._check_projection(X)
+            targets = np.searchsorted(self.classes_, y[rows])
+            samples = Samples(X, self._training_features(X), rows, targets, weight)
+            if first:
+                self._fit_scale(samples)
+            if first or self.lr != "auto":
+                self._choose_lr(samples)
+            if first or self.device != "auto":
+                self._choose_device(len(rows), np.inf)  # More calls may follow.
+            net = None if first else self.net_
+            seed = self._draw_seed()
+            replay = self._class_means.absent_from(samples, self.classes_)
+            net = self._trainer().train_pass(self._n_passes, samples, seed, net, start, replay)
+            self._class_means = self._class_means.updated(samples, self.classes_)
+            self._keep(net)
+            self._fit_temperatures(samples, seed, partial=True)
+            self._n_passes += 1
+        return self
+
+    # --- Validation
+
+    def _check_resources(self):
+        """Check the device, the training parameters and the visual model before any work."""
+        from skdevise.models._devise_net import checkpoint_params
+        from skdevise.training._checkpoint import fit_key
+        from skdevise.training._net import check_training_params
+
+        find_device(self.device)
+        optimizers = {name: getattr(self, name) for name in ("optimizer", "finetune_optimizer")}
+        check_training_params(
+            optimizers, self.callbacks, self.lr_schedule, early_stopping=self.early_stopping
+        )
+        if self.checkpoint is not None:
+            check_checkpoint_folder(self.checkpoint)
+            fit_key(checkpoint_params(self.get_params(deep=False), stage=2))
+        if self.train_label_vectors and self.targets == "sample":
+            raise ValueError(
+                "train_label_vectors=True trains the vector of the first term only, so it does not "
+                "work with targets='sample'. Use targets='first'."
+            )
+        if self.distributed and getattr(self.visual, "weights", "") is None:
+            raise ValueError(
+                "distributed=True does not pre-train a visual model with weights=None. Fit it "
+                "first, and pass visual=FrozenEstimator(visual)."
+            )
+        if self.projection == "mlp" and self.batch_size == 1:
+            raise ValueError(
+                "projection='mlp' has a batch norm, so it does not work with batch_size=1. Use "
+                "batch_size=2 or more."
+            )
+        if self.finetune_epochs and not hasattr(self.visual, "backbone"):
+            raise ValueError(
+                f"finetune_epochs={self.finetune_epochs} needs a visual model. Pass "
+                "visual=VisualFeaturizer(...)."
+            )
+
+    def _validate(self, X, y, sample_weight, first, partial=False):
+        """Validate the training data: X, y, the rows with a weight and their weights or None."""
+        if y is None:
+            raise ValueError("DeViSEClassifier requires y to be passed, but the target y is None.")
+        y = check_targets(y)
+        if self.visual is None:
+            X, y = check_features(self, X, y, reset=first)
+        else:
+            check_consistent_length(X, y)
+        return X, y, *training_weights(sample_weight, self.class_weight, y, partial)
+
+    def _hold_out(self, targets, seed):
+        """Split the positions of samples for early stopping: kept, held out."""
+        if not self.early_stopping:
+            return np.arange(len(targets)), np.arange(0)
+        split = hold_out_classes if self.validation_split == "classes" else hold_out_samples
+        return split(targets, self.validation_fraction, seed)
+
+    # --- Labels
+
+    def _embed_labels(self, classes, first):
+        """Embed the training labels and the additional false labels."""
+        if len(classes) < 2:
+            raise ValueError(
+                f"y contains {len(classes)} class ({classes.tolist()}), but training needs at "
+                "least 2. Add samples of another class."
+            )
+        vocabulary = self._vocabulary(classes)
+        if self.train_label_vectors and (vocabulary.pool == "mean" or vocabulary.templates):
+            raise ValueError(
+                "train_label_vectors=True does not work with a vocabulary that averages several "
+                "terms. Use pool='terms' and no templates."
+            )
+        if first:
+            self._fitted_params = {name: getattr(self, name) for name in _LASTING_PARAMS}
+            self._n_passes = self._n_epochs = 0
+            self._second, self._class_means = SecondTraining(), ClassMeans()
+            self._open_label_space(classes)
+            self._untrained_embedder = self.embedder_
+        else:
+            self._bind_labels(classes, self.embedder_)
+            if self.train_label_vectors:
+                self._lazy = {}  # The net holds the vectors of the previous labels.
+        self._n_features_out = self.label_space_.vector_size
+        self._negative_vectors = self._embed_negative_labels(classes)
+        self._fitted_candidates = self.labels, self.negative_labels
+
+    def _embed_negative_labels(self, classes):
+        """Embed the false labels that are not training labels: (n, vector_size)."""
+        if not isinstance(self.negative_labels, str):
+            vocabulary = self._vocabulary(self.negative_labels)
+            if not set(vocabulary.labels.tolist()) <= set(classes.tolist()):
+                return LabelSpace(vocabulary - classes, self.embedder_, "exact").targets
+        return self.label_space_.targets[:0]
+
+    def _has_new_candidates(self):
+        """Return whether `labels` or `negative_labels` has been replaced, compared by identity."""
+        labels, negative_labels = self._fitted_candidates
+        return self.labels is not labels or self.negative_labels is not negative_labels
+
+    # --- Features
+
+    def _fit_visual(self, X, y, rows):
+        """Fit the visual model on the photos at some rows."""
+        if self.visual is None:
+            return
+        if len(rows) < len(y):
+            from skdevise.models._fine_tuning import take_photos
+
+            X, y = take_photos(X, rows), y[rows]
+        self.visual_ = clone(self.visual).fit(X, y)
+        if self.finetune_epochs and isinstance(self.visual_, FrozenEstimator):
+            # Fine-tuning trains a copy, because the frozen model belongs to the user.
+            self.visual_ = deepcopy(self.visual_.estimator)
+
+    def _check_projection(self, X, start=None):
+        """Try the projection before features are computed, if their number is known."""
+        if self.visual is None:
+            n_features = X.shape[1]
+        else:
+            n_features = getattr(self.visual_, "n_features_out_", None)
+        if n_features and (callable(self.projection) or start):
+            from skdevise.models._projection import make_projection
+
+            with seeded(0, find_device("cpu")):
+                state = start and start[0]
+                make_projection(self.projection, n_features, self._n_features_out, self.loss, state)
+
+    def _training_features(self, X, together=False):
+        """Return the features of training samples, after a check of their values.
+
+        Processes that share a fit `together` compute and check a part each.
+        """
+        rank_and_size = ()
+        if together:
+            from skdevise.training._distributed import open_accelerator
+
+            accelerator = open_accelerator()
+            rank_and_size = accelerator.process_index, accelerator.num_processes
+        features = self._features_together(X) if together else self._features(X)
+        for _ in finite_blocks(features, *rank_and_size):
+            pass
+        self._n_features = features.shape[1]
+        return features
+
+    def _fit_scale(self, samples, together=False):
+        """Fit the scaling of the features."""
+        make = FeatureScaler(self.feature_scaling).fit
+        self._scale = self._once(lambda: make(samples), together)
+        if self._scale.standard is not None:
+            self.scaler_ = self._scale.standard
+
+    def _choose_lr(self, samples, together=False):
+        """Set the learning rate of stage 1."""
+        self.lr_ = self.lr
+        if self.lr == "auto":
+            params = self.get_params(deep=False) | self._fitted_params
+            facts = samples, self.label_space_.targets, self._scale, params
+            self.lr_ = self._once(lambda: automatic_lr(*facts), together)
+
+    def _choose_device(self, n_samples, max_epochs):
+        """Set the device of stage 1."""
+        n_labels = self.label_space_.n_labels + len(self._negative_vectors)
+        device = training_device(
+            # The accelerator has made the GPU of this process the current one.
+            str(find_device("auto")) if self.distributed else self.device,
+            n_samples=n_samples,
+            n_numbers=self._n_features + n_labels,
+            n_weights=self._n_features * self._n_features_out,
+            batch_size=self.batch_size,
+            max_epochs=max_epochs,
+        )
+        self.device_ = str(device)
