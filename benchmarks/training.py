@@ -122,7 +122,7 @@ class PlainSkorch:
 class Ours:
     """An epoch of `DeViSEClassifier.fit`."""
 
-    def __init__(self, X, y, vectors, batch_size, device="cpu"):
+    def __init__(self, X, y, vectors, batch_size, device="cpu", **params):
         names = np.arange(len(vectors)).astype(str)
         self.clf = DeViSEClassifier(
             PretrainedEmbedder((names.tolist(), vectors)),
@@ -134,6 +134,7 @@ class Ours:
             max_epochs=0,
             device=device,
             random_state=0,
+            **params,
         ).fit(X, y.astype(str))
         self.data = self._training_set(X, y, torch.device(device))
 

@@ -138,10 +138,17 @@ def decode_jpeg(data):
         return None
 
 
-def adagrad_step(optimizer, parameter):
-    """Take the step of a torch Adagrad optimizer that has this one parameter."""
+def adagrad_step(optimizer, parameter, lr=None):
+    """Take the step of a torch Adagrad optimizer that has this one parameter.
+
+    `lr` is a Tensor with the learning rate. None means that of the optimizer.
+    """
     # torch 2.6 to 2.14 name the state "sum" and the option "eps". The hooks around
     # `Optimizer.step` would take a tenth of the time of a small training step.
     group, squares = optimizer.param_groups[0], optimizer.state[parameter]["sum"]
     squares.addcmul_(parameter.grad, parameter.grad)
-    parameter.addcdiv_(parameter.grad, squares.sqrt().add_(group["eps"]), value=-group["lr"])
+    deviation = squares.sqrt().add_(group["eps"])
+    if lr is None:
+        parameter.addcdiv_(parameter.grad, deviation, value=-group["lr"])
+    else:
+        parameter.addcdiv_(parameter.grad * lr, deviation, value=-1)

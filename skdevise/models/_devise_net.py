@@ -17,6 +17,7 @@ from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._distributed import DistributedMixin, open_accelerator
 from skdevise.training._early_stopping import EarlyStopping
 from skdevise.training._net import OPTIMIZERS, TrainingNet, TrainingSet, place_features
+from skdevise.training._recorded_step import RecordedStep, record_on_gpu
 
 # A change of one of these parameters gives `partial_fit` a new net.
 _NET_PARAMS = (
@@ -57,8 +58,11 @@ class DeViSENet(TrainingNet):
     """A training net that knows the gradient of a linear map under the hinge rank loss.
 
     `Trainer` sets `trained`, the positions of the classes in the loss, and `params`, the parameters
-    that the net is made from.
+    that the net is made from. If `records_steps` is true, a GPU replays a recorded step.
     """
+
+    records_steps = False
+    recorded = None
 
     @property
     def projection(self):
@@ -77,10 +81,36 @@ class DeViSENet(TrainingNet):
             and self.optimizer in OPTIMIZERS.values()
         )
 
+    @property
+    def can_record(self):
+        """True if all steps can be the same operations on the same tensors of a GPU."""
+        is_adagrad = self.optimizer is OPTIMIZERS["adagrad"]
+        return (
+            self.device.type == "cuda"
+            and self.has_closed_form
+            and is_adagrad
+            and not self.callbacks
+        )
+
+    def train_epochs(self, data, n_epochs, **options):
+        """Train, and record the step if that is possible and wanted."""
+        if self.records_steps and self.can_record:
+            self.recorded = RecordedStep(self._adagrad_step, self.batch_size, self.record)
+        try:
+            super().train_epochs(data, n_epochs, **options)
+        finally:
+            self.recorded = None  # It is not valid for other tensors, and keeps memory.
+
+    def record(self, run):
+        """Record a call without parameters: a function that replays it, and its result."""
+        return record_on_gpu(run, self.device, [self.bare_criterion.generator])
+
     def step(self, X, target, weight, batch):
         """Update the weights, and return the loss: a scalar."""
         if not self.has_closed_form:
             return super().step(X, target, weight, batch)
+        if self.recorded is not None:
+            return self.recorded(self.optimizer_.param_groups[0]["lr"], X, target, weight)
         with torch.no_grad():
             loss = self._set_gradient(X, target, weight)
             map_ = self.bare_module.weight
@@ -93,6 +123,13 @@ class DeViSENet(TrainingNet):
                 # Without a gradient, the call below changes no weight. Schedulers count it.
                 map_.grad = None
         self.optimizer_.step()
+        return loss
+
+    @torch.no_grad()
+    def _adagrad_step(self, lr, X, target, weight):
+        """Take a step of Adagrad, and return the loss. `lr` is None or a Tensor."""
+        loss = self._set_gradient(X, target, weight)
+        adagrad_step(self.optimizer_, self.bare_module.weight, lr)
         return loss
 
     def _set_gradient(self, X, target, weight):
@@ -278,6 +315,7 @@ class Trainer:
             verbose=params["verbose"],
         )
         net.trained, net.params = trained, self._net_params(trained)
+        net.records_steps = params["compile"] and not distributed
         return net
 
     def _net_params(self, trained):

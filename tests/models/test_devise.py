@@ -239,6 +239,14 @@ def test_a_learned_temperature_is_kept_with_the_projection(plane, pets_and_truck
     assert not hasattr(clf.set_params(loss="mse").fit(X, y), "loss_temperature_")
 
 
+def test_a_recorded_step_trains_the_same_projection(plane, pets_and_trucks, device):
+    X, y = pets_and_trucks
+    clf = DeViSEClassifier(plane, max_epochs=3, batch_size=2, device=device, random_state=0)
+    plain, recorded = clone(clf).fit(X, y), clone(clf).set_params(compile=True).fit(X, y)
+    np.testing.assert_allclose(recorded.coef_, plain.coef_, rtol=1e-5)
+    assert recorded.history_.train_loss.tolist() == pytest.approx(plain.history_.train_loss)
+
+
 @pytest.mark.slow
 def test_a_compiled_projection_is_the_same(plane, pets_and_trucks):
     X, y = pets_and_trucks

@@ -62,13 +62,15 @@ class AnyMap(nn.Module):
         return self.linear(X)
 
 
-def trained(module, criterion, data, device="cpu", n_epochs=3, **options):
+def trained(
+    module, criterion, data, device="cpu", n_epochs=3, *, kind=DeViSENet, schedule=None, **options
+):
     params = {
         "optimizer": "adagrad", "lr": 0.1, "batch_size": 16, "callbacks": None,
         "precision": "float32", "device": device, "order_seed": 0, "verbose": 0,
     }  # fmt: skip
-    net = DeViSENet.build(module, criterion, **params | options)
-    net.train_epochs(data, n_epochs)
+    net = kind.build(module, criterion, **params | options)
+    net.train_epochs(data, n_epochs, schedule=schedule)
     return net
 
 
@@ -189,6 +191,65 @@ def test_keys_are_drawn_without_waiting(device):
     violates = scores > points[:, :1]
     assert counts.tolist() == violates.sum(dim=1).tolist()
     assert violates[counts > 0, labels[counts > 0]].all()
+
+
+# --- Steps that are recorded
+
+
+class Recording(DeViSENet):
+    """Records as a GPU does, on any device: a replay runs the step on the same tensors."""
+
+    records_steps, n_recorded, n_replayed = True, 0, 0
+
+    @property
+    def can_record(self):
+        return self.has_closed_form and not self.callbacks
+
+    def record(self, run):
+        if self.device.type == "cuda":
+            return super().record(run)
+        self.n_recorded += 1
+        loss = torch.empty(())
+
+        def replay():
+            self.n_replayed += 1
+            loss.copy_(run())
+
+        return replay, loss
+
+
+class Refusing(Recording):
+    def record(self, run):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.mark.parametrize("negatives", ["first_violation", "all", "hardest", 3])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_recorded_steps_are_the_same_steps(device, negatives, weighted):
+    # 70 samples are four batches of 16 and a smaller one. The learning rate falls in each epoch.
+    data, vectors = problem(n=70)
+    data.weights = data.weights if weighted else None
+    nets = [
+        trained(
+            LinearProjection(6, 4), HingeRank(vectors, negatives=negatives), data, device,
+            kind=kind, schedule="linear",
+        )
+        for kind in (DeViSENet, Recording)
+    ]  # fmt: skip
+    torch.testing.assert_close(nets[0].module_.weight, nets[1].module_.weight)
+    losses = [[row["train_loss"] for row in net.history] for net in nets]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    if device == "cpu":
+        # 15 batches: three are not recorded, because they are the first, and three are smaller.
+        assert (nets[1].n_recorded, nets[1].n_replayed) == (1, 9)
+
+
+def test_training_goes_on_if_a_step_cannot_be_recorded(device):
+    data, vectors = problem(n=70)
+    expected = trained(LinearProjection(6, 4), HingeRank(vectors), data, device)
+    with pytest.warns(UserWarning, match="compile=False"):
+        net = trained(LinearProjection(6, 4), HingeRank(vectors), data, device, kind=Refusing)
+    torch.testing.assert_close(net.module_.weight, expected.module_.weight)
 
 
 def test_a_pass_draws_other_numbers_than_a_stage():
