@@ -27,7 +27,7 @@ FORMAT = "skdevise 1"
 # modules may move. Objects of these classes consist of their attributes.
 _CLASSES = {
     "labels._graph": "Graph",
-    "labels._label_index": "LabelIndex",
+    "labels._index": "LabelIndex",
     "labels._search": "ExactSearch",
     "labels._space": "LabelSpace",
     "language": "EncoderEmbedder PretrainedEmbedder RandomEmbedder SkipGramEmbedder",
@@ -41,15 +41,14 @@ _CLASSES = {
         "NoveltySwitchClassifier RidgeProjectionClassifier WSABIEClassifier"
     ),
     "models._ancestor_means": "AncestorMeans",
-    "models._features": "FeatureScaler",
+    "models._features": "ClassMeans FeatureScaler",
     "models._label_kernels": (
         "DefinitionKernel GlossKernel HierarchyKernel LabelFacts LabelKernel NameKernel "
         "SentenceKernel"
     ),
-    "models._label_vectors": "LabelVectors",
     "models._label_weights": "WeightRegression",
-    "models._novelty": "GaussianNovelty LocalOutlierNovelty",
-    "models._replay": "ClassMeans",
+    "models._learned_labels": "LabelVectors",
+    "models._novelty_switch": "GaussianNovelty LocalOutlierNovelty",
     "models._second_training": "SecondTraining",
     "vision": "OpenVINOFeaturizer VisualFeaturizer",
     "vision._crop": "CentreCrop PillowCrop",

@@ -12,9 +12,8 @@ from skdevise._bounded import parsing
 from skdevise._columns import label_array
 from skdevise._typing import ArrayLike, Labels, NDArray
 from skdevise.labels._graph import Graph
-from skdevise.labels._label_index import LabelIndex
+from skdevise.labels._index import LabelIndex, TermIndex
 from skdevise.labels._tables import bundled_tables, check_lengths, nltk_tables, pair_tables
-from skdevise.labels._term_index import TermIndex
 
 
 class Hierarchy:

@@ -12,6 +12,7 @@ from skdevise._typing import ArrayLike, Coverage, Embedder, Hierarchy, Labels, P
 from skdevise._utils import atomic_write
 from skdevise.labels._coverage import coverage_of
 from skdevise.labels._embedding import check_embedder, looks_up_words
+from skdevise.labels._index import TermIndex
 from skdevise.labels._label_checks import (
     check_label_terms,
     check_labels,
@@ -20,7 +21,6 @@ from skdevise.labels._label_checks import (
     name_some,
     terms_by_label,
 )
-from skdevise.labels._term_index import TermIndex
 from skdevise.language._terms import check_terms
 
 

@@ -8,10 +8,9 @@ import torch
 
 from skdevise._compat import adagrad_step
 from skdevise._utils import content_hash, find_device, seeded
-from skdevise.models._features import FeaturesOnDisk, as_tensor, is_on_disk
+from skdevise.models._features import FeaturesOnDisk, FeaturesWithMeans, as_tensor, is_on_disk
 from skdevise.models._fine_tuning import AugmentedFeatures, PhotoProjection
 from skdevise.models._projection import LinearProjection, make_projection
-from skdevise.models._replay import FeaturesWithMeans
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._distributed import DistributedMixin, open_accelerator

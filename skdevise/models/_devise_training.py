@@ -21,6 +21,7 @@ from skdevise._utils import (
 )
 from skdevise.labels._space import LabelSpace
 from skdevise.models._features import (
+    ClassMeans,
     FeatureScaler,
     Samples,
     check_features,
@@ -30,7 +31,6 @@ from skdevise.models._features import (
 )
 from skdevise.models._fitted_projection import FittedProjectionMixin
 from skdevise.models._learning_rate import automatic_lr
-from skdevise.models._replay import ClassMeans
 from skdevise.models._second_training import SecondTraining
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 

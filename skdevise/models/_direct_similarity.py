@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdevise._compat import Interval
 from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
 from skdevise.labels._search import best_columns
-from skdevise.models._score_prediction import ScorePredictionMixin
+from skdevise.models._prediction import ScorePredictionMixin
 from skdevise.models._seen_classifier import SeenClassifierMixin
 
 

@@ -1,6 +1,6 @@
-"""Training data: validated labels, and features in memory or on disk."""
+"""Training data: validated labels, features in memory or on disk, and means of classes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,34 @@ class Samples:
             entries = weight[part].astype(block.dtype), (self.targets[part], np.arange(len(block)))
             sums = sums + csr_array(entries, shape=(n_classes, len(block))) @ block
         return sums / np.where(totals > 0, totals, 1)[:, None], totals
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """Mean features of each class that the projection was trained on."""
+
+    known: dict = field(default_factory=dict)
+    """Mean features (n_features,) and total weight of each label."""
+
+    def updated(self, samples, classes):
+        """Include samples, whose targets are positions in `classes`: ClassMeans."""
+        means, totals = samples.class_means(len(classes))
+        known = dict(self.known)
+        for row in np.flatnonzero(totals):
+            label, total = classes[row : row + 1].tolist()[0], totals[row]
+            mean, before = known.get(label, (means[row], 0))
+            share = total / (before + total)
+            known[label] = mean + share * (means[row] - mean), before + total
+        return ClassMeans(known)
+
+    def absent_from(self, samples, classes):
+        """Return the means of known classes that samples lack, and their targets, or None."""
+        present = set(classes[np.unique(samples.targets)].tolist())
+        labels = [label for label in self.known if label not in present]
+        if not labels:
+            return None
+        means = np.array([self.known[label][0] for label in labels])
+        return means, np.searchsorted(classes, labels)
 
 
 def is_on_disk(X):
@@ -202,6 +230,23 @@ class FeaturesOnDisk:
         ascending, order = rows.sort()
         block = as_tensor(self.scale(read_rows(self.features, ascending.numpy())))
         return block[order.argsort()]
+
+
+class FeaturesWithMeans:
+    """Scaled features of a source of n_rows rows, and of class means in the rows after these."""
+
+    def __init__(self, source, n_rows, means):
+        self.source = source
+        self.n_rows = n_rows
+        self.means = means
+        self.generator = getattr(source, "generator", None)
+
+    def __getitem__(self, rows):
+        is_mean = rows >= self.n_rows
+        batch = self.means[(rows - self.n_rows).clamp_min(0)]
+        if not is_mean.all():
+            batch[~is_mean] = self.source[rows[~is_mean]]
+        return batch
 
 
 def join_labels(*parts):

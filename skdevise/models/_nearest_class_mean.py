@@ -21,8 +21,7 @@ from skdevise.models._calibration import (
 )
 from skdevise.models._features import Samples, join_labels
 from skdevise.models._label_kernels import LabelFacts
-from skdevise.models._label_vectors import LabelVectors, space_of_vectors
-from skdevise.models._learned_labels import LearnedLabelClassifier
+from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier, space_of_vectors
 
 # The module that needs torch is imported in the method that trains.
 
@@ -303,7 +302,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
 
     def _learn(self, features, targets, weight, verbose):
         """Learn the metric W of scaled features: (n_components, n_features)."""
-        from skdevise.models._nearest_class_mean_net import train_metric
+        from skdevise.models._learned_label_nets import train_metric
 
         targets = np.unique(targets, return_inverse=True)[1]
         means, _ = _class_means(features, targets, weight)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdevise.models._replay import ClassMeans
+from skdevise.models._features import ClassMeans
 
 
 @dataclass(frozen=True)

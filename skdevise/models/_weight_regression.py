@@ -39,10 +39,10 @@ from skdevise.models._candidates import present
 from skdevise.models._explanation import ExplanationMixin
 from skdevise.models._features import training_weights
 from skdevise.models._label_kernels import LabelKernel
-from skdevise.models._label_vectors import space_of_vectors
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
-from skdevise.models._linear_classifier import fit_linear
+from skdevise.models._learned_labels import space_of_vectors
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+from skdevise.models._seen_classifier import fit_linear
 
 # Temperature of the probabilities of the training labels. benchmarks/zero_shot_weights.py chose it
 # on labels of ImageNet that it left out.

@@ -9,8 +9,7 @@ from skdevise._compat import Interval, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import draw_seed, find_device, training_device
 from skdevise.models._calibration import refit_rows, row_keys
-from skdevise.models._label_vectors import LabelVectors
-from skdevise.models._learned_labels import LearnedLabelClassifier
+from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
 
 # The module that needs torch is imported in `fit`.
 
@@ -175,7 +174,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
             If there is one class only, if X contains photos instead of features, or if the
             parameter `labels` names a label that is not in y.
         """
-        from skdevise.models._wsabie_net import train
+        from skdevise.models._learned_label_nets import train_wsabie
 
         find_device(self.device)
         X, y, sample_weight = self._start_fit(X, y, sample_weight)
@@ -202,7 +201,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         def train_on(rows, **more):
             weight = None if sample_weight is None else sample_weight[rows]
             features = self._scale(X[rows])
-            return train(features, targets[rows], weight, len(classes), params | more, seed)
+            return train_wsabie(features, targets[rows], weight, len(classes), params | more, seed)
 
         self.coef_, self.label_vectors_ = train_on(np.arange(len(X)))
         self._n_features_out = self.embedding_size

@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestCentroid
 
 from skdevise import Hierarchy, NearestClassMeanClassifier
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.models._nearest_class_mean_net import NearestMeans
+from skdevise.models._learned_label_nets import NearestMeans
 
 TREE = Hierarchy.from_edges(
     [

@@ -20,7 +20,7 @@ from skdevise import (
     WSABIEClassifier,
 )
 from skdevise.model_selection import tune_seen_penalty
-from skdevise.models._novelty import GaussianNovelty, LocalOutlierNovelty
+from skdevise.models._novelty_switch import GaussianNovelty, LocalOutlierNovelty
 
 SEEN, UNSEEN = list("abcdefgh"), list("uvwxyz")
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skdevise.models._features import Samples
-from skdevise.models._replay import ClassMeans
+from skdevise.models._features import ClassMeans, Samples
 
 CLASSES = np.array(["cat", "lynx", "truck"])
 

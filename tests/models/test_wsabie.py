@@ -4,8 +4,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdevise import LabelVocabulary, WSABIEClassifier
+from skdevise.models._learned_label_nets import make_wsabie_net
 from skdevise.models._negatives import first_violation
-from skdevise.models._wsabie_net import make_net
 from skdevise.training._net import TrainingSet
 
 PARAMS = WSABIEClassifier(
@@ -49,7 +49,7 @@ def naive_step(V, W, squares, x, y, negative, n_draws, lr=0.3, max_norm=1.5):
 
 def test_training_agrees_with_a_naive_reference_step_by_step(problem):
     X, targets = problem
-    net = make_net(4, 5, PARAMS, seed=0)
+    net = make_wsabie_net(4, 5, PARAMS, seed=0)
     V = net.module_.weight.detach().numpy().astype(float)
     W = net.criterion_.weight.detach().numpy().astype(float)
     assert np.linalg.norm(V, axis=0).max() <= 1.5 + 1e-6
@@ -76,7 +76,7 @@ def test_two_labels_by_hand():
     # The loss is 1 - 0.4 + 0.2 = 0.8. The first step of Adagrad moves each weight by lr = 0.1
     # against the sign of its gradient: V by (0.2 - 0.4) 2 = -0.4, W_0 by -1, W_1 by 1.
     # V then has the norm 0.6, and is shortened to 0.55.
-    net = make_net(1, 2, PARAMS | {"embedding_size": 1, "max_norm": 0.55, "lr": 0.1}, seed=0)
+    net = make_wsabie_net(1, 2, PARAMS | {"embedding_size": 1, "max_norm": 0.55, "lr": 0.1}, seed=0)
     with torch.no_grad():
         net.module_.weight.fill_(0.5)
         net.criterion_.weight.copy_(torch.tensor([[0.4], [0.2]]))
