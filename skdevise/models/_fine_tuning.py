@@ -22,10 +22,16 @@ class AugmentedFeatures:
         self.generator = photos.generator
 
     def __getitem__(self, rows):
+        (features,) = self.batches([rows])
+        return features
+
+    def batches(self, rows):
+        """Iterate over the features at each Tensor of rows. The next photos are decoded ahead."""
         device = next(self.net.parameters(), torch.empty(0)).device
-        with torch.no_grad():
-            features = self.net(self.photos[rows].to(device)).cpu().numpy()
-        return as_tensor(self.scale(features))
+        for photos in self.photos.batches(rows):
+            with torch.no_grad():
+                features = self.net(photos.to(device)).cpu().numpy()
+            yield as_tensor(self.scale(features))
 
 
 class PhotoProjection(nn.Module):

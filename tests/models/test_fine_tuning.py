@@ -1,7 +1,9 @@
 """Training with a visual model: stage 1 with augmentation, and stage 2."""
 
 import copy
+import itertools
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -133,6 +135,31 @@ def test_stage_1_augments_each_photo_anew(visual, colours):
         visual.set_params(augment=None)
     assert len(set(seen)) == 3 * 84
     assert len(clf.history_) == 3
+
+
+class Waiting(nn.Module):
+    """A network that waits for an event."""
+
+    event = threading.Event()
+
+    def forward(self, photos):
+        assert self.event.wait(timeout=30)
+        return photos.mean(dim=(2, 3))
+
+
+def test_photos_of_stage_1_are_augmented_ahead(colours):
+    # The network waits at the first 42 photos until a photo of the second batch is augmented.
+    number = itertools.count(1)
+
+    def augment(image, rng):
+        actions = {1: Waiting.event.clear, 43: Waiting.event.set}
+        actions.get(next(number), int)()
+        return image
+
+    Waiting.event.set()
+    visual = VisualFeaturizer(Waiting(), image_size=32, augment=augment, n_jobs=1)
+    DeViSEClassifier(visual=visual, max_epochs=1, batch_size=42).fit(*colours)
+    assert next(number) == 85
 
 
 # --- Stage 2
