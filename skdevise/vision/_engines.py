@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from skdevise._utils import import_optional
-from skdevise.vision._openvino import compile_model
+from skdevise.vision._openvino import compile_model, no_statistics
 
 # Numbers of photos that repay folding the batch norms, and converting the network to OpenVINO.
 FOLD_FROM, CONVERT_FROM = 32, 256
@@ -147,6 +147,7 @@ def _openvino_run(net, shape, device):
     return start
 
 
+@no_statistics()
 def convert(net, shape, n_threads):
     """Convert a network to OpenVINO: its model, and a function that runs it.
 

@@ -1,6 +1,8 @@
 """Networks that OpenVINO runs without torch."""
 
+import os
 import threading
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -193,7 +195,8 @@ class OpenVINOFeaturizer(
         """Return the function that runs the network. It is compiled at the first use."""
         with _LOCK:
             if "_run" not in vars(self):
-                openvino = import_optional("openvino", extra="fast", purpose="This network")
+                with no_statistics():
+                    openvino = import_optional("openvino", extra="fast", purpose="This network")
                 parts = self.network.tobytes(), self.weights.tobytes()
                 self._run = compile_model(openvino.Core().read_model(*parts), self.n_threads)
             return self._run
@@ -220,6 +223,21 @@ class OpenVINOFeaturizer(
         tags.requires_fit = False
         tags.no_validation = True
         return tags
+
+
+@contextmanager
+def no_statistics():
+    """Keep OpenVINO from sending statistics while it is imported or converts a network.
+
+    A conversion forks a dozen processes that send them, but none in a continuous integration job.
+    """
+    is_such_a_job = "JENKINS_URL" in os.environ
+    os.environ.setdefault("JENKINS_URL", "none")
+    try:
+        yield
+    finally:
+        if not is_such_a_job:
+            os.environ.pop("JENKINS_URL", None)
 
 
 def compile_model(model, n_threads):

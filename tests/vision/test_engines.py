@@ -1,6 +1,7 @@
 """Engines compute the same features as the network in eager mode."""
 
 import copy
+import os
 import sys
 from importlib.util import find_spec
 
@@ -192,6 +193,15 @@ def test_openvino_converts_attention():
     run = InferenceEngine(net, SHAPE, "openvino")
     np.testing.assert_allclose(run(photos(3)), eager(net, photos(3)), atol=1e-5)
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+@needs_openvino
+def test_a_conversion_sends_no_statistics():
+    telemetry = pytest.importorskip("openvino_telemetry")
+    environment = dict(os.environ)
+    InferenceEngine(make("sequential"), SHAPE, "openvino")
+    assert not telemetry.Telemetry().consent
+    assert dict(os.environ) == environment
 
 
 @needs_openvino
