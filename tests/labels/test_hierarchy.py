@@ -1,6 +1,5 @@
 import math
 import pickle
-import shutil
 from collections import deque
 from pathlib import Path
 
