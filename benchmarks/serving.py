@@ -18,6 +18,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+from typing import NamedTuple
 
 import numpy as np
 from _common import print_machine, print_table
@@ -63,42 +64,34 @@ def photo_bytes(seed=0, size=(300, 400)):
 
 
 def start(way, folder):
-    """Load a classifier, and answer for the first photo: dict of figures."""
-    imported = process_time()
+    """Load a classifier, and answer for the first photo: CPU seconds and MB after each step."""
+    seconds, mb = [process_time()], [memory()[0]]
+
+    def stop():
+        seconds.append(process_time())
+        mb.append(memory()[0])
+
+    if way != "openvino":
+        import torch  # noqa: F401
+    stop()
     classifier = load_classifier(way, folder)
-    loaded = process_time()
+    stop()
     space = LabelSpace.load(folder / "labels.safetensors")
+    stop()
     classifier.predict([photo_bytes()], labels=space)
-    answered, (now, peak) = process_time(), memory()
+    stop()
+    peak = memory()[1]
     classifier.predict([photo_bytes()], labels=["okapi", "blue sky"])
     return {
-        "import": imported,
-        "load": loaded - imported,
-        "answer": answered - loaded,
-        "MB": now,
-        "peak MB": peak,
+        "seconds": [seconds[0], *np.diff(seconds)],
+        "MB": mb,
+        "peak": peak,
         "MB after new labels": memory()[0],
     }
 
 
-def steps(way, folder):
-    """Return the memory after each step of a start: dict of MB."""
-    figures = {"Python, scikit-learn and skdevise": memory()[0]}
-    if way != "openvino":
-        import torch  # noqa: F401
-
-        figures["torch"] = memory()[0]
-    classifier = load_classifier(way, folder)
-    figures["the classifier"] = memory()[0]
-    space = LabelSpace.load(folder / "labels.safetensors")
-    figures[f"{N_LABELS} labels"] = memory()[0]
-    classifier.predict([photo_bytes()], labels=space)
-    figures["the first answer"] = memory()[0]
-    return figures
-
-
-def latency(way, folder, n_threads=1, n_photos=30, engine=None):
-    """Measure the answers to single photos: dict of median milliseconds."""
+def latency(way, folder, n_threads=1, n_photos=30, engine=None, kinds=("kept", "list")):
+    """Measure the answers to single photos, by kind of labels: dict of median milliseconds."""
     import torch
 
     torch.set_num_threads(n_threads)
@@ -107,20 +100,20 @@ def latency(way, folder, n_threads=1, n_photos=30, engine=None):
         classifier.visual_.estimator.set_params(engine=engine)
     space = LabelSpace.load(folder / "labels.safetensors")
     photos = [[photo_bytes(seed)] for seed in range(n_photos)]
-    names = space.labels.tolist()
     measured = {}
     start = process_time()
     classifier.predict(photos[0], labels=space)
     measured["first"] = 1e3 * (process_time() - start)
-    classifier.predict(photos[0], labels=names)
-    for name, labels in {"kept": space, "list": names}.items():
-        for clock, kind in ((perf_counter, "wall"), (process_time, "CPU")):
-            times = []
-            for photo in photos:
-                start = clock()
-                classifier.predict(photo, labels=labels)
-                times.append(1e3 * (clock() - start))
-            measured[f"{name}, {kind}"] = np.median(times)
+    for name, labels in {"kept": space, "list": space.labels.tolist()}.items():
+        if name not in kinds:
+            continue
+        classifier.predict(photos[0], labels=labels)
+        times = []
+        for photo in photos:
+            start = np.array([perf_counter(), process_time()])
+            classifier.predict(photo, labels=labels)
+            times.append(1e3 * ([perf_counter(), process_time()] - start))
+        measured[f"{name}, wall"], measured[f"{name}, CPU"] = np.median(times, axis=0)
     start = process_time()
     classifier.visual_.transform(photos[0])
     measured["features"] = 1e3 * (process_time() - start)
@@ -145,7 +138,7 @@ def fork(way, folder, uses_first, n_threads, patience):
     return answers
 
 
-PARTS = {"start": start, "steps": steps, "latency": latency, "fork": fork}
+PARTS = {"start": start, "latency": latency, "fork": fork}
 
 
 def in_process(part, way, folder, **options):
@@ -167,6 +160,14 @@ def result(process):
 # Tables
 
 
+class Size(NamedTuple):
+    """How much to measure."""
+
+    n_photos: int
+    seconds: float  # length of the load test
+    patience: float  # seconds that a forked worker has for its answer
+
+
 def save_models(folder):
     """Save the classifier in both forms, and its labels."""
     classifier = skdevise.load_zero_shot_classifier()
@@ -176,29 +177,26 @@ def save_models(folder):
     classifier.label_space(labels).save(folder / "labels.safetensors")
 
 
-def print_starts(folder, n_photos, seconds):
-    rows = []
-    for name, way in WAYS.items():
-        figures = result(in_process("start", way, folder))
-        total = sum(figures[part] for part in ("import", "load", "answer"))
-        parts = [f"{figures[part]:.1f}" for part in ("import", "load", "answer")]
-        memories = [f"{figures[part]:.0f}" for part in ("MB", "peak MB", "MB after new labels")]
-        rows.append([name, *parts, f"{total:.1f}", *memories])
-    header = ["start", "s to import", "s to load", "s to the first answer", "s in all", "MB",
-              "MB at peak", "MB after new labels"]  # fmt: skip
-    print_table(header, rows)
+def print_starts(folder, size):
+    """Print the time and the memory of each step, and of the whole start."""
+    figures = {name: result(in_process("start", way, folder)) for name, way in WAYS.items()}
+    steps = ["import scikit-learn", "import torch", "classifier", f"{N_LABELS} labels", "answer"]
+    rows = [
+        [name, *(f"{s:.1f}" for s in (*start["seconds"], sum(start["seconds"])))]
+        for name, start in figures.items()
+    ]
+    print("CPU seconds of each step:")
+    print_table(["start", *steps, "in all"], rows)
+    rows = [
+        [name, *(f"{mb:.0f}" for mb in (*start["MB"], start["peak"], start["MB after new labels"]))]
+        for name, start in figures.items()
+    ]
+    print("\nMB after each step:")
+    print_table(["start", *steps, "at peak", "after new labels"], rows)
     print()
 
 
-def print_steps(folder, n_photos, seconds):
-    for name, way in WAYS.items():
-        figures = result(in_process("steps", way, folder))
-        print_table([f"memory after each step of {name}", "MB"],
-                    [[step, f"{mb:.0f}"] for step, mb in figures.items()])  # fmt: skip
-        print()
-
-
-def print_latencies(folder, n_photos, seconds):
+def print_latencies(folder, size):
     ways = {
         "torch, 1 thread": ("torch", {"engine": "torch"}),
         "OpenVINO in the same process": ("torch", {"engine": "openvino"}),
@@ -206,7 +204,7 @@ def print_latencies(folder, n_photos, seconds):
     }
     rows = []
     for name, (way, options) in ways.items():
-        figures = result(in_process("latency", way, folder, n_photos=n_photos, **options))
+        figures = result(in_process("latency", way, folder, n_photos=size.n_photos, **options))
         columns = ("first", "features", "kept, CPU", "list, CPU")
         rows.append([name, *(f"{figures[column]:.0f}" for column in columns)])
     header = ["one photo", "first answer", "features", f"space of {N_LABELS} labels kept",
@@ -216,11 +214,12 @@ def print_latencies(folder, n_photos, seconds):
     print()
 
 
-def print_threads(folder, n_photos, seconds):
+def print_threads(folder, size):
     """Compare one and two threads of torch, while as many processes as cores answer."""
     rows = []
     for n_threads in (1, 2):
-        options = {"n_photos": n_photos, "n_threads": n_threads, "engine": "torch"}
+        options = {"n_photos": size.n_photos, "n_threads": n_threads, "engine": "torch"}
+        options["kinds"] = ["kept"]
         processes = [
             in_process("latency", "torch", folder, **options) for _ in range(os.cpu_count())
         ]
@@ -230,7 +229,7 @@ def print_threads(folder, n_photos, seconds):
     print()
 
 
-def print_forks(folder, n_photos, seconds, patience=30):
+def print_forks(folder, size):
     """Fork workers from a process that has loaded or used a classifier."""
     rows = []
     for name, way, uses_first, n_threads in (
@@ -239,14 +238,14 @@ def print_forks(folder, n_photos, seconds, patience=30):
         ("torch with 1 thread, used", "torch", True, 1),
         ("torch with 2 threads, used", "torch", True, 2),
     ):
-        options = {"uses_first": uses_first, "n_threads": n_threads, "patience": patience}
-        answers = result(in_process("fork", way, folder, **options))
-        rows.append([name, "yes" if answers else f"no answer in {patience} s"])
+        options = {"uses_first": uses_first, "n_threads": n_threads}
+        answers = result(in_process("fork", way, folder, patience=size.patience, **options))
+        rows.append([name, "yes" if answers else f"no answer in {size.patience} s"])
     print_table(["before the fork", "the worker answers"], rows)
     print()
 
 
-def print_load(folder, n_photos, seconds, n_clients=(1, 8, 24)):
+def print_load(folder, size, n_clients=(1, 8, 24)):
     """Post photos to the service of the example for some time."""
     process = subprocess.Popen(
         [sys.executable, EXAMPLES / "serve.py", folder / "openvino.safetensors", "--port=0",
@@ -257,7 +256,7 @@ def print_load(folder, n_photos, seconds, n_clients=(1, 8, 24)):
     try:
         port = int(process.stdout.readline().rpartition(":")[2])
         print(f"The service answers {perf_counter() - started:.1f} s after its start.")
-        rows = [load_row(process, port, seconds / 3, n) for n in n_clients]
+        rows = [load_row(process, port, size.seconds / 3, n) for n in n_clients]
     finally:
         process.kill()
         process.wait()
@@ -304,7 +303,6 @@ def load_row(process, port, seconds, n_clients):
 
 TABLES = {
     "starts": print_starts,
-    "steps": print_steps,
     "latencies": print_latencies,
     "threads": print_threads,
     "forks": print_forks,
@@ -323,12 +321,12 @@ def main():
         part, way, folder, options = args.part
         print(json.dumps(PARTS[part](way, Path(folder), **json.loads(options))))
         return
-    n_photos, seconds = (3, 1) if args.small else (30, args.seconds)
+    size = Size(3, 3, 10) if args.small else Size(30, args.seconds, 30)
     with TemporaryDirectory() as name:
         folder = Path(name)
         save_models(folder)
         for name in args.only:
-            TABLES[name](folder, n_photos, seconds)
+            TABLES[name](folder, size)
     print_machine()
 
 

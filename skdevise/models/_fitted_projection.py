@@ -56,6 +56,14 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             self._lazy["net"] = net
         return self._lazy["net"]
 
+    def __dir__(self):
+        """List the attributes, with `net_` only if it exists already.
+
+        The HTML representation of scikit-learn reads all of them, and making `net_` imports torch.
+        """
+        hidden = set() if "net" in vars(self).get("_lazy", {}) else {"net_"}
+        return [name for name in {*object.__dir__(self)} - hidden if hasattr(self, name)]
+
     def _draw_seed(self):
         """Draw the seed of a call. With a checkpoint, None counts as 0, to find the file again."""
         if self.random_state is None and self.checkpoint is not None:
