@@ -79,12 +79,13 @@ for n_clients in (1, 2, 4, 8, 16):
         results[n_clients] = list(clients.map(post, photos * 20))
 
 fig, ax = plt.subplots(layout="constrained")
-for n_clients, answers in results.items():
+colors = plt.cm.viridis(np.linspace(0.9, 0, len(results)))  # dark for many clients
+for color, (n_clients, answers) in zip(colors, results.items(), strict=True):
     times = np.sort([time for status, _, time in answers if status == 200])
-    ax.plot(times, np.linspace(0, 100, len(times)), label=f"{n_clients} clients")
+    ax.plot(times, np.linspace(0, 100, len(times)), color=color, lw=2, label=n_clients)
     n_busy = sum(status == 503 for status, _, _ in answers)
-    print(f"{n_clients} clients: {np.median(times):.0f} ms (median), {n_busy} answers of 503")
+    print(f"clients: {n_clients}, {np.median(times):.0f} ms (median), {n_busy} answers of 503")
 ax.set(xscale="log", xlabel="time to the answer (ms)", ylabel="answers (%)")
-ax.legend()
+ax.legend(title="clients")
 service.shutdown()
 plt.show()

@@ -50,7 +50,7 @@ embedders = {
 for n_epochs, embedder in embedders.items():
     embedder.fit(text)
     neighbours = [term for term, _ in embedder.vectors_.most_similar("piano", k=5)]
-    print(f"{n_epochs:2} epochs, next to piano: {', '.join(neighbours)}")
+    print(f"epochs: {n_epochs:2}, next to piano: {', '.join(neighbours)}")
 
 # %%
 # Watch
@@ -68,7 +68,7 @@ for ax, (n_epochs, embedder) in list(zip(axes, embedders.items(), strict=True))[
     vectors = embedder.transform(labels)
     score = silhouette_score(vectors, [kinds[label] for label in labels], metric="cosine")
     LabelMapDisplay(plane.transform(vectors), labels, kinds).plot(ax=ax)
-    ax.set_title(f"{n_epochs} epochs, silhouette {score:.2f}")
+    ax.set_title(f"epochs: {n_epochs}, silhouette: {score:.2f}")
     if ax is not axes[-1]:
         ax.get_legend().remove()
 plt.show()
