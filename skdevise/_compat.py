@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 # scikit-learn 1.7 to 1.9. Its developer documentation tells third parties to use these names, but
 # their modules are private.
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ __all__ = [
     "safe_indexing",
     "validate_params",
 ]
+
+
+class Interval(_Interval):
+    """Numbers between two bounds. In scikit-learn they include True, which Python counts as 1."""
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is such a number: bool."""
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 class DocumentationLinkMixin:

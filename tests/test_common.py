@@ -440,6 +440,20 @@ def test_extreme_values_are_refused_by_name(estimator, params):
         clone(estimator).set_params(**params).fit(*training_data(estimator))
 
 
+# `True` is a number in Python, but nobody means a margin of 1 by it.
+@pytest.mark.parametrize("name", {type(form): name for name, form in ESTIMATORS.items()}.values())
+def test_a_bool_is_no_number(name):
+    estimator = copy.deepcopy(ESTIMATORS[name])
+    params = estimator.get_params(deep=False)
+    numbers = {key for key, value in params.items() if type(value) in (int, float)}
+    numbers |= {"negatives", "loss_temperature", "lr", "reject_below", "n_jobs", "image_size"}
+    for parameter in (numbers & params.keys()) - {"verbose", "random_state"}:
+        for value in (True, np.True_):
+            changed = type(estimator)(**params | {parameter: value})
+            with pytest.raises(ValueError, match=f"'{parameter}' parameter"):
+                changed.fit(*training_data(estimator))
+
+
 def test_largest_and_smallest_values_train():
     X, y = make_features()
     X = X.astype(np.float32)

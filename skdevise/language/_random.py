@@ -48,7 +48,7 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
 
     _parameter_constraints = {
         "vector_size": [Interval(Integral, 1, None, closed="left")],
-        "random_state": [Integral],
+        "random_state": [Interval(Integral, None, None, closed="neither")],
     }
 
     def __init__(self, vector_size: int = 500, random_state: int = 0) -> None:

@@ -169,7 +169,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         "lr": [Interval(Real, 0, 1e6, closed="right")],
         "min_lr": [Interval(Real, 0, 1e6, closed="right")],
         "checkpoint": [str, Path, None],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Interval(Integral, None, None, closed="neither"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }

@@ -105,6 +105,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             self._choose_device(len(kept), self.max_epochs)
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
             self._keep(net)
+            self._refuse_divergence(net)
             self._n_epochs = len(self.history_)
             if self.finetune_epochs:
                 self.device_ = str(find_device(self.device))
@@ -214,13 +215,15 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         """Check the device, the training parameters and the visual model before any work."""
         from skdevise.models._devise_net import checkpoint_params
         from skdevise.training._checkpoint import fit_key
-        from skdevise.training._net import check_training_params
+        from skdevise.training._net import check_lr, check_training_params
 
         find_device(self.device)
         optimizers = {name: getattr(self, name) for name in ("optimizer", "finetune_optimizer")}
         check_training_params(
             optimizers, self.callbacks, self.lr_schedule, early_stopping=self.early_stopping
         )
+        check_lr("lr", self.lr, self.optimizer)
+        check_lr("finetune_lr", self.finetune_lr, self.finetune_optimizer)
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
             fit_key(checkpoint_params(self.get_params(deep=False), stage=2))

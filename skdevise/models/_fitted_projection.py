@@ -18,6 +18,10 @@ from skdevise.models._features import check_features, finite_blocks, is_on_disk,
 
 # The modules that need torch are imported in the methods that train.
 
+# Training that cannot learn anything ends near the loss of points at the origin. If the loss rises
+# above this multiple of it, the steps are too large.
+_LARGEST_RISE = 10
+
 
 class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Projection of `DeViSEClassifier`, stored as arrays, so that a pickle needs no net.
@@ -135,6 +139,23 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             self._keep_label_vectors(self.classes_[net.trained], vectors)
         self.history_ = epoch_table(net.history)
 
+    def _refuse_divergence(self, net):
+        """Raise ValueError if the loss has risen far above that of points at the origin."""
+        import torch
+
+        losses = self.history_.get("train_loss", [])
+        if self.early_stopping or not len(losses) or losses.iloc[-1] <= losses.iloc[0]:
+            return  # Early stopping keeps the best weights.
+        vectors = net.bare_criterion.vectors
+        with torch.no_grad():
+            targets = torch.arange(len(net.trained), device=vectors.device)
+            at_origin = net.bare_criterion(torch.zeros_like(vectors[targets]), targets).mean()
+        if losses.iloc[-1] > _LARGEST_RISE * at_origin.item():
+            raise ValueError(
+                f"Training diverged with a learning rate of {net.lr}: the loss rose from "
+                f"{losses.iloc[0]:.3g} to {losses.iloc[-1]:.3g}. Lower it."
+            )
+
     def _keep_label_vectors(self, classes, vectors):
         """Give the first known term of each class its trained vector."""
         embedder, first_terms = self._untrained_embedder, []
@@ -150,6 +171,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         first_history = self.history_
         self._keep(net)
+        self._refuse_divergence(net)
         del self._lazy["net"]  # It trains photos, whereas `net_` trains features.
         self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
         self.visual_._keep_weights()

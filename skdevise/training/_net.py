@@ -22,6 +22,10 @@ OPTIMIZERS = {
     "sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4),
 }
 
+# Above it, the weight decay of "sgd" enlarges the weights in each step. With momentum m and decay
+# d, this is 2 (1 + m) / d.
+_LARGEST_SGD_LR = 2 * 1.9 / 5e-4
+
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 # Fraction of the learning rate that remains after a fraction of the epochs.
@@ -67,6 +71,15 @@ def check_training_params(optimizers, callbacks, schedule, early_stopping=False)
         raise ValueError(
             f"lr_schedule(0.0) gives {factor!r}. Pass a function that takes the fraction of "
             "finished epochs, and returns the fraction of the learning rate that remains."
+        )
+
+
+def check_lr(name, lr, optimizer):
+    """Raise ValueError if "sgd" diverges at a learning rate for any data."""
+    if optimizer == "sgd" and lr != "auto" and lr > _LARGEST_SGD_LR:
+        raise ValueError(
+            f"Training with {name}={lr} diverges, because the weight decay of 'sgd' enlarges the "
+            f"weights. Lower {name} below {_LARGEST_SGD_LR:.0f}."
         )
 
 

@@ -195,7 +195,7 @@ class VisualFeaturizer(
         "preprocess": [StrOptions({"auto"}), callable],
         "image_size": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Interval(Integral, None, None, closed="neither"), None],
         "device": [str],
         "engine": [StrOptions({"auto", "torch", "compile", "openvino"})],
         "precision": [StrOptions({"float32", "bfloat16"})],

@@ -16,6 +16,7 @@ from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
 from skdevise.training._net import (
     TrainingNet,
     TrainingSet,
+    check_lr,
     check_training_params,
     epoch_table,
 )
@@ -66,6 +67,7 @@ def pretrain(featurizer, photos, y, seed, device):
         featurizer.lr_schedule,
         early_stopping=featurizer.early_stopping,
     )
+    check_lr("lr", featurizer.lr, featurizer.optimizer)
     labelled, checkpoint = LabelledPhotos(photos, y, featurizer.on_error, featurizer.n_jobs), None
     if featurizer.checkpoint is not None:
         checkpoint = _open_checkpoint(featurizer, labelled, seed, device)
