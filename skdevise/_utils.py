@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 
 import joblib
@@ -140,6 +141,14 @@ def has_checksum(path):
             made.update(part)
             left -= len(part)
         return file.read() == made.digest()
+
+
+def check_count(name, value, least=1, most=None):
+    """Raise ValueError unless a value is a whole number in a range. Bools are no numbers."""
+    is_number = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_number or value < least or (most is not None and value > most):
+        limits = f"from {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name}={value!r} is invalid. Use a whole number {limits}.")
 
 
 def check_unchanged(estimator, fitted):

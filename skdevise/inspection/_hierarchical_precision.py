@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from skdevise._typing import ArrayLike, Average, Axes, Classifier, Hierarchy, Inputs, Labels
+from skdevise._utils import check_count
 from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
 from skdevise.metrics import hierarchical_precision_at_k
 from skdevise.models._top_k import predict_top_k, reach_classifier
@@ -240,6 +241,8 @@ def _check_k(k, n_answers):
     if k is None:
         return np.array([n for n in _K if n <= n_answers])
     values = [k] if isinstance(k, Integral) else list(k)
-    if not values or not all(isinstance(n, Integral) and 1 <= n <= n_answers for n in values):
-        raise ValueError(f"k={k!r} is out of range. Use whole numbers from 1 to {n_answers}.")
+    if not values:
+        raise ValueError(f"k={k!r} is empty. Pass at least one number.")
+    for value in values:
+        check_count("k", value, most=n_answers)
     return np.unique(values)

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from numbers import Integral
 from typing import Self
 
 import numpy as np
 
 from skdevise._columns import label_column
 from skdevise._typing import ArrayLike, Classifier, Labels, PhotoList
-from skdevise._utils import import_optional
+from skdevise._utils import check_count, import_optional
 from skdevise.inspection._curves import blend, find_candidates, make_visible, shorten
 from skdevise.labels._search import best_columns
 from skdevise.models._top_k import reach_classifier
@@ -179,8 +178,7 @@ class TopKDisplay:
         ValueError
             If `k` is not a whole number from 1.
         """
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
+        check_count("k", k)
         classifier, points = reach_classifier(estimator, X)
         candidates, chosen = find_candidates(classifier, labels)
         proba = classifier.predict_proba(points, **chosen)
@@ -213,8 +211,7 @@ class TopKDisplay:
         plt = import_optional("matplotlib.pyplot", extra="plot", purpose="TopKDisplay")
         from skdevise.vision._photos import Photos
 
-        if not isinstance(n_columns, Integral) or n_columns < 1:
-            raise ValueError(f"n_columns={n_columns!r} is invalid. Use a whole number from 1.")
+        check_count("n_columns", n_columns)
         photos = Photos(self.photos)
         n_columns = min(n_columns, len(photos))
         n_rows = -(-len(photos) // n_columns)

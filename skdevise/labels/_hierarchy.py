@@ -3,7 +3,6 @@
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
-from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from skdevise._bounded import parsing
 from skdevise._columns import label_array
 from skdevise._typing import ArrayLike, Labels, NDArray
+from skdevise._utils import check_count
 from skdevise.labels._graph import Graph
 from skdevise.labels._index import LabelIndex, TermIndex
 from skdevise.labels._tables import bundled_tables, check_lengths, nltk_tables, pair_tables
@@ -402,8 +402,7 @@ class Hierarchy:
         >>> sorted(tree.within_hops(["cat"], 2)), sorted(tree.within_hops(["cat"], 3, "any"))
         (['cat', 'dog', 'pet'], ['cat', 'dog', 'guard', 'pet'])
         """
-        if not isinstance(edges, Integral) or edges < 0:
-            raise ValueError(f"edges={edges!r} is invalid. Use a whole number from 0.")
+        check_count("edges", edges, least=0)
         distance = self.graph.distances_in(direction, self.positions(seeds), edges)
         return set(self.labels[distance >= 0].tolist())
 
@@ -428,8 +427,7 @@ class Hierarchy:
         set of labels
             It has fewer than k labels if fewer valid labels can be reached.
         """
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
+        check_count("k", k)
         start, valid = self.positions([label]), np.unique(self.positions(valid))
         is_valid = np.zeros(len(self.labels), dtype=bool)
         is_valid[valid] = True

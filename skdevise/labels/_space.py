@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from itertools import chain
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.preprocessing import normalize
 
 from skdevise import _storage
 from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
-from skdevise._utils import find_device
+from skdevise._utils import check_count, find_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
 from skdevise.labels._device_search import DeviceSearch, find_gpu, has_room
@@ -324,7 +323,7 @@ class LabelSpace:
             Mean over the points. It is 1 for exact search.
         """
         points = self._check_points(points)
-        _check_k(k, self.n_terms, "terms")
+        check_count("k", k, most=self.n_terms)
         k = int(k)
         if not len(points):
             raise ValueError("There are no points. Pass at least one to measure the recall.")
@@ -379,7 +378,7 @@ class LabelSpace:
         k : int
             Number of labels that a caller asks for.
         """
-        _check_k(k, self.n_labels, "candidate labels")
+        check_count("k", k, most=self.n_labels)
 
     def _check_points(self, points):
         """Validate points: a finite float array (n_points, vector_size)."""
@@ -393,15 +392,6 @@ class LabelSpace:
         if not np.isfinite(points).all():
             raise ValueError("points holds NaN or infinity. Remove such rows.")
         return points
-
-
-def _check_k(k, n_candidates, noun):
-    """Raise ValueError unless k is a whole number from 1 to n_candidates."""
-    if not isinstance(k, Integral) or not 1 <= k <= n_candidates:
-        raise ValueError(
-            f"k={k!r} is out of range for {n_candidates} {noun}. Choose an integer from 1 to "
-            f"{n_candidates}."
-        )
 
 
 def _labels_with_vectors(vocabulary, rows):

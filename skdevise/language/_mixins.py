@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d, ge
 
 from skdevise._compat import DocumentationLinkMixin
 from skdevise._typing import ArrayLike, NDArray
+from skdevise._utils import check_count
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms, normalise_term
@@ -125,7 +125,7 @@ class TermTableMixin:
         >>> embedder.nearest([[5, 1]], k=2)
         array([['shark', 'whale']], dtype='<U5')
         """
-        _check_k(k)
+        check_count("k", k)
         terms, rows, cosines = self._search(X, k)
         if rows.shape[1] < k or not np.isfinite(cosines).all():
             n_terms = np.isfinite(cosines).sum(axis=1).min()
@@ -267,7 +267,7 @@ class TermTableMixin:
 
     def _similar(self, point, given, k):
         """List the k terms nearest to a point (1, d), without all spellings of the given terms."""
-        _check_k(k)
+        check_count("k", k)
         table, _ = self._unit_blocks()
         found = [table[row] for row in self._find_rows(given) if row >= 0]
         excluded = set(map(normalise_term, given + found))
@@ -322,11 +322,6 @@ def _top_columns(scores, k):
     if scores.shape[1] <= k:
         return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
     return np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-
-
-def _check_k(k):
-    if not isinstance(k, Integral) or k < 1:
-        raise ValueError(f"k={k!r} is not a positive integer. Choose k >= 1.")
 
 
 def refuse_missing(terms, known):

@@ -13,6 +13,7 @@ from sklearn.utils import gen_batches
 
 from skdevise._compat import Interval, StrOptions
 from skdevise._typing import NDArray, PathLike, Terms
+from skdevise._utils import check_count
 from skdevise.language._io import TermTable, read_vectors, table_of, write_vectors
 from skdevise.language._mixins import (
     ImmutableMixin,
@@ -207,8 +208,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         ...     PretrainedEmbedder.load(Path(folder) / "vectors.txt", limit=1)
         PretrainedEmbedder(vectors=TermTable(1 terms, 2-d))
         """
-        if limit is not None and (not isinstance(limit, Integral) or limit < 1):
-            raise ValueError(f"limit={limit!r} is not a positive integer. Choose limit >= 1.")
+        if limit is not None:
+            check_count("limit", limit)
         return cls(read_vectors(path, limit, mmap, trusted), **options)
 
     def save(self, path: PathLike) -> None:

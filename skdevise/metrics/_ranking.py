@@ -1,12 +1,11 @@
 """Metrics of ranked labels: hit@k and hierarchical precision@k."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
 from skdevise._typing import ArrayLike, Average, Hierarchy, Labels
+from skdevise._utils import check_count
 
 
 def hit_at_k(
@@ -136,8 +135,7 @@ def _check_answers(y_true, y_top, k):
     check_consistent_length(y_true, y_top)
     if not len(y_true):
         raise ValueError("There are no samples. Pass at least one.")
-    if not isinstance(k, Integral) or k < 1:
-        raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
+    check_count("k", k)
     if y_top.ndim != 2:
         raise ValueError(
             f"y_top has shape {y_top.shape}. Pass the answers as (n_samples, n_answers)."

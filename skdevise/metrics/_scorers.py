@@ -2,7 +2,6 @@
 
 import warnings
 from copy import copy
-from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise._columns import check_targets
 from skdevise._typing import Average, Labels
+from skdevise._utils import check_count
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import as_vocabulary
 from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k
@@ -27,8 +27,7 @@ class _TopKScorer:
 
     def __init__(self, k: int, labels: Labels | None, average: Average) -> None:
         # Checked here, because scikit-learn turns errors of a scorer into NaN after the fits.
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k={k!r} is invalid. Use a whole number from 1.")
+        check_count("k", k)
         if isinstance(labels, str) and labels not in ("test", "all"):
             raise ValueError(f"labels={labels!r} is unknown. Use None, 'test', 'all' or a list.")
         if average not in ("sample", "class"):

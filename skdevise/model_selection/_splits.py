@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from skdevise._columns import check_targets
 from skdevise._typing import ArrayLike, NDArray, RandomState
+from skdevise._utils import check_count
 
 
 class UnseenClassSplit(GroupShuffleSplit):
@@ -70,8 +71,7 @@ class UnseenClassSplit(GroupShuffleSplit):
         n_classes, n_test = len(np.unique(y)), self.test_size
         if n_classes < 2:
             raise ValueError("UnseenClassSplit needs at least two classes. Pass their labels as y.")
-        if not isinstance(self.n_splits, Integral) or self.n_splits < 1:
-            raise ValueError(f"n_splits={self.n_splits!r} is invalid. Use a whole number from 1.")
+        check_count("n_splits", self.n_splits)
         if isinstance(n_test, Real) and 0 < n_test < 1:
             n_test = ceil(n_test * n_classes)
         if not isinstance(n_test, Integral) or not 0 < n_test < n_classes or n_test is True:

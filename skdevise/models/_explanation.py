@@ -1,11 +1,11 @@
 """Reasons for the answers of a classifier that predicts the weights of labels."""
 
 from itertools import chain
-from numbers import Integral
 
 import numpy as np
 
 from skdevise._typing import DataFrame, Inputs, Labels
+from skdevise._utils import check_count
 from skdevise.labels._vocabulary import select_labels
 
 
@@ -64,8 +64,7 @@ class ExplanationMixin:
 
         space = self.label_space(labels)
         space.check_k(k)
-        if not isinstance(n_reasons, Integral) or n_reasons < 1:
-            raise ValueError(f"n_reasons={n_reasons!r} is invalid. Use a whole number from 1.")
+        check_count("n_reasons", n_reasons)
         points = self._points(X)
         top = space.top_k(points, k, self._offsets(space))[0].tolist()
         distinct = list(dict.fromkeys(chain.from_iterable(top)))

@@ -1,6 +1,5 @@
 """The k best labels of any classifier."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skdevise._typing import Classifier, Inputs, Labels
+from skdevise._utils import check_count
 from skdevise.labels._search import best_columns
 
 # Methods that score the classes, in order of preference.
@@ -109,8 +109,7 @@ def _rank(estimator, X, k, labels, return_scores):
         raise TypeError(f"{type(estimator).__name__} predicts several targets. Fit it on one.")
     if scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
-    if not isinstance(k, Integral) or not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k={k!r} is out of range. Choose k from 1 to {scores.shape[1]}.")
+    check_count("k", k, most=scores.shape[1])
     best = best_columns(scores, k)
     return np.asarray(estimator.classes_)[best], np.take_along_axis(scores, best, axis=1)
 
