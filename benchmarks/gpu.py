@@ -4,7 +4,8 @@ python benchmarks/gpu.py
 
 The table has a row for each kind of work: training on features, features of photos, fine-tuning and
 search. Times include the wait for the GPU, and exclude one warm-up. The sizes should take less than
-four minutes on one H100. `--small` uses tiny sizes, and runs on a CPU too.
+four minutes on one H100. `--small` uses tiny sizes, and runs on a CPU too. `--host` measures only
+the work that the CPU does for photos, and how results of a GPU would differ.
 
 The plain training loop computes the scores of all labels, chooses a random violating label for each
 example, and uses automatic differentiation. All its data is on the GPU. The plain loops over photos
@@ -31,9 +32,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.models import resnet50
 from torchvision.transforms import v2
-from training import BareLoop, Ours, problem
+from training import BareLoop, Ours, cpu_time, problem
 
 from skdevise import DeViSEClassifier, LabelSpace, RandomEmbedder, VisualFeaturizer
+from skdevise.vision._crop import CentreCrop
+from skdevise.vision._photos import decode
 
 LARGE = {
     "n": 200_000, "n_features": 1_280, "vector_size": 300, "n_labels": 1_000, "n_all": 21_841,
@@ -125,16 +128,21 @@ def run_network(net, batches, precision, device):
     return torch.cat(features).cpu().numpy()
 
 
-def compare_photos(table, size, device, folder):
+def write_photos(size, folder):
+    """Write JPEG files of 500 x 375 pixels, and list the path of each photo."""
+    paths = [Path(folder, f"{i % size['n_files']}.jpg") for i in range(size["n_photos"])]
+    for i, path in enumerate(paths[: size["n_files"]]):
+        Image.fromarray(draw_photo(i, 375, 500)).save(path, quality=90)
+    return paths
+
+
+def compare_photos(table, size, device, paths):
     """Measure photos a second from files and from arrays: the network, the arrays and the paths."""
     net, bare = resnet50(weights=None).eval(), resnet50(weights=None).eval()
     bare.load_state_dict(net.state_dict())
     bare.fc = torch.nn.Identity()
     bare.to(device, memory_format=torch.channels_last)
     side, n_photos = size["side"], size["n_photos"]
-    paths = [Path(folder, f"{i % size['n_files']}.jpg") for i in range(n_photos)]
-    for i, path in enumerate(paths[: size["n_files"]]):
-        Image.fromarray(draw_photo(i, 375, 500)).save(path, quality=90)
     arrays = [draw_photo(i % 50, side, side) for i in range(n_photos)]
     n_workers = os.cpu_count() - 2 if device == "cuda" else 0
     loader = DataLoader(Files(paths), 32, num_workers=n_workers, pin_memory=device == "cuda")
@@ -157,25 +165,70 @@ def compare_photos(table, size, device, folder):
         cosine = f"least cosine with float32: {least_cosine(features, exact):.5f}"
         table.add(f"JPEG files, {precision}", "photos/s", plain[0], rates[0], cosine)
         table.add(f"arrays, {precision}", "photos/s", plain[1], rates[1])
-    return net, arrays, paths
+    return net, arrays
 
 
-def compare_decoding(paths):
-    """Describe JPEG decoding on the GPU: its rate, and the pixels that differ."""
+def describe(name, photos, exact, transform):
+    """Describe how much photos, uint8 arrays (H, W, 3), and their features differ from others."""
+    gaps = [np.abs(photo.astype(int) - other) for photo, other in zip(photos, exact, strict=True)]
+    cosine = least_cosine(transform(photos), transform(exact))
+    return (
+        f"{name}: pixels differ by up to {max(map(np.max, gaps))} levels, and by "
+        f"{np.mean([gap.mean() for gap in gaps]):.3f} on average. The least cosine of the features "
+        f"(EfficientNet-Lite0) is {cosine:.5f}."
+    )
+
+
+def resize_in_float32(pixels, crop, device):
+    """Resize uint8 pixels (3, H, W) on a device, where torch has no kernel for bytes."""
+    photo = torch.from_numpy(pixels).to(device)[None].float()
+    factor = crop.resize_size / min(pixels.shape[1:])
+    size = [int(side * factor) for side in pixels.shape[1:]]
+    resized = F.interpolate(photo, size, mode=crop.interpolation, antialias=True)
+    resized = v2.functional.center_crop(resized, crop.crop_size).round().clamp(0, 255)
+    return resized[0].byte().permute(1, 2, 0).numpy(force=True)
+
+
+def compare_host(paths, device):
+    """Describe the work of the CPU for a photo, and how the GPU's results would differ: lines."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    photos = [decode(path.read_bytes()) for path in paths[:64]]
+    crop = CentreCrop(224, 256)
+    crops = crop.empty(len(photos), np.uint8)
+    works = (
+        lambda: [decode(path.read_bytes()) for path in paths[:64]],
+        lambda: [crop.crop(*pair) for pair in zip(photos, crops, strict=True)],
+    )
+    decoding, resizing = (
+        1e3 / len(photos) * np.median([cpu_time(work) for _ in range(5)]) for work in works
+    )
+    torch.set_num_threads(n_threads)
+
+    def normalise(image):
+        return crop.normalise(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None])[0]
+
+    network = partial(VisualFeaturizer, "efficientnet_lite0", engine="torch", device=device)
+    of_crops = network(preprocess=normalise).fit(crops[:1]).transform
+    resized = [resize_in_float32(pixels, crop, device) for pixels in photos]
+    yield (
+        f"One core decodes a photo of 500 x 375 in {decoding:.2f} ms, and resizes and crops it in "
+        f"{resizing:.2f} ms."
+    )
+    yield describe("Resizing in float32", resized, crops, of_crops)
+    if device != "cuda":
+        return
     data = [torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8) for path in paths]
 
-    def decode():
+    def decode_all():
         for start in range(0, len(data), 32):
             decode_jpeg(data[start : start + 32], ImageReadMode.RGB, device="cuda")
 
-    rate = len(data) / seconds(decode, "cuda", 1)
-    on_gpu = torch.stack(decode_jpeg(data[:32], ImageReadMode.RGB, device="cuda")).cpu().int()
-    here = torch.stack([decode_jpeg(item, ImageReadMode.RGB) for item in data[:32]])
-    gaps = (on_gpu - here).abs()
-    return (
-        f"JPEG decoding by torchvision on the GPU: {rate:.0f} photos/s. Pixels differ from those "
-        f"of the CPU by up to {gaps.max()} levels, and by {gaps.float().mean():.3f} on average."
-    )
+    yield f"JPEG decoding on the GPU: {len(data) / seconds(decode_all, 'cuda', 1):.0f} photos/s."
+    on_gpu = decode_jpeg(data[:64], ImageReadMode.RGB, device="cuda")
+    on_gpu = [photo.permute(1, 2, 0).numpy(force=True) for photo in on_gpu]
+    exact = [photo.transpose(1, 2, 0) for photo in photos]
+    yield describe("JPEG decoding on the GPU", on_gpu, exact, network().fit(crops[:1]).transform)
 
 
 def plain_tuning(net, photos, device, precision):
@@ -252,22 +305,27 @@ def compare_search(table, size, device):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--small", action="store_true", help="tiny sizes, also for a CPU")
-    size = SMALL if parser.parse_args().small else LARGE
+    parser.add_argument("--host", action="store_true", help="only the work of the CPU for photos")
+    args = parser.parse_args()
+    size = SMALL if args.small else LARGE
     device = "cuda" if torch.cuda.is_available() else "cpu"
     start, table = time.perf_counter(), Table()
     warnings.filterwarnings("ignore", "max_epochs=0")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="torchvision")
-    compare_training(table, size, device)
-    compare_search(table, size, device)
+    if not args.host:
+        compare_training(table, size, device)
+        compare_search(table, size, device)
     with TemporaryDirectory() as folder:
-        net, arrays, paths = compare_photos(table, size, device, folder)
-        decoding = compare_decoding(paths) if device == "cuda" else "No GPU was found."
-    compare_tuning(table, size, device, net, arrays)
-    print()
-    print_table(["work", "plain PyTorch", "skdevise", "times as fast", ""], table)
-    print(f"\n{decoding}")
-    if device == "cuda":
-        print(torch.cuda.get_device_name(), end=". ")
+        paths = write_photos(size, folder)
+        if not args.host:
+            net, arrays = compare_photos(table, size, device, paths)
+        lines = list(compare_host(paths, device))
+    if not args.host:
+        compare_tuning(table, size, device, net, arrays)
+        print()
+        print_table(["work", "plain PyTorch", "skdevise", "times as fast", ""], table)
+    print("", *lines, sep="\n")
+    print(torch.cuda.get_device_name() if device == "cuda" else "No GPU was found", end=". ")
     print(f"This took {time.perf_counter() - start:.0f} s.")
     print_machine()
 
