@@ -3,6 +3,7 @@
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,10 @@ from skdevise.vision._photos import as_image, image_pixels
 
 # Number of batches that threads prepare while the network works.
 _BATCHES_AHEAD = 2
+
+# Number of photos that a thread loads in one task. Each task takes time of the interpreter, which
+# all threads share.
+_PHOTOS_PER_TASK = 4
 
 # Krizhevsky's network, which DeViSE starts from, crops 224 of 256 pixels at a random place.
 _MAX_SHIFT = (256 - 224) / 2 / 256
@@ -65,7 +70,8 @@ def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
     # Only `CentreCrop` has a known shape.
     is_known = isinstance(preprocess, CentreCrop)
     dtype = np.float32 if device is None else np.uint8
-    pool = ThreadPoolExecutor(_n_threads(n_jobs, device), thread_name_prefix="skdevise-photos")
+    n_threads = _n_threads(n_jobs, device)
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="skdevise-photos")
     under_way = deque()
 
     def collect():
@@ -78,9 +84,12 @@ def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
     try:
         for rows in batches:
             buffer = preprocess.empty(len(rows), dtype) if is_known else [None] * len(rows)
+            # Each thread should have two tasks in all batches under way.
+            size = len(rows) * (_BATCHES_AHEAD + 1) // (2 * n_threads)
+            size = min(max(1, size), _PHOTOS_PER_TASK)
             futures = [
-                pool.submit(_load, read_pixels, row, preprocess, out)
-                for row, out in zip(rows, buffer, strict=True)
+                pool.submit(_load_some, read_pixels, rows[part], preprocess, buffer[part])
+                for part in (slice(start, start + size) for start in range(0, len(rows), size))
             ]
             under_way.append((rows, futures, buffer))
             if len(under_way) > _BATCHES_AHEAD:
@@ -94,6 +103,12 @@ def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
 def _n_threads(n_jobs, device):
     """Return the number of threads that decode photos: int. A GPU needs all cores by default."""
     return effective_n_jobs(-1 if n_jobs is None and device is not None else n_jobs)
+
+
+def _load_some(read_pixels, rows, preprocess, buffer):
+    """Read and preprocess some photos: list of the results of `_load`."""
+    pairs = zip(rows, buffer, strict=True)
+    return [_load(read_pixels, row, preprocess, out) for row, out in pairs]
 
 
 def _load(read_pixels, row, preprocess, out):
@@ -119,7 +134,8 @@ def _load(read_pixels, row, preprocess, out):
 
 def _collect(rows, futures, buffer):
     """Wait for the photos of a batch, and stack those that are not in the buffer."""
-    loaded = {row: future.result() for row, future in zip(rows, futures, strict=True)}
+    results = chain.from_iterable(future.result() for future in futures)
+    loaded = dict(zip(rows, results, strict=True))
     errors = {row: item for row, item in loaded.items() if isinstance(item, Exception)}
     readable = [row for row in rows if row not in errors]
     if not readable:
