@@ -244,7 +244,7 @@ def recording_preprocess(image):
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
 
 
-@pytest.mark.parametrize(("cached", "n_expected"), [(True, 100), (False, 2_100)])
+@pytest.mark.parametrize(("cached", "n_expected"), [(True, 100), (False, 500)])
 def test_a_grid_search_sends_each_photo_through_the_network_once(tmp_path, cached, n_expected):
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)
@@ -254,8 +254,8 @@ def test_a_grid_search_sends_each_photo_through_the_network_once(tmp_path, cache
     )
     pipeline = make_pipeline(featurizer, LogisticRegression())
     preprocessed.clear()
-    # 4 candidates see 5 folds of 80 + 20 photos, and the last fit sees all 100.
-    GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1, 10, 100]}).fit(X, y)
+    # 2 candidates see 2 folds of 50 + 50 photos, and the last fit sees all 100.
+    GridSearchCV(pipeline, {"logisticregression__C": [0.1, 10]}, cv=2).fit(X, y)
     # Each fit also preprocesses a made-up photo of another size.
     assert preprocessed.count((16, 16)) == n_expected
 
