@@ -47,6 +47,8 @@ def pair_tables(pairs, definitions):
 
 def bundled_tables(variant):
     """Return the parameters of a bundled hierarchy."""
+    if variant not in ("wordnet", "imagenet-fall11"):
+        raise ValueError(f"variant={variant!r} is unknown. Use 'wordnet' or 'imagenet-fall11'.")
     nouns = load_wordnet_nouns()
     if variant == "wordnet":
         return nouns.synsets, nouns.edges, nouns.terms, nouns.definitions, nouns.counts

@@ -27,13 +27,7 @@ from skdevise.language._postprocessing import (
     unit_rows,
     without_rounding,
 )
-from skdevise.language._terms import (
-    PackedTerms,
-    TermTuple,
-    check_terms,
-    find_rows,
-    words_of,
-)
+from skdevise.language._terms import PackedTerms, TermTuple, check_terms, find_rows, words_of
 
 _POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
 
@@ -367,11 +361,9 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         return CommonComponent.fit(blocks, self.all_but_the_top)
 
     def _find_rows(self, terms):
-        """Return the row of each term in the table, or -1: (n_terms,) int."""
         return find_rows(terms, self._table[0])
 
     def _unit_blocks(self):
-        """Return the terms of the table, and an iterable of blocks of their unit vectors."""
         terms = self._table[0]
         return terms, (self._units(rows) for rows in gen_batches(len(terms), _BLOCK))
 

@@ -14,12 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import LabelVocabulary, NDArray, PathLike, RandomState, Terms
-from skdevise._utils import (
-    check_checkpoint_folder,
-    check_unchanged,
-    content_hash,
-    draw_seed,
-)
+from skdevise._utils import check_checkpoint_folder, check_unchanged, content_hash, draw_seed
 from skdevise.language._corpus import TOKENIZERS, coverage, write_text
 from skdevise.language._gensim import (
     extend_model,

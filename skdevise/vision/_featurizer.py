@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdevise._compat import DocumentationLinkMixin, HasMethods, Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, Module, NDArray, PathLike, PhotoList, Precision, RandomState
 from skdevise._utils import draw_seed, find_device, gpu_only, seeded
-from skdevise.vision._cache import CacheInfo, FeatureCache
+from skdevise.vision._cache import CacheMixin, FeatureCache
 from skdevise.vision._network import RunSettings, load_network
 from skdevise.vision._softmax import SoftmaxMixin
 
@@ -27,6 +27,7 @@ class VisualFeaturizer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     SoftmaxMixin,
+    CacheMixin,
     BaseEstimator,
 ):
     """Turn photos into features with a neural network.
@@ -395,23 +396,6 @@ class VisualFeaturizer(
             yield np.arange(start, start + len(part)), features
             start += len(part)
 
-    def cache_info(self) -> CacheInfo:
-        """Return the contents and use of the cache.
-
-        Returns
-        -------
-        CacheInfo
-            Named tuple of hits, misses, n_rows, n_bytes, size_limit and folder.
-
-        Raises
-        ------
-        ValueError
-            If the featurizer has no cache.
-        """
-        if self.cache is None:
-            raise ValueError("This featurizer has no cache. Pass cache=folder to the constructor.")
-        return self._open_cache().info()
-
     @property
     def engine_(self) -> str:
         """Engine that ran the network last: "torch", "compile", "openvino" or None."""
@@ -425,16 +409,6 @@ class VisualFeaturizer(
         )
         cache = None if with_softmax else self._open_cache()
         return self._network.compute(photos, settings, cache, on_error, with_softmax, n_total)
-
-    def _open_cache(self):
-        """Return the FeatureCache, or None. A folder is opened once, to count hits and misses."""
-        if not isinstance(self.cache, str | os.PathLike):
-            return self.cache
-        # A pickle keeps this dict, so a relative folder stays where it is. `save` leaves it out.
-        caches = vars(self).setdefault("_caches", {})
-        if self.cache not in caches:
-            caches[self.cache] = FeatureCache(self.cache)
-        return caches[self.cache]
 
     def _take_weights(self):
         """Make the weights of the network the fitted ones."""
