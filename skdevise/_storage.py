@@ -40,7 +40,6 @@ _CLASSES = {
         "ESZSLClassifier NearestClassMeanClassifier NearestLabelClassifier "
         "NoveltySwitchClassifier RidgeProjectionClassifier WSABIEClassifier"
     ),
-    "models._ancestor_means": "AncestorMeans",
     "models._features": "ClassMeans FeatureScaler",
     "models._label_kernels": (
         "DefinitionKernel GlossKernel HierarchyKernel LabelFacts LabelKernel NameKernel "
@@ -48,6 +47,7 @@ _CLASSES = {
     ),
     "models._label_weights": "WeightRegression",
     "models._learned_labels": "LabelVectors",
+    "models._nearest_class_mean": "AncestorMeans",
     "models._novelty_switch": "GaussianNovelty LocalOutlierNovelty",
     "models._second_training": "SecondTraining",
     "vision": "OpenVINOFeaturizer VisualFeaturizer",

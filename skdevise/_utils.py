@@ -37,7 +37,7 @@ def find_device(device):
 
 
 def training_device(device, *, n_samples, n_numbers, n_weights, batch_size, max_epochs):
-    """Return the torch device called `device`; "auto" prefers a GPU if the training is large.
+    """Return the name of a torch device; "auto" prefers a GPU if the training is large.
 
     A step reads `n_numbers` for each sample, and reads and writes `n_weights` with their gradient
     and the state of the optimizer.
@@ -45,10 +45,10 @@ def training_device(device, *, n_samples, n_numbers, n_weights, batch_size, max_
     step_bytes = 4 * (min(batch_size, n_samples) * n_numbers + 3 * n_weights)
     n_steps = max_epochs * -(-n_samples // batch_size)
     is_small = step_bytes < _LEAST_STEP_BYTES or step_bytes * n_steps < _LEAST_TRAINING_BYTES
-    return find_device("cpu" if device == "auto" and is_small else device)
+    return str(find_device("cpu" if device == "auto" and is_small else device))
 
 
-def present_device(device):
+def available_device(device):
     """Return the torch device of a fit, or the CPU on a machine without that device."""
     try:
         return find_device(device)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from skdevise._utils import import_optional
-from skdevise.models._candidates import present
+from skdevise.models._candidates import snapshot
 
 __all__ = ["scattered"]
 
@@ -67,7 +67,7 @@ def scattered(*embedders: Any, client: Any = None) -> Iterator[None]:
             _forget(self.copies)
 
     references = {id(embedder): uuid4().hex for embedder in embedders}
-    copies = {references[id(embedder)]: present(embedder) for embedder in embedders}
+    copies = {references[id(embedder)]: snapshot(embedder) for embedder in embedders}
     name = f"skdevise-{uuid4().hex}"
     client.register_plugin(Plugin(copies), name)
     before = {type(embedder): copyreg.dispatch_table.get(type(embedder)) for embedder in embedders}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdevise._utils import content_hash, fits, present_device, training_device
+from skdevise._utils import available_device, content_hash, fits, training_device
 
 # --- Devices
 
@@ -28,18 +28,18 @@ LARGE = {
     ],
 )
 def test_small_training_stays_on_the_cpu(change):
-    assert training_device("auto", **LARGE | change).type == "cpu"
+    assert torch.device(training_device("auto", **LARGE | change)).type == "cpu"
 
 
 def test_large_training_uses_a_gpu_if_there_is_one(device):
-    assert training_device(device, **LARGE).type == device
+    assert torch.device(training_device(device, **LARGE)).type == device
     best = "cuda" if torch.cuda.is_available() else "cpu"
-    assert training_device("auto", **LARGE).type in (best, "mps")
+    assert torch.device(training_device("auto", **LARGE)).type in (best, "mps")
 
 
 def test_a_device_that_this_machine_lacks_becomes_the_cpu(device):
-    assert present_device(device).type == device
-    assert present_device("cuda:77").type == "cpu"
+    assert available_device(device).type == device
+    assert available_device("cuda:77").type == "cpu"
 
 
 def test_only_the_memory_of_a_gpu_is_asked_for(device):

@@ -39,7 +39,7 @@ class Coverage:
 
 def embedded_terms(vocabulary, embedder):
     """Find the terms of each label that have a vector, or a related term: list of lists of str."""
-    found = _own_terms(vocabulary, embedder)
+    found = _terms_with_vectors(vocabulary, embedder)
     synonyms, broader = _replacements(vocabulary, found, embedder)
     related = synonyms | broader
     labels = vocabulary.labels.tolist()
@@ -49,7 +49,7 @@ def embedded_terms(vocabulary, embedder):
     ]
 
 
-def _own_terms(vocabulary, embedder):
+def _terms_with_vectors(vocabulary, embedder):
     """Find the terms of each label that have a vector: list of n_labels lists of str."""
     terms = list(dict.fromkeys(chain.from_iterable(vocabulary.terms)))
     known = dict(zip(terms, known_terms(embedder, terms, vocabulary.templates), strict=True))
@@ -71,7 +71,7 @@ def _replacements(vocabulary, found, embedder):
 
 def coverage_of(vocabulary, embedder):
     """Group the labels of a vocabulary by the source of their vector."""
-    found = _own_terms(vocabulary, embedder)
+    found = _terms_with_vectors(vocabulary, embedder)
     has_vector = np.array(list(map(bool, found)))
     is_whole = np.zeros(vocabulary.n_labels, dtype=bool)
     first = [terms[0] for terms in found if terms]
@@ -89,32 +89,20 @@ def coverage_of(vocabulary, embedder):
 
 
 def related_terms(labels, terms, embedder, templates=()):
-    """Find a synonym or a broader term with a vector for each label.
+    """Find a synonym or a broader term with a vector for labels: two dicts of label to term.
 
     Synonyms are the terms of the label's synsets, and broader terms are those of their hypernyms.
     The nearest hypernym with a vector counts. The synset of an id is the id itself. Other labels
     have the synsets that their terms can mean in a photo (`photo_senses`). A synset that has only
-    the last words of a term is broader too: "oat milk" is a kind of milk.
-
-    Parameters
-    ----------
-    labels : sequence of n_labels labels
-        Labels without a vector.
-    terms : sequence of n_labels sequences of str
-        Their terms.
-    embedder : fitted term embedder
-        Embedder to ask for vectors.
-    templates : sequence of str
-        Templates of the vocabulary.
-
-    Returns
-    -------
-    synonyms, broader : dict of label to str
-        A label for which WordNet has no term with a vector is in neither.
+    the last words of a term is broader too: "oat milk" is a kind of milk. A label for which WordNet
+    has no term with a vector is in neither dict.
     """
     wordnet = Hierarchy.wordnet()
-    senses = [_senses(*label, wordnet) for label in zip(labels, terms, strict=True)]
-    rows = [wordnet.positions(own) for own, _ in senses]
+    senses = [
+        _synsets_of(label, label_terms, wordnet)
+        for label, label_terms in zip(labels, terms, strict=True)
+    ]
+    rows = [wordnet.positions(synsets) for synsets, _ in senses]
     above = wordnet.graph.ancestors(list(chain.from_iterable(rows))).indices
     terms_of = {row: wordnet.terms(wordnet.labels[row]) for row in dict.fromkeys(above.tolist())}
     candidates = list(dict.fromkeys(chain.from_iterable(terms_of.values())))
@@ -131,7 +119,7 @@ def related_terms(labels, terms, embedder, templates=()):
     return synonyms, broader
 
 
-def _senses(label, terms, wordnet):
+def _synsets_of(label, terms, wordnet):
     """Return the synsets of a label, and whether they have a whole term of it."""
     if label in wordnet:
         return [label], True

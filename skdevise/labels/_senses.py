@@ -20,19 +20,9 @@ def photo_senses(names, hierarchy):
     If no label has the name, the name without its first word is looked up, and so on: "oat milk"
     means "milk". But "maple tree" means "maple", because one sense of "maple" is below "tree".
 
-    Parameters
-    ----------
-    names : sequence of n_names str
-        Names to look up.
-    hierarchy : Hierarchy
-        Source of the labels, usually WordNet. A condition is left out if the hierarchy lacks its
-        term.
-
-    Returns
-    -------
-    list of n_names lists of labels
-        The labels for which the name is used most come first. A list is empty if neither the name
-        nor its last word is a term.
+    The result has a list for each name, in which the labels that the name is used for most come
+    first. The list is empty if neither the name nor its last word is a term. A condition is left
+    out if the hierarchy lacks its term.
     """
     is_person = _at_or_below("person", hierarchy)
     is_physical = _at_or_below("physical entity", hierarchy)
@@ -45,13 +35,13 @@ def photo_senses(names, hierarchy):
 def _senses(name, hierarchy, is_physical, is_person):
     """Return the positions of the senses that a photo can show, or else of all: int (n_senses,)."""
     index, words = hierarchy.term_index, words_of(name)
-    every = index.counts(name)
+    candidates = index.counts(name)
     for start in range(1, len(words)):
-        if every:
+        if candidates:
             break
         name = " ".join(words[start:])
-        every = index.counts(name)
-        kinds = _below(index.counts(" ".join(words[:start])), every, hierarchy.graph)
+        candidates = index.counts(name)
+        kinds = _below(index.counts(" ".join(words[:start])), candidates, hierarchy.graph)
         if len(kinds):
             return kinds
     for spelling in spellings(name):
@@ -63,7 +53,7 @@ def _senses(name, hierarchy, is_physical, is_person):
             return rows
         if not persons.all():
             return rows[~persons]
-    return np.array([*every], dtype=int)
+    return np.array([*candidates], dtype=int)
 
 
 def _below(rows, tops, graph):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import DocumentationLinkMixin
 from skdevise._typing import Labels
-from skdevise._utils import present_device
+from skdevise._utils import available_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._embedding import check_embedder
 from skdevise.labels._space import LabelSpace
@@ -71,11 +71,11 @@ class CandidatesMixin(DocumentationLinkMixin):
 
     def _open_label_space(self, classes, on_missing="error"):
         """Check the embedder, and place the training labels with it."""
-        self._place_labels(classes, self._present_embedder(), on_missing)
+        self._place_labels(classes, self._snapshot_embedder(), on_missing)
 
-    def _present_embedder(self, vector_size=500):
-        """Return the embedder with its present vectors; `vector_size` is that of random ones."""
-        return RandomEmbedder(vector_size) if self.embedder is None else present(self.embedder)
+    def _snapshot_embedder(self, vector_size=500):
+        """Return a fixed copy of the embedder; `vector_size` is that of random vectors."""
+        return RandomEmbedder(vector_size) if self.embedder is None else snapshot(self.embedder)
 
     def _place_labels(self, classes, embedder, on_missing="error"):
         """Forget earlier fits, and place the training labels with an embedder."""
@@ -125,7 +125,7 @@ class CandidatesMixin(DocumentationLinkMixin):
     def _search_device(self):
         """Device of exact search: the parameter `device`, or the CPU if this machine lacks it."""
         device = getattr(self, "device", "auto")
-        return device if device in ("auto", "cpu") else str(present_device(device))
+        return device if device in ("auto", "cpu") else str(available_device(device))
 
     def _vocabulary(self, labels):
         """Turn labels into a vocabulary, with the terms that the constructor's `labels` define."""
@@ -186,8 +186,8 @@ class CandidatesMixin(DocumentationLinkMixin):
         return state
 
 
-def present(embedder):
-    """Check an embedder, and return it with its present vectors. It may be trained again later."""
+def snapshot(embedder):
+    """Check an embedder, and return one that does not change if it is trained again."""
     check_embedder(embedder)
     embedder = _share(embedder)
     if hasattr(embedder, "fit"):

@@ -371,7 +371,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
     def _choose_device(self, n_samples, max_epochs):
         """Set the device of stage 1."""
         n_labels = self.label_space_.n_labels + len(self._negative_vectors)
-        device = training_device(
+        self.device_ = training_device(
             # The accelerator has made the GPU of this process the current one.
             str(find_device("auto")) if self.distributed else self.device,
             n_samples=n_samples,
@@ -380,4 +380,3 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             batch_size=self.batch_size,
             max_epochs=max_epochs,
         )
-        self.device_ = str(device)

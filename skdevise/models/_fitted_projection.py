@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._typing import Inputs, NDArray
-from skdevise._utils import draw_seed, present_device, seeded
+from skdevise._utils import available_device, draw_seed, seeded
 from skdevise.labels._embedding import known_terms
 from skdevise.language._tuned import TunedEmbedder
 from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
@@ -100,7 +100,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Create the trainer of the projection from the parameters and the fitted parts."""
         from skdevise.models._devise_net import Trainer
 
-        fitted = self._fitted_params | {"lr": self.lr_, "device": str(self._present_device())}
+        fitted = self._fitted_params | {"lr": self.lr_, "device": str(self._available_device())}
         return Trainer(
             self.get_params(deep=False) | fitted,
             class_vectors=self.label_space_.targets,
@@ -110,10 +110,10 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             visual=getattr(self, "visual_", None),
         )
 
-    def _present_device(self):
+    def _available_device(self):
         """Return the device of the training, or the CPU if this machine lacks it."""
         # Files of earlier versions lack the attribute.
-        return present_device(getattr(self, "device_", "cpu"))
+        return available_device(getattr(self, "device_", "cpu"))
 
     def _keep(self, net):
         """Keep the net, its weights as arrays, and trained label vectors as an embedder."""
@@ -191,7 +191,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         from skdevise.models._projection import project
 
         if "module" not in self._lazy:
-            device = self._present_device()
+            device = self._available_device()
             with seeded(0, device):
                 module = self._trainer().make_projection(self._n_features, self.projection_weights_)
             self._lazy["module"] = module.to(device)

@@ -5,6 +5,8 @@ from numbers import Integral, Real
 from typing import Literal, Self
 
 import numpy as np
+from scipy.sparse import csr_array, diags_array
+from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
 from skdevise._compat import Interval, StrOptions, fit_context
@@ -12,13 +14,7 @@ from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomSt
 from skdevise._utils import check_unchanged, draw_seed, find_device, training_device
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import name_some
-from skdevise.models._ancestor_means import AncestorMeans
-from skdevise.models._calibration import (
-    calibration_rows,
-    fit_temperature,
-    refit_rows,
-    row_keys,
-)
+from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._features import Samples, join_labels
 from skdevise.models._label_kernels import LabelFacts
 from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier, space_of_vectors
@@ -290,7 +286,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     def _choose_device(self, n_samples, n_classes):
         """Set the device of the training."""
         n_features = self.n_features_in_
-        device = training_device(
+        self.device_ = training_device(
             self.device,
             n_samples=n_samples,
             n_numbers=n_features + n_classes,
@@ -298,7 +294,6 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
         )
-        self.device_ = str(device)
 
     def _learn(self, features, targets, weight, verbose):
         """Learn the metric W of scaled features: (n_components, n_features)."""
@@ -342,13 +337,11 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         weight = None if weight is None else weight[rows]
 
         def refit(kept):
-            kept_weight = None if weight is None else weight[kept]
-            data = features[kept], targets[kept], kept_weight
+            data = features[kept], targets[kept], None if weight is None else weight[kept]
             means, _ = _class_means(*data, len(self.classes_))
             is_held_out = self._is_held_out()
             if is_held_out.any():
-                facts = self._ancestor_means.facts
-                mixtures = self._ancestor_means.mixtures(facts, ~is_held_out)
+                mixtures = self._ancestor_means.mixtures(is_known=~is_held_out)
                 means[is_held_out] = (mixtures @ means)[is_held_out]
             coef = self._learn(*data, verbose=0) if self.metric == "learned" else None
             means = _to_metric(means, coef)
@@ -361,7 +354,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         is_held_out = super()._is_held_out()
         if self._ancestor_means is None:
             return np.zeros_like(is_held_out)
-        mixtures = self._ancestor_means.mixtures(self._ancestor_means.facts, ~is_held_out)
+        mixtures = self._ancestor_means.mixtures(is_known=~is_held_out)
         return is_held_out & (mixtures.sum(axis=1) > 0)
 
     def _project(self, X):
@@ -377,9 +370,8 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         if self._ancestor_means is None:
             return super()._make_space(vocabulary, embedder)
         rows = embedder.rows(vocabulary.labels)
-        mixtures = self._ancestor_means.mixtures(
-            LabelFacts.of(vocabulary, self._ancestor_means.hierarchy)
-        )
+        facts = LabelFacts.of(vocabulary, self._ancestor_means.hierarchy)
+        mixtures = self._ancestor_means.mixtures(facts)
         vectors = _extended_means(mixtures @ embedder.vectors[:, :-2])
         vectors[rows >= 0] = embedder.vectors[rows[rows >= 0]]
         is_placed = (rows >= 0) | (mixtures.sum(axis=1) > 0)
@@ -390,6 +382,48 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         if self._ancestor_means is None:
             return super()._open_candidates(labels)
         return super(LearnedLabelClassifier, self)._open_candidates(labels)
+
+
+class AncestorMeans:
+    """Mixtures of class means for unseen labels (Mensink et al., ECCV 2012).
+
+    `facts` are the `LabelFacts` of the training labels in a hierarchy.
+    """
+
+    def __init__(self, hierarchy, facts):
+        self.hierarchy = hierarchy
+        self.facts = facts
+        self._below = _of_labels(facts, hierarchy.graph.ancestors(facts.all_senses)) > 0
+
+    def mixtures(self, facts=None, is_known=None):
+        """Compute the shares of training labels in the means of labels: (n_labels, n_classes).
+
+        `facts` are those of the labels; None means the training labels. `is_known` (n_classes,)
+        marks the training labels to use; None means all. Rows sum to 1, or to 0 if no ancestor of a
+        label has a training label below it.
+        """
+        facts = self.facts if facts is None else facts
+        below = self._below.astype(float)  # A training label, and the nodes at or above it.
+        if is_known is not None:
+            below = diags_array(is_known.astype(float)) @ below
+        n_below = below.sum(axis=0)
+        node_means = below @ diags_array(1 / np.maximum(n_below, 1))
+        nodes = facts.all_senses
+        above = self.hierarchy.graph.ancestors(nodes) @ diags_array((n_below > 0).astype(float))
+        # A node with training labels below itself needs no ancestors.
+        has_mean = n_below[nodes] > 0
+        itself = csr_array(
+            (has_mean.astype(float), nodes, np.arange(len(nodes) + 1)), shape=above.shape
+        )
+        above = diags_array((~has_mean).astype(float)) @ above + itself
+        return normalize(_of_labels(facts, normalize(above, "l1") @ node_means.T), "l1")
+
+
+def _of_labels(facts, rows):
+    """Sum the rows of the senses of each label: (n_labels, n_columns)."""
+    n_senses = len(facts.all_senses)
+    entries = np.ones(n_senses), (facts.owners, np.arange(n_senses))
+    return csr_array(entries, shape=(facts.n_labels, n_senses)) @ rows
 
 
 def _class_means(features, targets, weight, n_classes=None):

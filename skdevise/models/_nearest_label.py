@@ -153,7 +153,7 @@ class NearestLabelClassifier(
         """
         X, y, sample_weight = training_data(self, X, y, sample_weight)
         classes, targets = np.unique(y, return_inverse=True)
-        self._place_labels(classes, self._present_embedder(X.shape[1]))
+        self._place_labels(classes, self._snapshot_embedder(X.shape[1]))
         vector_size = self.label_space_.vector_size
         if X.shape[1] != vector_size:
             raise ValueError(
@@ -194,7 +194,7 @@ class NearestLabelClassifier(
         if labels is None or self.embedder is None:
             name = "candidate labels" if labels is None else "embedder"
             raise ValueError(f"The classifier has no {name} yet. Pass some, or call fit.")
-        return LabelSpace(self._vocabulary(labels), self._present_embedder(), self.search)
+        return LabelSpace(self._vocabulary(labels), self._snapshot_embedder(), self.search)
 
     def _offsets(self, space):
         if hasattr(self, "label_space_"):

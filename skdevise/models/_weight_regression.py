@@ -35,7 +35,7 @@ from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import refuse_numbers
 from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
-from skdevise.models._candidates import present
+from skdevise.models._candidates import snapshot
 from skdevise.models._explanation import ExplanationMixin
 from skdevise.models._features import training_weights
 from skdevise.models._label_kernels import LabelKernel
@@ -312,7 +312,7 @@ class ClassifierWeightRegressor(
     def _new_kernel(self):
         """Create the kernel from the embedders and the hierarchy."""
         given = self.embedder if isinstance(self.embedder, list | tuple) else [self.embedder]
-        embedders = [present(embedder) for embedder in given if embedder is not None]
+        embedders = [snapshot(embedder) for embedder in given if embedder is not None]
         if not embedders and self.hierarchy is None:
             embedders = [RandomEmbedder()]
         return LabelKernel(self.hierarchy, embedders, self.hierarchy_weight)

@@ -186,7 +186,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
             )
         # This refuses unseen candidates before the training.
         self._place_labels(classes, LabelVectors(classes, np.ones((len(classes), 1))))
-        device = training_device(
+        self.device_ = training_device(
             self.device,
             n_samples=len(X),
             n_numbers=X.shape[1] + len(classes),
@@ -194,7 +194,6 @@ class WSABIEClassifier(LearnedLabelClassifier):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
         )
-        self.device_ = str(device)
         params = self.get_params(deep=False) | {"device": self.device_}
         seed = draw_seed(self.random_state)
 

@@ -72,11 +72,11 @@ class PartialBatches(Batches):
             order, n_left = order[: len(order) - n_left], 0
         whole, left = order.split([len(order) - n_left, n_left])
         # A process without an example takes one, to stay in step. It gets the weight 0 below.
-        own = left[self.rank :: self.n_processes] if self.rank < n_left else left[:1]
+        rest = left[self.rank :: self.n_processes] if self.rank < n_left else left[:1]
         self.weight_of_last = 1.0
         if n_left:
-            self.weight_of_last = (self.rank < n_left) * len(own) * self.n_processes / n_left
-        return torch.cat([whole[self.rank :: self.n_processes], own])
+            self.weight_of_last = (self.rank < n_left) * len(rest) * self.n_processes / n_left
+        return torch.cat([whole[self.rank :: self.n_processes], rest])
 
     def __iter__(self):
         last = (len(self.dataset) - 1) // (self.batch_size * self.n_processes)

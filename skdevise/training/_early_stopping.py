@@ -37,8 +37,11 @@ class EarlyStopping:
 
         net.bare_module.eval()
         size = max(self.data.n_rows_at_once, net.batch_size)
-        own = torch.arange(net.rank, len(self.data), net.n_processes)
-        parts, n_hits = (own.to(self.data.rows.device).split(size) if len(own) else ()), 0
+        positions = torch.arange(net.rank, len(self.data), net.n_processes)
+        parts, n_hits = (
+            (positions.to(self.data.rows.device).split(size) if len(positions) else ()),
+            0,
+        )
         batches = examples(self.data.source, (self.data.rows[part] for part in parts))
         with torch.no_grad():
             for part, X in zip(parts, batches, strict=True):
