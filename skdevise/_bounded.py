@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import math
 import os
 from contextlib import contextmanager, nullcontext
 from errno import EINVAL
@@ -21,8 +22,12 @@ MAX_RATIO = 100
 FREE_BYTES = 2**26
 # Raw photos of cameras and scans have less than 256 MB.
 MAX_PHOTO_BYTES = 2**28
-# A table of a million photos or labels. Its Python objects take up to 25 times as much.
+# A table has a row for each of a million photos. All nouns of WordNet make 3 MB of JSON, and its
+# Python objects take up to 40 times as much.
 MAX_TABLE_BYTES = 2**26
+MAX_VOCABULARY_BYTES = 2**24
+# pandas takes 25 microseconds for each column, even of an empty one.
+MAX_ROW = 2**16
 
 
 @contextmanager
@@ -63,20 +68,22 @@ def open_stored(path):
 
 
 @contextmanager
-def open_bounded(path):
-    """Open a local or remote file, and decompress it: a buffered binary stream with a bound."""
+def open_bounded(path, most=math.inf, max_line=math.inf):
+    """Open a local or remote file, and decompress it: a buffered binary stream with bounds."""
     path = os.fspath(path)
     open_content = COMPRESSIONS.get(PurePath(path.lower()).suffix, nullcontext)
     with open_stored(path) as stored, open_content(stored) as content:
-        yield io.BufferedReader(_BoundedStream(content, stored))
+        yield io.BufferedReader(_BoundedStream(content, stored, most, max_line), 2**16)
 
 
 class _BoundedStream(io.RawIOBase):
-    """Stream that ends with an error if it decompresses to far more than was read for it."""
+    """Stream that ends with an error where it, or one of its lines, is too long."""
 
-    def __init__(self, content, stored):
+    def __init__(self, content, stored, most, max_line):
         self.name = getattr(content, "name", "")
-        self._content, self._stored, self._n_read = content, stored, 0
+        self.max_line = max_line
+        self._content, self._stored, self._most = content, stored, most
+        self._n_read = self._n_of_line = 0
 
     def readable(self):
         return True
@@ -85,6 +92,15 @@ class _BoundedStream(io.RawIOBase):
         data = self._content.read(len(buffer))
         self._n_read += len(data)
         check_ratio(self._n_read, self._stored.tell(), "bytes")
+        if self._n_read > self._most:
+            raise ValueError(f"it has more than {self._most} bytes")
+        # Lines inside of a buffer are shorter than the bound.
+        end = data.find(b"\n")
+        self._n_of_line += len(data) if end < 0 else end
+        if self._n_of_line > self.max_line:
+            raise ValueError(f"it has a line of more than {self.max_line} bytes")
+        if end >= 0:
+            self._n_of_line = len(data) - data.rfind(b"\n") - 1
         buffer[: len(data)] = data
         return len(data)
 
@@ -119,49 +135,12 @@ COMPRESSIONS = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lz
 COMPRESSIONS[".zip"] = _open_only_member
 
 
-def read_all(stream, most=MAX_TABLE_BYTES):
+def read_all(stream, most=MAX_PHOTO_BYTES):
     """Read a whole stream of at most that many bytes."""
     data = stream.read(most + 1)
     if len(data) > most:
         raise ValueError(f"it has more than {most} bytes")
     return data
-
-
-def read_table(path):
-    """Read the whole file of a table, of JSON or of a list: bytes."""
-    with open_bounded(path) as stream:
-        return read_all(stream)
-
-
-def read_line(stream):
-    """Read the first line of a stream."""
-    line = stream.readline(MAX_LINE + 1)
-    _check_line(line)
-    return line
-
-
-def line_blocks(stream, size=2**23):
-    """Yield lists of whole lines, without their ends."""
-    rest = b""
-    while chunk := stream.read(size):
-        *lines, rest = (rest + chunk).split(b"\n")
-        _check_line(max((*lines, rest), key=len))
-        if lines:
-            yield lines
-    if rest:
-        yield [rest]
-
-
-def text_lines(path):
-    """Yield the lines of a file in UTF-8, with their ends."""
-    with open_bounded(path) as stream:
-        for lines in line_blocks(stream):
-            yield from (f"{line.decode('utf-8-sig')}\n" for line in lines)
-
-
-def _check_line(line):
-    if len(line) > MAX_LINE:
-        raise ValueError(f"A line has more than {MAX_LINE} bytes, beginning with {line[:20]}")
 
 
 def check_name(name):

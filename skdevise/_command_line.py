@@ -9,7 +9,7 @@ from glob import glob, has_magic
 
 import numpy as np
 
-from skdevise._bounded import parsing, text_lines
+from skdevise._bounded import MAX_ROW, MAX_TABLE_BYTES, open_bounded, parsing
 from skdevise.exceptions import LabelWithoutVectorError, UnreadablePhotoError
 
 # Photos that are classified at once. The progress bar advances after each batch.
@@ -137,8 +137,11 @@ def _read_labels(text):
     if "," in text:
         lines = text.split(",")
     elif os.path.isfile(text):
-        with parsing(text, "Save it as text in UTF-8."):
-            lines = list(text_lines(text))
+        with (
+            parsing(text, "Save it as text in UTF-8."),
+            open_bounded(text, MAX_TABLE_BYTES, MAX_ROW) as file,
+        ):
+            lines = file.read().decode("utf-8-sig").split("\n")
     else:
         raise ValueError(
             f"--labels {text!r} is neither a list with commas nor a file. Pass labels such as "

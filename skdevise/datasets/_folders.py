@@ -1,6 +1,5 @@
 """Photos and labels from a folder, an archive or a table."""
 
-import csv
 import os
 import warnings
 from pathlib import Path, PurePosixPath
@@ -8,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from skdevise._bounded import parsing, text_lines
+from skdevise._bounded import MAX_ROW, MAX_TABLE_BYTES, open_bounded, parsing
 from skdevise._compat import StrOptions, validate_params
 from skdevise._typing import PathLike
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
@@ -22,6 +21,8 @@ from skdevise.datasets._photo_lists import (
 
 # Folders with these names usually hold the subsets of a data set, not its classes.
 _SUBSETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+# A wrong root is noticed without a look at all photos.
+_MOST_MISSING = 1000
 _CHECK = [StrOptions({"header", "pixels"}), None]
 
 
@@ -256,17 +257,18 @@ def load_image_table(
     if isinstance(table, (str, os.PathLike)):
         name = os.fspath(table)
         root = os.path.dirname(name) if root is None else os.fspath(root)
-        table, columns = _read_csv(name, {path_column, label_column})
+        table = _read_csv(name)
     elif hasattr(table, "columns") or hasattr(table, "column_names"):
         name, root = "the DataFrame", os.fspath(root or "")
-        columns = list(getattr(table, "column_names", None) or table.columns)
         if not hasattr(table, "iloc"):  # polars and pyarrow
             import pandas as pd
 
+            columns = getattr(table, "column_names", None) or table.columns
             table = pd.DataFrame({column: np.asarray(table[column]) for column in columns})
     else:
         raise TypeError(f"table is a {type(table).__name__}. Pass a DataFrame or a CSV path.")
 
+    columns = table.columns.tolist()
     for column in (path_column, label_column):
         if columns.count(column) != 1:
             raise ValueError(
@@ -276,11 +278,11 @@ def load_image_table(
     table = table[[path_column, label_column]]
     if table.empty:
         raise ValueError(f"{name} has no rows. Pass a table with one row for each photo.")
-    n_missing = int((table.isna() | (table == "")).any(axis=1).sum())
-    if n_missing:
+    missing = np.flatnonzero((table.isna() | (table == "")).any(axis=1))
+    if len(missing):
         raise ValueError(
-            f"{name} has {len(table)} rows, and {n_missing} of them lack a path or a label. Fill "
-            "these in, or remove the rows."
+            f"{name} has {len(table)} rows, and {len(missing)} of them lack a path or a label, "
+            f"such as row {missing[0] + 1}. Fill these in, or remove the rows."
         )
     paths, labels = table[path_column].tolist(), table[label_column].tolist()
     data, target, unreadable = drop_unreadable(_find_photos(paths, root), labels, check)
@@ -298,22 +300,17 @@ def load_image_table(
     )
 
 
-def _read_csv(path, wanted):
-    """Read columns of a CSV file: a DataFrame of those that it has, and the names of all."""
+def _read_csv(path):
+    """Read a CSV file of text: a DataFrame."""
     import pandas as pd
 
-    with parsing(path, "Save it as a CSV in UTF-8, or pass a DataFrame."):
-        rows = csv.reader(text_lines(path), skipinitialspace=True)
-        columns = next(rows, [])
-        kept = [place for place, column in enumerate(columns) if column in wanted]
-        table = []
-        for row in filter(None, rows):
-            if len(row) != len(columns):
-                raise ValueError(
-                    f"Line {rows.line_num} has {len(row)} fields instead of {len(columns)}"
-                )
-            table.append([row[place] for place in kept])
-        return pd.DataFrame(table, columns=[columns[place] for place in kept]), columns
+    with (
+        parsing(path, "Save it as a CSV in UTF-8, or pass a DataFrame."),
+        open_bounded(path, MAX_TABLE_BYTES, MAX_ROW) as file,
+    ):
+        # Without a header, pandas keeps repeated columns and refuses longer rows.
+        rows = pd.read_csv(file, header=None, dtype=str, na_filter=False, skipinitialspace=True)
+        return rows[1:].set_axis(rows.iloc[0], axis=1)
 
 
 def _files_in_folder(files, folder, root):
@@ -365,9 +362,12 @@ def _find_photos(paths, root):
         photos.append(photo)
         if photo is None:
             missing.append(path)
+        if len(missing) == _MOST_MISSING:
+            break
     if missing:
+        more = " or more" * (len(missing) == _MOST_MISSING)
         raise FileNotFoundError(
-            f"{len(missing)} of {len(paths)} photos are missing in {root or os.getcwd()!r}: "
+            f"{len(missing)}{more} of {len(paths)} photos are missing in {root or os.getcwd()!r}: "
             f"{first_names(missing)}. Set root to the folder or archive that holds them."
         )
     return photos

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdevise._bounded import parsing, read_table
+from skdevise._bounded import parsing
 from skdevise._utils import user_folder
 from skdevise.datasets._photo_lists import photos_bunch
 
@@ -78,14 +78,14 @@ def _read_flowers102(folder, split):
 
 
 def _read_food101(folder, split):
-    names = json.loads(read_table(folder / "meta" / f"{split}.json"))
+    names = json.loads((folder / "meta" / f"{split}.json").read_bytes())
     names = [name for names_of_dish in names.values() for name in names_of_dish]
     paths = [folder / "images" / f"{name}.jpg" for name in names]
     return paths, [path.parent.name for path in paths]
 
 
 def _read_pets(folder, split):
-    lines = read_table(folder / "annotations" / f"{split}.txt").decode().splitlines()
+    lines = (folder / "annotations" / f"{split}.txt").read_text("utf-8").splitlines()
     names = [line.split()[0] for line in lines]
     labels = [name.rpartition("_")[0].replace("_", " ").title() for name in names]
     return [folder / "images" / f"{name}.jpg" for name in names], labels

@@ -7,7 +7,7 @@ from itertools import chain
 from numbers import Number
 from typing import Any, Literal, Self
 
-from skdevise._bounded import parsing, read_table
+from skdevise._bounded import MAX_VOCABULARY_BYTES, open_bounded, parsing
 from skdevise._typing import ArrayLike, Coverage, Embedder, Hierarchy, Labels, PathLike, Pool
 from skdevise._utils import atomic_write
 from skdevise.labels._coverage import coverage_of
@@ -285,8 +285,11 @@ class LabelVocabulary:
         ValueError
             If the file does not hold a vocabulary.
         """
-        with parsing(path, "Give a file that LabelVocabulary.save wrote."):
-            content = json.loads(read_table(path))
+        with (
+            parsing(path, "Give a file that LabelVocabulary.save wrote."),
+            open_bounded(path, MAX_VOCABULARY_BYTES) as file,
+        ):
+            content = json.load(file)
             terms = zip(content["labels"], content.pop("terms"), strict=True)
             # JSON has null for the terms of a number that has none.
             return cls(**content, terms={label: t for label, t in terms if t is not None})

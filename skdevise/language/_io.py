@@ -3,11 +3,13 @@
 import os
 import shutil
 import struct
+import sys
 import warnings
 from codecs import BOM_UTF8
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain
+from itertools import filterfalse, takewhile
 from mmap import ACCESS_READ, mmap
 from pathlib import PurePath
 from tempfile import TemporaryDirectory
@@ -16,14 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skdevise._bounded import (
-    COMPRESSIONS,
-    MAX_LINE,
-    line_blocks,
-    open_bounded,
-    parsing,
-    read_line,
-)
+from skdevise._bounded import COMPRESSIONS, MAX_LINE, open_bounded, parsing
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise._utils import atomic_write
 from skdevise.exceptions import UntrustedError
@@ -263,7 +258,7 @@ def _read_word2vec(path, suffix, compression, limit):
         if suffix == ".bin" and stream.peek(4)[:4] == _FASTTEXT_MAGIC:
             return _read_fasttext(path, stream if compression else None, limit)
         read = _read_binary if suffix == ".bin" else _read_text
-        terms, values, size = read(stream, np.inf if limit is None else limit)
+        terms, values, size = read(stream, sys.maxsize if limit is None else limit)
     if not terms:
         raise ValueError("It contains no vector.")
     return TermTable(terms, np.frombuffer(values, dtype="<f4").reshape(-1, size))
@@ -305,22 +300,23 @@ def _check_fasttext(path):
 
 def _read_text(stream, limit):
     """Read text of word2vec, GloVe or fastText: terms, float32 values as bytes, vector size."""
-    first = read_line(stream).removeprefix(BOM_UTF8)
-    columns = first.split()
+    stream.raw.max_line = MAX_LINE
+    lines = [stream.readline().removeprefix(BOM_UTF8)]
+    columns = lines[0].split()
     # GloVe's files have no header "n_terms vector_size".
     has_header = len(columns) == 2 and all(column.isdigit() for column in columns)
     size = int(columns[1]) if has_header else len(columns) - 1
     if size < 1:
         raise ValueError("Line 1 contains no vector.")
-    terms, values, number = [], bytearray(), 2 if has_header else 1
-    for lines in chain([] if has_header else [[first]], line_blocks(stream)):
-        kept_lines = lines[: int(min(len(lines), limit - len(terms)))]
-        new_terms, rows = _parse_lines(kept_lines, size, number)
+    terms, values, number = [], bytearray(), 1
+    if has_header:
+        lines, number = stream.readlines(_CHUNK), 2
+    while lines and len(terms) < limit:
+        new_terms, rows = _parse_lines(lines[: limit - len(terms)], size, number)
         terms += new_terms
         values += rows.tobytes()
         number += len(lines)
-        if len(terms) >= limit:
-            break
+        lines = stream.readlines(_CHUNK)
     if has_header and len(terms) < min(limit, int(columns[0])):
         raise ValueError(f"It ends after {len(terms)} of {int(columns[0])} terms.")
     return terms, values, size
@@ -332,7 +328,7 @@ def _parse_lines(lines, size, number):
     import pandas as pd
 
     parts = [line.rstrip(b" \r\n").partition(b" ") for line in lines]
-    try:
+    with suppress(ValueError):
         # pandas parses numbers several times faster than NumPy.
         rows = pd.read_csv(
             BytesIO(b"\n".join(part[2] for part in parts)),
@@ -346,11 +342,7 @@ def _parse_lines(lines, size, number):
             engine="c",
         ).to_numpy()
         if rows.shape == (len(lines), size):
-            return b"\n".join(part[0] for part in parts).decode().split("\n"), rows
-    except UnicodeDecodeError:
-        raise
-    except ValueError:
-        pass
+            return [part[0].decode() for part in parts], rows
     # Parse line by line to find the line that is wrong, or a term that contains blanks.
     terms, rows = [], []
     for i, line in enumerate(lines, number):
@@ -364,18 +356,11 @@ def _parse_lines(lines, size, number):
 def _parse_line(line, size, number):
     """Parse one line: its term, which may contain blanks, and a list of `size` numbers."""
     term, *values = line.rsplit(maxsplit=size)
-    n_extra = 0
-    for word in reversed(term.split()[1:]):
-        if not _is_number(word):
-            break
-        n_extra += 1
-    if len(values) != size or n_extra:
-        raise ValueError(f"Line {number} has {len(values) + n_extra} values instead of {size}.")
-    for value in values:
-        if not _is_number(value):
-            raise ValueError(
-                f"{value.decode(errors='replace')!r} in line {number} is not a number."
-            )
+    n_values = len(values) + len([*takewhile(_is_number, term.split()[:0:-1])])
+    if n_values != size:
+        raise ValueError(f"Line {number} has {n_values} values instead of {size}.")
+    for value in filterfalse(_is_number, values):
+        raise ValueError(f"{value.decode(errors='replace')!r} in line {number} is not a number.")
     return term.decode(), [float(value) for value in values]
 
 
@@ -397,7 +382,7 @@ def _write_text(stream, terms, matrix):
 
 def _read_binary(stream, limit):
     """Read the binary format of word2vec: terms, float32 values as bytes, vector size."""
-    header = read_line(stream).split()
+    header = stream.readline(99).split()
     if len(header) != 2 or not all(column.isdigit() for column in header):
         raise ValueError("Its first line is not 'n_terms vector_size'.")
     n_terms, size = map(int, header)

@@ -68,6 +68,8 @@ def one_column(values):
 
 def check_terms(terms):
     """Convert a sequence of text or numbers to a list of str. A lone str or a set is an error."""
+    if isinstance(terms, list | tuple) and {*map(type, terms)} == {str}:
+        return list(terms)  # Most calls end here.
     terms, is_keys = one_column(terms), isinstance(terms, KeysView)
     has_order = hasattr(terms, "__iter__") and not isinstance(terms, str | bytes | Mapping | Set)
     if not (has_order or is_keys) or getattr(terms, "shape", None) == ():
