@@ -15,6 +15,7 @@ differs only in the line that starts it (:doc:`/guide/cluster`).
 
 import time
 
+import dask
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,13 +34,13 @@ client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_ad
 # Compute features in parts
 # -------------------------
 #
-# The photos show 42 coloured shapes. ``scatter`` gives each worker the network once. Dask calls
-# ``compute`` for each part of the photos, and returns the results in their order. We also note the
-# worker, the start and the end of each part.
+# The photos show 42 coloured shapes. The featurizer is a task, so each worker receives it once.
+# Dask calls ``compute`` for each part of the photos, and returns the results in their order. We
+# also note the worker, the start and the end of each part.
 
 shapes = datasets.make_shapes(126, random_state=0)
 featurizer = VisualFeaturizer("efficientnet_lite0", batch_size=6, engine="torch", device="cpu")
-shared = client.scatter(featurizer.fit(shapes.images), broadcast=True)
+shared = dask.delayed(featurizer.fit(shapes.images)).persist()
 
 
 def compute(photos, featurizer):
