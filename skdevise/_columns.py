@@ -1,5 +1,6 @@
 """Read columns of labels from lists, arrays and tables of any library."""
 
+from collections import Counter
 from collections.abc import KeysView, Mapping, Set
 from numbers import Number
 
@@ -23,8 +24,7 @@ def label_column(labels):
 
     Objects become text or numbers where all of them are, because scikit-learn refuses objects.
     """
-    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
-        raise TypeError(f"Labels must be a sequence, got {labels!r:.80}. Pass a list.")
+    check_sequence(labels)
     refuse_unordered(labels, "labels")
     if not hasattr(labels, "__array__"):
         return label_array(labels)
@@ -32,6 +32,38 @@ def label_column(labels):
     if array.dtype.kind not in "OT":
         return array
     return label_array(array) if array.ndim == 1 else array.astype(object)
+
+
+def check_sequence(labels):
+    """Raise TypeError for labels that are one value."""
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+        raise TypeError(f"Labels must be a sequence, got {labels!r:.80}. Pass a list.")
+
+
+def check_types(labels):
+    """Raise ValueError unless labels are text or numbers, and not NaN."""
+    for label in labels:
+        if not isinstance(label, str | Number) or label != label:
+            raise ValueError(f"{label!r:.80} cannot be a label. Use text or numbers.")
+
+
+def check_labels(labels):
+    """Validate labels: a new one-dimensional array of unique text or numbers."""
+    try:
+        array = np.array(label_column(labels))
+    except ValueError as error:  # Lists of several lengths.
+        raise ValueError("Some labels are lists. Pass a one-dimensional sequence.") from error
+    if not array.size:
+        raise ValueError("There are no labels to choose from. Pass at least one.")
+    if array.ndim != 1:
+        raise ValueError(f"Labels have {array.ndim} dimensions. Pass a one-dimensional sequence.")
+    labels = array.tolist()
+    if array.dtype.kind != "U":
+        check_types(labels)
+    if len(set(labels)) < len(labels):
+        repeated = [label for label, n in Counter(labels).items() if n > 1]
+        raise ValueError(f"The labels {repeated[:5]} occur more than once. Pass each label once.")
+    return array
 
 
 def entries(column):

@@ -13,21 +13,10 @@ _MAX_PAIRS = 2**22
 
 
 class Graph:
-    """A directed graph of the nodes 0 to n_nodes - 1.
+    """A directed graph of the nodes 0 to n_nodes - 1, from pairs (parent, child) of shape (n, 2).
 
-    Parameters
-    ----------
-    edges : array-like of int of shape (n_edges, 2)
-        Pairs of (parent, child).
-    n_nodes : int
-        Number of nodes.
-
-    Attributes
-    ----------
-    edges : ndarray of int of shape (n_edges, 2)
-        The pairs.
-    parents, children, neighbours : csr_array of bool of shape (n_nodes, n_nodes)
-        Row i holds the parents of node i, its children, or both.
+    Row i of `parents`, `children` and `neighbours`, csr_array of bool of shape (n_nodes, n_nodes),
+    holds the parents of node i, its children, or both.
     """
 
     def __init__(self, edges, n_nodes):
@@ -95,43 +84,17 @@ class Graph:
         return lowest[np.argsort(from_a[lowest] + from_b[lowest], kind="stable")]
 
     def ancestors(self, nodes):
-        """Find each node and all nodes above it.
-
-        Parameters
-        ----------
-        nodes : ndarray of int of shape (n,)
-            Nodes to start from.
-
-        Returns
-        -------
-        csr_array of bool of shape (n, n_nodes)
-        """
+        """Find each of the nodes (n,) and all nodes above it: csr_array of bool (n, n_nodes)."""
         steps, reached, n_reached = self._with_itself(self.parents), self._rows(nodes), 0
         while n_reached < reached.nnz:
             n_reached, reached = reached.nnz, reached @ steps
         return reached
 
     def in_correct_sets(self, starts, answers, k, is_valid, max_pairs=_MAX_PAIRS):
-        """Check which answers are in the correct sets of their true labels.
+        """Check which answers are in the correct sets of their true labels: bool (n, n_answers).
 
-        `Hierarchy.correct_set` defines the sets.
-
-        Parameters
-        ----------
-        starts : ndarray of int of shape (n,)
-            Nodes of the true labels.
-        answers : ndarray of int of shape (n, n_answers)
-            Nodes of the answers.
-        k : int
-            Smallest size of the sets.
-        is_valid : ndarray of bool of shape (n_nodes,)
-            Nodes that can be answered.
-        max_pairs : int
-            Limit of memory: most (start, node) pairs in one step.
-
-        Returns
-        -------
-        ndarray of bool of shape (n, n_answers)
+        `Hierarchy.correct_set` defines the sets. The true labels are the nodes `starts` (n,), and
+        the answers are nodes (n, n_answers). `is_valid` marks the nodes that can be answered.
         """
         starts, group = np.unique(starts, return_inverse=True)
         n_reachable = np.bincount(self._component, weights=is_valid)[self._component[starts]]

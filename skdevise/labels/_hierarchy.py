@@ -8,12 +8,13 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from skdevise._bounded import parsing
-from skdevise._columns import label_array
+from skdevise._columns import check_labels
 from skdevise._typing import ArrayLike, Labels, NDArray
 from skdevise._utils import check_count
 from skdevise.labels._graph import Graph
 from skdevise.labels._index import LabelIndex, TermIndex
 from skdevise.labels._tables import bundled_tables, check_lengths, nltk_tables, pair_tables
+from skdevise.language._terms import check_terms
 
 
 class Hierarchy:
@@ -71,9 +72,7 @@ class Hierarchy:
         definitions: Sequence[str] | None = None,
         counts: Sequence[Sequence[int]] | None = None,
     ) -> None:
-        # label_array checks labels one by one, which is slow for WordNet and needless for text.
-        is_text = isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
-        self.labels = labels.copy() if is_text else label_array(labels)
+        self.labels = check_labels(labels)
         self.labels.flags.writeable = False
         self._index = LabelIndex(self.labels)
         self._terms = [(str(label),) for label in self.labels] if terms is None else terms
@@ -236,7 +235,7 @@ class Hierarchy:
         >>> wordnet.definition(wordnet.synsets("Oranges")[0])
         'round yellow to orange fruit of any of several citrus trees'
         """
-        return self.labels[list(self.term_index.counts(term))].tolist()
+        return self.labels[list(self.term_index.counts(*check_terms([term])))].tolist()
 
     @cached_property
     def term_index(self) -> TermIndex:

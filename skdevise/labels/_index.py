@@ -1,11 +1,10 @@
 """Fast look-up of labels: their positions, and the labels that have a term."""
 
-from collections import Counter
 from functools import cached_property
 
 import numpy as np
 
-from skdevise._columns import entries
+from skdevise._columns import check_sequence, check_types, entries
 from skdevise.language._terms import normalise_term, spellings, words_of
 
 
@@ -15,17 +14,17 @@ class LabelIndex:
     def __init__(self, labels):
         self.labels = labels
         self._position = {label: i for i, label in enumerate(labels.tolist())}
-        if len(self._position) != len(labels):
-            repeated = [label for label, n in Counter(labels.tolist()).items() if n > 1][:5]
-            raise ValueError(f"The labels {repeated} occur more than once. Pass each label once.")
 
     def __contains__(self, label):
-        return label in self._position
+        try:
+            return label in self._position
+        except TypeError:  # A list, for example, cannot be looked up.
+            check_types([label])
+            raise
 
     def positions(self, labels):
         """Return the position of each label, or raise a ValueError that names unknown ones."""
-        if isinstance(labels, str):
-            raise TypeError(f"Labels must be a sequence, got {labels!r}. Pass a list.")
+        check_sequence(labels)
         if not isinstance(labels, np.ndarray):
             return self._look_up(entries(labels))
         if labels.ndim != 1 or not labels.dtype.kind == self.labels.dtype.kind == "U":
@@ -40,7 +39,8 @@ class LabelIndex:
         """Return the positions of a list of labels, from a dict."""
         try:
             return np.fromiter(map(self._position.__getitem__, labels), np.intp, len(labels))
-        except KeyError:
+        except (KeyError, TypeError):
+            check_types(labels)
             unknown = sorted({str(label) for label in labels if label not in self._position})
             raise ValueError(
                 f"The hierarchy has no label {', '.join(map(repr, unknown))}. Use its labels: "

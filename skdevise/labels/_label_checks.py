@@ -1,13 +1,11 @@
 """Checks of labels, of their terms and of templates, and the terms of labels that have none."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
-from numbers import Number
 
 import numpy as np
 
-from skdevise._columns import by_label, entries, label_column, refuse_unordered
+from skdevise._columns import by_label, entries, refuse_unordered
 from skdevise.labels._hierarchy import Hierarchy
 from skdevise.language._terms import check_terms
 
@@ -18,25 +16,6 @@ def name_some(labels):
     """List the first 20 labels as text, and count the others."""
     names = ", ".join(map(repr, labels[:20]))
     return f"{names} and {len(labels) - 20:,} more" if len(labels) > 20 else names
-
-
-def check_labels(labels):
-    """Validate labels: a new one-dimensional array of unique text or numbers."""
-    try:
-        array = np.array(label_column(labels))
-    except ValueError as error:  # Lists of several lengths.
-        raise ValueError("Some labels are lists. Pass a one-dimensional sequence.") from error
-    if not array.size:
-        raise ValueError("There are no labels to choose from. Pass at least one.")
-    if array.ndim != 1:
-        raise ValueError(f"Labels have {array.ndim} dimensions. Pass a one-dimensional sequence.")
-    for label in array.tolist():
-        if not isinstance(label, str | Number) or label != label:
-            raise ValueError(f"{label!r} cannot be a label. Use text or numbers.")
-    repeated = [label for label, n in Counter(array.tolist()).items() if n > 1]
-    if repeated:
-        raise ValueError(f"The labels {repeated} occur more than once. Pass each label once.")
-    return array
 
 
 def terms_by_label(labels, terms, index):

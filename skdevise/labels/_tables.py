@@ -1,11 +1,13 @@
 """Tables from which a `Hierarchy` is built: those of pairs, of WordNet, and of an nltk reader."""
 
+from collections.abc import Mapping
 from functools import partial
-from numbers import Number
 
 import numpy as np
 
 from skdevise._bundled import LazySequence, load_imagenet_labels, load_wordnet_nouns
+from skdevise._columns import check_types
+from skdevise.labels._graph import Graph
 
 # The top nodes of ImageNet's graph of fall 2011: plant, geological formation, natural object,
 # sport, artifact, fungus, person and animal.
@@ -29,13 +31,13 @@ def pair_tables(pairs, definitions):
     for pair in pairs:
         if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
             raise ValueError(f"{pair!r} is not an edge. Pass (parent, child) pairs.")
-        for label in pair:
-            if not isinstance(label, str | Number) or label != label:
-                raise ValueError(f"{label!r:.80} cannot be a label. Use text or numbers.")
+        check_types(pair)
         edges.append([position.setdefault(label, len(position)) for label in pair])
     if not edges:
         raise ValueError("There are no edges. Pass at least one (parent, child) pair.")
     if definitions is not None:
+        if not isinstance(definitions, Mapping):
+            raise TypeError(f"definitions={definitions!r:.80} is not a dict of labels and text.")
         unknown = [label for label in definitions if label not in position]
         if unknown:
             raise ValueError(
@@ -55,7 +57,8 @@ def bundled_tables(variant):
     labels, edges = nouns.synsets, nouns.edges
     tops = np.searchsorted(labels, _FALL11_TOPS)
     misc = np.searchsorted(labels, _FALL11_MISC)
-    is_kept = _descendants(edges, tops, len(labels))
+    graph = Graph(edges, len(labels))
+    is_kept = graph.distances(graph.children, tops) >= 0
     elsewhere = np.searchsorted(labels, load_imagenet_labels().fall11)
     elsewhere = elsewhere[~is_kept[elsewhere]]
     is_kept[elsewhere] = True
@@ -78,17 +81,6 @@ def bundled_tables(variant):
 def _select(entries, rows, last):
     """Return the entries of some rows, followed by one more: list."""
     return [*map(entries.__getitem__, rows.tolist()), last]
-
-
-def _descendants(edges, starts, n_labels):
-    """Mark the starts and everything below them: bool (n_labels,)."""
-    is_below = np.zeros(n_labels, dtype=bool)
-    is_below[starts] = True
-    n_below = 0
-    while n_below < is_below.sum():
-        n_below = is_below.sum()
-        is_below[edges[is_below[edges[:, 0]], 1]] = True
-    return is_below
 
 
 def nltk_tables(reader):

@@ -8,6 +8,7 @@ from numbers import Number
 from typing import Any, Literal, Self
 
 from skdevise._bounded import MAX_VOCABULARY_BYTES, open_bounded, parsing
+from skdevise._columns import check_labels
 from skdevise._typing import ArrayLike, Coverage, Embedder, Hierarchy, Labels, PathLike, Pool
 from skdevise._utils import atomic_write
 from skdevise.labels._coverage import coverage_of
@@ -15,7 +16,6 @@ from skdevise.labels._embedding import check_embedder, looks_up_words
 from skdevise.labels._index import TermIndex
 from skdevise.labels._label_checks import (
     check_label_terms,
-    check_labels,
     check_templates,
     default_terms,
     name_some,

@@ -7,9 +7,8 @@ import numpy as np
 from sklearn.metrics import auc
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
-from skdevise._columns import check_targets, label_column
+from skdevise._columns import check_labels, check_targets, label_column
 from skdevise._typing import ArrayLike, Average, Labels
-from skdevise.labels._label_checks import check_labels
 from skdevise.metrics._ranking import check_weights
 
 

@@ -572,3 +572,35 @@ def test_nltk_reads_the_bundled_wordnet(tmp_path, monkeypatch, wordnet, step):
         assert graph.terms(label) == wordnet.terms(label)
         assert graph.ancestors(label) == wordnet.ancestors(label)
         assert graph.definition(label) == wordnet.definition(label)
+
+
+@pytest.mark.parametrize("label", [["cat"], {"cat": 1}, {"cat"}, np.array(["cat"]), (["cat"],)])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda tree, label: label in tree,
+        lambda tree, label: tree.positions([label]),
+        lambda tree, label: tree.terms(label),
+        lambda tree, label: tree.parents(label),
+        lambda tree, label: tree.distance("cat", label),
+        lambda tree, label: tree.within_hops(["cat", label], 1),
+        lambda tree, label: tree.correct_set("cat", 1, [label]),
+        lambda tree, label: tree.rename({"cat": label}),
+        lambda tree, label: Hierarchy.from_edges([("animal", label)]),
+        lambda tree, label: Hierarchy([label], []),
+    ],
+)
+def test_labels_that_cannot_be_looked_up_are_refused(tiny_tree, use, label):
+    with pytest.raises(ValueError, match=r"abel.*(text or numbers|one-dimensional)"):
+        use(tiny_tree, label)
+
+
+def test_other_values_than_labels_and_terms_are_refused(tiny_tree):
+    for labels in (5, None, b"cat"):
+        with pytest.raises(TypeError, match=repr(labels)):
+            tiny_tree.positions(labels)
+    for term in (None, ["cat", "dog"], np.nan):
+        with pytest.raises(TypeError, match="term"):
+            tiny_tree.synsets(term)
+    with pytest.raises(TypeError, match="definitions"):
+        Hierarchy.from_edges([("a", "b")], definitions=["one"])
