@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +26,6 @@ def test_the_licence_of_wordnet_is_complete():
     assert text.startswith("This software and database is being provided to you")
     assert "WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved." in text
     assert text.endswith("LICENSEE agrees to preserve same.\n")
-
-
-def test_importing_datasets_loads_no_large_package():
-    code = """if True:
-        import sys
-        import sklearn.utils  # scikit-learn imports pandas.
-        loaded = set(sys.modules)
-        from skdevise import datasets
-        datasets.load_wordnet_nouns()
-        datasets.make_shapes(1)
-        heavy = {"torch", "torchvision", "pandas", "matplotlib", "gensim", "nltk"}
-        sys.exit(", ".join(heavy & (set(sys.modules) - loaded)) or 0)
-    """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
 
 
 def test_all_is_sorted_and_complete():

@@ -1,8 +1,6 @@
 import logging
 import lzma
 import pickle
-import subprocess
-import sys
 import tempfile
 from functools import partial
 from itertools import product
@@ -186,19 +184,6 @@ def test_a_seed_gives_the_same_vectors_each_time(shapes, seed):
     assert_array_equal(vectors_of(embedder.fit(shapes.corpus)), first)
     other = embedder.set_params(random_state=1).fit(shapes.corpus)
     assert not np.array_equal(vectors_of(other), first)
-
-
-def test_another_process_gives_the_same_vectors_without_torch():
-    code = (
-        "import sys; from skdevise import SkipGramEmbedder;"
-        "embedder = SkipGramEmbedder(6, min_count=1, terms=['white shark'], random_state=0);"
-        f"print(embedder.fit({TEXT!r}).transform(['sea']).tobytes().hex());"
-        "sys.exit('torch' in sys.modules)"
-    )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert other.returncode == 0, other.stderr
-    here = small(terms=["white shark"]).fit(TEXT).transform(["sea"])
-    assert other.stdout.strip() == here.tobytes().hex()
 
 
 def test_the_global_generator_is_not_used():

@@ -4,7 +4,6 @@ import copy
 import functools
 import importlib
 import pickle
-import subprocess
 import sys
 import urllib.error
 
@@ -24,7 +23,13 @@ from torchvision.transforms.functional import to_tensor
 
 from skdevise.vision._backbones import find_softmax, find_source, load_backbone, load_fitted
 from skdevise.vision._batches import CentreCrop
-from tests.vision.conftest import convolutional_head, headless_net, tiny_net
+from tests.vision.conftest import (
+    Power,
+    brightness,
+    convolutional_head,
+    headless_net,
+    tiny_net,
+)
 
 # The smallest network of each family of torchvision, with its number of features in the tables of
 # the papers, and the smallest photos that it accepts.
@@ -378,21 +383,6 @@ def test_errors_name_the_value(params, error, message):
 # --- the hash of a network
 
 
-def brightness(image):
-    return torch.full((3, 16, 16), image.getextrema()[0][1] / 255)
-
-
-class Power(nn.Module):
-    """A network whose text does not show its exponent."""
-
-    def __init__(self, exponent):
-        super().__init__()
-        self.exponent = exponent
-
-    def forward(self, x):
-        return x.mean((2, 3)) ** self.exponent
-
-
 def test_the_hash_differs_for_other_networks_weights_and_preprocessing():
     torch.manual_seed(0)
     net = tiny_net()
@@ -423,16 +413,6 @@ def test_the_hash_stays_the_same_for_the_same_network():
     assert loaded.digest() == digest
     loaded.net[6].bias.data += 1
     assert loaded.digest() != digest
-
-
-def test_the_hash_is_the_same_in_every_process():
-    code = """
-from skdevise.vision._backbones import load_backbone
-from tests.vision.test_backbones import Power, brightness
-print(load_backbone(Power(2), "DEFAULT", brightness).digest())
-"""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == load_backbone(Power(2), "DEFAULT", brightness).digest()
 
 
 def test_the_hash_follows_the_code_of_a_preprocessing_function(tmp_path, monkeypatch):

