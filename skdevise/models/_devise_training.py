@@ -108,7 +108,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             self._refuse_divergence(net)
             self._n_epochs = len(self.history_)
             if self.finetune_epochs:
-                self.device_ = str(find_device(self.device))
+                # Processes that share a fit have a GPU each.
+                self.device_ = str(find_device("auto" if self.distributed else self.device))
                 net = self._trainer().train_stage(
                     2, samples, kept, held_out, seed, self._map_state()
                 )

@@ -17,7 +17,7 @@ def record_on_gpu(run, device, generators):
     # A recording that fails can leave its stream in use, and torch 2.7 would then refuse to draw
     # from the generators. Both are restored.
     with torch.cuda.stream(torch.cuda.current_stream(device)):
-        generators = [*generators, torch.cuda.default_generators[device.index]]
+        generators = [*generators, torch.cuda.default_generators[torch.cuda.current_device()]]
         states = [generator.clone_state() for generator in generators]
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
         for generator in generators:

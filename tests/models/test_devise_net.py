@@ -229,6 +229,7 @@ def test_recorded_steps_are_the_same_steps(device, negatives, weighted):
     # 70 samples are four batches of 16 and a smaller one. The learning rate falls in each epoch.
     data, vectors = problem(n=70)
     data.weights = data.weights if weighted else None
+    vectors = torch.from_numpy(vectors).to(device)  # The loss draws where they are.
     nets = [
         trained(
             LinearProjection(6, 4), HingeRank(vectors, negatives=negatives), data, device,
