@@ -4,12 +4,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,14 +14,7 @@ from skdevise.models._prediction import LabelPredictionMixin
 from skdevise.models._seen_classifier import SeenClassifierMixin
 
 
-class ConSEClassifier(
-    SeenClassifierMixin,
-    LabelPredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
     """Convex combination of semantic embeddings (ConSE).
 
     ConSE places a photo at the mean vector of its most probable training labels, weighted by their
@@ -162,8 +150,3 @@ class ConSEClassifier(
         weights = np.zeros_like(proba)
         np.put_along_axis(weights, top, np.take_along_axis(proba, top, axis=1), axis=1)
         return normalize(weights @ self.label_space_.targets.astype(weights.dtype, copy=False))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64"]
-        return tags

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import Any, Literal
 
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 
 from skdevise._compat import HasMethods, Interval, StrOptions
 from skdevise._typing import (
@@ -23,7 +23,7 @@ from skdevise.models._devise_training import DeViSETrainingMixin
 from skdevise.models._prediction import LabelPredictionMixin
 
 
-class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, ClassifierMixin, BaseEstimator):
+class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator):
     r"""Deep visual-semantic embedding (DeViSE).
 
     The classifier learns a projection from image features into a space of word vectors. It then
@@ -389,7 +389,6 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, ClassifierMixi
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags

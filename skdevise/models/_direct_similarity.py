@@ -5,12 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval
@@ -20,14 +15,7 @@ from skdevise.models._prediction import ScorePredictionMixin
 from skdevise.models._seen_classifier import SeenClassifierMixin
 
 
-class DirectSimilarityClassifier(
-    SeenClassifierMixin,
-    ScorePredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEstimator):
     r"""Score unseen labels by the classifiers of similar training labels (direct similarity).
 
     Let :math:`p(y|x)` be the probability of the training label y for the photo x. An unseen label u

@@ -3,12 +3,7 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._compat import StrOptions
@@ -20,13 +15,7 @@ from skdevise.models._features import FeatureScaler, Samples, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 
-class LearnedLabelClassifier(
-    LabelPredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
     """Classifier whose scores are dot products of points with the vectors that it learns.
 
     `fit` starts with `_start_fit`. It sets `coef_`, the map from scaled features to points, and
@@ -97,11 +86,6 @@ class LearnedLabelClassifier(
                 f"{type(self).__name__} can only answer training labels, and not "
                 f"{name_some(error.missing)}.{self._advice}"
             ) from None
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def space_of_vectors(vocabulary, vectors, search, device="auto"):

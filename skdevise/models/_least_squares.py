@@ -4,12 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.linalg import LinAlgError, solve
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -26,13 +21,7 @@ from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 _N_ROWS = 4_096
 
 
-class LeastSquaresClassifier(
-    LabelPredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
     """Classifier whose projection is solved from sums over the samples; see `_solve`."""
 
     _common_constraints = {
@@ -204,11 +193,6 @@ class LeastSquaresClassifier(
     def _project(self, X, coef):
         """Project features (n, n_features) to unit vectors (n, vector_size)."""
         return normalize(self._scale(X) @ coef.T.astype(X.dtype, copy=False))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def solve_regularized(gram, right, name, alpha):

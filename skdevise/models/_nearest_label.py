@@ -4,12 +4,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import validate_data
 
@@ -21,13 +16,7 @@ from skdevise.models._features import training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 
-class NearestLabelClassifier(
-    LabelPredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
     """Nearest label of features that lie in the label space already, such as those of CLIP.
 
     CLIP [1]_ trains an image encoder and a text encoder together, so its image features can be
@@ -212,7 +201,6 @@ class NearestLabelClassifier(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         # Features and random vectors have nothing in common.
         tags.classifier_tags.poor_score = self.embedder is None
         return tags

@@ -5,13 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import get_tags, indexable
@@ -87,14 +81,7 @@ class LocalOutlierNovelty:
 _DETECTORS = {"gaussian": GaussianNovelty, "loop": LocalOutlierNovelty}
 
 
-class NoveltySwitchClassifier(
-    SeenClassifierMixin,
-    ScorePredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEstimator):
     r"""Detect whether a photo shows an unseen label, then choose among labels of that kind.
 
     A classifier answers photos of training labels. For other photos, a projection into the label

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import gen_batches, indexable
 
@@ -28,7 +29,9 @@ _BLOCK_NUMBERS = 2**23
 _MIN_ROWS = 128
 
 
-class LabelPredictionMixin(CandidatesMixin):
+class LabelPredictionMixin(
+    CandidatesMixin, ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin
+):
     """Answers of a classifier that places its samples in the label space.
 
     A classifier needs `transform`, which returns unit vectors, and the constructor parameters
@@ -340,6 +343,11 @@ class LabelPredictionMixin(CandidatesMixin):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "temperature_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
 
 class ScorePredictionMixin(LabelPredictionMixin):

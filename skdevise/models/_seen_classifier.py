@@ -141,6 +141,7 @@ class SeenClassifierMixin:
         tags = super().__sklearn_tags__()
         classifier = LogisticRegression() if self.classifier is None else self.classifier
         tags.input_tags = get_tags(classifier).input_tags
+        tags.transformer_tags.preserves_dtype = ["float64"]
         return tags
 
 
