@@ -6,13 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_consistent_length, gen_batches, indexable
@@ -49,14 +43,7 @@ from skdevise.models._seen_classifier import fit_linear
 _SEEN_TEMPERATURE = 2.0
 
 
-class ClassifierWeightRegressor(
-    ExplanationMixin,
-    LabelPredictionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    ClassifierMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEstimator):
     r"""Kernel regression of classifier weights, for labels that a classifier lacks.
 
     A linear classifier has one row of weights for each training label. We predict the rows of other
@@ -324,8 +311,8 @@ class ClassifierWeightRegressor(
     def _training_labels(self, y):
         """Return the labels of the softmax layer or of a frozen classifier, or else those in y."""
         if self._uses_softmax_layer():
-            layer = self.visual_
-            return layer.classes_ if layer.synsets_ is None else layer.synsets_
+            synsets = self.visual_.synsets_
+            return self.visual_.classes_ if synsets is None else synsets
         if isinstance(self.classifier, FrozenEstimator):
             return np.asarray(self.classifier.classes_)
         return np.unique(y)
@@ -445,8 +432,7 @@ class ClassifierWeightRegressor(
         offsets = super()._offsets(space)
         if not self.hub_penalty:
             return offsets
-        hubs = self._cached((space, "hubs"), lambda: self._hubs(space))
-        hubs = self.hub_penalty * hubs
+        hubs = self.hub_penalty * self._cached((space, "hubs"), lambda: self._hubs(space))
         return hubs if offsets is None else offsets + hubs
 
     def _hubs(self, space):
@@ -455,7 +441,6 @@ class ClassifierWeightRegressor(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags
