@@ -290,10 +290,9 @@ class TrainingNet(NeuralNet):
         for batch in iterator:
             losses.append(step_fn(batch, **params)["loss"])
             sizes.append(len(batch[0]))
-        for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True):
-            self.history.new_batch()
-            self.history.record_batch(f"{prefix}_loss", loss)
-            self.history.record_batch(f"{prefix}_batch_size", size)
+        names = f"{prefix}_loss", f"{prefix}_batch_size"
+        rows = zip(torch.stack(losses).tolist(), sizes, strict=True)
+        self.history[-1]["batches"] += [dict(zip(names, row, strict=True)) for row in rows]
         self.history.record(f"{prefix}_batch_count", len(losses))
 
     def train_step(self, batch, **params):
