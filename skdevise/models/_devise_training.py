@@ -25,6 +25,7 @@ from skdevise.models._features import (
     FeatureScaler,
     Samples,
     check_features,
+    check_several,
     finite_blocks,
     join_labels,
     training_weights,
@@ -271,11 +272,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
     def _embed_labels(self, classes, first):
         """Embed the training labels and the additional false labels."""
-        if len(classes) < 2:
-            raise ValueError(
-                f"y contains {len(classes)} class ({classes.tolist()}), but training needs at "
-                "least 2. Add samples of another class."
-            )
+        check_several(classes)
         vocabulary = self._vocabulary(classes)
         if self.train_label_vectors and (vocabulary.pool == "mean" or vocabulary.templates):
             raise ValueError(

@@ -249,6 +249,15 @@ class FeaturesWithMeans:
         return batch
 
 
+def check_several(classes):
+    """Raise ValueError if a ranking loss would have no false labels."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"y contains {len(classes)} class ({classes.tolist()}), but training needs at least 2. "
+            "Add samples of another class."
+        )
+
+
 def join_labels(*parts):
     """Return the sorted union of labels from arrays and sequences."""
     arrays = []

@@ -9,12 +9,11 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdevise._columns import check_targets, label_array
 from skdevise._compat import StrOptions, fit_context
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys
-from skdevise.models._features import training_data
+from skdevise.models._features import join_labels, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
@@ -134,18 +133,12 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
     def _add(self, X, y, classes, sample_weight, is_first):
         """Add samples to the sums, and solve."""
         X, y, sample_weight = training_data(self, X, y, sample_weight, reset=is_first)
-        labels = np.unique(y)
-        if is_first and classes is None:
+        known = [] if is_first else self.classes_
+        labels = join_labels(known, y, self._announced(classes))
+        if is_first:
             self._open_label_space(labels)
         else:
-            announced = check_targets(self._announced(classes), "classes").tolist()
-            known = [] if is_first else self.classes_.tolist()
-            labels = label_array([*known, *labels.tolist(), *announced])
-            labels = np.unique(check_targets(labels, "classes"))
-            if is_first:
-                self._open_label_space(labels)
-            else:
-                self._bind_labels(labels, self.embedder_)
+            self._bind_labels(labels, self.embedder_)
         vectors = self.label_space_.targets.astype(np.float64)
         if is_first:
             self._sums = self._kept_sums = (0, 0)

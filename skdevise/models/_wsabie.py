@@ -9,6 +9,7 @@ from skdevise._compat import Interval, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import draw_seed, find_device, training_device
 from skdevise.models._calibration import refit_rows, row_keys
+from skdevise.models._features import check_several
 from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
 
 # The module that needs torch is imported in `fit`.
@@ -179,11 +180,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         find_device(self.device)
         X, y, sample_weight = self._start_fit(X, y, sample_weight)
         classes, targets = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y contains {len(classes)} class ({classes.tolist()}), but training needs at "
-                "least 2. Add samples of another class."
-            )
+        check_several(classes)
         # This refuses unseen candidates before the training.
         self._place_labels(classes, LabelVectors(classes, np.ones((len(classes), 1))))
         self.device_ = training_device(
