@@ -228,12 +228,14 @@ def expected_failures(estimator):
 # scikit-learn's checks are in no hierarchy.
 CHECKED = CLASSIFIERS | {"nearest label": NearestLabelClassifier()}
 del CHECKED["class means, hierarchy"]
-# These differ from other forms of DeViSE only in the training, which other tests cover.
+# These differ from other forms of DeViSE only in the training, which other tests cover. Ridge
+# projections also scale features.
 SLOWLY_CHECKED = {
     name: CHECKED.pop(name)
     for form in (
-        "hardest negative", "2 negatives", "more negative labels", "warp", "mse", "cosine",
-        "contrastive", "no scaling", "early stopping", "csls", "inverted softmax",
+        "all negatives", "hardest negative", "2 negatives", "more negative labels", "warp", "mse",
+        "cosine", "contrastive", "callable projection", "standard scaling", "no scaling",
+        "early stopping", "csls", "inverted softmax",
     )
     for name in [f"devise, {form}"]
 }  # fmt: skip

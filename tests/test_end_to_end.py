@@ -17,11 +17,11 @@ UNSEEN = ["blue square", "blue star", "green ring", "green star", "red ring", "r
 
 def small_net():
     layers = []
-    for n_in, n_out in ((3, 16), (16, 32), (32, 64)):
+    for n_in, n_out in ((3, 8), (8, 16), (16, 32)):
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU()]
         layers += [nn.MaxPool2d(2)]
     layers[-1] = nn.AdaptiveMaxPool2d(2)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 36))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 36))
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,10 @@ def world():
         small_net,
         weights=None,
         image_size=32,
-        batch_size=64,
+        batch_size=32,
         lr=0.05,
         lr_schedule="cosine",
-        max_epochs=15,
+        max_epochs=10,
         random_state=0,
     )
     pipe = make_pipeline(featurizer, DeViSEClassifier(embedder, random_state=0))
@@ -74,7 +74,7 @@ def test_photos_have_the_same_labels_by_every_engine():
     photos = [folder / name for name in names.split()]
     caltech = load_caltech101_features()
     embedder = load_term_vectors().embedder
-    known = embedder.has_vector(caltech.target)
+    known = np.flatnonzero(embedder.has_vector(caltech.target))[::4]
     clf = DeViSEClassifier(embedder, random_state=0)
     clf.fit(caltech.data[known], caltech.target[known])
     labels = ["leopard", "tea", "aircraft", "soldier", "bicycle", "donkey"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain
+from sklearn.utils.fixes import parse_version
 
 from skdevise import (
     ClassifierWeightRegressor,
@@ -49,6 +51,9 @@ ENCODING = {
         clf, method="isotonic", cv=3, ensemble=False
     ),
 }
+
+if parse_version(sklearn.__version__) < parse_version("1.8"):
+    del ENCODING["temperature"], ENCODING["temperature, no ensemble"]  # New in scikit-learn 1.8.
 
 # Wrappers that ask yes-or-no questions: they give `fit` 0 and 1.
 BINARY = {
@@ -112,7 +117,7 @@ def test_a_vocabulary_may_hold_the_names_too_in_any_order(clf, wrapper, pets_and
     assert wrapper(clf.set_params(labels=labels)).fit(X, y).score(X, y) == 1
 
 
-@pytest.mark.parametrize("name", ["stacking", "temperature, no ensemble"])
+@pytest.mark.parametrize("name", ["stacking", "sigmoid, no ensemble"])
 @pytest.mark.parametrize(
     "clf",
     [
@@ -126,7 +131,7 @@ def test_learned_label_vectors_need_no_names(clf, name, pets_and_trucks):
 
 
 @pytest.mark.parametrize(
-    ("source", "name"), [("embedder", "stacking"), ("hierarchy", "temperature, no ensemble")]
+    ("source", "name"), [("embedder", "stacking"), ("hierarchy", "sigmoid, no ensemble")]
 )
 def test_predicted_weights_need_names_of_class_numbers(
     source, name, digits_and_words, pets_and_trucks

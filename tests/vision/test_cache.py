@@ -201,17 +201,16 @@ def start_writer(folder, first, n_batches):
 
 
 def test_processes_write_at_once_and_a_killed_one_does_no_harm(tmp_path):
-    writers = [start_writer(tmp_path, first, 15) for first in (0, 1000)]
+    writer = start_writer(tmp_path, 0, 15)
     endless = start_writer(tmp_path, 2000, 100_000)
     for _ in range(10):
         last = int(endless.stdout.readline())
     endless.send_signal(signal.SIGKILL)
     endless.communicate()
-    for writer in writers:
-        writer.communicate()
-        assert writer.returncode == 0
+    writer.communicate()
+    assert writer.returncode == 0
     cache = FeatureCache(tmp_path)
-    numbers = [*range(150), *range(1000, 1150), *range(2000, last + 10)]
+    numbers = [*range(150), *range(2000, last + 10)]
     found, features = cache.read("net", keys(numbers), 1280)
     assert found.all()
     np.testing.assert_array_equal(features, rows(numbers, 1280))
