@@ -30,7 +30,6 @@ from skdevise.vision._backbones import load_backbone
 from skdevise.vision._engines import InferenceEngine, choose_plan
 
 BATCH_SIZE = 16
-N_COMPARED = 512
 # ResNet-50 has no offline weights, but random weights take the same time.
 NETWORKS = {
     "EfficientNet-Lite0": ("efficientnet_lite0", "DEFAULT"),
@@ -38,12 +37,12 @@ NETWORKS = {
 }
 
 
-def read_photos(archive, preprocess):
-    """Decode photos of many classes: (N_COMPARED, 3, H, W)."""
+def read_photos(archive, preprocess, n_photos):
+    """Decode photos of many classes: (n_photos, 3, H, W)."""
     with tarfile.open(archive) as tar:
         names = sorted(name for name in tar.getnames() if name.endswith(".jpg"))
         step = len(names) // BATCH_SIZE
-        chosen = [name for start in range(step) for name in names[start::step]][:N_COMPARED]
+        chosen = [name for start in range(step) for name in names[start::step]][:n_photos]
         photos = [Image.open(tar.extractfile(name)).convert("RGB") for name in chosen]
     return torch.stack([preprocess(photo) for photo in photos])
 
@@ -65,12 +64,12 @@ def seconds(run, n_threads):
     return clock() - start
 
 
-def compare_nets(archive, n_threads, n_rounds):
+def compare_nets(archive, n_photos, n_threads, n_rounds):
     """Return the rows of the table: each network and engine."""
     rows = []
     for title, (backbone, weights) in NETWORKS.items():
         loaded = load_backbone(backbone, weights)
-        net, photos = loaded.without_softmax(), read_photos(archive, loaded.preprocess)
+        net, photos = loaded.without_softmax(), read_photos(archive, loaded.preprocess, n_photos)
         batches = photos.split(BATCH_SIZE)
         shape = tuple(photos.shape[1:])
         loops = {"eager": partial(eager, net)}
@@ -146,17 +145,20 @@ def compare_cold_starts(n_threads, n_rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("archive", help="photos: caltech101-40.tar")
+    parser.add_argument(
+        "--compared", type=int, default=512, help="photos whose features we compare"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     clock = "CPU" if args.threads == 1 else "wall"
-    rows = compare_nets(args.archive, args.threads, args.rounds)
+    rows = compare_nets(args.archive, args.compared, args.threads, args.rounds)
     header = [
         f"network, batches of {BATCH_SIZE}",
         f"ms per photo ({clock})",
         "times eager",
-        f"least cosine of {N_COMPARED}",
+        f"least cosine of {args.compared}",
     ]
     print_table(header, rows)
     print()

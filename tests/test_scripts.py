@@ -25,7 +25,7 @@ SCRIPTS = {
     "benchmarks/cluster.py": ["--plan"],
     "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)", "LABEL_ALPHAS=(1.0,)",
                                "RULES={{'1 epoch': (1, {{'max_epochs': 1}})}}"],
-    "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "N_COMPARED=16"],
+    "benchmarks/featurizer.py": ["{photos}", "--rounds=1", "--compared=16"],
     "benchmarks/gpu.py": ["--small"],
     "benchmarks/hierarchy.py": ["--rounds=1", "N_PREDICTIONS=50"],
     "benchmarks/hubness.py": ["{vectors}", "N_FOLDS=1"],
