@@ -10,9 +10,9 @@ TITLES = {"feature": "New", "enhancement": "Better", "fix": "Fixed", "api": "Cha
 def to_rst(text):
     """Convert the Markdown of a changelog to reStructuredText: str."""
     text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
-    parts = re.split(r"(`[^`]+`)", text)  # every second part is code
+    parts = re.split(r"(``[^`]+``|`[^`]+`)", text)  # every second part is code
     parts[::2] = [re.sub(r"(?<!\*)\*(?!\*)", r"\\*", part) for part in parts[::2]]
-    parts[1::2] = [f"`{part}`" for part in parts[1::2]]
+    parts[1::2] = [f"``{part.strip('`')}``" for part in parts[1::2]]
     text = "".join(parts)
     text = re.sub(r"\[([^\]]+)\]\((http[^)]+)\)", r"`\1 <\2>`__", text)
     text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)
