@@ -10,6 +10,6 @@ def test_markdown_becomes_rst():
     spec = importlib.util.spec_from_file_location("whats_new", SCRIPT)
     whats_new = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(whats_new)
-    text = '## New\n\n- **Files.** `a*b`, ``c``, "*.gz", see [here](https://x.org) and [there](y.md).'
-    expected = '- **Files.** ``a*b``, ``c``, "\\*.gz", see `here <https://x.org>`__ and there.'
+    text = '## New\n\n- **Files.** `a*b`, ``c``, "*.gz", [here](https://x.org) and [there](y.md).'
+    expected = '- **Files.** ``a*b``, ``c``, "\\*.gz", `here <https://x.org>`__ and there.'
     assert whats_new.to_rst(text) == f"New\n---\n\n{expected}"
