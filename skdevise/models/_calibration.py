@@ -114,15 +114,16 @@ def fit_temperature(scores, targets, n_distinct, weight=None):
     """Find the temperature of the softmax that maximises the likelihood: float.
 
     Without smoothing, separable samples would favour 0. As in Platt's method ("Probabilistic
-    outputs for support vector machines", 1999), the target of n samples is (n + 1) / (n + 2). The
-    rest is shared by the other labels.
+    outputs for support vector machines", 1999), the target of n samples is below 1. It is that of
+    Krichevsky and Trofimov ("The performance of universal encoding", 1981): (n + 1/2) / (n + 1).
+    The rest goes to the best other label, because that of a wrong answer is rarely far behind.
     """
-    n_labels = scores.shape[1]
-    if n_labels < 2:
+    if scores.shape[1] < 2:
         return 1.0
-    true = scores[np.arange(len(scores)), targets]
-    others = (scores.sum(axis=1) - true) / (n_labels - 1)
-    goal = true + (others - true) / (n_distinct + 2)
+    each = np.arange(len(scores))
+    true, others = scores[each, targets], scores.copy()
+    others[each, targets] = -np.inf
+    goal = true + (others.max(axis=1) - true) / (2 * n_distinct + 2)
 
     def loss(log_inverse):
         inverse = np.exp(log_inverse)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import get_tags, indexable
@@ -14,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdevise._compat import HasMethods, StrOptions, safe_indexing
 from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
 from skdevise.labels import LabelVocabulary
-from skdevise.models._calibration import refit_rows, row_keys, split_rows
+from skdevise.models._calibration import fit_temperature, refit_rows, row_keys, split_rows
 from skdevise.models._prediction import ScorePredictionMixin
 from skdevise.models._ridge import RidgeProjectionClassifier
 from skdevise.models._seen_classifier import SeenClassifierMixin
@@ -144,8 +145,11 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         The fitted projection.
     label_space_ : LabelSpace
         The training labels and their vectors.
-    temperature_, unseen_temperature_ : float
-        Temperatures of `predict_proba`. They are 1, because the scores are logarithms.
+    temperature_ : float
+        Temperature that divides the logarithms of the probabilities of `classifier_`. It is fitted
+        on samples that are held out of a second training. It is 1 for a frozen classifier.
+    unseen_temperature_ : float
+        Temperature that divides the scores of unseen labels: that of `projection_`.
 
     See Also
     --------
@@ -251,7 +255,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         kinds = []
         if is_seen.any():
             proba = self._proba(self.classifier_, X)[:, columns[is_seen]]
-            kinds.append((is_seen, np.log(np.maximum(proba, _SMALLEST_PROBA))))
+            kinds.append((is_seen, _logarithm(proba) / self.temperature_))
         if not is_seen.all():
             cosines = self.projection_.decision_function(X, space)[:, ~is_seen]
             kinds.append((~is_seen, cosines / self.projection_.unseen_temperature_))
@@ -272,7 +276,6 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
 
     def _finish_fit(self, X, y, weights):
         """Fit the projection, and the probability of novelty on held-out samples and classes."""
-        self.temperature_ = self.unseen_temperature_ = 1.0  # Scores are logarithms.
         X, is_known = indexable(X)[0], np.isin(y, self.classes_)
         if weights:
             is_known &= weights["sample_weight"] > 0
@@ -283,10 +286,13 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
                 "y with labels of `classifier.classes_`."
             )
 
+        def weights_of(rows):
+            return {name: weight[rows] for name, weight in weights.items()}
+
         def train(rows):
             projection = self._new_projection()
             chosen, targets = safe_indexing(X, rows), y[rows]
-            projection.fit(chosen, targets, **{name: w[rows] for name, w in weights.items()})
+            projection.fit(chosen, targets, **weights_of(rows))
             points = np.asarray(projection.transform(chosen))
             targets = np.searchsorted(projection.classes_, targets)
             vectors = projection.label_space_.targets
@@ -296,9 +302,19 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
             return detector(np.asarray(projection.transform(safe_indexing(X, rows))))
 
         trained = self.projection_, self._detector = train(known)
+        self.temperature_, self.unseen_temperature_ = 1.0, self.projection_.unseen_temperature_
         rows = known[refit_rows(len(known))]
         keys, targets = row_keys(safe_indexing(X, rows)), np.searchsorted(self.classes_, y[rows])
-        kept, seen, unseen = (rows[part] for part in split_rows(keys, targets, self._is_held_out()))
+        is_out = self._is_held_out()
+        parts = split_rows(keys, targets, is_out)
+        n_distinct = len(np.unique(keys[parts[1]]))
+        kept, seen, unseen = (rows[part] for part in parts)
+        if len(seen) and not isinstance(self.classifier_, FrozenEstimator):
+            second = self._train_again(safe_indexing(X, kept), y[kept], weights_of(kept))
+            proba = self._proba(second, safe_indexing(X, seen))[:, ~is_out]
+            targets = np.searchsorted(self.classes_[~is_out], y[seen])
+            weight = weights_of(seen).get("sample_weight")
+            self.temperature_ = fit_temperature(_logarithm(proba), targets, n_distinct, weight)
         if len(seen) and len(unseen):
             novelty = measure(*train(kept), np.concatenate([seen, unseen]))
             scale = novelty.std() + np.finfo(float).eps
@@ -312,6 +328,9 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
             novelty = measure(*trained, known)
             self._slope = 1 / (novelty.std() + np.finfo(float).eps)
             self._threshold = novelty.max()
+
+    def _temperature(self, space):
+        return 1.0  # The scores are divided already.
 
     def _new_projection(self):
         """Make an untrained projection into the label space."""
@@ -334,3 +353,8 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         tags.input_tags = get_tags(RidgeProjectionClassifier()).input_tags
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _logarithm(proba):
+    """Compute logarithms of probabilities, also of 0: (n_samples, n_classes)."""
+    return np.log(np.maximum(proba, _SMALLEST_PROBA))

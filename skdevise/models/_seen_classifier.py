@@ -103,6 +103,13 @@ class SeenClassifierMixin:
         np.add.at(known, (slice(None), columns[columns >= 0]), proba[:, columns >= 0])
         return known
 
+    def _train_again(self, X, y, weights):
+        """Fit a new classifier on some of the samples."""
+        try:
+            return self._new_classifier().fit(X, y, **weights)
+        except ValueError:  # A cross-validation inside needs more samples of each class.
+            return self.classifier_
+
     def _finish_fit(self, X, y, weights):
         """Fit the temperatures of `predict_proba` on samples and classes that are held out."""
         position = {label: i for i, label in enumerate(self.classes_.tolist())}
@@ -120,13 +127,10 @@ class SeenClassifierMixin:
         weights = {name: weight[rows] for name, weight in weights.items()}
 
         def refit(kept):
-            classifier, is_hidden = self._new_classifier(), self._is_held_out()
+            is_hidden = self._is_held_out()
             kept_weights = {name: weight[kept] for name, weight in weights.items()}
             data = safe_indexing(X, kept), y[kept], kept_weights
-            try:
-                classifier.fit(*data[:2], **kept_weights)
-            except ValueError:  # A cross-validation inside needs more samples of each class.
-                classifier = self.classifier_
+            classifier = self._train_again(*data)
             # A frozen classifier still knows the held-out classes.
             return on_rows(self._placer(lambda X: self._proba(classifier, X) * ~is_hidden, data))
 

@@ -56,13 +56,20 @@ def classifier(request):
 
 @pytest.mark.parametrize("n_right", [4, 6, 8])
 def test_the_temperature_by_hand(n_right):
-    # Two labels with scores 1 and 0. With 8 samples, the smoothed target of a right label is .9.
+    # Two labels with scores 1 and 0. The smoothed target of 4 samples is 4.5 / 5 = .9.
     scores = np.repeat([[1.0, 0.0]], 8, axis=0)
     targets = np.repeat([0, 1], [n_right, 8 - n_right])
     share = (0.9 * n_right + 0.1 * (8 - n_right)) / 8
-    temperature = fit_temperature(scores, targets, n_distinct=8)
+    temperature = fit_temperature(scores, targets, n_distinct=4)
     # The softmax of (1, 0) / T equals that share. Answers that are right by chance get p = 1/2.
     assert softmax([1 / temperature, 0])[0] == pytest.approx(share, abs=1e-3)
+
+
+def test_the_rest_of_the_target_goes_to_the_best_other_label():
+    # The label far below the other two has no probability, so the result is that of two labels.
+    scores = np.repeat([[1.0, 0.0, -1000.0]], 4, axis=0)
+    temperature = fit_temperature(scores, np.zeros(4, int), n_distinct=4)
+    assert softmax([1 / temperature, 0])[0] == pytest.approx(0.9, abs=1e-3)
 
 
 def test_weights_count_like_repeated_samples():

@@ -99,7 +99,7 @@ def test_candidates_of_one_kind_need_no_novelty(fitted, letters):
     X, y = letters
     for labels in (None, ["c", "a", "b"]):
         columns = slice(None) if labels is None else [2, 0, 1]
-        proba = fitted.classifier_.predict_proba(X)[:, columns]
+        proba = fitted.classifier_.predict_proba(X)[:, columns] ** (1 / fitted.temperature_)
         expected = proba / proba.sum(axis=1, keepdims=True)
         assert_allclose(fitted.predict_proba(X, labels), expected)
     expected = fitted.projection_.predict_proba(X, UNSEEN)
@@ -107,11 +107,22 @@ def test_candidates_of_one_kind_need_no_novelty(fitted, letters):
     assert_array_equal(fitted.predict(X, UNSEEN), fitted.projection_.predict(X, UNSEEN))
 
 
+def test_the_probabilities_of_the_classifier_are_calibrated(letters):
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    # With a strong penalty, the classifier gives nearly equal probabilities, but it is right.
+    flat = LogisticRegression(C=0.01)
+    clf = NoveltySwitchClassifier(flat, RandomEmbedder(6)).fit(X[seen], y[seen])
+    assert clf.score(X[seen], y[seen]) > 0.85
+    assert clf.classifier_.predict_proba(X[seen]).max(axis=1).mean() < 0.3
+    assert clf.predict_proba(X[seen]).max(axis=1).mean() > 0.7
+
+
 def test_the_mixture_is_equation_3(fitted, letters):
     X, _ = letters
     fitted.set_params(combination="mix")
     novelty = fitted.predict_novelty(X)[:, None]
-    of_seen = fitted.classifier_.predict_proba(X)
+    of_seen = fitted.predict_proba(X, SEEN)
     of_unseen = fitted.projection_.predict_proba(X, UNSEEN)
     expected = np.hstack([(1 - novelty) * of_seen, novelty * of_unseen])
     assert_allclose(fitted.predict_proba(X, SEEN + UNSEEN), expected, rtol=1e-5)
@@ -167,6 +178,8 @@ def test_a_frozen_classifier_may_know_more_labels(letters):
     assert clf.classes_.tolist() == SEEN
     assert clf.projection_.classes_.tolist() == list("abcd")
     assert clf.score(X[seen], y[seen]) > 0.8
+    # The classifier is not trained again, so its probabilities stay as they are.
+    assert_allclose(clf.predict_proba(X), frozen.predict_proba(X))
     with pytest.raises(ValueError, match="classifier"):
         clf.fit(X, np.full(len(y), "z"))
 
