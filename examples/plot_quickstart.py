@@ -73,7 +73,7 @@ print("\nWrote quickstart.png: the photos with their five best names of each set
 # "None of these"
 # ---------------
 #
-# The classifier is unsure about the astronaut: no probability is above 0.5. With ``reject_below``,
+# The classifier is unsure about the astronaut: its confidence is below 0.5. With ``reject_below``,
 # it answers "unknown" in such a case. You can change this parameter at any time.
 
 labels = label_sets["true names"]

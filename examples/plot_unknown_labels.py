@@ -35,9 +35,9 @@ def answer(labels):
     X, y, parts = caltech.data[photos], caltech.target[photos], []
     for _ in range(3):
         known = rng.permutation(labels)[: len(labels) // 2]
-        proba = clf.predict_proba(X, labels=known)
-        is_right = known[proba.argmax(axis=1)] == y
-        parts.append((is_right, proba.max(axis=1), np.isin(y, known)))
+        values = clf.predict_confidence(X, labels=known)
+        is_right = known[values.argmax(axis=1)] == y
+        parts.append((is_right, values.max(axis=1), np.isin(y, known)))
     return map(np.concatenate, zip(*parts, strict=True))
 
 
@@ -91,7 +91,7 @@ print(clf.predict(photos, labels=test_labels))
 # See what it does
 # ----------------
 #
-# On the left are the probabilities of the best candidate. On the right are the curves of all
+# On the left is the confidence of the best candidate. On the right are the curves of all
 # thresholds, from few accepted answers to all. The crosses are the ten tests.
 
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
@@ -99,7 +99,7 @@ bins = np.linspace(0, 1, 21)
 axes[0].hist(confidence[is_known], bins, alpha=0.6, label="label is a candidate")
 axes[0].hist(confidence[~is_known], bins, histtype="step", lw=2, label="label is no candidate")
 axes[0].axvline(threshold, color="0.5", linestyle="--", label="threshold")
-axes[0].set(xlabel="Probability of the best candidate", ylabel="Answers")
+axes[0].set(xlabel="Confidence of the best candidate", ylabel="Answers")
 axes[0].legend(loc="upper center")
 tuning.plot(axes[1])
 rejection_curve(is_right, confidence, name="labels to test", ax=axes[1])

@@ -35,8 +35,7 @@ def main(arguments=None, *, classifier=None):
         Words of the command, such as ``["classify", "photo.jpg", "--labels", "cat, dog"]``. None
         means those of the shell.
     classifier : fitted classifier, default=None
-        Classifier of photos with `predict_proba`, `reject_below` and `unknown_label`. None means
-        ``skdevise.load_zero_shot_classifier()``.
+        Classifier of photos. None means ``skdevise.load_zero_shot_classifier()``.
 
     Returns
     -------
@@ -104,7 +103,7 @@ def _parser():
         "--reject-below",
         type=_probability,
         metavar="P",
-        help="answer 'unknown' if no label has a probability of at least P",
+        help="answer 'unknown' if no label has a confidence of at least P",
     )
     classify.add_argument(
         "--csv",
@@ -180,39 +179,40 @@ def _classify(classifier, photos, labels, options):
     threshold = options.reject_below
     threshold = classifier.reject_below if threshold is None else threshold
     shown = labels if threshold is None else [*labels, classifier.unknown_label]
+    answer = classifier.predict_proba if threshold is None else classifier.predict_confidence
     n_unreadable, write = 0, None
     # The bar is hidden if stderr is no terminal.
     with tqdm(total=len(photos), unit=" photos", leave=False, disable=None) as bar:
         for start in range(0, len(photos), _BATCH):
             batch = photos[start : start + _BATCH]
-            answers = _probabilities(classifier, batch, labels)
+            answers = _probabilities(answer, batch, labels)
             if write is None:  # An error in the first batch leaves the output empty.
                 write = _csv_writer() if options.csv else _column_writer(photos, shown)
             with bar.external_write_mode():  # It hides the bar.
-                for photo, answer in zip(batch, answers, strict=True):
-                    if isinstance(answer, UnreadablePhotoError):
+                for photo, values in zip(batch, answers, strict=True):
+                    if isinstance(values, UnreadablePhotoError):
                         n_unreadable += 1
-                        _say(answer)
+                        _say(values)
                         continue
-                    best = np.argsort(-answer, kind="stable")[: options.top]
-                    rows = [(labels[column], answer[column]) for column in best]
-                    if threshold is not None and answer.max() < threshold:
+                    best = np.argsort(-values, kind="stable")[: options.top]
+                    rows = [(labels[column], values[column]) for column in best]
+                    if threshold is not None and values.max() < threshold:
                         rows = [(classifier.unknown_label, None)]
                     write(str(photo), rows)
             bar.update(len(batch))
     return n_unreadable
 
 
-def _probabilities(classifier, photos, labels):
-    """Return the probabilities (n_labels,) of the labels of each photo, or its error."""
+def _probabilities(answer, photos, labels):
+    """Return what `answer` gives for each photo: an array (n_labels,), or its error."""
     try:
-        return list(np.asarray(classifier.predict_proba(photos, labels=labels)))
+        return list(np.asarray(answer(photos, labels=labels)))
     except UnreadablePhotoError as error:
         if len(photos) == 1:
             return [error]
     half = len(photos) // 2
     parts = photos[:half], photos[half:]
-    return [answer for part in parts for answer in _probabilities(classifier, part, labels)]
+    return [values for part in parts for values in _probabilities(answer, part, labels)]
 
 
 def _csv_writer():

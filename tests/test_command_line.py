@@ -31,6 +31,8 @@ class ColourClassifier:
         share = light / light.sum(axis=1, keepdims=True)
         return share[:, [COLOURS.index(label) for label in labels]]
 
+    predict_confidence = predict_proba
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

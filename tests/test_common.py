@@ -687,14 +687,17 @@ def test_log_probabilities_are_logarithms_of_probabilities(fitted_classifier):
 def test_rejected_samples_get_the_unknown_label(fitted_classifier):
     X, _ = make_features()
     for labels in (None, other_labels(fitted_classifier)):
-        confidence = fitted_classifier.predict_proba(X, labels).max(axis=1)
+        proba = fitted_classifier.predict_proba(X, labels)
+        confidence = fitted_classifier.predict_confidence(X, labels)
+        assert (confidence <= proba + 1e-6).all()
+        confidence = confidence.max(axis=1)
         answers = fitted_classifier.predict(X, labels)
         threshold = np.median(confidence)
         rejecting = copy.copy(fitted_classifier).set_params(reject_below=threshold)
         expected = np.where(confidence < threshold, "unknown", answers)
         assert_array_equal(rejecting.predict(X, labels), expected)
         assert_array_equal(rejecting.predict_top_k(X, 1, labels)[:, 0], answers)
-        assert_allclose(rejecting.predict_proba(X, labels).max(axis=1), confidence, rtol=1e-5)
+        assert_allclose(rejecting.predict_proba(X, labels), proba, rtol=1e-5)
 
 
 def test_both_temperatures_are_fitted(fitted_classifier):

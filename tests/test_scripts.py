@@ -42,6 +42,7 @@ SCRIPTS = {
                                 "N_TERMS=100"],
     "benchmarks/training.py": ["--rounds=1", "SHRINK=4"],
     "benchmarks/two_stages.py": ["{synsets}", "{vectors}", "SEEDS=range(1)"],
+    "benchmarks/unknown_labels.py": ["N_CANDIDATES=(1, 3); N_DRAWS=2; N_FOLDS=1"],
     "benchmarks/vector_files.py": ["--terms=500", "--size=10", "--read=100", "--rounds=1"],
     "benchmarks/word_vectors.py": ["{text}", "--folder={folder}/vectors", "--glove={vectors}",
                                    "--workers=1", "SEEDS=range(1)"],

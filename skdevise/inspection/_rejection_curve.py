@@ -14,7 +14,7 @@ from skdevise.models._top_k import reach_classifier
 class RejectionCurveDisplay:
     """Accuracy of the accepted answers against their share.
 
-    An answer is accepted if its probability reaches a threshold (`reject_below` of the
+    An answer is accepted if its confidence reaches a threshold (`reject_below` of the
     classifiers). The curve shows every threshold. Use it to choose between few answers that are
     right and many answers. Make a display with `from_estimator` or `from_predictions`. Drawing
     needs matplotlib (extra ``plot``).
@@ -106,7 +106,9 @@ class RejectionCurveDisplay:
         """
         classifier, X = reach_classifier(estimator, X)
         answers, chosen = find_candidates(classifier, labels)
-        proba = classifier.predict_proba(X, **chosen)
+        # Other classifiers have no `predict_confidence`.
+        method = getattr(classifier, "predict_confidence", None) or classifier.predict_proba
+        proba = method(X, **chosen)
         return cls.from_predictions(
             y,
             answers[proba.argmax(axis=1)],

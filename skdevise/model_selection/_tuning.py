@@ -183,12 +183,12 @@ def tune_reject_below(
         fitted = clone(classifier).fit(safe_indexing(X, train), y[train])
         model, points = reach_classifier(fitted, safe_indexing(X, unseen))
         held_out = np.random.default_rng(seed).permutation(np.unique(y[unseen]))
-        # With a single candidate, every answer has probability 1.
+        # With a single candidate, most classifiers give every answer probability 1.
         n_unknown = min(int(unknown_share * len(held_out)), len(held_out) - 2)
         candidates = held_out[max(n_unknown, 0) :]
-        proba = model.predict_proba(points, labels=candidates)
-        confidence.append(proba.max(axis=1))
-        is_right.append(candidates[proba.argmax(axis=1)] == y[unseen])
+        values = model.predict_confidence(points, labels=candidates)
+        confidence.append(values.max(axis=1))
+        is_right.append(candidates[values.argmax(axis=1)] == y[unseen])
     accepted, accuracy, thresholds = rejection_curve(
         np.concatenate(confidence), np.concatenate(is_right)
     )

@@ -50,7 +50,7 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         Without it, training labels win almost every time, because the score of an unseen label is
         a mean. `tune_seen_penalty` chooses it.
     reject_below : float, default=None
-        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.

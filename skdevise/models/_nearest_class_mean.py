@@ -71,7 +71,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         Amount subtracted from the scores of training labels when unseen labels compete with them.
         Without it, training labels win almost every time. `tune_seen_penalty` chooses it.
     reject_below : float, default=None
-        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it if there is
         a hierarchy.
     unknown_label : str or number, default="unknown"

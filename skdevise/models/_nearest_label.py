@@ -47,7 +47,7 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
         of a label to up to 1,000 training samples from its scores, so it needs `fit`. "csls"
         measures it with the 10 nearest samples, "inverted_softmax" with all.
     reject_below : float, default=None
-        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
@@ -191,6 +191,11 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
         if self.hubness is not None:
             raise ValueError(f"hubness={self.hubness!r} needs training samples. Call fit first.")
         return None
+
+    def _confidence(self, X, space):
+        # Without a fit, there are no training labels to compare with.
+        is_fitted = hasattr(self, "label_space_")
+        return super()._confidence(X, space) if is_fitted else self.predict_proba(X, space)
 
     def _temperature(self, space):
         return super()._temperature(space) if hasattr(self, "temperature_") else self.temperature

@@ -129,7 +129,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         Scores are logarithms here, so it moves the threshold of novelty: with 1, a photo counts as
         novel from a probability of 0.27 on instead of 0.5. `tune_seen_penalty` chooses it.
     reject_below : float, default=None
-        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
@@ -328,6 +328,10 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
             novelty = measure(*trained, known)
             self._slope = 1 / (novelty.std() + np.finfo(float).eps)
             self._threshold = novelty.max()
+
+    def _confidence(self, X, space):
+        # The scores of seen and unseen labels are probabilities, each among their own kind.
+        return self.predict_proba(X, space)
 
     def _temperature(self, space):
         return 1.0  # The scores are divided already.

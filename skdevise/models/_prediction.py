@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, ndtri, softmax
 from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import gen_batches, indexable
@@ -62,7 +62,8 @@ class LabelPredictionMixin(
     def predict(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Predict the nearest label of each sample, or `unknown_label`.
 
-        With `reject_below`, samples whose best label has a lower probability get `unknown_label`.
+        With `reject_below`, samples whose best label has a lower confidence get `unknown_label`
+        (see `predict_confidence`).
 
         Parameters
         ----------
@@ -89,9 +90,9 @@ class LabelPredictionMixin(
             return self.predict_top_k(X, 1, labels)[:, 0]
         space = self.label_space(labels)
         self._check_unknown_label(space.labels)
-        proba = self.predict_proba(X, space)
-        best = space.labels[proba.argmax(axis=1)]
-        return np.where(proba.max(axis=1) < self.reject_below, self.unknown_label, best)
+        confidence = self.predict_confidence(X, space)
+        best = space.labels[confidence.argmax(axis=1)]
+        return np.where(confidence.max(axis=1) < self.reject_below, self.unknown_label, best)
 
     def predict_top_k(
         self, X: Inputs, k: int = 5, labels: Labels | None = None, return_scores: bool = False
@@ -184,6 +185,38 @@ class LabelPredictionMixin(
         """
         return softmax(self._logits(X, labels), axis=1)
 
+    def predict_confidence(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
+        r"""Estimate the probability of each candidate label, if some samples show no candidate.
+
+        The candidates compete with "none of the candidates", which has the score that a sample
+        gives to one of the n training labels by chance. We assume normally distributed scores with
+        the mean :math:`\mu` and the standard deviation :math:`\sigma` of the training labels:
+
+        .. math:: s_\text{none} = \mu + \Phi^{-1}(1 - 1/n) \, \sigma
+
+        For 1,000 training labels, it is 3.1 standard deviations above the mean. The softmax and its
+        temperature are those of `predict_proba`. `reject_below` is compared with the largest value
+        of a sample.
+
+        :class:`NoveltySwitchClassifier` has other scores, and an unfitted
+        :class:`NearestLabelClassifier` has no training labels. Their values are those of
+        `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or photos
+            Samples in the same form as in `fit`.
+        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
+            Candidate labels, as in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels)
+            Columns follow the order of the candidates. The sum of a row is below 1. The rest is the
+            probability of "none of the candidates".
+        """
+        return self._confidence(X, self.label_space(labels))
+
     def predict_log_proba(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Estimate the logarithm of the probability of each candidate label.
 
@@ -242,6 +275,16 @@ class LabelPredictionMixin(
             )
         return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
 
+    def _confidence(self, X, space):
+        """Compute `predict_confidence` for the labels of a label space."""
+        scores, trained = self._scores_in(X, [space, self.label_space_])
+        if not self._is_seen(space):
+            # The penalty lowers seen candidates against unseen ones, and not "none".
+            trained = trained + self.seen_penalty
+        deviations = float(ndtri(1 - 1 / max(2, trained.shape[1])))  # It keeps the dtype.
+        none = trained.mean(axis=1) + deviations * trained.std(axis=1)
+        return softmax(np.column_stack([scores, none]) / self._temperature(space), axis=1)[:, :-1]
+
     def _logits(self, X, labels):
         """Divide the scores of `_columns` by the temperature of the candidates."""
         space = self.label_space(labels)
@@ -266,8 +309,15 @@ class LabelPredictionMixin(
 
     def _scores(self, X, labels):
         """Score the candidates of each sample: (n_samples, n_labels)."""
-        space = self.label_space(labels)
-        scores = space.scores(self._points(X))
+        return self._scores_in(X, [self.label_space(labels)])[0]
+
+    def _scores_in(self, X, spaces):
+        """Score the labels of each label space: list of arrays (n_samples, n_labels)."""
+        points = self._points(X)
+        return [self._corrected(space.scores(points), space) for space in spaces]
+
+    def _corrected(self, scores, space):
+        """Subtract the corrections of the labels from their scores: (n_samples, n_labels)."""
         offsets = self._offsets(space)
         return scores if offsets is None else scores - offsets.astype(scores.dtype)
 
@@ -338,8 +388,11 @@ class LabelPredictionMixin(
 
     def _temperature(self, space):
         """Choose the temperature of some candidates: float."""
-        is_seen = space is self.label_space_ or np.isin(space.labels, self.classes_).all()
-        return self.temperature_ if is_seen else self.unseen_temperature_
+        return self.temperature_ if self._is_seen(space) else self.unseen_temperature_
+
+    def _is_seen(self, space):
+        """Return whether all candidates are training labels: bool."""
+        return space is self.label_space_ or np.isin(space.labels, self.classes_).all()
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "temperature_")
@@ -364,10 +417,8 @@ class ScorePredictionMixin(LabelPredictionMixin):
     }
     search, hubness = "exact", None
 
-    def _scores(self, X, labels):
-        space = self.label_space(labels)
-        scores, offsets = self._score_labels(X, space), self._offsets(space)
-        return scores if offsets is None else scores - offsets.astype(scores.dtype)
+    def _scores_in(self, X, spaces):
+        return [self._corrected(self._score_labels(X, space), space) for space in spaces]
 
     def _rank(self, X, k, space):
         X = indexable(X)[0]

@@ -43,7 +43,7 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
         nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
     reject_below : float, default=None
-        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.

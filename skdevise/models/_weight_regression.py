@@ -111,7 +111,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         Without it, training labels win too often (calibrated stacking [3]_). `tune_seen_penalty`
         chooses it.
     reject_below : float, default=None
-        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.

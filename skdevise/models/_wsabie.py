@@ -48,7 +48,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         Candidate labels used when a method gets none. They must be training labels. None means all
         training labels.
     reject_below : float, default=None
-        Lowest probability of an answer. If no candidate reaches it, `predict` returns
+        Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. Choose it on samples that you hold out.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.

@@ -40,10 +40,10 @@ def test_an_estimator_gives_the_curve_of_its_answers(labels):
     clf = RidgeProjectionClassifier(RandomEmbedder(4), reject_below=0.9)
     pipe = make_pipeline(MaxAbsScaler(), clf).fit(X, y)
     display = RejectionCurveDisplay.from_estimator(pipe, X, y, labels=labels)
-    proba = pipe.predict_proba(X, labels=labels)
-    answers = np.array(list("abc") if labels is None else labels)[proba.argmax(axis=1)]
+    confidence = pipe[-1].predict_confidence(pipe[:-1].transform(X), labels)
+    answers = np.array(list("abc") if labels is None else labels)[confidence.argmax(axis=1)]
     assert display.accuracy[-1] == (answers == y).mean()
-    assert display.thresholds[0] == proba.max()
+    assert display.thresholds[0] == confidence.max()
     assert display.name == "RidgeProjectionClassifier"
 
 

@@ -10,6 +10,7 @@ from sklearn.preprocessing import MaxAbsScaler
 
 from skdevise import RandomEmbedder, RidgeProjectionClassifier
 from skdevise.model_selection import UnseenClassSplit, tune_reject_below
+from skdevise.models._top_k import reach_classifier
 
 LABELS = [f"label {i}" for i in range(20)]
 
@@ -35,9 +36,10 @@ def test_the_threshold_reaches_the_accuracy_on_held_out_classes(data, in_pipelin
     confidence, is_right = [], []
     for train, test in cv.split(X, y):
         fitted, labels = clone(clf).fit(X[train], y[train]), np.unique(y[test])
-        proba = fitted.predict_proba(X[test], labels=labels)
-        confidence.extend(proba.max(axis=1))
-        is_right.extend(labels[proba.argmax(axis=1)] == y[test])
+        model, points = reach_classifier(fitted, X[test])
+        values = model.predict_confidence(points, labels)
+        confidence.extend(values.max(axis=1))
+        is_right.extend(labels[values.argmax(axis=1)] == y[test])
     confidence, is_right = np.array(confidence), np.array(is_right)
     assert thresholds[0] == 0 and is_right.mean() > 0.1
     assert 0 < thresholds[1] < 1 and is_right.mean() < 0.9

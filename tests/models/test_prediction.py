@@ -228,7 +228,8 @@ def test_a_score_without_any_true_candidate_warns(fitted):
 def test_answers_below_the_threshold_are_rejected(fitted):
     clf, X, _ = fitted
     labels = list("fghij")
-    confidence, answers = clf.predict_proba(X, labels).max(axis=1), clf.predict(X, labels)
+    proba, answers = clf.predict_proba(X, labels), clf.predict(X, labels)
+    confidence = clf.predict_confidence(X, labels).max(axis=1)
     threshold = np.median(confidence)
     clf.set_params(reject_below=threshold, unknown_label="none of these")
     expected = np.where(confidence < threshold, "none of these", answers)
@@ -236,12 +237,35 @@ def test_answers_below_the_threshold_are_rejected(fitted):
     assert 0 < (expected == "none of these").sum() < len(X)
     # Rankings and probabilities stay the same.
     assert_array_equal(clf.predict_top_k(X, 1, labels)[:, 0], answers)
-    assert_allclose(clf.predict_proba(X, labels).max(axis=1), confidence)
+    assert_allclose(clf.predict_proba(X, labels), proba)
+
+
+@pytest.mark.parametrize("labels", [["f"], ["b", "f", "a"], ["c", "d"], None])
+def test_candidates_compete_with_none_of_them(fitted, labels):
+    clf, X, _ = fitted
+    clf.set_params(seen_penalty=0.1)
+    scores, trained = clf.decision_function(X, labels), clf.decision_function(X, list("abcde"))
+    seen = labels in (None, ["c", "d"])
+    if not seen:
+        trained = trained + 0.1  # The penalty does not lower "none of the candidates".
+    # One of five normally distributed scores exceeds the mean by .8416 standard deviations.
+    none = trained.mean(axis=1) + 0.8416 * trained.std(axis=1)
+    temperature = clf.temperature_ if seen else clf.unseen_temperature_
+    expected = softmax(np.column_stack([scores, none]) / temperature, axis=1)[:, :-1]
+    assert_allclose(clf.predict_confidence(X, labels), expected, rtol=1e-3)
+
+
+def test_a_single_candidate_can_be_rejected(fitted):
+    clf, X, y = fitted
+    confidence = clf.predict_confidence(X, ["a"])[:, 0]
+    assert confidence[y == "a"].mean() > confidence[y != "a"].mean() + 0.2
+    clf.set_params(reject_below=np.median(confidence))
+    assert set(clf.predict(X, ["a"])) == {"a", "unknown"}
 
 
 def test_rejected_samples_are_wrong_unless_their_label_is_unknown(fitted):
     clf, X, y = fitted
-    is_accepted = clf.predict_proba(X).max(axis=1) >= 0.5
+    is_accepted = clf.predict_confidence(X).max(axis=1) >= 0.5
     is_right = clf.predict(X) == y
     pipe = make_pipeline(FunctionTransformer(), clf.set_params(reject_below=0.5))
     expected = (is_right & is_accepted).mean()
