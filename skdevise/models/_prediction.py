@@ -194,13 +194,9 @@ class LabelPredictionMixin(
 
         .. math:: s_\text{none} = \mu + \Phi^{-1}(1 - 1/n) \, \sigma
 
-        For 1,000 training labels, it is 3.1 standard deviations above the mean. The softmax and its
-        temperature are those of `predict_proba`. `reject_below` is compared with the largest value
-        of a sample.
-
-        :class:`NoveltySwitchClassifier` has other scores, and an unfitted
-        :class:`NearestLabelClassifier` has no training labels. Their values are those of
-        `predict_proba`.
+        The softmax and its temperature are those of `predict_proba`. `reject_below` is compared
+        with the largest value of a sample. The values of :class:`NoveltySwitchClassifier`, and of
+        a :class:`NearestLabelClassifier` without a fit, are those of `predict_proba`.
 
         Parameters
         ----------
