@@ -86,6 +86,11 @@ class LabelFacts:
         shares = np.concatenate([np.zeros(0), *self.shares])
         return _sums(self.owners, self.n_labels, shares)
 
+    @cached_property
+    def sum_of_senses(self):
+        """Matrix that sums the rows of senses: (n_labels, n_senses)."""
+        return _sums(self.owners, self.n_labels)
+
     def names(self, embedder, hierarchy):
         """Embed the names of labels (`_name_vectors`), once for all kernels."""
         if id(embedder) not in self._names:
@@ -107,7 +112,7 @@ class HierarchyKernel:
     def fit(self, facts):
         """Learn the weights of ancestors, and compare the training labels: (n, n)."""
         above = self.hierarchy.graph.ancestors(facts.all_senses)
-        n_below = (_sums(facts.owners, facts.n_labels) @ above > 0).sum(axis=0)
+        n_below = (facts.sum_of_senses @ above > 0).sum(axis=0)
         self._weights = diags_array(1 / np.sqrt(np.maximum(n_below, 1)), format="csr")
         self.training = self.features(facts)
         return self(facts)

@@ -393,7 +393,7 @@ class AncestorMeans:
     def __init__(self, hierarchy, facts):
         self.hierarchy = hierarchy
         self.facts = facts
-        self._below = _of_labels(facts, hierarchy.graph.ancestors(facts.all_senses)) > 0
+        self._below = facts.sum_of_senses @ hierarchy.graph.ancestors(facts.all_senses) > 0
 
     def mixtures(self, facts=None, is_known=None):
         """Compute the shares of training labels in the means of labels: (n_labels, n_classes).
@@ -416,14 +416,7 @@ class AncestorMeans:
             (has_mean.astype(float), nodes, np.arange(len(nodes) + 1)), shape=above.shape
         )
         above = diags_array((~has_mean).astype(float)) @ above + itself
-        return normalize(_of_labels(facts, normalize(above, "l1") @ node_means.T), "l1")
-
-
-def _of_labels(facts, rows):
-    """Sum the rows of the senses of each label: (n_labels, n_columns)."""
-    n_senses = len(facts.all_senses)
-    entries = np.ones(n_senses), (facts.owners, np.arange(n_senses))
-    return csr_array(entries, shape=(facts.n_labels, n_senses)) @ rows
+        return normalize(facts.sum_of_senses @ (normalize(above, "l1") @ node_means.T), "l1")
 
 
 def _class_means(features, targets, weight, n_classes=None):

@@ -38,11 +38,9 @@ class EarlyStopping:
         net.bare_module.eval()
         size = max(self.data.n_rows_at_once, net.batch_size)
         positions = torch.arange(net.rank, len(self.data), net.n_processes)
-        parts, n_hits = (
-            (positions.to(self.data.rows.device).split(size) if len(positions) else ()),
-            0,
-        )
+        parts = positions.to(self.data.rows.device).split(size) if len(positions) else ()
         batches = examples(self.data.source, (self.data.rows[part] for part in parts))
+        n_hits = 0
         with torch.no_grad():
             for part, X in zip(parts, batches, strict=True):
                 outputs = net.bare_module(send(X, net.device)).float()
