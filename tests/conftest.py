@@ -1,14 +1,15 @@
-"""Fixtures of all tests: a hierarchy, features of coloured shapes, and vectors of their names."""
+"""Fixtures of all tests: a hierarchy, features of coloured shapes, and vectors of their names.
+
+If tests run in several processes, the first process only loads this file. So it imports little.
+"""
 
 import os
 import signal
 
 import numpy as np
 import pytest
-import torch
-from sklearn.preprocessing import normalize
 
-from skdevise import DeViSEClassifier, Hierarchy, PretrainedEmbedder
+import skdevise
 
 COLOURS, FORMS = ("red", "green", "blue"), ("ring", "star", "cross")
 
@@ -32,7 +33,7 @@ def make_pipe():
 @pytest.fixture
 def tiny_tree():
     """animal above cat and dog; dog above beagle and husky."""
-    return Hierarchy.from_edges(
+    return skdevise.Hierarchy.from_edges(
         [("animal", "cat"), ("animal", "dog"), ("dog", "beagle"), ("dog", "husky")]
     )
 
@@ -50,7 +51,8 @@ def shapes():
              for name in labels]  # fmt: skip
     X = np.array(clean, dtype=np.float32) + rng.uniform(0, 0.2, (54, 6)).astype(np.float32)
     order = rng.permutation(54)
-    return normalize(X)[order], labels[order]
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    return X[order], labels[order]
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +65,13 @@ def blurred(shapes):
 @pytest.fixture(scope="module")
 def embedder():
     """One axis per colour and form; labels are composed of two of them."""
-    return PretrainedEmbedder(dict(zip(COLOURS + FORMS, np.eye(6), strict=True)))
+    return skdevise.PretrainedEmbedder(dict(zip(COLOURS + FORMS, np.eye(6), strict=True)))
 
 
 @pytest.fixture(scope="module")
 def by_form():
     """thing above ring, star and cross; each above its three colours."""
-    return Hierarchy.from_edges(
+    return skdevise.Hierarchy.from_edges(
         [("thing", form) for form in FORMS]
         + [(form, f"{colour} {form}") for form in FORMS for colour in COLOURS]
     )
@@ -78,18 +80,14 @@ def by_form():
 @pytest.fixture
 def devise(embedder):
     """A small DeViSE classifier, not fitted."""
-    return DeViSEClassifier(embedder, max_epochs=20, random_state=0)
+    return skdevise.DeViSEClassifier(embedder, max_epochs=20, random_state=0)
 
 
-@pytest.fixture(
-    params=[
-        "cpu",
-        pytest.param(
-            "cuda",
-            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no GPU."),
-        ),
-    ]
-)
+@pytest.fixture(params=["cpu", "cuda"])
 def device(request):
     """Name of a torch device. Tests that take it also run on a GPU if the machine has one."""
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("There is no GPU.")
     return request.param
