@@ -80,7 +80,7 @@ def by_form():
 @pytest.fixture
 def devise(embedder):
     """A small DeViSE classifier, not fitted."""
-    return skdevise.DeViSEClassifier(embedder, max_epochs=20, random_state=0)
+    return skdevise.DeViSEClassifier(embedder, max_epochs=8, random_state=0)
 
 
 @pytest.fixture(params=["cpu", "cuda"])
