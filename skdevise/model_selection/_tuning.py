@@ -156,7 +156,8 @@ def tune_reject_below(
         If the classifier has no parameter `reject_below`.
     ValueError
         If no threshold reaches `min_accuracy`. The error states the best accuracy. Also if `cv` or
-        a share is invalid, or a test class occurs in training.
+        a share is invalid, a test class occurs in training, or the classifier only answers training
+        labels.
 
     Examples
     --------
@@ -203,11 +204,18 @@ def tune_reject_below(
 
 
 def _check_parameter(classifier, parameter):
-    """Raise TypeError if a classifier, or the last step of a Pipeline, lacks a parameter."""
+    """Check that a classifier, or the last step of a Pipeline, can be tuned on unseen labels."""
     if not any(name.endswith(parameter) for name in classifier.get_params()):
         raise TypeError(
             f"{type(classifier).__name__} has no parameter {parameter}. Pass a zero-shot "
             "classifier of skdevise."
+        )
+    classifier, _ = reach_classifier(classifier)
+    if not getattr(classifier, "_answers_unseen", True):
+        raise ValueError(
+            f"{type(classifier).__name__} only answers training labels, so held-out classes cannot "
+            f"tune {parameter}. Use another classifier, or choose a threshold with a "
+            "RejectionCurveDisplay of held-out samples."
         )
 
 

@@ -31,7 +31,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
     }
     # These are parameters of other classifiers.
     embedder, search, seen_penalty, hubness = None, "auto", 0.0, None
-    _advice = ""
+    _answers_unseen, _advice = False, ""
 
     def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the space of the label vectors.

@@ -349,6 +349,10 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
 
         self._calibrate_scores(np.asarray, targets, row_keys(features), weight, refit)
 
+    @property
+    def _answers_unseen(self):
+        return self.hierarchy is not None
+
     def _is_held_out(self):
         # Without a hierarchy, the second training could not place the classes that it lacks.
         is_held_out = super()._is_held_out()

@@ -8,7 +8,12 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
-from skdevise import RandomEmbedder, RidgeProjectionClassifier
+from skdevise import (
+    NearestClassMeanClassifier,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+    WSABIEClassifier,
+)
 from skdevise.model_selection import UnseenClassSplit, tune_reject_below
 from skdevise.models._top_k import reach_classifier
 
@@ -71,6 +76,14 @@ def test_an_accuracy_out_of_reach_is_refused(data):
 def test_invalid_parameters_are_refused(data, params):
     with pytest.raises(ValueError, match=next(iter(params))):
         tune_reject_below(RidgeProjectionClassifier(), *data, **params)
+
+
+@pytest.mark.parametrize("kind", [WSABIEClassifier, NearestClassMeanClassifier])
+def test_a_classifier_that_only_answers_training_labels_is_refused(data, kind):
+    clf = kind()
+    for estimator in (clf, make_pipeline(MaxAbsScaler(), clf)):
+        with pytest.raises(ValueError, match=f"{kind.__name__} .*RejectionCurveDisplay"):
+            tune_reject_below(estimator, *data)
 
 
 def test_a_classifier_that_cannot_reject_and_other_splits_are_refused(data):
