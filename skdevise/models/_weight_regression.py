@@ -437,7 +437,10 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _hubs(self, space):
         """Measure how near labels are to training photos: (n_labels,)."""
-        return self._regression.hubs(space.targets, self._reference, self._log_shares)
+        # The vectors of 5,000 labels have 46 MB. Batches are not copied at the same time.
+        batches = map(space._targets_of, gen_batches(space.n_labels, BATCH_SIZE // 4))
+        reference = self._reference, self._log_shares
+        return np.concatenate([self._regression.hubs(batch, *reference) for batch in batches])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
