@@ -46,7 +46,7 @@ RUNS = [
     Run("search", [VECTORS, "--largest", "1000"], f"{VECTORS} --largest 49480"),
     Run("skip_gram", [TEXT, "--words", "500000", "--rounds", "1", "--megabytes", "0"], TEXT),
     Run("featurizer", [PHOTOS, "--rounds", "1", "--compared", "64"], PHOTOS),
-    Run("photo_files", [PHOTOS, "--rounds", "1"], PHOTOS),
+    Run("photo_files", [PHOTOS, "--rounds", "1", "--threads", "1"], PHOTOS),
     Run("zero_shot_weights", ["--vectors", VECTORS], f"--vectors {VECTORS}"),
     Run(
         "reproduce_paper",

@@ -1,6 +1,6 @@
 """Measure a classifier of photos in production: start, memory, latency, threads, and load.
 
-python benchmarks/serving.py [--small] [--seconds 60] [--only load]
+python benchmarks/serving.py [--small] [--photos 30] [--seconds 60] [--only load]
 
 Each row of the first two tables is a process of its own. Times of processes are CPU time, because
 other processes may use the machine too; latencies under load are wall-clock time.
@@ -313,6 +313,7 @@ TABLES = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="measure little, to test the script")
+    parser.add_argument("--photos", type=int, default=30, help="number of single photos")
     parser.add_argument("--seconds", type=float, default=60, help="length of the load test")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES), help="tables")
     parser.add_argument("--part", nargs=4, help=argparse.SUPPRESS)
@@ -321,7 +322,7 @@ def main():
         part, way, folder, options = args.part
         print(json.dumps(PARTS[part](way, Path(folder), **json.loads(options))))
         return
-    size = Size(3, 3, 10) if args.small else Size(30, args.seconds, 30)
+    size = Size(3, 3, 10) if args.small else Size(args.photos, args.seconds, 30)
     with TemporaryDirectory() as name:
         folder = Path(name)
         save_models(folder)
