@@ -158,13 +158,8 @@ def load_image_folder(
 
     photos = photo_names(files)  # sorted by class
     data, target, unreadable = drop_unreadable(
-        [files[parts] for parts in photos], [parts[depth] for parts in photos], check
+        [files[parts] for parts in photos], [parts[depth] for parts in photos], check, root
     )
-    if not data:
-        raise ValueError(
-            f"{root!r} has no readable photos. Give files that Pillow can decode, such as .jpg "
-            "or .png."
-        )
     _warn_about_labels({parts[depth] for parts in files}, set(target))
     return photos_bunch(
         data,
@@ -285,11 +280,7 @@ def load_image_table(
             f"such as row {missing[0] + 1}. Fill these in, or remove the rows."
         )
     paths, labels = table[path_column].tolist(), table[label_column].tolist()
-    data, target, unreadable = drop_unreadable(_find_photos(paths, root), labels, check)
-    if not data:
-        raise ValueError(
-            f"No file of {name} is a readable image, for example {paths[0]!r}. Check these files."
-        )
+    data, target, unreadable = drop_unreadable(_find_photos(paths, root), labels, check, name)
     return photos_bunch(
         data,
         target,

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from itertools import compress
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -28,11 +29,9 @@ def photo_names(files):
     )
 
 
-def drop_unreadable(photos, labels, check):
-    """Split photos into readable ones, their labels, and unreadable ones."""
-    if check is None:
-        return photos, labels, []
-    readable = [_is_readable(photo, check) for photo in photos]
+def drop_unreadable(photos, labels, check, source):
+    """Split the photos of a source into readable ones, their labels, and unreadable ones."""
+    readable = [check is None or _is_readable(photo, check) for photo in photos]
     unreadable = [photo for photo, good in zip(photos, readable, strict=True) if not good]
     if unreadable:
         warnings.warn(
@@ -40,11 +39,13 @@ def drop_unreadable(photos, labels, check):
             f"{first_names(unreadable)}.",
             stacklevel=4,
         )
-    return (
-        [photo for photo, good in zip(photos, readable, strict=True) if good],
-        [label for label, good in zip(labels, readable, strict=True) if good],
-        unreadable,
-    )
+    if len(unreadable) == len(photos):
+        example = f", for example {str(photos[0])!r}" if photos else ""
+        raise ValueError(
+            f"{source!r} has no readable photos{example}. Give files that Pillow can decode, such "
+            "as .jpg or .png."
+        )
+    return list(compress(photos, readable)), list(compress(labels, readable)), unreadable
 
 
 def _is_readable(photo, check):

@@ -48,19 +48,9 @@ def fetch_caltech101(
 
     Returns
     -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the attributes of :func:`fetch_cifar100`. `data` holds the paths
-        of JPEG files, and `target` the name of each photo's class, such as "grand_piano".
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_caltech101
-    >>> photos = fetch_caltech101()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    8677
+    photos : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Attributes of :func:`fetch_cifar100`. `data` holds the paths of JPEG files, and `target` the
+        name of each photo's class, such as "grand_piano".
     """
     return fetch_set("caltech101", "all", data_home, download_if_missing, return_X_y, as_frame)
 
@@ -152,19 +142,9 @@ def fetch_cifar10(
 
     Returns
     -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the attributes of :func:`fetch_cifar100`. `data` holds RGB
-        photos, and `target` the name of each photo's class, such as "airplane".
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_cifar10
-    >>> photos = fetch_cifar10()  # doctest: +SKIP
-    >>> photos.data.shape  # doctest: +SKIP
-    (50000, 32, 32, 3)
+    photos : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Attributes of :func:`fetch_cifar100`. `data` holds RGB photos, and `target` the name of each
+        photo's class, such as "airplane".
     """
     return fetch_set("cifar10", subset, data_home, download_if_missing, return_X_y, as_frame)
 
@@ -191,19 +171,9 @@ def fetch_flowers102(
 
     Returns
     -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the attributes of :func:`fetch_cifar100`. `data` holds the paths
-        of JPEG files, and `target` the name of each photo's flower, such as "pink primrose".
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_flowers102
-    >>> photos = fetch_flowers102()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    1020
+    photos : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Attributes of :func:`fetch_cifar100`. `data` holds the paths of JPEG files, and `target` the
+        name of each photo's flower, such as "pink primrose".
     """
     return fetch_set("flowers102", subset, data_home, download_if_missing, return_X_y, as_frame)
 
@@ -230,19 +200,9 @@ def fetch_food101(
 
     Returns
     -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the attributes of :func:`fetch_cifar100`. `data` holds the paths
-        of JPEG files, and `target` the name of each photo's dish, such as "apple_pie".
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_food101
-    >>> photos = fetch_food101()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    75750
+    photos : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Attributes of :func:`fetch_cifar100`. `data` holds the paths of JPEG files, and `target` the
+        name of each photo's dish, such as "apple_pie".
     """
     return fetch_set("food101", subset, data_home, download_if_missing, return_X_y, as_frame)
 
@@ -269,19 +229,9 @@ def fetch_pets(
 
     Returns
     -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the attributes of :func:`fetch_cifar100`. `data` holds the paths
-        of JPEG files, and `target` the name of each photo's breed, such as "Abyssinian".
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
-
-    Examples
-    --------
-    >>> from skdevise.datasets import fetch_pets
-    >>> photos = fetch_pets()  # doctest: +SKIP
-    >>> len(photos.data)  # doctest: +SKIP
-    3680
+    photos : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Attributes of :func:`fetch_cifar100`. `data` holds the paths of JPEG files, and `target` the
+        name of each photo's breed, such as "Abyssinian".
     """
     return fetch_set("pets", subset, data_home, download_if_missing, return_X_y, as_frame)
 
