@@ -71,6 +71,12 @@ def entries(column):
     return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
 
 
+def name_some(labels):
+    """List the first 20 labels as text, and count the others."""
+    names = ", ".join(map(repr, labels[:20]))
+    return f"{names} and {len(labels) - 20:,} more" if len(labels) > 20 else names
+
+
 def by_label(values, labels, index=None):
     """Return a Mapping of labels to values, or None if `values` pairs with labels by position.
 

@@ -5,9 +5,9 @@ from itertools import chain
 
 import numpy as np
 
+from skdevise._columns import name_some
 from skdevise.labels._embedding import known_terms
 from skdevise.labels._hierarchy import Hierarchy
-from skdevise.labels._label_checks import name_some
 from skdevise.labels._senses import photo_senses
 
 

@@ -8,17 +8,16 @@ from numbers import Number
 from typing import Any, Literal, Self
 
 from skdevise._bounded import MAX_VOCABULARY_BYTES, open_bounded, parsing
-from skdevise._columns import check_labels
+from skdevise._columns import check_labels, name_some
 from skdevise._typing import ArrayLike, Coverage, Embedder, Hierarchy, Labels, PathLike, Pool
 from skdevise._utils import atomic_write
 from skdevise.labels._coverage import coverage_of
 from skdevise.labels._embedding import check_embedder, looks_up_words
 from skdevise.labels._index import TermIndex
-from skdevise.labels._label_checks import (
+from skdevise.labels._label_terms import (
     check_label_terms,
     check_templates,
     default_terms,
-    name_some,
     terms_by_label,
 )
 from skdevise.language._terms import check_terms

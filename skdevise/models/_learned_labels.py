@@ -6,11 +6,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdevise._columns import name_some
 from skdevise._compat import StrOptions
 from skdevise._typing import Inputs, NDArray
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
-from skdevise.labels._vocabulary import LabelVocabulary, name_some
+from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._features import FeatureScaler, Samples, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 

@@ -9,11 +9,11 @@ from scipy.sparse import csr_array, diags_array
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
+from skdevise._columns import name_some
 from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import check_unchanged, draw_seed, find_device, training_device
 from skdevise.labels import Hierarchy
-from skdevise.labels._vocabulary import name_some
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._features import Samples, join_labels
 from skdevise.models._label_kernels import LabelFacts

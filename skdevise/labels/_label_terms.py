@@ -1,4 +1,4 @@
-"""Checks of labels, of their terms and of templates, and the terms of labels that have none."""
+"""The terms and templates of labels: their checks, and the terms of labels that have none."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,6 @@ from skdevise.labels._hierarchy import Hierarchy
 from skdevise.language._terms import check_terms
 
 _SYNSET_ID = re.compile(r"n\d{8}")
-
-
-def name_some(labels):
-    """List the first 20 labels as text, and count the others."""
-    names = ", ".join(map(repr, labels[:20]))
-    return f"{names} and {len(labels) - 20:,} more" if len(labels) > 20 else names
 
 
 def terms_by_label(labels, terms, index):
