@@ -117,6 +117,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "download_all_examples": False,
     "write_computation_times": False,
+    "min_reported_time": 3600,  # Times of the machine that built the site say little.
     "remove_config_comments": True,
     "thumbnail_size": (600, 400),
     "plot_gallery": "True",

@@ -86,6 +86,8 @@ for color, (n_clients, answers) in zip(colors, results.items(), strict=True):
     n_busy = sum(status == 503 for status, _, _ in answers)
     print(f"clients: {n_clients}, {np.median(times):.0f} ms (median), {n_busy} answers of 503")
 ax.set(xscale="log", xlabel="time to the answer (ms)", ylabel="answers (%)")
+ax.xaxis.set_major_formatter("{x:.0f}")
+ax.xaxis.set_minor_formatter("{x:.0f}")
 ax.legend(title="clients")
 service.shutdown()
 plt.show()
