@@ -24,6 +24,7 @@ from time import perf_counter
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import LogLocator
 from PIL import Image
 from serve import LabelService
 from skimage import data
@@ -86,8 +87,9 @@ for color, (n_clients, answers) in zip(colors, results.items(), strict=True):
     n_busy = sum(status == 503 for status, _, _ in answers)
     print(f"clients: {n_clients}, {np.median(times):.0f} ms (median), {n_busy} answers of 503")
 ax.set(xscale="log", xlabel="time to the answer (ms)", ylabel="answers (%)")
+ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 ax.xaxis.set_major_formatter("{x:.0f}")
-ax.xaxis.set_minor_formatter("{x:.0f}")
+ax.minorticks_off()
 ax.legend(title="clients")
 service.shutdown()
 plt.show()
