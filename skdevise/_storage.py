@@ -136,7 +136,7 @@ class _Encoder:
             return {"is": "type", "of": np.dtype(value).str}
         if isinstance(value, np.dtype) and value.names is None:
             return {"is": "dtype", "of": value.str}
-        if hasattr(value, "__qualname__"):
+        if hasattr(value, "__qualname__") or isinstance(value, np.ufunc):
             return self._encode_function(value, where)
         return self._encode_object(value, where)
 
@@ -185,9 +185,11 @@ class _Encoder:
         return {"is": "sparse", "of": kind, "parts": parts, "shape": list(value.shape)}
 
     def _encode_function(self, value, where):
-        module, name = getattr(value, "__module__", None), value.__qualname__
         if isinstance(value, np.ufunc):
+            name = value.__name__
             module = "numpy" if getattr(np, name, None) is value else None
+        else:
+            module, name = getattr(value, "__module__", None), value.__qualname__
         if module in (None, "__main__") or "<" in name:
             raise TypeError(
                 f"{where} is the function {name!r}, which cannot be stored. Define it at the top "
