@@ -130,9 +130,9 @@ class TopKDisplay:
         cls,
         estimator: Classifier,
         X: PhotoList,
+        y: ArrayLike | None = None,
         *,
         photos: PhotoList | None = None,
-        y_true: ArrayLike | None = None,
         k: int = 5,
         labels: Labels | None = None,
         n_reasons: int = 0,
@@ -147,11 +147,11 @@ class TopKDisplay:
             Classifier to show.
         X : sequence of n_photos photos, or array-like of shape (n_photos, n_features)
             Photos or other samples, as the estimator takes them.
+        y : array-like of shape (n_photos,), default=None
+            True labels.
         photos : sequence of n_photos photos, default=None
             Photos to show. Pass them if X has features, or a table with more columns than the
             photos. None shows X.
-        y_true : array-like of shape (n_photos,), default=None
-            True labels.
         k : int, default=5
             Number of labels below each photo. If there are fewer candidates, all are shown.
         labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
@@ -188,7 +188,7 @@ class TopKDisplay:
         reasons = {name: _explain(classifier, points, chosen, n_reasons)} if n_reasons else None
         answers = {name: candidates[best]}
         photos = X if photos is None else photos
-        display = cls(photos, answers, y_true, probabilities=probabilities, reasons=reasons)
+        display = cls(photos, answers, y, probabilities=probabilities, reasons=reasons)
         return display.plot(n_columns=n_columns)
 
     def plot(self, *, n_columns: int = 4) -> Self:

@@ -134,7 +134,9 @@ def test_an_estimator_shows_its_most_probable_labels(labels):
     features = FunctionTransformer(mean_colours)
     pipe = make_pipeline(features, RidgeProjectionClassifier(embedder))
     pipe.fit(photos[:2], ["red", "green"])
-    display = TopKDisplay.from_estimator(pipe, photos[:2], labels=labels, k=9, name="colours")
+    y, options = ["red", "green"], {"labels": labels, "k": 9, "name": "colours"}
+    display = TopKDisplay.from_estimator(pipe, photos[:2], y, **options)
+    assert [ax.get_title() for ax in display.axes_.flat] == y
     candidates = np.array(labels or ["green", "red"])
     proba = pipe[-1].predict_proba(features.transform(photos[:2]), labels=candidates)
     order = np.argsort(-proba, axis=1)
