@@ -140,12 +140,13 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         self.history_ = epoch_table(net.history)
 
     def _refuse_divergence(self, net):
-        """Raise ValueError if the weights are finite, but the squared distances are huge.
+        """Raise ValueError if the weights of a linear map are finite, but its points are far away.
 
-        The other losses cannot diverge in this way. Their gradients are bounded, or their
-        temperature overflows.
+        Only squared distances can diverge in this way. The gradients of the other losses are
+        bounded, or their temperature overflows. A network can start far away, and then converge.
         """
-        if self.loss != "mse" or self.early_stopping or not len(self.history_):
+        is_linear = self._fitted_params["projection"] == "linear"
+        if self.loss != "mse" or not is_linear or self.early_stopping or not len(self.history_):
             return  # Early stopping keeps the best weights.
         loss = self.history_["train_loss"].iloc[-1]
         if loss > _LARGEST_DISTANCE:
@@ -169,7 +170,6 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         first_history = self.history_
         self._keep(net)
-        self._refuse_divergence(net)
         del self._lazy["net"]  # It trains photos, whereas `net_` trains features.
         self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
         self.visual_._keep_weights()
