@@ -60,9 +60,13 @@ class System:
 
 
 def devise(setting, embedder=None, **params):
-    """Make DeViSE with the word vectors of the setting, or with other vectors."""
+    """Make DeViSE with the word vectors of the setting, or with other vectors.
+
+    The features are not centred, because the map of the paper has no bias.
+    """
     embedder = setting.embedder if embedder is None else embedder
-    return DeViSEClassifier(embedder, random_state=setting.seed, **params)
+    params = {"feature_scaling": "l2", "random_state": setting.seed} | params
+    return DeViSEClassifier(embedder, **params)
 
 
 class SideBySide(BaseEstimator):

@@ -9,7 +9,8 @@ afresh, so they share some photos with the first; this favours the grid, not the
 "1 photo, unseen" trains on one photo of each class of
 three quarters of Caltech-101, and predicts the classes of the last quarter among themselves. The
 synthetic features are noisy copies of a centre per class. The losses and scalings below the hinge
-settings have a grid of their own. "all" and "hardest" are the default with these `negatives`.
+settings have a grid of their own. "all" and "hardest" are the default with these `negatives`. The
+hinge settings have a second grid with features that are not centred.
 
 The last table compares the default with other rules, on the photos that choose the best of the
 grid. A rule multiplies the automatic rate by a factor, and changes other parameters.
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _common import print_machine, print_table
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from skorch.callbacks import Callback
 
@@ -35,7 +37,8 @@ from skdevise import (
 
 LRS = np.array([0.0005, 0.001, 0.002, 0.004, 0.008, 0.016])
 EPOCHS = (10, 30, 60)
-OLD_LR = 0.02
+L2 = {"feature_scaling": "l2"}
+OLD = {"lr": 0.02, **L2}
 SYNTHETIC = {  # classes, photos of each, features, noise, whether negative features become zero
     "10 classes x 5 photos, 2048 ReLU features, seen": (10, 5, 2048, 2.5, True),
     "100 classes x 20 photos, 64 features, seen": (100, 20, 64, 1.5, False),
@@ -47,12 +50,14 @@ VARIANTS = {
     "mse": ({"loss": "mse"}, 10),
     "cosine": ({"loss": "cosine"}, 10),
     "contrastive": ({"loss": "contrastive"}, 10),
+    "l2 features": (L2, 1),
     "standard features": ({"feature_scaling": "standard"}, 0.1),
     "unscaled features": ({"feature_scaling": "none"}, 0.2),
 }
 # Other rules: factor of the automatic rate, and parameters.
 RULES = {
     "default": (1, {}),
+    "l2 features": (1, L2),
     "0.5 x rate": (0.5, {}),
     "2 x rate": (2, {}),
     "60 epochs": (1, {"max_epochs": 60}),
@@ -169,8 +174,15 @@ def settings(embedder, seed, is_report):
 def search_grid(embedder, seed, params, factor, data):
     """Measure hit@1 for each learning rate and number of epochs: (n_rates, n_epochs)."""
     X, y, X_test, y_test, labels = data
-    scaler = {"l2": Normalizer(), "standard": StandardScaler(), "none": FunctionTransformer()}
-    scaled = scaler[params.get("feature_scaling", "l2")].fit(X).transform(X_test)
+    scaling = "l2" if params.get("loss", "warp") != "warp" else "centered"
+    scaling = params.get("feature_scaling", scaling)
+    scaler = {
+        "centered": make_pipeline(Normalizer(), StandardScaler(with_std=False)),
+        "l2": Normalizer(),
+        "standard": StandardScaler(),
+        "none": FunctionTransformer(),
+    }[scaling]
+    scaled = scaler.fit(X).transform(X_test)
     vectors, scores = embedder.transform(labels), []
     for lr in LRS * factor:
         record = Record(scaled, y_test, vectors, labels)
@@ -183,25 +195,27 @@ def search_grid(embedder, seed, params, factor, data):
 
 
 def choose_best(embedder):
-    """Search the best learning rate and number of epochs of each setting: dict of dict."""
-    best = {}
+    """Search the best parameters of each setting, and of the same with other features: dicts."""
+    best, best_l2 = {}, {}
     for title, params, factor, data in settings(embedder, 0, is_report=False):
-        scores = np.array(search_grid(embedder, 0, params, factor, data))
-        rate, epochs = np.unravel_index(scores.argmax(), scores.shape)
-        best[title] = {"lr": factor * LRS[rate], "max_epochs": EPOCHS[epochs]}
-    return best
+        for found, fixed in [(best, params)] if params else [(best, params), (best_l2, L2)]:
+            scores = np.array(search_grid(embedder, 0, fixed, factor, data))
+            rate, epochs = np.unravel_index(scores.argmax(), scores.shape)
+            found[title] = fixed | {"lr": factor * LRS[rate], "max_epochs": EPOCHS[epochs]}
+    return best, best_l2
 
 
-def measure(embedder, n_seeds, best):
-    """Measure hit@1 of all systems and the automatic rate of each setting: dict of (n, 6)."""
+def measure(embedder, n_seeds, best, best_l2):
+    """Measure hit@1 of all systems and the automatic rate of each setting: dict of (n, 7)."""
     runs = {}
     for seed in range(n_seeds):
         for title, params, _, data in settings(embedder, seed, is_report=True):
             X, y, X_test, y_test, labels = data
             run = []
             negatives = [{"negatives": name} for name in ("all", "hardest")]
-            for system in ({"lr": OLD_LR}, best[title], *negatives, {}):
-                clf = UncalibratedClassifier(embedder, random_state=seed, **params, **system)
+            systems = [best[title], best_l2.get(title, best[title]), *negatives, {}]
+            for system in [OLD | params, *(params | system for system in systems)]:
+                clf = UncalibratedClassifier(embedder, random_state=seed, **system)
                 run.append(100 * clf.fit(X, y).score(X_test, y_test, labels=labels))
             runs.setdefault(title, []).append([*run, clf.lr_])
     return runs
@@ -213,14 +227,14 @@ def compare_rules(embedder, n_seeds):
     for seed in range(n_seeds):
         for source in (caltech, imagenet):
             for title, X, y, X_test, y_test, labels in source(embedder, seed, is_report=False):
-                start = UncalibratedClassifier(embedder, max_epochs=1, random_state=seed)
-                rate = start.fit(X, y).lr_ / 30**0.5  # The rate that 30 epochs get.
-                systems = {
-                    name: UncalibratedClassifier(
-                        embedder, lr=factor * rate, random_state=seed, **params
+                systems = {}
+                for name, (factor, params) in RULES.items():
+                    clf = UncalibratedClassifier(embedder, random_state=seed, **params)
+                    start = UncalibratedClassifier(
+                        embedder, max_epochs=1, feature_scaling=clf.feature_scaling
                     )
-                    for name, (factor, params) in RULES.items()
-                }
+                    rate = start.fit(X, y).lr_ / 30**0.5  # The rate that 30 epochs get.
+                    systems[name] = clf.set_params(lr=factor * rate)
                 for alpha in LABEL_ALPHAS:
                     systems[f"ESZSL, label_alpha={alpha:g}"] = ESZSLClassifier(
                         embedder, label_alpha=alpha
@@ -245,20 +259,22 @@ def main():
         "bundled": datasets.load_term_vectors().embedder,
     }
     torch.set_num_threads(1)  # On a busy machine, threads wait for each other.
-    header = ["setting", "vectors", f"lr={OLD_LR}", "default", "best of grid", "default - best"]
-    header += ["lr x epochs of the best", "all", "hardest", "lr_ of the default"]
+    header = ["setting", "vectors", "lr=0.02, l2", "default", "best of grid", "default - best"]
+    header += ["lr x epochs of the best", "best of l2 grid", "default - best of l2 grid"]
+    header += ["all", "hardest", "lr_ of the default"]
     for name, embedder in embedders.items():
         rows = []
-        best = choose_best(embedder)
-        for title, runs in measure(embedder, args.n_seeds, best).items():
-            old, grid, *others, default, lr = np.mean(runs, axis=0)
-            scores = [f"{score:.1f}" for score in (old, default, grid)]
-            chosen = f"{best[title]['lr']:.2g} x {best[title]['max_epochs']}"
-            others = [f"{score:.1f}" for score in others]
+        best, best_l2 = choose_best(embedder)
+        for title, runs in measure(embedder, args.n_seeds, best, best_l2).items():
+            old, grid, l2_grid, *negatives, default, lr = np.mean(runs, axis=0)
+            row = [title, name, f"{old:.1f}", f"{default:.1f}", f"{grid:.1f}"]
+            row += [f"{default - grid:+.1f}"]
+            row += [f"{best[title]['lr']:.2g} x {best[title]['max_epochs']}"]
+            others = [f"{l2_grid:.1f}", f"{default - l2_grid:+.1f}"]
+            others += [f"{score:.1f}" for score in negatives]
             if title.startswith(tuple(VARIANTS)):
-                others = ["", ""]
-            gap = f"{default - grid:+.1f}"
-            rows.append([title, name, *scores, gap, chosen, *others, f"{lr:.2g}"])
+                others = ["", "", "", ""]
+            rows.append([*row, *others, f"{lr:.2g}"])
         print_table(header, rows)
         print(flush=True)
     print(f"Means of {args.n_seeds} seeds, in percent. The grid has lr {LRS.tolist()}, times a")

@@ -91,6 +91,7 @@ CLASSIFIERS = {
     "devise, contrastive": devise(loss="contrastive"),
     "devise, callable projection": devise(projection=tiny_projection, lr=0.1, max_epochs=15),
     "devise, standard scaling": devise(feature_scaling="standard"),
+    "devise, l2 scaling": devise(feature_scaling="l2"),
     "devise, no scaling": devise(feature_scaling="none"),
     "devise, trained label vectors": devise(train_label_vectors=True),
     "devise, early stopping": devise(early_stopping=True, validation_fraction=0.3),

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from skdevise.labels._space import LabelSpace
 from skdevise.models._hubness import hub_offsets
 
 # A temperature is a single number, so more samples do not improve it.
@@ -109,55 +108,6 @@ class Calibration:
             return None
         points = self.place(kept[calibration_rows(len(kept))])
         return hub_offsets(self.score, points, method)
-
-
-class CalibrationMixin:
-    """The temperatures of a classifier with label spaces. Its `fit` ends with `_calibrate`."""
-
-    def _calibrate(self, targets, keys, weight, place, refit):
-        """Fit the temperatures on samples and classes that a second training lacks.
-
-        `place(rows)` gives points of training samples (n, vector_size). `refit(kept_rows)` trains
-        again without changing the answers, and returns the `place` of that training, or None.
-        """
-        self.reference_points_ = place(calibration_rows(len(targets)))
-        spaces = {k: v for k, v in self._recent.items() if isinstance(v, LabelSpace)}
-        self._recent = spaces  # Hub offsets depend on the points.
-        self._calibrate_scores(self.label_space_.scores, targets, keys, weight, refit)
-
-    def _calibrate_scores(self, score, targets, keys, weight, refit):
-        """Fit the temperatures of scores: `score(points)` gives (n, n_classes)."""
-        is_held_out = self._is_held_out()
-        kept, samples, unseen = split_rows(keys, targets, is_held_out)
-        place = refit(kept)
-        if not len(samples) and not len(unseen) and not self._temperatures:
-            samples = kept  # There are too few samples to hold any out.
-        groups = {"seen": samples, "unseen": unseen}
-        groups = {name: rows for name, rows in groups.items() if len(rows) and place is not None}
-        if groups:
-            calibration = Calibration(score, is_held_out, place, keys, targets, weight)
-            hubs = calibration.hub_offsets(kept, self.hubness)
-            fitted = {name: calibration.fit(rows, hubs) for name, rows in groups.items()}
-            self._temperatures = self._temperatures | fitted
-        # One of them may lack held-out samples.
-        default = next(iter(self._temperatures.values()), 1.0)
-        self.temperature_ = self._temperatures.get("seen", default)
-        self.unseen_temperature_ = self._temperatures.get("unseen", default)
-
-    def _is_held_out(self):
-        """Mark the classes that the calibration holds out: bool (n_classes,)."""
-        return np.array([self._held_out[label] for label in self.classes_.tolist()])
-
-    def _temperature(self, space):
-        """Choose the temperature of some candidates: float."""
-        return self.temperature_ if self._is_seen(space) else self.unseen_temperature_
-
-    def _is_seen(self, space):
-        """Return whether all candidates are training labels: bool."""
-        return space is self.label_space_ or np.isin(space.labels, self.classes_).all()
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "temperature_")
 
 
 def fit_temperature(scores, targets, n_distinct, weight=None):

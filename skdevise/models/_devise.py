@@ -88,10 +88,13 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Weights of the classes, multiplied into the sample weights. "balanced" gives each class the
         same total weight. Use it if some labels have many more samples than others. A class that is
         missing in a dict has weight 1.
-    feature_scaling : {"l2", "standard", "none"}, default="l2"
-        Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
-        zero mean and unit variance over the training samples; use it if the features have different
-        units. "none" leaves the features as they are. `lr="auto"` follows the scaling.
+    feature_scaling : {"auto", "centered", "l2", "standard", "none"}, default="auto"
+        Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
+        then subtracts the mean of the training samples, which acts like a bias. "standard" gives
+        each feature zero mean and unit variance over the training samples; use it if the features
+        have different units. "none" leaves the features as they are, as in the paper. "auto" means
+        "centered" if `projection="linear"` and `loss` only compares the labels of a sample
+        ("hinge_rank" and "warp"), and "l2" otherwise. `lr="auto"` follows the scaling.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
@@ -187,7 +190,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     lr_ : float
         Learning rate of stage 1: `lr`, or the rate that "auto" chose.
     scaler_ : StandardScaler
-        Scaler of the features, if `feature_scaling="standard"`.
+        Scaler of the features, if they are "centered" or "standard".
     device_ : str
         Torch device of the last stage, for example "cpu" or "cuda".
     temperature_ : float
@@ -236,7 +239,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
       samples share the step. The agreement a is between 0 and 1, and counts as at least 1/16.
 
     The rate is :math:`g m / (a s)`. The first step thus opens the gap by g times m, with
-    :math:`g = \max(1/4, 1/(32 a)) \sqrt{30 / n}` for n `max_epochs`. If samples agree less, later
+    :math:`g = \max(1/4, 1/(40 a)) \sqrt{30 / n}` for n `max_epochs`. If samples agree less, later
     steps cancel each other more, so g is larger. m is the default margin of 0.1 for "hinge_rank"
     and "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow `margin`,
     because M would then only grow with the margin, and no prediction would change. "adam" takes a
@@ -276,7 +279,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         "loss_temperature": [StrOptions({"learned"}), Interval(Real, 1e-4, 1e4, closed="both")],
         "train_label_vectors": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "feature_scaling": [StrOptions({"l2", "standard", "none"})],
+        "feature_scaling": [StrOptions({"auto", "centered", "l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "lr": [StrOptions({"auto"}), Interval(Real, 0, 1e6, closed="right")],
@@ -316,7 +319,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         loss_temperature: float | Literal["learned"] = "learned",
         train_label_vectors: bool = False,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-        feature_scaling: FeatureScaling = "l2",
+        feature_scaling: Literal["auto"] | FeatureScaling = "auto",
         labels: Labels | None = None,
         search: Search = "auto",
         seen_penalty: float = 0.0,

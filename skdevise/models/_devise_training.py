@@ -101,7 +101,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             self._check_projection(X, start)
             features = self._training_features(X, together=self.distributed)
             samples = Samples(X, features, rows, targets, weight)
-            self._fit_scale(samples.take(kept), together=True)
+            self._fit_scale(self._make_scale(), samples.take(kept), together=True)
             self._choose_lr(samples.take(kept), together=True)
             self._choose_device(len(kept), self.max_epochs)
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
@@ -161,8 +161,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
         Notes
         -----
-        The temperatures are fitted on the samples of the last call, and `scaler_` on those of the
-        first. Only `fit` uses early stopping, schedules, checkpoints, stage 2 and `distributed`.
+        The temperatures are fitted on the samples of the last call, and `scaler_` on those of all
+        calls. Only `fit` uses early stopping, schedules, checkpoints, stage 2 and `distributed`.
         The optimizer starts afresh after a pickle, and after a change of a training parameter other
         than `lr`.
         """
@@ -195,8 +195,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
                 self._check_projection(X)
             targets = np.searchsorted(self.classes_, y[rows])
             samples = Samples(X, self._training_features(X), rows, targets, weight)
-            if first:
-                self._fit_scale(samples)
+            self._fit_scale(self._make_scale() if first else deepcopy(self._scale), samples)
             if first or self.lr != "auto":
                 self._choose_lr(samples)
             if first or self.device != "auto":
@@ -351,10 +350,20 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         self._n_features = features.shape[1]
         return features
 
-    def _fit_scale(self, samples, together=False):
-        """Fit the scaling of the features."""
-        make = FeatureScaler(self.feature_scaling).fit
-        self._scale = self._once(lambda: make(samples), together)
+    def _make_scale(self):
+        """Create the scaling of the features, which is not fitted yet."""
+        scaling = self.feature_scaling
+        if scaling == "auto":
+            # The other losses compare points with label vectors. These have a mean, which centred
+            # features cannot reach without a bias.
+            compares_labels = self.loss in ("hinge_rank", "warp")
+            is_centered = compares_labels and self.projection == "linear"
+            scaling = "centered" if is_centered else "l2"
+        return FeatureScaler(scaling)
+
+    def _fit_scale(self, scale, samples, together=False):
+        """Fit the scaling of the features, in addition to earlier samples."""
+        self._scale = self._once(lambda: scale.fit(samples.blocks()), together)
         if self._scale.standard is not None:
             self.scaler_ = self._scale.standard
 

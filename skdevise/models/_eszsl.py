@@ -31,10 +31,11 @@ class ESZSLClassifier(LeastSquaresClassifier):
         Strength of the L2 penalty on the side of the labels, a positive number. A small value
         amplifies directions in which the label vectors differ little. Raise it if this overfits.
         For very large values, the predictions are those of `RidgeProjectionClassifier`.
-    feature_scaling : {"l2", "standard", "none"}, default="l2"
-        Scaling of the features. "l2" gives each sample unit length. "standard" gives each feature
-        zero mean and unit variance over the training samples; use it if the features have
-        different units. "none" does not scale.
+    feature_scaling : {"centered", "l2", "standard", "none"}, default="l2"
+        Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
+        then subtracts the mean of the training samples. "standard" gives each feature zero mean and
+        unit variance over the training samples; use it if the features have different units. "none"
+        does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
@@ -61,7 +62,7 @@ class ESZSLClassifier(LeastSquaresClassifier):
     coef_ : ndarray of float64, of shape (vector_size, n_features)
         The projection M, applied to scaled features.
     scaler_ : StandardScaler
-        Fitted scaler. It only exists if `feature_scaling="standard"`.
+        Fitted scaler. It only exists if `feature_scaling` is "centered" or "standard".
     label_space_ : LabelSpace
         The training labels and their vectors.
     temperature_ : float

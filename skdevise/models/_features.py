@@ -194,20 +194,25 @@ class FeatureScaler:
 
     def __init__(self, scaling):
         self.scaling = scaling
-        self.standard = StandardScaler() if scaling == "standard" else None
+        self.standard = None
+        if scaling in ("centered", "standard"):
+            self.standard = StandardScaler(with_std=scaling == "standard")
 
-    def fit(self, samples):
-        """Fit the scaler on blocks of samples."""
+    def fit(self, blocks):
+        """Fit the scaler on blocks of features and their weights, in addition to earlier ones."""
         if self.standard is not None:
-            for block, weight in samples.blocks():
-                self.standard.partial_fit(block, sample_weight=weight)
+            for block, weight in blocks:
+                self.standard.partial_fit(self._unit_length(block), sample_weight=weight)
         return self
 
     def __call__(self, features):
         """Scale features: (n, n_features)."""
-        if self.scaling == "l2":
-            return normalize(features)
+        features = self._unit_length(features)
         return features if self.standard is None else self.standard.transform(features)
+
+    def _unit_length(self, features):
+        """Give each sample unit length, if the scaling does that."""
+        return normalize(features) if self.scaling in ("centered", "l2") else features
 
 
 def as_tensor(features):

@@ -44,9 +44,9 @@ class PhotoProjection(nn.Module):
         self.feature_scaling = scale.scaling
         self.freeze_batch_norm = freeze_batch_norm
         if scale.standard is not None:
-            mean, std = scale.standard.mean_, scale.standard.scale_
-            self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
-            self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
+            self.register_buffer("mean", as_tensor(scale.standard.mean_))
+        if self.feature_scaling == "standard":
+            self.register_buffer("std", as_tensor(scale.standard.scale_))
 
     def train(self, mode=True):
         """Set the training mode. Frozen batch norms keep using their running statistics."""
@@ -60,10 +60,12 @@ class PhotoProjection(nn.Module):
     def forward(self, photos):
         """Compute features, scale them and project them."""
         features = self.net(photos)
-        if self.feature_scaling == "l2":
+        if self.feature_scaling in ("centered", "l2"):
             features = F.normalize(features, dim=1)
-        elif self.feature_scaling == "standard":
-            features = (features - self.mean) / self.std
+        if self.feature_scaling in ("centered", "standard"):
+            features = features - self.mean
+        if self.feature_scaling == "standard":
+            features = features / self.std
         return self.projection(features)
 
 

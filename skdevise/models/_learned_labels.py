@@ -12,7 +12,7 @@ from skdevise._typing import Inputs, NDArray
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
-from skdevise.models._features import FeatureScaler, Samples, training_data
+from skdevise.models._features import FeatureScaler, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 
@@ -24,7 +24,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
     """
 
     _common_constraints = {
-        "feature_scaling": [StrOptions({"l2", "standard", "none"})],
+        "feature_scaling": [StrOptions({"centered", "l2", "standard", "none"})],
         **{
             name: LabelPredictionMixin._prediction_constraints[name]
             for name in ("labels", "reject_below", "unknown_label")
@@ -56,8 +56,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         """Validate the training data, and fit the scaler: X, y and the weights, or None."""
         X, y, sample_weight = training_data(self, X, y, sample_weight, reset=reset)
         if reset:
-            samples = Samples(X, X, np.arange(len(X)), np.zeros(len(X), int), sample_weight)
-            self._scale = FeatureScaler(self.feature_scaling).fit(samples)
+            self._scale = FeatureScaler(self.feature_scaling).fit([(X, sample_weight)])
             if self._scale.standard is not None:
                 self.scaler_ = self._scale.standard
         return X, y, sample_weight

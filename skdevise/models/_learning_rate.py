@@ -28,7 +28,7 @@ def automatic_lr(samples, vectors, scale, params):
     # The fewer samples agree, the more the later steps cancel each other. benchmarks/defaults.py
     # compares the constants with the best of a grid.
     agreement = max(agreement, 1 / 16)
-    n_gaps = max(1 / 4, 1 / (32 * agreement))
+    n_gaps = max(1 / 4, 1 / (40 * agreement))
     # The distance that Adagrad travels grows with the square root of the number of steps.
     n_gaps *= (30 / max(params["max_epochs"], 1)) ** 0.5
     lr = n_gaps * size / (agreement * spread)

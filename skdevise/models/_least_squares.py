@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.linalg import LinAlgError, solve
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -13,7 +13,7 @@ from skdevise._compat import StrOptions, fit_context
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys
-from skdevise.models._features import join_labels, training_data
+from skdevise.models._features import FeatureScaler, join_labels, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
@@ -25,7 +25,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
 
     _common_constraints = {
         "embedder": "no_validation",  # The label space checks it.
-        "feature_scaling": [StrOptions({"l2", "standard", "none"})],
+        "feature_scaling": [StrOptions({"centered", "l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
     }
 
@@ -78,8 +78,8 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         Several calls give the same projection as one call of `fit` on all samples, apart from
         rounding. Only sums are kept, so the data need not fit into memory.
 
-        Two things depend on a single call. With `feature_scaling="standard"`, the scaler is fitted
-        in the first call. The temperatures and `hubness` use the samples of the last call.
+        Two things depend on a single call. If `feature_scaling` needs a scaler, it is fitted in the
+        first call. The temperatures and `hubness` use the samples of the last call.
 
         Parameters
         ----------
@@ -145,8 +145,9 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             self._fitted_params = {
                 name: getattr(self, name) for name in ("embedder", "feature_scaling")
             }
-            if self.feature_scaling == "standard":
-                self.scaler_ = StandardScaler().fit(X, sample_weight=sample_weight)
+            scale = FeatureScaler(self.feature_scaling).fit([(X, sample_weight)])
+            if scale.standard is not None:
+                self.scaler_ = scale.standard
         targets = np.searchsorted(self.classes_, y)
         every = np.arange(len(X))
         self._sums = self._add_rows(self._sums, every, X, targets, sample_weight)
@@ -179,9 +180,10 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
 
     def _scale(self, X):
         """Scale features by `feature_scaling`: (n, n_features)."""
-        if self.feature_scaling == "l2":
-            return normalize(X)
-        return self.scaler_.transform(X) if self.feature_scaling == "standard" else X
+        scale = FeatureScaler(self.feature_scaling)
+        if scale.standard is not None:
+            scale.standard = self.scaler_
+        return scale(X)
 
     def _project(self, X, coef):
         """Project features (n, n_features) to unit vectors (n, vector_size)."""

@@ -62,7 +62,9 @@ def test_unseen_labels_are_answered(clf):
     assert answers.tolist() == ["lynx", "lorry"]
 
 
-def test_the_nearest_labels_come_in_the_order_of_their_angles(clf):
+def test_the_nearest_labels_come_in_the_order_of_their_angles(clf, pets_and_trucks):
+    # The points of centred features would lie on all sides of the origin.
+    clf.set_params(feature_scaling="l2").fit(*pets_and_trucks)
     top = clf.predict_top_k([[0, 0, 1]], k=5, labels=["cat", "lynx", "dog", "lorry", "truck"])
     # The point may lie between the first two. The others follow by their angle.
     assert set(top[0, :2]) == {"truck", "lorry"}
@@ -93,6 +95,38 @@ def test_transform_returns_unit_rows_with_names(clf, pets_and_trucks):
     frame = clone(clf).set_output(transform="pandas").fit(X, clf.predict(X))
     assert frame.transform(X).columns.tolist() == ["deviseclassifier0", "deviseclassifier1"]
     assert (frame.predict(X) == clf.predict(X)).all()
+
+
+def test_centred_features_have_unit_length_and_then_no_mean(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    weight = np.arange(60.0)
+    clf = DeViSEClassifier(plane, random_state=0).fit(X, y, sample_weight=weight)
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    mean = np.average(unit, axis=0, weights=weight)
+    np.testing.assert_allclose(clf.scaler_.mean_, mean, rtol=1e-5)
+    points = (unit - clf.scaler_.mean_) @ clf.coef_.T
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    np.testing.assert_allclose(clf.transform(X), points, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "params, is_centred",
+    [({"loss": "warp"}, True), ({"loss": "cosine"}, False), ({"projection": "mlp"}, False)],
+)
+def test_features_are_centred_if_the_loss_compares_labels(
+    plane, pets_and_trucks, params, is_centred
+):
+    clf = DeViSEClassifier(plane, max_epochs=1, lr=0.001, random_state=0, **params)
+    assert hasattr(clf.fit(*pets_and_trucks), "scaler_") == is_centred
+
+
+def test_partial_fit_centres_the_features_of_all_calls(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    clf = DeViSEClassifier(plane, lr=0.1, random_state=0)
+    for rows in (slice(20), slice(20, 60)):
+        clf.partial_fit(X[rows], y[rows], classes=["cat", "dog", "truck"])
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    np.testing.assert_allclose(clf.scaler_.mean_, unit.mean(axis=0), rtol=1e-5)
 
 
 # --- Losses, negatives and projections
@@ -395,13 +429,13 @@ def test_class_weights_of_partial_fit_are_given_as_a_dict(plane, pets_and_trucks
 def test_early_stopping_keeps_the_best_weights(caltech):
     X, y, embedder = caltech
     clf = DeViSEClassifier(
-        embedder, early_stopping=True, max_epochs=40, n_iter_no_change=3, random_state=0
+        embedder, lr=0.02, early_stopping=True, max_epochs=40, n_iter_no_change=3, random_state=0
     ).fit(X, y)
     valid = clf.history_["valid_hit@1"]
     assert len(valid) < 40
     assert valid.idxmax() == len(valid) - 3
     # Training for as many epochs as the best took gives the same map.
-    best = clone(clf).set_params(max_epochs=int(valid.idxmax()), lr=clf.lr_, n_iter_no_change=40)
+    best = clone(clf).set_params(max_epochs=int(valid.idxmax()), n_iter_no_change=40)
     best.fit(X, y)
     assert np.array_equal(best.coef_, clf.coef_)
 

@@ -158,7 +158,9 @@ def test_rows_on_disk_come_in_the_order_asked_for(hdf5, wide):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"feature_scaling": "standard"}, {"early_stopping": True}], ids=str
+    "params",
+    [{"feature_scaling": "l2"}, {"feature_scaling": "standard"}, {}, {"early_stopping": True}],
+    ids=str,
 )
 def test_features_on_disk_train_as_in_memory(hdf5, wide, plane, params):
     X, y = wide

@@ -238,7 +238,7 @@ def test_both_stages_draw_the_terms_of_labels(clf, colours):
     assert not np.allclose(clf.transform(X), points)
 
 
-@pytest.mark.parametrize("scaling", ["standard", "none"])
+@pytest.mark.parametrize("scaling", ["centered", "standard", "none"])
 def test_stage_2_continues_from_any_projection_and_scaling(clf, colours, scaling):
     X, y = colours
     clf.set_params(projection="mlp", feature_scaling=scaling, finetune_lr=0.003).fit(X, y)

@@ -20,8 +20,9 @@ def test_rate_of_samples_that_agree():
 
 
 def test_rate_of_samples_that_contradict_each_other():
-    # The gradient is zero, so the agreement counts as 1/16. The rate is 1/2 of the margin times 16.
-    assert rate([[1, 0], [1, 0]], ["cat", "truck"]) == pytest.approx(0.8)
+    # The gradient is zero, so the agreement counts as 1/16. The rate is 2/5 of the margin times 16.
+    X, y = [[1, 0], [1, 0]], ["cat", "truck"]
+    assert rate(X, y, feature_scaling="l2") == pytest.approx(0.64)
 
 
 @pytest.mark.parametrize(
