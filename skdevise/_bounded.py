@@ -48,7 +48,11 @@ def parsing(path, advice):
             if error.errno and error.filename is None:  # A full disk has no name.
                 error.filename = str(path)
             raise
-        reason = str(error).strip().rstrip(".") or type(error).__name__
+        reason = str(error).strip()
+        if isinstance(error, KeyError | IndexError | AttributeError | TypeError):
+            # Our own errors are sentences. Those of Python make no sense without a traceback.
+            reason = reason if reason[-1:] == "." else f"Its content has a wrong form ({reason})"
+        reason = reason.rstrip(".") or type(error).__name__
         reason = reason[:1].upper() + reason[1:]
         raise ValueError(f"{str(path)!r} cannot be read. {reason}. {advice}") from error
 
@@ -141,6 +145,16 @@ def read_all(stream, most=MAX_PHOTO_BYTES):
     if len(data) > most:
         raise ValueError(f"it has more than {most} bytes")
     return data
+
+
+def check_padding(texts):
+    """Raise ValueError if an array, which pads texts to the longest one, takes far more memory."""
+    longest = max(texts, key=len, default="")
+    if 4 * len(longest) * len(texts) > max(FREE_BYTES, MAX_RATIO * sum(map(len, texts))):
+        raise ValueError(
+            f"The text {longest[:40]!r}... has {len(longest)} characters. Shorten it, because each "
+            f"of {len(texts)} texts in an array takes as much memory as the longest."
+        )
 
 
 def check_name(name):

@@ -8,11 +8,17 @@ import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from skdevise._bounded import check_padding
+
 
 def label_array(labels):
     """Turn labels into a new array that keeps 1 and "1" apart: (n_labels,)."""
     labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
-    array = np.array(labels)
+    check_padding([label for label in labels if isinstance(label, str)])
+    try:
+        array = np.array(labels)
+    except ValueError as error:  # Lists of several lengths.
+        raise ValueError("Some labels are lists. Pass a one-dimensional sequence.") from error
     if array.ndim != 1 or array.tolist() == labels:
         return array
     # NumPy would turn numbers into text, or shorten labels.
@@ -49,10 +55,7 @@ def check_types(labels):
 
 def check_labels(labels):
     """Validate labels: a new one-dimensional array of unique text or numbers."""
-    try:
-        array = np.array(label_column(labels))
-    except ValueError as error:  # Lists of several lengths.
-        raise ValueError("Some labels are lists. Pass a one-dimensional sequence.") from error
+    array = np.array(label_column(labels))
     if not array.size:
         raise ValueError("There are no labels to choose from. Pass at least one.")
     if array.ndim != 1:

@@ -2,17 +2,20 @@
 
 import gzip
 import io
+import json
 import os
+import sqlite3
 import struct
 import tarfile
 import zipfile
+from contextlib import closing
 
 import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from skdevise import LabelVocabulary, PretrainedEmbedder, load
+from skdevise import FeatureCache, Hierarchy, LabelVocabulary, PretrainedEmbedder, load
 from skdevise._bounded import MAX_PHOTO_BYTES, open_bounded, read_all
 from skdevise.datasets import load_image_folder, load_image_table
 from skdevise.exceptions import UnreadablePhotoError
@@ -265,6 +268,10 @@ def test_a_wrong_position_in_a_zip_file_is_refused(tmp_path):
         {"ngram_lengths": np.array([-1, 3])},
         {"ngram_lengths": np.array([4, 3])},
         {"vectors": np.ones((2, 2, 2), dtype=np.float32)},
+        {"vectors": np.ones(2, dtype=np.float32)},
+        {"vectors": np.ones((2, 0), dtype=np.float32)},
+        {"ngrams": np.ones((0, 2), dtype=np.float32)},
+        {"ngram_lengths": np.array([3])},
     ],
     ids=str,
 )
@@ -300,3 +307,80 @@ def test_a_row_of_a_table_with_other_columns_is_refused(tmp_path, row, place):
     path.write_text(f"path,label\n2.png,dog\n{row}\n")
     with pytest.raises(ValueError, match=rf"photos\.csv.*{place}"):
         load_image_table(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("separators.txt", b"cat 1_0 2\ndog 3 4\n", "1_0"),
+        ("empty.bin", b"2 0\ncat dog ", "0 numbers"),
+        (
+            "order.bin",
+            b"2 1\ncat " + struct.pack(">f", 1) + b"dog " + struct.pack(">f", 2),
+            "order",
+        ),
+    ],
+)
+def test_numbers_that_mean_something_else_are_refused(tmp_path, name, content, named):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}.*{named}"):
+        PretrainedEmbedder.load(tmp_path / name)
+
+
+def test_one_long_text_does_not_make_all_others_long(tmp_path):
+    # An array would have 4 bytes for each character of the longest text: 4.8 GB.
+    path = tmp_path / "photos.csv"
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    path.write_text("path,label\n1.png," + "x" * 60_000 + "\n" + "1.png,cat\n" * 20_000)
+    with pytest.raises(ValueError, match="60000 characters"):
+        load_image_table(path, check=None)
+    labels = ["x" * 60_000, *map(str, range(20_000))]
+    with pytest.raises(ValueError, match="60000 characters"):
+        LabelVocabulary(labels)
+    path.write_text(json.dumps({"labels": labels, "terms": labels}))
+    with pytest.raises(ValueError, match=r"photos\.csv.*60000 characters"):
+        LabelVocabulary.load(path)
+
+
+def test_a_member_of_a_tar_file_has_no_negative_size(tmp_path):
+    # Some versions of Python would read the first header again and again.
+    path = tmp_path / "photos.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("cat/1.png")
+        member.pax_headers = {"size": "-1536"}
+        archive.addfile(member)
+    with pytest.raises(ValueError, match=r"photos\.tar"):
+        load_image_folder(path)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "VIEW rows AS WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) "
+        "SELECT 'net' network, 'a' photo, zeroblob(16) features, i checksum FROM r",
+        "TABLE rows (network, photo, features AS (zeroblob(1000000000)), checksum)",
+    ],
+)
+def test_a_cache_with_other_tables_is_refused(tmp_path, table):
+    FeatureCache(tmp_path)
+    (path,) = tmp_path.iterdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE rows")
+        connection.execute(f"CREATE {table}")
+    with pytest.raises(OSError, match=path.name):
+        FeatureCache(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("edges", "tables", "named"),
+    [
+        ([(0, 1, 2), (1, 2, 0)], {}, r"\(2, 3\)"),
+        ([0, 1, 1, 2], {}, r"\(4,\)"),
+        ([(0, 1)], {"terms": ["cat", "dog", "fox"]}, "cat"),
+        ([(0, 1)], {"terms": [["cat"], None, ["fox"]]}, "None"),
+        ([(0, 1)], {"terms": [["a", "b"]] * 3, "counts": [[1]] * 3}, "counts"),
+    ],
+)
+def test_tables_of_a_hierarchy_that_do_not_fit_are_refused(edges, tables, named):
+    with pytest.raises(ValueError, match=named):
+        Hierarchy(["a", "b", "c"], edges, **tables)

@@ -193,6 +193,8 @@ def _list_tar(archive):
     tar = _decompress(archive) if archive.lower().endswith(_COMPRESSED_TARS) else archive
     with open_stored(tar) as file, tarfile.open(fileobj=file, mode="r:") as members:
         for member in members:
+            if member.size < 0:  # Some versions of Python would list it forever.
+                raise tarfile.ReadError(f"{member.name!r} has a negative size")
             if member.isdir() or member.isreg():
                 place = tar, member.offset_data, member.offset_data + member.size
                 yield member.name.removeprefix("./"), member.isdir(), place

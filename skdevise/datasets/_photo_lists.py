@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 
+from skdevise._bounded import check_padding
+
 # Pillow registers these formats, but needs other software to decode them.
 _NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # Pillow needs a plugin for these suffixes. Without it, such files are listed as unreadable.
@@ -45,6 +47,8 @@ def drop_unreadable(photos, labels, check, source):
             f"{source!r} has no readable photos{example}. Give files that Pillow can decode, such "
             "as .jpg or .png."
         )
+    for texts in (photos, labels):
+        check_padding([text for text in texts if isinstance(text, str)])
     return list(compress(photos, readable)), list(compress(labels, readable)), unreadable
 
 

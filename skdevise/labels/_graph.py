@@ -143,7 +143,9 @@ def _check_edges(edges, n_nodes):
         return np.empty((0, 2), dtype=np.intp)
     if edges.dtype.kind not in "iu":
         raise ValueError(f"edges has dtype {edges.dtype}. Pass positions as whole numbers.")
+    if edges.ndim != 2 or edges.shape[1] != 2:
+        raise ValueError(f"edges has shape {edges.shape}. Pass pairs: (n_edges, 2).")
     for position in (edges.min(), edges.max()):
         if not 0 <= position < n_nodes:
             raise ValueError(f"edges holds {position}. Positions run from 0 to {n_nodes - 1}.")
-    return edges.astype(np.intp).reshape(-1, 2)
+    return edges.astype(np.intp)

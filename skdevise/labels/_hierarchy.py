@@ -13,7 +13,7 @@ from skdevise._typing import ArrayLike, Labels, NDArray
 from skdevise._utils import check_count
 from skdevise.labels._graph import Graph
 from skdevise.labels._index import LabelIndex, TermIndex
-from skdevise.labels._tables import bundled_tables, check_lengths, nltk_tables, pair_tables
+from skdevise.labels._tables import bundled_tables, check_tables, nltk_tables, pair_tables
 from skdevise.language._terms import check_terms
 
 
@@ -78,7 +78,7 @@ class Hierarchy:
         self._terms = [(str(label),) for label in self.labels] if terms is None else terms
         self._definitions = definitions
         self._counts = counts
-        check_lengths(len(self.labels), terms=terms, definitions=definitions, counts=counts)
+        check_tables(len(self.labels), terms=terms, definitions=definitions, counts=counts)
         self._variant = None
         self.graph = Graph(edges, len(self.labels))
         self.graph.check_acyclic(self.labels)

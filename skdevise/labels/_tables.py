@@ -97,11 +97,24 @@ def nltk_tables(reader):
     return [f"n{synset.offset():08d}" for synset in synsets], edges, terms, definitions
 
 
-def check_lengths(n_labels, **tables):
-    """Raise ValueError unless each table is None or has one entry per label."""
+def check_tables(n_labels, **tables):
+    """Raise ValueError unless each table is None or has one entry of its kind per label."""
     for name, entries in tables.items():
         if entries is not None and len(entries) != n_labels:
             raise ValueError(
                 f"There are {n_labels} labels but {name} has {len(entries)} entries. Pass one "
                 "entry per label."
             )
+        # The bundled tables make their entries later.
+        if name != "definitions" and isinstance(entries, list | tuple):
+            wrong = [entry for entry in entries if not isinstance(entry, list | tuple | np.ndarray)]
+            if wrong:
+                raise ValueError(f"{name} has the entry {wrong[0]!r:.80}. Pass a list per label.")
+    terms, counts = tables["terms"], tables["counts"]
+    if isinstance(counts, list | tuple) and terms is not None:
+        for label_terms, label_counts in zip(terms, counts, strict=True):
+            if len(label_terms) != len(label_counts):
+                raise ValueError(
+                    f"The terms {label_terms!r:.80} have the counts {label_counts!r:.80}. Pass one "
+                    "count per term."
+                )

@@ -160,7 +160,8 @@ def _check_table(table, mmap=False):
     """Raise ValueError if shapes do not fit, or vectors are not finite or far larger than most."""
     terms, matrix, subwords = table
     shapes = [matrix.shape, *([] if subwords is None else [subwords.vectors.shape])]
-    if len(matrix) != len(terms) or any(shape[1:] != matrix.shape[1:2] for shape in shapes):
+    is_table = all(len(shape) == 2 and 0 not in shape for shape in shapes)
+    if not is_table or len(matrix) != len(terms) or len({size for _, size in shapes}) > 1:
         raise ValueError(f"It has {len(terms)} terms, and vectors of shape {shapes}")
     if mmap:
         return
@@ -168,6 +169,8 @@ def _check_table(table, mmap=False):
     # Vectors of zeros say nothing about the size of the others.
     usual = sizes[(sizes > 0) & np.isfinite(sizes)]
     largest = _MAX_SIZE * np.median(usual) if len(usual) else 0
+    if 0 < largest < _MAX_SIZE * np.finfo(np.float32).tiny:
+        raise ValueError(f"Most vectors are below {largest / _MAX_SIZE:g}. Check the byte order")
     wrong = np.flatnonzero(~(sizes <= largest))
     if len(wrong):
         raise ValueError(
@@ -219,7 +222,11 @@ def _read_safetensors(path, limit, mmap):
     if not mmap:
         matrix = np.array(matrix)
         ngrams = None if ngrams is None else np.array(ngrams)
-    subwords = None if ngrams is None else Subwords(ngrams, *arrays["ngram_lengths"].tolist())
+    if ngrams is None:
+        subwords = None
+    else:
+        shortest, longest = arrays["ngram_lengths"].tolist()
+        subwords = Subwords(ngrams, shortest, longest)
     table = TermTable(terms, matrix, subwords)
     _check_table(table, mmap)
     return table if digests else _without_repeats(path, table)
@@ -369,7 +376,7 @@ def _is_number(text):
         float(text)
     except ValueError:
         return False
-    return True
+    return b"_" not in text  # Python reads "1_0" as 10.
 
 
 def _write_text(stream, terms, matrix):
@@ -386,8 +393,8 @@ def _read_binary(stream, limit):
     if len(header) != 2 or not all(column.isdigit() for column in header):
         raise ValueError("Its first line is not 'n_terms vector_size'.")
     n_terms, size = map(int, header)
-    if size > MAX_LINE:
-        raise ValueError(f"Its vectors have {size} numbers, more than {MAX_LINE}.")
+    if not 0 < size <= MAX_LINE:
+        raise ValueError(f"Its vectors have {size} numbers, not 1 to {MAX_LINE}.")
     n_terms = min(n_terms, limit)
     terms, values, pending = [], bytearray(), b""
     while len(terms) < n_terms:

@@ -15,6 +15,9 @@ from skdevise._typing import ArrayLike, NDArray, PathLike
 
 # Version 3 added checksums.
 _FILE_NAME = "features-v3.sqlite"
+_TABLE = (
+    "rows (network TEXT, photo TEXT, features BLOB, checksum INTEGER, PRIMARY KEY (network, photo))"
+)
 _TIMEOUT = 60  # seconds to wait while another process writes
 _MAX_VARIABLES = 500  # SQLite accepts at least 999 variables in a statement.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -218,11 +221,11 @@ class FeatureCache:
                 connection.execute("PRAGMA synchronous = OFF")
                 # The file shrinks when rows are deleted.
                 connection.execute("PRAGMA auto_vacuum = FULL")
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS rows "
-                    "(network TEXT, photo TEXT, features BLOB, checksum INTEGER, "
-                    "PRIMARY KEY (network, photo))"
-                )
+                connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE}")
+                # A view or a computed column of a hostile file may never end.
+                query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+                if connection.execute(query).fetchall() != [(f"CREATE TABLE {_TABLE}",)]:
+                    raise OSError("it has other tables")
                 yield connection
         # Python cannot decode the message of SQLite if it quotes damaged text.
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
