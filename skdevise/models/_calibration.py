@@ -1,5 +1,6 @@
 """Temperatures of `predict_proba`, fitted on samples and classes held out of a second training."""
 
+from math import ceil
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +17,12 @@ _N_REFIT_ROWS = 50_000
 
 # Share of the classes, and of the samples of the other classes, that the second training lacks.
 _HELD_OUT_SHARE = 0.25
+
+# If the held-out classes are few, others are held out too, until there are this many.
+_N_HELD_OUT_CLASSES = 30
+
+# An odd number, whose multiples give keys other orders.
+_KEY_STEP = 0x9E3779B1
 
 # The second training needs two classes, and two held-out classes must compete.
 _N_CLASSES_TO_SPLIT = 4
@@ -57,6 +64,24 @@ def classes_to_hold_out(known, classes):
     return held_out
 
 
+def repeated_splits(held_out, keys):
+    """Hold out other classes in turn, if there are few: list of (dict of class to bool, keys).
+
+    The given classes and keys come last. Other keys hold out other samples in `split_rows`.
+    """
+    rest = [label for label, is_out in held_out.items() if not is_out]
+    n_held_out, n_others = len(held_out) - len(rest), 0
+    if n_held_out:
+        n_others = min(len(rest) // n_held_out, ceil(_N_HELD_OUT_CLASSES / n_held_out) - 1)
+    order = np.random.default_rng(0).permutation(len(rest))
+    splits = [(held_out, keys)]
+    for number in range(1, n_others + 1):
+        part = {rest[i] for i in order[(number - 1) * n_held_out : number * n_held_out]}
+        others = {label: label in part for label in held_out}
+        splits.append((others, keys ^ (number * _KEY_STEP)))
+    return splits[::-1]
+
+
 def split_rows(keys, targets, is_held_out):
     """Split samples into kept rows, held-out rows of kept classes, and rows of held-out classes.
 
@@ -71,6 +96,54 @@ def split_rows(keys, targets, is_held_out):
     rank = np.arange(len(distinct)) - np.repeat(start, size)
     is_out = (rank < np.repeat(n_held_out, size))[group.ravel()]
     return rest[~is_out], rest[is_out], np.flatnonzero(of_held_out)
+
+
+class CalibrationMixin:
+    """Fit of the temperatures of a classifier that has placed its training labels."""
+
+    # Whether other classes are held out in turn, which takes further trainings.
+    _repeats_calibration = True
+
+    def _calibrate_scores(self, score, targets, keys, weight, refit):
+        """Fit the temperatures of scores: `score(points)` gives (n, n_classes).
+
+        The temperature of few held-out classes is a matter of chance, so it is the geometric mean
+        over several splits.
+        """
+        splits, logs = [(self._held_out, keys)], {}
+        # Later calls of `partial_fit` continue the second training of the last split.
+        if self._repeats_calibration and not self._temperatures:
+            splits = repeated_splits(*splits[0])
+        for held_out, split_keys in splits:
+            self._held_out = held_out
+            fitted = self._calibrate_split(score, targets, split_keys, weight, refit)
+            for kind, temperature in fitted.items():
+                logs.setdefault(kind, []).append(np.log(temperature))
+        fitted = {kind: float(np.exp(np.mean(values))) for kind, values in logs.items()}
+        self._temperatures = self._temperatures | fitted
+        # One of them may lack held-out samples.
+        default = next(iter(self._temperatures.values()), 1.0)
+        self.temperature_ = self._temperatures.get("seen", default)
+        self.unseen_temperature_ = self._temperatures.get("unseen", default)
+
+    def _calibrate_split(self, score, targets, keys, weight, refit):
+        """Fit the temperatures on one split of the training samples: dict of kind to float."""
+        is_held_out = self._is_held_out()
+        kept, samples, unseen = split_rows(keys, targets, is_held_out)
+        place = refit(kept)
+        if not len(samples) and not len(unseen) and not self._temperatures:
+            samples = kept  # There are too few samples to hold any out.
+        groups = {"seen": samples, "unseen": unseen}
+        groups = {name: rows for name, rows in groups.items() if len(rows)}
+        if place is None or not groups:
+            return {}
+        calibration = Calibration(score, is_held_out, place, keys, targets, weight)
+        hubs = calibration.hub_offsets(kept, self.hubness)
+        return {name: calibration.fit(rows, hubs) for name, rows in groups.items()}
+
+    def _is_held_out(self):
+        """Mark the classes that the calibration holds out: bool (n_classes,)."""
+        return np.array([self._held_out[label] for label in self.classes_.tolist()])
 
 
 class Calibration:

@@ -264,6 +264,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     array(['lynx'], dtype='<U5')
     """
 
+    _repeats_calibration = False  # Every training takes long.
     _parameter_constraints = {
         "embedder": "no_validation",  # The label space checks it.
         "visual": [HasMethods(["fit", "transform"]), None],

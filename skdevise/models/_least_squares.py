@@ -157,8 +157,10 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         def place_with(coef):
             return lambda rows: self._project(X[rows], coef)
 
+        kept_before = self._kept_sums
+
         def refit(kept):
-            self._kept_sums = self._add_rows(self._kept_sums, kept, X, targets, sample_weight)
+            self._kept_sums = self._add_rows(kept_before, kept, X, targets, sample_weight)
             return place_with(self._solve(*self._kept_sums, vectors[~self._is_held_out()]))
 
         self._calibrate(targets, row_keys(X), sample_weight, place_with(self.coef_), refit)

@@ -17,7 +17,7 @@ from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise.labels._search import SEARCH_METHODS, best_columns
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
-from skdevise.models._calibration import Calibration, calibration_rows, split_rows
+from skdevise.models._calibration import CalibrationMixin, calibration_rows
 from skdevise.models._candidates import CandidatesMixin
 from skdevise.models._hubness import hub_offsets
 
@@ -30,7 +30,11 @@ _MIN_ROWS = 128
 
 
 class LabelPredictionMixin(
-    CandidatesMixin, ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin
+    CalibrationMixin,
+    CandidatesMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
 ):
     """Answers of a classifier that places its samples in the label space.
 
@@ -358,29 +362,6 @@ class LabelPredictionMixin(
         spaces = {k: v for k, v in self._recent.items() if isinstance(v, LabelSpace)}
         self._recent = spaces  # Hub offsets depend on the points.
         self._calibrate_scores(self.label_space_.scores, targets, keys, weight, refit)
-
-    def _calibrate_scores(self, score, targets, keys, weight, refit):
-        """Fit the temperatures of scores: `score(points)` gives (n, n_classes)."""
-        is_held_out = self._is_held_out()
-        kept, samples, unseen = split_rows(keys, targets, is_held_out)
-        place = refit(kept)
-        if not len(samples) and not len(unseen) and not self._temperatures:
-            samples = kept  # There are too few samples to hold any out.
-        groups = {"seen": samples, "unseen": unseen}
-        groups = {name: rows for name, rows in groups.items() if len(rows) and place is not None}
-        if groups:
-            calibration = Calibration(score, is_held_out, place, keys, targets, weight)
-            hubs = calibration.hub_offsets(kept, self.hubness)
-            fitted = {name: calibration.fit(rows, hubs) for name, rows in groups.items()}
-            self._temperatures = self._temperatures | fitted
-        # One of them may lack held-out samples.
-        default = next(iter(self._temperatures.values()), 1.0)
-        self.temperature_ = self._temperatures.get("seen", default)
-        self.unseen_temperature_ = self._temperatures.get("unseen", default)
-
-    def _is_held_out(self):
-        """Mark the classes that the calibration holds out: bool (n_classes,)."""
-        return np.array([self._held_out[label] for label in self.classes_.tolist()])
 
     def _temperature(self, space):
         """Choose the temperature of some candidates: float."""

@@ -23,6 +23,7 @@ from skdevise import (
 from skdevise.models._calibration import (
     classes_to_hold_out,
     fit_temperature,
+    repeated_splits,
     row_keys,
     split_rows,
 )
@@ -101,6 +102,18 @@ def test_a_quarter_of_the_classes_is_held_out(n_classes, n_held_out):
     assert sum(classes_to_hold_out({}, range(n_classes)).values()) == n_held_out
 
 
+@pytest.mark.parametrize(("n_classes", "n_splits"), [(3, 1), (4, 2), (8, 4), (40, 3), (200, 1)])
+def test_few_classes_are_held_out_in_turn(n_classes, n_splits):
+    held_out, keys = classes_to_hold_out({}, range(n_classes)), np.array([5, 2, 5])
+    splits = repeated_splits(held_out, keys)
+    assert len(splits) == n_splits
+    assert splits[-1] == (held_out, keys)
+    # No class is held out twice, and equal keys stay equal.
+    times = np.sum([list(part.values()) for part, _ in splits], axis=0)
+    assert times.max() <= 1 and times.sum() == n_splits * sum(held_out.values())
+    assert all(key[0] == key[2] != key[1] for _, key in splits)
+
+
 def test_known_classes_keep_their_part_when_others_join():
     before = classes_to_hold_out({}, range(8))
     after = classes_to_hold_out(before, range(16))
@@ -134,24 +147,26 @@ def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part
     if hubness is not None:
         clf.set_params(hubness=hubness)
     clf.fit(X, y)
-    targets = np.searchsorted(LABELS, y)
-    is_held_out = np.array(list(classes_to_hold_out({}, LABELS).values()))
-    kept, samples, unseen = split_rows(row_keys(X), targets, is_held_out)
-    second = clone(classifier).fit(X[kept], y[kept])
-    if hubness is not None:
-        second.set_params(hubness=None)
-    seen_labels, unseen_labels = np.array(LABELS)[~is_held_out], np.array(LABELS)[is_held_out]
-    assert_array_equal(second.classes_, seen_labels)
-    for temperature, rows, labels in (
-        (clf.temperature_, samples, seen_labels),
-        (clf.unseen_temperature_, unseen, unseen_labels),
-    ):
-        scores = second.decision_function(X[rows], labels=labels)
+    first = classes_to_hold_out({}, LABELS), row_keys(X)
+    is_repeated = not isinstance(clf, DeViSEClassifier)
+    logs = []
+    for held_out, keys in repeated_splits(*first) if is_repeated else [first]:
+        is_held_out = np.array(list(held_out.values()))
+        kept, samples, unseen = split_rows(keys, np.searchsorted(LABELS, y), is_held_out)
+        second = clone(classifier).fit(X[kept], y[kept])
         if hubness is not None:
-            points = second.reference_points_
-            scores = scores - hub_offsets(second.label_space(labels).scores, points, hubness)
-        expected = fit_temperature(scores, np.searchsorted(labels, y[rows]), len(rows))
-        assert temperature == pytest.approx(expected, rel=1e-3)
+            second.set_params(hubness=None)
+        seen_labels, unseen_labels = np.array(LABELS)[~is_held_out], np.array(LABELS)[is_held_out]
+        assert_array_equal(second.classes_, seen_labels)
+        for rows, labels in ((samples, seen_labels), (unseen, unseen_labels)):
+            scores = second.decision_function(X[rows], labels=labels)
+            if hubness is not None:
+                points = second.reference_points_
+                scores = scores - hub_offsets(second.label_space(labels).scores, points, hubness)
+            fitted = fit_temperature(scores, np.searchsorted(labels, y[rows]), len(rows))
+            logs.append(np.log(fitted))
+    expected = np.exp([np.mean(logs[::2]), np.mean(logs[1::2])])
+    assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
 
 
 def test_the_candidates_choose_the_temperature(classifier):
