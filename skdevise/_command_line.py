@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from glob import glob, has_magic
+from io import TextIOWrapper
 
 import numpy as np
 
@@ -217,6 +218,8 @@ def _probabilities(answer, photos, labels):
 
 def _csv_writer():
     """Return a function that writes the answers to a photo as lines of a CSV table."""
+    if isinstance(sys.stdout, TextIOWrapper):  # Names of files may be no text.
+        sys.stdout.reconfigure(errors="surrogateescape")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(("photo", "rank", "label", "probability"))
 
@@ -234,8 +237,10 @@ def _column_writer(photos, labels):
     photo_width = min(_WIDTH - label_width - 9, max(len(str(photo)) for photo in photos))
 
     def write(photo, rows):
+        photo = _printable(photo)
         photo = photo if len(photo) <= photo_width else "…" + photo[1 - photo_width :]
         for label, probability in rows:
+            label = _printable(label)
             label = label if len(label) <= label_width else label[: label_width - 1] + "…"
             value = "" if probability is None else f"  {probability:.3f}"
             print(f"{photo:{photo_width}}  {label:{label_width}}{value}".rstrip())
@@ -251,4 +256,11 @@ def _show_warning(message, *_, **__):
 
 def _say(message):
     """Write a message to the standard error stream."""
-    print(f"skdevise: {message}", file=sys.stderr)
+    print(f"skdevise: {_printable(str(message))}", file=sys.stderr)
+
+
+def _printable(text):
+    """Replace line breaks, and characters that would control the terminal."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

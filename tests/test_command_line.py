@@ -219,3 +219,14 @@ def test_the_command_gives_the_answers_of_the_guide(folder):
     answers = ["cat", "cup of coffee", "rocket"]
     assert rows(done.stdout) == [(f"{n}.jpg", a) for n, a in zip(names, answers, strict=True)]
     assert "gone.jpg" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Other systems refuse such names.")
+def test_names_of_files_do_not_control_the_terminal(folder, capsys):
+    for name in ("a\x1b[31m.png", "b\nred.png", "c\udcff.png"):
+        os.link("red.png", name)
+    assert run("a*", "b*", "c*", "--top=1") == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["a\ufffd[31m.png", "b\ufffdred.png", "c\ufffd.png"]
+    assert run("a*", "b*", "--top=1", "--csv") == 0
+    assert rows(capsys.readouterr().out)[1] == ("b\nred.png", "red")
