@@ -27,9 +27,9 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         penalty weighs less in larger training sets, so raise it with the number of samples.
     feature_scaling : {"centered", "l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
-        then subtracts the mean of the training samples. "standard" gives each feature zero mean and
-        unit variance over the training samples; use it if the features have different units. "none"
-        does not scale.
+        then subtracts the mean of the training samples; try it, because the projection has no bias.
+        "standard" gives each feature zero mean and unit variance over the training samples; use it
+        if the features have different units. "none" does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
