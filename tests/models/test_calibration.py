@@ -41,7 +41,14 @@ def make_data(n_per_class=8, noise=0.7):
 
 
 CLASSIFIERS = [
-    DeViSEClassifier(RandomEmbedder(5), random_state=0, lr=0.02, max_epochs=4, batch_size=16),
+    DeViSEClassifier(
+        RandomEmbedder(5),
+        random_state=0,
+        lr=0.02,
+        max_epochs=4,
+        batch_size=16,
+        feature_scaling="l2",  # Both trainings share the centre of all samples otherwise.
+    ),
     ConSEClassifier(embedder=RandomEmbedder(5)),
     RidgeProjectionClassifier(RandomEmbedder(5)),
     ESZSLClassifier(RandomEmbedder(5)),
