@@ -147,19 +147,23 @@ def generator_at(bits, position):
 
 
 @pytest.mark.parametrize(
-    "part",
+    "make_part",
     [
-        {"pipe": make_pipeline("passthrough", memory="folder")},
-        [sparse.csr_matrix(np.eye(2))],
-        generator_at(np.random.MT19937(0), 625),
-        generator_at(np.random.MT19937(0), -1),
-        generator_at(np.random.Philox(0), 5),
+        lambda: {"pipe": make_pipeline("passthrough", memory="folder")},
+        lambda: [sparse.csr_matrix(np.eye(2))],
+        lambda: generator_at(np.random.MT19937(0), 625),
+        lambda: generator_at(np.random.MT19937(0), -1),
+        lambda: generator_at(np.random.Philox(0), 5),
     ],
     ids=["folder", "sparse", "MT19937", "negative", "Philox"],
 )
-def test_parts_that_skops_does_not_check_are_refused(path, part):
+def test_parts_that_skops_does_not_check_are_refused(path, make_part):
     # A folder can hold pickles. Wrong indices and positions read foreign memory.
     skops = pytest.importorskip("skops.io")
+    try:
+        part = make_part()
+    except ValueError as error:
+        pytest.skip(f"NumPy refuses it: {error}.")  # from version 2.5 on
     forge_part(path, skops.dumps(part))
     with pytest.raises(ValueError, match="skops"):
         load(path)

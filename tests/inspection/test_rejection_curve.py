@@ -33,6 +33,14 @@ def test_weights_count_like_repeated_samples():
     assert_allclose(display.accuracy, [1, 1 / 3, 1 / 2])
 
 
+def test_answers_of_weight_zero_do_not_count():
+    display = RejectionCurveDisplay.from_predictions(
+        [1, 1, 2], [2, 1, 1], [0.9, 0.8, 0.7], sample_weight=[0, 0.25, 0.25]
+    )
+    assert_allclose(display.accepted, [0, 1 / 2, 1])
+    assert_allclose(display.accuracy, [0, 1, 1 / 2])
+
+
 @pytest.mark.parametrize("labels", [None, ["x", "b", "y"]])
 def test_an_estimator_gives_the_curve_of_its_answers(labels):
     y = np.repeat(list("abc"), 8)
