@@ -26,7 +26,7 @@ class RejectionCurveDisplay:
     accuracy : ndarray of shape (n_thresholds,)
         Share of the accepted answers that are right.
     thresholds : ndarray of shape (n_thresholds,)
-        Lowest probability of the accepted answers, descending.
+        Lowest confidence of the accepted answers, descending.
     name : str, default=None
         Name of the curve in the legend. None means that there is no legend.
 

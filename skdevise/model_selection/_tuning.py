@@ -184,7 +184,7 @@ def tune_reject_below(
         fitted = clone(classifier).fit(safe_indexing(X, train), y[train])
         model, points = reach_classifier(fitted, safe_indexing(X, unseen))
         held_out = np.random.default_rng(seed).permutation(np.unique(y[unseen]))
-        # With a single candidate, most classifiers give every answer probability 1.
+        # The confidence of a single candidate is always 1 in some classifiers.
         n_unknown = min(int(unknown_share * len(held_out)), len(held_out) - 2)
         candidates = held_out[max(n_unknown, 0) :]
         values = model.predict_confidence(points, labels=candidates)

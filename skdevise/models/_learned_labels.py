@@ -57,6 +57,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         X, y, sample_weight = training_data(self, X, y, sample_weight, reset=reset)
         if reset:
             self._scale = FeatureScaler(self.feature_scaling).fit([(X, sample_weight)])
+            vars(self).pop("scaler_", None)  # An earlier fit may have made one.
             if self._scale.standard is not None:
                 self.scaler_ = self._scale.standard
         return X, y, sample_weight

@@ -146,6 +146,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
                 name: getattr(self, name) for name in ("embedder", "feature_scaling")
             }
             scale = FeatureScaler(self.feature_scaling).fit([(X, sample_weight)])
+            vars(self).pop("scaler_", None)  # An earlier fit may have made one.
             if scale.standard is not None:
                 self.scaler_ = scale.standard
         targets = np.searchsorted(self.classes_, y)
@@ -181,8 +182,8 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         return gram, moment
 
     def _scale(self, X):
-        """Scale features by `feature_scaling`: (n, n_features)."""
-        scale = FeatureScaler(self.feature_scaling)
+        """Scale features as the fit did: (n, n_features)."""
+        scale = FeatureScaler(self._fitted_params["feature_scaling"])
         if scale.standard is not None:
             scale.standard = self.scaler_
         return scale(X)

@@ -5,8 +5,15 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
+from sklearn.base import clone
 
-from skdevise import DeViSEClassifier
+from skdevise import (
+    DeViSEClassifier,
+    ESZSLClassifier,
+    NearestClassMeanClassifier,
+    RidgeProjectionClassifier,
+    WSABIEClassifier,
+)
 from skdevise.models._features import (
     ClassMeans,
     FeaturesOnDisk,
@@ -172,6 +179,30 @@ def test_features_on_disk_train_as_in_memory(hdf5, wide, plane, params):
     np.testing.assert_allclose(clf.coef_, coef, atol=1e-5)
     np.testing.assert_allclose(clf.transform(hdf5), points, atol=1e-4)
     assert clf.n_features_in_ == X.shape[1]
+
+
+@pytest.mark.parametrize(
+    "clf",
+    [
+        DeViSEClassifier(max_epochs=1, random_state=0),
+        ESZSLClassifier(),
+        NearestClassMeanClassifier(),
+        RidgeProjectionClassifier(),
+        WSABIEClassifier(max_epochs=1, random_state=0),
+    ],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_the_scaling_changes_in_the_next_fit_only(clf, pets_and_trucks):
+    X, y = pets_and_trucks
+    scaled = clone(clf).set_params(feature_scaling="centered").fit(X, y)
+    scores = scaled.decision_function(X)
+    scaled.set_params(feature_scaling="l2")
+    assert_allclose(scaled.decision_function(X), scores)
+    scaled.fit(X, y)
+    assert not hasattr(scaled, "scaler_")
+    scores = scaled.decision_function(X)
+    scaled.set_params(feature_scaling="standard")
+    assert_allclose(scaled.decision_function(X), scores)
 
 
 def test_a_row_with_nan_on_disk_is_named(tmp_path, wide, plane):
