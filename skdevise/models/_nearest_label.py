@@ -4,6 +4,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import validate_data
@@ -192,10 +193,11 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
             raise ValueError(f"hubness={self.hubness!r} needs training samples. Call fit first.")
         return None
 
-    def _confidence(self, X, space):
+    def _confidence(self, samples, space):
+        if hasattr(self, "label_space_"):
+            return super()._confidence(samples, space)
         # Without a fit, there are no training labels to compare with.
-        is_fitted = hasattr(self, "label_space_")
-        return super()._confidence(X, space) if is_fitted else self.predict_proba(X, space)
+        return softmax(self._scores_in(samples, space) / self._temperature(space), axis=1)
 
     def _temperature(self, space):
         return super()._temperature(space) if hasattr(self, "temperature_") else self.temperature

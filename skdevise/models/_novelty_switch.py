@@ -329,9 +329,9 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
             self._slope = 1 / (novelty.std() + np.finfo(float).eps)
             self._threshold = novelty.max()
 
-    def _confidence(self, X, space):
+    def _confidence(self, samples, space):
         # The scores of seen and unseen labels are probabilities, each among their own kind.
-        return self.predict_proba(X, space)
+        return self.predict_proba(samples, space)
 
     def _temperature(self, space):
         return 1.0  # The scores are divided already.

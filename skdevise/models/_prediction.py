@@ -94,9 +94,13 @@ class LabelPredictionMixin(
             return self.predict_top_k(X, 1, labels)[:, 0]
         space = self.label_space(labels)
         self._check_unknown_label(space.labels)
-        confidence = self.predict_confidence(X, space)
-        best = space.labels[confidence.argmax(axis=1)]
-        return np.where(confidence.max(axis=1) < self.reject_below, self.unknown_label, best)
+        answers = []
+        for part in _parts(self._samples(X), space):
+            confidence = self._confidence(part, space)
+            best = space.labels[confidence.argmax(axis=1)]
+            is_sure = confidence.max(axis=1) >= self.reject_below
+            answers.append(np.where(is_sure, best, self.unknown_label))
+        return np.concatenate(answers)
 
     def predict_top_k(
         self, X: Inputs, k: int = 5, labels: Labels | None = None, return_scores: bool = False
@@ -215,7 +219,8 @@ class LabelPredictionMixin(
             Columns follow the order of the candidates. The sum of a row is below 1. The rest is the
             probability of "none of the candidates".
         """
-        return self._confidence(X, self.label_space(labels))
+        space = self.label_space(labels)
+        return self._confidence(self._samples(X), space)
 
     def predict_log_proba(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Estimate the logarithm of the probability of each candidate label.
@@ -275,9 +280,12 @@ class LabelPredictionMixin(
             )
         return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
 
-    def _confidence(self, X, space):
-        """Compute `predict_confidence` for the labels of a label space."""
-        scores, trained = self._scores_in(X, [space, self.label_space_])
+    def _confidence(self, samples, space):
+        """Compute `predict_confidence` of `_samples` for the labels of a label space."""
+        scores = self._scores_in(samples, space)
+        trained = scores
+        if space is not self.label_space_:
+            trained = self._scores_in(samples, self.label_space_)
         if not self._is_seen(space):
             # The penalty lowers seen candidates against unseen ones, and not "none".
             trained = trained + self.seen_penalty
@@ -309,12 +317,16 @@ class LabelPredictionMixin(
 
     def _scores(self, X, labels):
         """Score the candidates of each sample: (n_samples, n_labels)."""
-        return self._scores_in(X, [self.label_space(labels)])[0]
+        space = self.label_space(labels)
+        return self._scores_in(self._samples(X), space)
 
-    def _scores_in(self, X, spaces):
-        """Score the labels of each label space: list of arrays (n_samples, n_labels)."""
-        points = self._points(X)
-        return [self._corrected(space.scores(points), space) for space in spaces]
+    def _samples(self, X):
+        """Return what `_scores_in` scores, with a row for each sample: here the points of X."""
+        return self._points(X)
+
+    def _scores_in(self, samples, space):
+        """Score the labels of a label space: (n_samples, n_labels)."""
+        return self._corrected(space.scores(samples), space)
 
     def _corrected(self, scores, space):
         """Subtract the corrections of the labels from their scores: (n_samples, n_labels)."""
@@ -394,23 +406,31 @@ class ScorePredictionMixin(LabelPredictionMixin):
     }
     search, hubness = "exact", None
 
-    def _scores_in(self, X, spaces):
-        return [self._corrected(self._score_labels(X, space), space) for space in spaces]
+    def _samples(self, X):
+        return indexable(X)[0]
+
+    def _scores_in(self, samples, space):
+        return self._corrected(self._score_labels(samples, space), space)
 
     def _rank(self, X, k, space):
-        X = indexable(X)[0]
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-        n_rows = max(_MIN_ROWS, _BLOCK_NUMBERS // space.n_labels)
-        if n_samples > n_rows:
-            rows = gen_batches(n_samples, n_rows)
-            parts = [self._rank(safe_indexing(X, batch), k, space) for batch in rows]
-            return tuple(map(np.concatenate, zip(*parts, strict=True)))
-        scores = self._scores(X, space)
-        top = best_columns(scores, k)
-        return space.labels[top], np.take_along_axis(scores, top, axis=1)
+        ranked = []
+        for part in _parts(self._samples(X), space):
+            scores = self._scores_in(part, space)
+            top = best_columns(scores, k)
+            ranked.append((space.labels[top], np.take_along_axis(scores, top, axis=1)))
+        return tuple(map(np.concatenate, zip(*ranked, strict=True)))
 
     def _calibrate(self, targets, keys, weight, place, refit):
         self._calibrate_scores(lambda scores: scores, targets, keys, weight, refit)
+
+
+def _parts(samples, space):
+    """Split samples into parts whose scores fit into memory: iterable of samples."""
+    n_samples = samples.shape[0] if hasattr(samples, "shape") else len(samples)
+    n_rows = max(_MIN_ROWS, _BLOCK_NUMBERS // space.n_labels)
+    if n_samples <= n_rows:
+        return [samples]
+    return (safe_indexing(samples, rows) for rows in gen_batches(n_samples, n_rows))
 
 
 def contains_photos(X):

@@ -263,6 +263,19 @@ def test_a_single_candidate_can_be_rejected(fitted):
     assert set(clf.predict(X, ["a"])) == {"a", "unknown"}
 
 
+def test_many_samples_are_rejected_in_parts_as_at_once():
+    X = np.random.default_rng(0).normal(size=(9_000, 3))
+    clf = RidgeProjectionClassifier(RandomEmbedder(3)).fit(X[:40], list("abcde") * 8)
+    labels = np.array([f"label {number}" for number in range(1_000)])
+    confidence = clf.predict_confidence(X, labels)
+    highest, best = confidence.max(axis=1), labels[confidence.argmax(axis=1)]
+    assert_array_equal(clf.predict(X, labels), best)
+    threshold = np.median(highest)
+    clf.set_params(reject_below=threshold)
+    expected = np.where(highest < threshold, "unknown", best)
+    assert_array_equal(clf.predict(X, labels), expected)
+
+
 def test_rejected_samples_are_wrong_unless_their_label_is_unknown(fitted):
     clf, X, y = fitted
     is_accepted = clf.predict_confidence(X).max(axis=1) >= 0.5
