@@ -155,7 +155,10 @@ SYSTEMS = (
     System("random vectors, 1000-d", partial(devise, embedder=RandomEmbedder(1_000)), **RANDOM),
     System("L2 loss", partial(devise, loss="mse"), **RANDOM),
     System("Keras recipe", partial(devise, loss="cosine", projection="mlp"), **RANDOM),
-    System("ridge regression", lambda s: RidgeProjectionClassifier(s.embedder)),
+    System(
+        "ridge regression",
+        lambda s: RidgeProjectionClassifier(s.embedder, feature_scaling="l2"),
+    ),
     System("ESZSL", lambda s: ESZSLClassifier(s.embedder)),
     System("ConSE", lambda s: ConSEClassifier(logistic(), s.embedder)),
     System("ConSE, softmax layer", lambda s: ConSEClassifier(s.softmax, s.embedder), **NETWORK),

@@ -1,5 +1,6 @@
 """Linear projections in closed form, which need neither torch nor epochs."""
 
+from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
@@ -78,8 +79,8 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         Several calls give the same projection as one call of `fit` on all samples, apart from
         rounding. Only sums are kept, so the data need not fit into memory.
 
-        Two things depend on a single call. If `feature_scaling` needs a scaler, it is fitted in the
-        first call. The temperatures and `hubness` use the samples of the last call.
+        Two things depend on a single call. With `feature_scaling="standard"`, the scaler is fitted
+        in the first call. The temperatures and `hubness` use the samples of the last call.
 
         Parameters
         ----------
@@ -141,7 +142,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             self._bind_labels(labels, self.embedder_)
         vectors = self.label_space_.targets.astype(np.float64)
         if is_first:
-            self._sums = self._kept_sums = (0, 0)
+            self._sums = self._kept_sums = (0, 0, 0, 0, 0)
             self._fitted_params = {
                 name: getattr(self, name) for name in ("embedder", "feature_scaling")
             }
@@ -149,37 +150,64 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             vars(self).pop("scaler_", None)  # An earlier fit may have made one.
             if scale.standard is not None:
                 self.scaler_ = scale.standard
+        elif self.feature_scaling == "centered":
+            self.scaler_ = deepcopy(self.scaler_).partial_fit(normalize(X), None, sample_weight)
         targets = np.searchsorted(self.classes_, y)
         every = np.arange(len(X))
         self._sums = self._add_rows(self._sums, every, X, targets, sample_weight)
-        self.coef_ = self._solve(*self._sums, vectors)
+        self.coef_ = self._solve(*self._centre(self._sums), vectors)
         self._n_features_out = len(self.coef_)
 
-        def place_with(coef):
-            return lambda rows: self._project(X[rows], coef)
+        def place_with(coef, shift=0):
+            return lambda rows: self._project(X[rows], coef, shift)
 
         kept_before = self._kept_sums
 
         def refit(kept):
             self._kept_sums = self._add_rows(kept_before, kept, X, targets, sample_weight)
-            return place_with(self._solve(*self._kept_sums, vectors[~self._is_held_out()]))
+            kept_vectors = vectors[~self._is_held_out()]
+            coef = self._solve(*self._centre(self._kept_sums), kept_vectors)
+            # The samples that were kept have another mean.
+            shift = coef @ (self.scaler_.mean_ - _mean(self._kept_sums)) if self._is_centred else 0
+            return place_with(coef, shift)
 
         self._calibrate(targets, row_keys(X), sample_weight, place_with(self.coef_), refit)
         return self
 
     def _add_rows(self, sums, rows, X, targets, sample_weight):
-        """Add some rows of X to the sums for `_solve`: gram, moment."""
-        gram, moment = sums
-        vectors = self.label_space_.targets.astype(np.float64)
+        """Add some rows of X to the sums over samples, whose features are not centred.
+
+        These are the sums of w x x', w x t', w x, w t and w.
+        """
+        gram, moment, feature_sum, vector_sum, total = sums
+        # The mean is only known after the last call.
+        scale = normalize if self._is_centred else self._scale
+        label_vectors = self.label_space_.targets.astype(np.float64)
         for batch in gen_batches(len(rows), _N_ROWS):
             chosen = rows[batch]
-            features = self._scale(X[chosen]).astype(np.float64, copy=False)
-            weighted = features
-            if sample_weight is not None:
-                weighted = features * sample_weight[chosen, None]
+            features = scale(X[chosen]).astype(np.float64, copy=False)
+            vectors = label_vectors[targets[chosen]]
+            weight = np.ones(len(features)) if sample_weight is None else sample_weight[chosen]
+            weighted = features if sample_weight is None else features * weight[:, None]
             gram = gram + features.T @ weighted
-            moment = moment + weighted.T @ vectors[targets[chosen]]
+            moment = moment + weighted.T @ vectors
+            feature_sum = feature_sum + weight @ features
+            vector_sum = vector_sum + weight @ vectors
+            total = total + weight.sum()
+        return gram, moment, feature_sum, vector_sum, total
+
+    def _centre(self, sums):
+        """Turn the sums over samples into `gram` and `moment` of the scaled features."""
+        gram, moment, feature_sum, vector_sum, _ = sums
+        if self._is_centred:
+            gram = gram - np.outer(feature_sum, _mean(sums))
+            moment = moment - np.outer(_mean(sums), vector_sum)
         return gram, moment
+
+    @property
+    def _is_centred(self):
+        """Whether the features are centred: bool."""
+        return self._fitted_params["feature_scaling"] == "centered"
 
     def _scale(self, X):
         """Scale features as the fit did: (n, n_features)."""
@@ -188,9 +216,16 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             scale.standard = self.scaler_
         return scale(X)
 
-    def _project(self, X, coef):
-        """Project features (n, n_features) to unit vectors (n, vector_size)."""
-        return normalize(self._scale(X) @ coef.T.astype(X.dtype, copy=False))
+    def _project(self, X, coef, shift=0):
+        """Project features (n, n_features), shift the points, and scale them to unit length."""
+        points = self._scale(X) @ coef.T.astype(X.dtype, copy=False)
+        return normalize(points + np.asarray(shift, dtype=X.dtype))
+
+
+def _mean(sums):
+    """Mean features of the samples in the sums of `_add_rows`: (n_features,)."""
+    _, _, feature_sum, _, total = sums
+    return feature_sum / total
 
 
 def solve_regularized(gram, right, name, alpha):

@@ -25,9 +25,9 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
     alpha : float, default=1.0
         Strength of the L2 penalty, a positive number. Raise it if the projection overfits. The
         penalty weighs less in larger training sets, so raise it with the number of samples.
-    feature_scaling : {"centered", "l2", "standard", "none"}, default="l2"
+    feature_scaling : {"centered", "l2", "standard", "none"}, default="centered"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
-        then subtracts the mean of the training samples; try it, because the projection has no bias.
+        then subtracts the mean of the training samples, because the projection has no bias.
         "standard" gives each feature zero mean and unit variance over the training samples; use it
         if the features have different units. "none" does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
@@ -101,7 +101,7 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         embedder: Embedder | None = None,
         *,
         alpha: float = 1.0,
-        feature_scaling: FeatureScaling = "l2",
+        feature_scaling: FeatureScaling = "centered",
         labels: Labels | None = None,
         search: Search = "auto",
         seen_penalty: float = 0.0,

@@ -59,7 +59,7 @@ def test_ridge_of_one_feature_by_hand(plane):
 
 
 @pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier])
-@pytest.mark.parametrize("scaling", ["l2", "none"])
+@pytest.mark.parametrize("scaling", ["centered", "l2", "none"])
 def test_several_calls_of_partial_fit_equal_one_fit(problem, kind, scaling):
     X, y, _, weight = problem
     at_once = kind(RandomEmbedder(3), feature_scaling=scaling).fit(X, y, weight)
@@ -69,6 +69,7 @@ def test_several_calls_of_partial_fit_equal_one_fit(problem, kind, scaling):
         clf.partial_fit(X[rows], y[rows], classes=["c"], sample_weight=weight[rows])
     assert clf.classes_.tolist() == list("abcde")
     assert_allclose(clf.coef_, at_once.coef_)
+    assert_allclose(clf.transform(X), at_once.transform(X))
     assert clf.fit(X, y, weight).coef_.tolist() == at_once.coef_.tolist()
 
 
