@@ -30,7 +30,8 @@ class ESZSLClassifier(LeastSquaresClassifier):
     label_alpha : float, default=1.0
         Strength of the L2 penalty on the side of the labels, a positive number. A small value
         amplifies directions in which the label vectors differ little. Raise it if this overfits.
-        For very large values, the predictions are those of `RidgeProjectionClassifier`.
+        For very large values, the predictions are those of `RidgeProjectionClassifier` with the
+        same `feature_scaling`.
     feature_scaling : {"centered", "l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
         then subtracts the mean of the training samples. "standard" gives each feature zero mean and

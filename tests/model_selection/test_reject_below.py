@@ -64,7 +64,7 @@ def test_unknown_classes_raise_the_threshold(data):
 
 def test_an_accuracy_out_of_reach_is_refused(data):
     X, y = data
-    clf = RidgeProjectionClassifier(RandomEmbedder(8))
+    clf = RidgeProjectionClassifier(RandomEmbedder(8), feature_scaling="l2")
     shuffled = np.random.default_rng(0).permutation(y)
     with pytest.raises(ValueError, match=r"min_accuracy=1.0.* 0\."):
         tune_reject_below(clf, X, shuffled, min_accuracy=1.0, random_state=0)

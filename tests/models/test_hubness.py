@@ -55,7 +55,8 @@ def test_the_offsets_depend_on_the_training_samples_alone(method):
 def test_offsets_are_computed_anew_after_another_fit():
     y = list("aabb")
     X = RandomEmbedder(3).transform(y).astype(float)
-    clf = RidgeProjectionClassifier(RandomEmbedder(3), hubness="csls").fit(X, y)
+    clf = RidgeProjectionClassifier(RandomEmbedder(3), feature_scaling="l2", hubness="csls")
+    clf.fit(X, y)
     before = clf.decision_function(X, labels=["c", "d"])
     clf.partial_fit(X[::-1] + [1, 0, 0], y)
     fresh = pickle.loads(pickle.dumps(clf))
