@@ -3,7 +3,9 @@
 import gc
 import hashlib
 import os
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -18,6 +20,9 @@ from sklearn.utils import check_random_state
 # this many. Estimates: a step takes about 0.3 ms on a GPU, whose start takes about a second.
 _LEAST_STEP_BYTES = 2**20
 _LEAST_TRAINING_BYTES = 2**30
+
+# Packages whose functions stand between the code of a user and a warning of ours.
+_INNER_PACKAGES = {"skdevise", "sklearn", "joblib", "skorch", "functools", "contextlib"}
 
 
 def find_device(device):
@@ -205,6 +210,14 @@ def import_optional(name, *, extra, purpose):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Run: pip install 'skdevise[{extra}]'."
         ) from error
+
+
+def warn(message, category=UserWarning):
+    """Warn, and point at the line of the user's code that leads to it."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INNER_PACKAGES:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def content_hash(*parts):

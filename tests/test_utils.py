@@ -7,7 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
 
+from skdevise import LabelVocabulary, PretrainedEmbedder, RidgeProjectionClassifier
 from skdevise._utils import available_device, content_hash, fits, training_device
 
 # --- Devices
@@ -96,3 +99,17 @@ def test_hashes_are_the_same_in_every_process():
 def test_a_value_that_cannot_be_pickled_is_refused():
     with pytest.raises(ValueError, match="lambda"):
         content_hash(lambda x: x)
+
+
+# --- Warnings
+
+
+@pytest.mark.parametrize("steps", [[], [Normalizer()]], ids=["alone", "in a pipeline"])
+def test_a_warning_points_at_the_line_of_the_user(steps):
+    labels = LabelVocabulary(["cat", "dog", "gerenuk"], on_missing="drop")
+    clf = RidgeProjectionClassifier(
+        PretrainedEmbedder({"cat": [1, 0], "dog": [0, 1]}), labels=labels
+    )
+    with pytest.warns(UserWarning, match="gerenuk") as caught:
+        make_pipeline(*steps, clf).fit(np.eye(2), ["cat", "dog"]).predict(np.eye(2))
+    assert {warning.filename for warning in caught} == {__file__}

@@ -1,7 +1,6 @@
 """Photos and labels from a folder, an archive or a table."""
 
 import os
-import warnings
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 from skdevise._bounded import MAX_ROW, MAX_TABLE_BYTES, open_bounded, parsing
 from skdevise._compat import StrOptions, validate_params
 from skdevise._typing import PathLike
+from skdevise._utils import warn
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
 from skdevise.datasets._photo_lists import (
     describe_photos,
@@ -368,15 +368,13 @@ def _warn_about_labels(labels, labels_with_photos):
     """Warn about classes without photos, and about subsets that are taken for classes."""
     empty = sorted(labels - labels_with_photos)
     if empty:
-        warnings.warn(
+        warn(
             f"{len(empty)} of {len(labels)} class folders have no readable photo and are left out: "
             f"{first_names(empty)}.",
-            stacklevel=4,
         )
     if len(labels_with_photos) > 1 and labels_with_photos <= _SUBSETS:
         names = first_names(sorted(labels_with_photos))
-        warnings.warn(
+        warn(
             f"The class folders look like subsets: {names}. To read one of them, pass "
             f"folder={min(labels_with_photos)!r}.",
-            stacklevel=4,
         )

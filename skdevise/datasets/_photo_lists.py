@@ -1,7 +1,6 @@
 """Lists of photos: tests for unreadable files, messages, and the objects that loaders return."""
 
 import os
-import warnings
 from itertools import compress
 from pathlib import PurePosixPath
 
@@ -10,6 +9,7 @@ from PIL import Image
 from sklearn.utils import Bunch
 
 from skdevise._bounded import check_padding
+from skdevise._utils import warn
 
 # Pillow registers these formats, but needs other software to decode them.
 _NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -36,10 +36,9 @@ def drop_unreadable(photos, labels, check, source):
     readable = [check is None or _is_readable(photo, check) for photo in photos]
     unreadable = [photo for photo, good in zip(photos, readable, strict=True) if not good]
     if unreadable:
-        warnings.warn(
+        warn(
             f"{len(unreadable)} of {len(photos)} files are not readable images and are left out: "
             f"{first_names(unreadable)}.",
-            stacklevel=4,
         )
     if len(unreadable) == len(photos):
         example = f", for example {str(photos[0])!r}" if photos else ""

@@ -1,6 +1,5 @@
 """A vocabulary bound to an embedder: label vectors, and the nearest labels of points."""
 
-import warnings
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -12,7 +11,7 @@ from sklearn.preprocessing import normalize
 from skdevise import _storage
 from skdevise._columns import name_some
 from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
-from skdevise._utils import check_count, find_device
+from skdevise._utils import check_count, find_device, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
 from skdevise.labels._device_search import DeviceSearch, find_gpu, has_room
@@ -406,10 +405,9 @@ def _labels_with_vectors(vocabulary, rows):
     missing = vocabulary.labels[~has_vector].tolist()
     if vocabulary.on_missing != "drop" or not has_vector.any():
         raise LabelWithoutVectorError(missing, n_asked=len(rows))
-    warnings.warn(
+    warn(
         f"{len(missing)} of {len(rows)} labels have no vector and are dropped: "
         f"{name_some(missing)}. LabelVocabulary.coverage names all of them.",
-        stacklevel=3,
     )
     return vocabulary.labels[has_vector], list(filter(None, rows))
 

@@ -2,13 +2,12 @@
 
 import copy
 import math
-import warnings
 from itertools import accumulate
 
 import joblib
 import numpy as np
 
-from skdevise._utils import append_checksum, atomic_write, has_checksum
+from skdevise._utils import append_checksum, atomic_write, has_checksum, warn
 from skdevise.language._corpus import LINE_TOKENS, as_term, choose_vocabulary, read_shards
 from skdevise.language._io import Subwords
 from skdevise.language._pretrained import PretrainedEmbedder
@@ -29,11 +28,10 @@ def terms_to_learn(counts, wanted, min_count, max_vocab, model=None):
         new = [as_term(key) for key in vocabulary if key not in known]
         vocabulary = {key: n for key, n in vocabulary.items() if key in known}
         if new:
-            warnings.warn(
+            warn(
                 f"The hierarchical softmax cannot learn the {len(new)} new terms of the text, "
                 f"such as {', '.join(map(repr, new[:5]))}. To add terms, fit with "
                 "hierarchical_softmax=False and negative=5.",
-                stacklevel=5,
             )
     if len(vocabulary) < (2 if model is None else 1):
         raise ValueError(
@@ -110,10 +108,9 @@ def _save_checkpoint(state, path):
             joblib.dump(state, unfinished)
             append_checksum(unfinished)
     except OSError as error:
-        warnings.warn(
+        warn(
             f"The checkpoint {str(path)!r} cannot be written, but training goes on. {error}. Free "
             "disk space.",
-            stacklevel=3,
         )
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import struct
 import sys
-import warnings
 from codecs import BOM_UTF8
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from sklearn.utils import gen_batches
 
 from skdevise._bounded import COMPRESSIONS, MAX_LINE, open_bounded, parsing
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
-from skdevise._utils import atomic_write
+from skdevise._utils import atomic_write, warn
 from skdevise.exceptions import UntrustedError
 
 # These files are pickles, which run code. No other suffix is read as a pickle.
@@ -132,10 +131,9 @@ def write_vectors(path, terms, matrix, subwords=None):
     if suffix != ".safetensors":
         matrix = np.asarray(matrix, dtype=np.float32)
         if subwords is not None:
-            warnings.warn(
+            warn(
                 f"{str(path)!r} does not hold the n-grams of unknown words. Save as .safetensors "
                 "to keep them.",
-                stacklevel=3,
             )
     _check_table(TermTable(terms, matrix, subwords))
     if suffix == ".safetensors":
@@ -197,10 +195,9 @@ def _without_repeats(path, table):
     if len(row_of) == len(terms):
         return table
     repeated = next(term for row, term in enumerate(terms) if row_of[term] != row)
-    warnings.warn(
+    warn(
         f"{path!r} has {len(terms) - len(row_of)} repeated terms, such as {repeated!r}. Only the "
         "first vector of each term is kept.",
-        stacklevel=5,
     )
     return table._replace(terms=list(row_of), matrix=table.matrix[list(row_of.values())])
 

@@ -1,6 +1,5 @@
 """Shared behaviour of the term embedders."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -11,7 +10,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d, ge
 
 from skdevise._compat import DocumentationLinkMixin
 from skdevise._typing import ArrayLike, NDArray
-from skdevise._utils import check_count
+from skdevise._utils import check_count, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms, normalise_term
@@ -248,10 +247,9 @@ class TermTableMixin:
         known = self.has_vector(first) & self.has_vector(second)
         if not known.all():
             unknown = [f"{first[i]} - {second[i]}" for i in np.flatnonzero(~known)]
-            warnings.warn(
+            warn(
                 f"{len(unknown)} of {len(known)} pairs are left out, because a term has no "
                 f"vector: {', '.join(unknown)}.",
-                stacklevel=2,
             )
         kept = np.flatnonzero(known)
         if len(kept) < 2:

@@ -1,6 +1,5 @@
 """Scorers of hit@k and hierarchical precision@k, for `scoring=`."""
 
-import warnings
 from copy import copy
 from typing import Self
 
@@ -10,7 +9,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise._columns import check_targets
 from skdevise._typing import Average, Labels
-from skdevise._utils import check_count
+from skdevise._utils import check_count, warn
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import as_vocabulary
 from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k
@@ -161,10 +160,9 @@ class HitAtK(_TopKScorer):
             has_space = hasattr(classifier, "label_space")
             labels = classifier.label_space().labels if has_space else classifier.classes_
             if set(y_true.tolist()).isdisjoint(np.asarray(labels).tolist()):
-                warnings.warn(
+                warn(
                     "None of the true labels is a candidate, so hit@k is 0. Pass labels='test' or "
                     "'all' to HitAtK.",
-                    stacklevel=3,
                 )
         return hit_at_k(y_true, y_top, self.k, sample_weight=sample_weight, average=self.average)
 

@@ -1,6 +1,5 @@
 """The training of DeViSEClassifier: checks, labels, features, and the stages of the fit."""
 
-import warnings
 from copy import deepcopy
 from typing import Self
 
@@ -18,6 +17,7 @@ from skdevise._utils import (
     find_device,
     seeded,
     training_device,
+    warn,
 )
 from skdevise.labels._space import LabelSpace
 from skdevise.models._features import (
@@ -86,9 +86,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         self._check_resources()
         start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
         if not (self.max_epochs or self.finetune_epochs or start):
-            warnings.warn(
+            warn(
                 "max_epochs=0 trains nothing, so the predictions are arbitrary. Raise max_epochs.",
-                stacklevel=2,
             )
         with self._unchanged_on_error():
             self._forget_fit()

@@ -1,6 +1,5 @@
 """Nearest class mean, with a learned metric and a hierarchy for unseen labels."""
 
-import warnings
 from numbers import Integral, Real
 from typing import Literal, Self
 
@@ -12,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 from skdevise._columns import name_some
 from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
-from skdevise._utils import check_unchanged, draw_seed, find_device, training_device
+from skdevise._utils import check_unchanged, draw_seed, find_device, training_device, warn
 from skdevise.labels import Hierarchy
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._features import Samples, join_labels
@@ -323,11 +322,10 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
             facts = LabelFacts.of(self._vocabulary(classes), self.hierarchy)
             self._ancestor_means = AncestorMeans(self.hierarchy, facts)
             if len(facts.lacks_sense):
-                warnings.warn(
+                warn(
                     f"{len(facts.lacks_sense)} of {len(classes)} training labels are not in the "
                     "hierarchy, so they do not help to place unseen labels: "
                     f"{name_some(classes[facts.lacks_sense].tolist())}.",
-                    stacklevel=4,
                 )
         self._bind_labels(classes, LabelVectors(classes, _extended_means(means - self._centre)))
 

@@ -1,6 +1,5 @@
 """The answers of every classifier: labels, scores and probabilities."""
 
-import warnings
 from numbers import Real
 from os import PathLike
 from typing import Any
@@ -14,6 +13,7 @@ from sklearn.utils import gen_batches, indexable
 from skdevise._columns import check_targets
 from skdevise._compat import Interval, StrOptions, safe_indexing
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
+from skdevise._utils import warn
 from skdevise.labels._search import SEARCH_METHODS, best_columns
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
@@ -273,10 +273,9 @@ class LabelPredictionMixin(
         if self.reject_below is not None:
             answers.append(self.unknown_label)
         if set(answers).isdisjoint(np.asarray(y).tolist()):
-            warnings.warn(
+            warn(
                 "None of the true labels is a candidate, so the score is 0. Pass `labels` to the "
                 "constructor or to a scorer.",
-                stacklevel=2,
             )
         return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
 

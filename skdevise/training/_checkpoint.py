@@ -1,14 +1,13 @@
 """Checkpoints: the state of a fit on disk, from which an interrupted fit resumes."""
 
 import math
-import warnings
 from pathlib import Path
 
 import torch
 
 from skdevise import _storage
 from skdevise._bounded import parsing
-from skdevise._utils import content_hash
+from skdevise._utils import content_hash, warn
 
 
 class Checkpoint:
@@ -33,10 +32,9 @@ class Checkpoint:
         try:
             _storage.write(state, self.path)
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"The checkpoint of epoch {len(net.history)} is missing, but training goes on. "
                 f"{error}. Free disk space.",
-                stacklevel=2,
             )
 
     def resume(self, net, data, early_stopping):

@@ -1,8 +1,8 @@
 """Record a training step on a GPU once, and replay it for each batch."""
 
-import warnings
-
 import torch
+
+from skdevise._utils import warn
 
 # The first steps are not recorded, because they choose kernels and allocate memory.
 _N_FIRST = 3
@@ -83,10 +83,9 @@ class RecordedStep:
         try:
             self.replay, self.loss = self.record(lambda: self.step(self.lr_on_device, *self.batch))
         except RuntimeError as error:
-            warnings.warn(
+            warn(
                 f"The training step cannot be recorded as a CUDA graph ({error}). Training goes on "
                 "without it. Use compile=False to avoid this warning.",
-                stacklevel=2,
             )
             self.batch_size = None  # No batch is recorded any more.
         return self.replay is not None

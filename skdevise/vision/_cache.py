@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import warnings
 import zlib
 from collections.abc import Sequence
 from contextlib import closing, contextmanager
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skdevise._typing import ArrayLike, NDArray, PathLike
+from skdevise._utils import warn
 
 # Version 3 added checksums.
 _FILE_NAME = "features-v3.sqlite"
@@ -154,11 +154,10 @@ class FeatureCache:
                     else:
                         n_damaged += 1
         if n_damaged:
-            warnings.warn(
+            warn(
                 f"{n_damaged} rows of the feature cache in {self.folder!r} are damaged and will be "
                 "computed again. Check the disk if this repeats.",
                 RuntimeWarning,
-                stacklevel=2,
             )
         found = np.array([photo in known for photo in photos], dtype=bool)
         self._hits += int(found.sum())
@@ -191,7 +190,7 @@ class FeatureCache:
                 if self.size_limit is not None:
                     _delete_oldest(connection, self.size_limit)
         except OSError as error:
-            warnings.warn(f"Features are not cached. {error}", RuntimeWarning, stacklevel=2)
+            warn(f"Features are not cached. {error}", RuntimeWarning)
 
     def info(self) -> CacheInfo:
         """Return the contents and use of the cache.

@@ -1,7 +1,6 @@
 """Run a fitted network on photos: loading, engines, and the feature cache."""
 
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from tqdm import tqdm
 
-from skdevise._utils import find_device, gpu_only
+from skdevise._utils import find_device, gpu_only, warn
 from skdevise.exceptions import UnreadablePhotoError
 
 # The other modules of this package import torch, so the methods below import them when needed.
@@ -177,10 +176,9 @@ class FittedNetwork:
             while pending:
                 store(*pending.popleft())
         if errors:
-            warnings.warn(
+            warn(
                 f"{len(errors)} of {len(photos)} photos cannot be read. Their features are NaN. "
                 f"The first error is: {errors[0]}",
-                stacklevel=4,
             )
         return outputs
 

@@ -1,7 +1,5 @@
 """Train a network with its softmax layer on labelled photos (DeViSE, section 3.2)."""
 
-import warnings
-
 import numpy as np
 import torch
 from sklearn.utils import check_consistent_length, compute_sample_weight
@@ -9,7 +7,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
 from skdevise._columns import check_targets
-from skdevise._utils import check_checkpoint_folder, find_device, gpu_only, seeded
+from skdevise._utils import check_checkpoint_folder, find_device, gpu_only, seeded, warn
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
@@ -159,10 +157,9 @@ def _readable_rows(photos, n_jobs):
     if len(failures) == len(errors):
         raise ValueError(f"None of the {len(errors)} photos can be read. Give other photos.")
     if failures:
-        warnings.warn(
+        warn(
             f"{len(failures)} of {len(errors)} photos cannot be read. Pre-training leaves them "
             f"out. The first error is: {failures[0]}",
-            stacklevel=5,
         )
     return np.flatnonzero([error is None for error in errors])
 

@@ -1,6 +1,5 @@
 """Answers from the softmax layer of a network."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._bundled import load_imagenet_labels
 from skdevise._typing import ArrayLike, NDArray, PhotoList
+from skdevise._utils import warn
 
 
 class SoftmaxMixin(ClassifierMixin):
@@ -113,10 +113,9 @@ class SoftmaxMixin(ClassifierMixin):
         """
         check_is_fitted(self)
         if set(self.classes_.tolist()).isdisjoint(np.asarray(y).tolist()):
-            warnings.warn(
+            warn(
                 "None of the true labels is among classes_, so the score is 0. Use the names in "
                 "classes_, or train a classifier on the features.",
-                stacklevel=2,
             )
         return super().score(X, y, sample_weight)
 
