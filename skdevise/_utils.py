@@ -1,7 +1,6 @@
 """Devices, seeds, files, optional imports and hashes."""
 
 import gc
-import hashlib
 import os
 import sys
 import threading
@@ -140,25 +139,6 @@ def atomic_write(path):
         raise
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def append_checksum(path):
-    """Append the SHA-256 digest of a file to the file."""
-    with open(path, "rb") as file:
-        made = hashlib.file_digest(file, "sha256").digest()
-    with open(path, "ab") as file:
-        file.write(made)
-
-
-def has_checksum(path):
-    """Return whether a file ends with the digest of its other bytes."""
-    made = hashlib.sha256()
-    with open(path, "rb") as file:
-        left = max(os.path.getsize(path) - made.digest_size, 0)
-        while left and (part := file.read(min(left, 2**20))):
-            made.update(part)
-            left -= len(part)
-        return file.read() == made.digest()
 
 
 def check_count(name, value, least=1, most=None):

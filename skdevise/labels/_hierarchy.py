@@ -105,6 +105,8 @@ class Hierarchy:
         ValueError
             If there are no pairs, an entry is not a pair, the pairs form a cycle, or a definition
             belongs to no label.
+        TypeError
+            If `pairs` is not a list, or `definitions` is not a dict.
         """
         labels, edges, definitions = pair_tables(pairs, definitions)
         return cls(labels, edges, definitions=definitions)
@@ -152,7 +154,9 @@ class Hierarchy:
             are not read, so `synsets` returns labels in order.
         """
         with parsing(str(getattr(reader, "root", reader)), "Give complete files."):
-            return cls(*nltk_tables(reader))
+            if hasattr(reader, "all_synsets"):  # This loads the files of `nltk.corpus.wordnet`.
+                return cls(*nltk_tables(reader))
+        raise TypeError(f"{reader!r:.80} is not a reader of WordNet. Pass nltk.corpus.wordnet.")
 
     def __contains__(self, label):
         return label in self._index

@@ -1,6 +1,6 @@
 """Tables from which a `Hierarchy` is built: those of pairs, of WordNet, and of an nltk reader."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
 from functools import partial
 
 import numpy as np
@@ -27,6 +27,8 @@ _FALL11_MISC = "n00015388"
 
 def pair_tables(pairs, definitions):
     """Return the labels of pairs (parent, child), the positions of the pairs, and definitions."""
+    if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable):
+        raise TypeError(f"pairs={pairs!r:.80} is not a list. Pass (parent, child) pairs.")
     position, edges = {}, []
     for pair in pairs:
         if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
@@ -98,8 +100,10 @@ def nltk_tables(reader):
 
 
 def check_tables(n_labels, **tables):
-    """Raise ValueError unless each table is None or has one entry of its kind per label."""
+    """Raise an error unless each table is None or has one entry of its kind per label."""
     for name, entries in tables.items():
+        if isinstance(entries, str | bytes) or not isinstance(entries, Sized | None):
+            raise TypeError(f"{name}={entries!r:.80} is not a list. Pass one entry per label.")
         if entries is not None and len(entries) != n_labels:
             raise ValueError(
                 f"There are {n_labels} labels but {name} has {len(entries)} entries. Pass one "

@@ -1,6 +1,7 @@
 """The candidate labels of a prediction, and their terms."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import chain
@@ -284,6 +285,7 @@ class LabelVocabulary:
         ValueError
             If the file does not hold a vocabulary.
         """
+        path = os.fspath(path)
         with (
             parsing(path, "Give a file that LabelVocabulary.save wrote."),
             open_bounded(path, MAX_VOCABULARY_BYTES) as file,

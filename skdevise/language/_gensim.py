@@ -4,10 +4,11 @@ import copy
 import math
 from itertools import accumulate
 
-import joblib
 import numpy as np
 
-from skdevise._utils import append_checksum, atomic_write, has_checksum, warn
+from skdevise import _storage
+from skdevise._bounded import parsing
+from skdevise._utils import warn
 from skdevise.language._corpus import LINE_TOKENS, as_term, choose_vocabulary, read_shards
 from skdevise.language._io import Subwords
 from skdevise.language._pretrained import PretrainedEmbedder
@@ -17,6 +18,10 @@ _TOKENS_PER_THREAD = 100_000
 
 # gensim adds up the loss in single precision, which is exact enough for this many tokens.
 _LOSS_TOKENS = 10_000
+
+# What training changes in a model, and in its vectors. The vocabulary determines the rest.
+_WEIGHTS = ("syn1", "syn1neg")
+_VECTORS = ("vectors", "vectors_vocab", "vectors_ngrams")
 
 
 def terms_to_learn(counts, wanted, min_count, max_vocab, model=None):
@@ -68,17 +73,13 @@ def extend_model(model, vocabulary, window, sample):
 def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=None, progress_bar):
     """Train on the shards {path: number of tokens}; return the model and its loss curve.
 
-    If the file `checkpoint` exists, training continues from there, and with its model.
+    If the file `checkpoint` exists, training continues from there.
     """
     losses, n_finished = [], 0
-    if checkpoint is not None and checkpoint.exists():
-        if not has_checksum(checkpoint):
-            raise ValueError(
-                f"The checkpoint {str(checkpoint)!r} is damaged. Delete it to train from the start."
-            )
-        model, losses, n_finished = joblib.load(checkpoint)
-    sample = _write_sample(shards)
     steps = list(shards.items()) * max_epochs
+    if checkpoint is not None and checkpoint.exists():
+        losses, n_finished = _resume(model, checkpoint, len(steps))
+    sample = _write_sample(shards)
     n_before = list(accumulate((n_tokens for _, n_tokens in steps), initial=0))
     rates = lr - (lr - min_lr) * np.array(n_before) / n_before[-1]
     with progress_bar(total=n_before[-1], initial=n_before[n_finished]) as bar:
@@ -96,22 +97,48 @@ def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=
                 losses.append(_mean_loss(model, *sample))
                 bar.set_postfix(loss=f"{losses[-1]:.3g}", refresh=False)
             if checkpoint is not None:
-                _save_checkpoint((model, losses, step + 1), checkpoint)
+                _save_checkpoint(model, losses, step + 1, checkpoint)
             bar.update(n_tokens)
     return model, losses
 
 
-def _save_checkpoint(state, path):
+def _save_checkpoint(model, losses, n_finished, path):
     """Save the state after a shard. If the disk is full, warn and keep the last state."""
+    state = {
+        "weights": _weights(model),
+        "random": model.random,
+        "losses": losses,
+        "n_finished": n_finished,
+    }
     try:
-        with atomic_write(path) as unfinished:
-            joblib.dump(state, unfinished)
-            append_checksum(unfinished)
+        _storage.write(state, path)
     except OSError as error:
         warn(
             f"The checkpoint {str(path)!r} cannot be written, but training goes on. {error}. Free "
             "disk space.",
         )
+
+
+def _resume(model, path, n_steps):
+    """Give a new model the saved state; return the losses and the number of finished shards."""
+    with parsing(path, "Delete this checkpoint to train from the start."):
+        state = _storage.read(path)
+        weights, saved = _weights(model), state["weights"]
+        # gensim's compiled code does not check the shapes of arrays.
+        shapes = [{name: np.shape(rows) for name, rows in w.items()} for w in (weights, saved)]
+        is_random = isinstance(state["random"], np.random.RandomState)
+        if shapes[0] != shapes[1] or not is_random or not 0 <= state["n_finished"] <= n_steps:
+            raise ValueError("It belongs to another training")
+        for name, rows in weights.items():
+            rows[...] = saved[name]
+        model.random = state["random"]
+        return list(state["losses"]), state["n_finished"]
+
+
+def _weights(model):
+    """Return the arrays that training changes: dict by name."""
+    owners = [(model, name) for name in _WEIGHTS] + [(model.wv, name) for name in _VECTORS]
+    return {name: vars(owner)[name] for owner, name in owners if name in vars(owner)}
 
 
 def _write_sample(shards):

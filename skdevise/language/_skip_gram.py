@@ -356,7 +356,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         parameters = [getattr(self, name) for name in _TRAINING_PARAMETERS]
         texts = [content_hash(path.read_bytes()) for path in shards]
         key = content_hash(parameters, list(vocabulary.items()), texts)
-        return Path(self.checkpoint, f"{key}.joblib")
+        return Path(self.checkpoint, f"{key}.safetensors")
 
     def _new_model(self, vocabulary):
         """Return an untrained gensim model with the parameters of this embedder."""

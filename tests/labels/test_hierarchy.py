@@ -1,5 +1,6 @@
 import math
 import pickle
+import re
 from collections import deque
 from pathlib import Path
 
@@ -593,6 +594,19 @@ def test_nltk_reads_the_bundled_wordnet(tmp_path, monkeypatch, wordnet, step):
 def test_labels_that_cannot_be_looked_up_are_refused(tiny_tree, use, label):
     with pytest.raises(ValueError, match=r"abel.*(text or numbers|one-dimensional)"):
         use(tiny_tree, label)
+
+
+@pytest.mark.parametrize("value", [5, None, "cat", 1.5])
+def test_other_values_than_lists_are_refused(value):
+    for make in (
+        Hierarchy.from_edges,
+        Hierarchy.from_nltk,
+        lambda value: Hierarchy(value, [], terms=[]),
+        lambda value: Hierarchy(["pet"], [], terms=value or 0),
+        lambda value: Hierarchy(["pet"], [], definitions=value or 0),
+    ):
+        with pytest.raises(TypeError, match=re.escape(repr(value or 0)) + "|None"):
+            make(value)
 
 
 def test_other_values_than_labels_and_terms_are_refused(tiny_tree):

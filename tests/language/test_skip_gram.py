@@ -1,11 +1,12 @@
 import logging
 import lzma
 import pickle
+import re
 import tempfile
 from functools import partial
 from itertools import product
+from types import SimpleNamespace
 
-import joblib
 import numpy as np
 import pytest
 from gensim.models import FastText, Word2Vec
@@ -15,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from tqdm import tqdm
 
 from skdevise import LabelVocabulary, PretrainedEmbedder, SkipGramEmbedder
-from skdevise._utils import append_checksum, draw_seed
+from skdevise._utils import draw_seed
 from skdevise.datasets import make_shapes
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._corpus import write_shards
@@ -593,8 +594,10 @@ def test_an_interrupted_fit_continues_after_the_last_finished_shard(
 class RecordingModel:
     """Stand-in for a gensim model that records the learning rates of each training."""
 
-    def __init__(self, n_trainings=None):
+    def __init__(self, n_trainings=None, n_terms=3):
         self.rates, self.n_trainings = [], n_trainings
+        self.random = np.random.RandomState(0)
+        self.wv = SimpleNamespace(vectors=np.zeros((n_terms, 2), dtype=np.float32))
 
     def train(self, corpus_file, total_words, start_alpha, end_alpha, **options):
         if start_alpha < 1e-9:  # The loss is measured without training.
@@ -602,6 +605,7 @@ class RecordingModel:
         if len(self.rates) == self.n_trainings:
             raise Interrupted
         self.rates.append((round(start_alpha, 9), round(end_alpha, 9)))
+        self.wv.vectors += 1
 
     def get_latest_training_loss(self):
         return 1.0
@@ -617,18 +621,30 @@ def test_the_learning_rate_falls_over_all_shards_and_epochs(tmp_path):
     assert model.rates == expected and len(losses) == 2
 
     # Interrupted in the fourth training, it continues with the fourth shard.
-    params["checkpoint"] = tmp_path / "checkpoint"
+    params["checkpoint"] = tmp_path / "fit.safetensors"
     with pytest.raises(Interrupted):
         train_model(RecordingModel(n_trainings=3), shards, **params)
-    saved, losses, n_finished = joblib.load(params["checkpoint"])
-    assert (saved.rates, len(losses), n_finished) == (expected[:3], 1, 3)
-    saved.n_trainings = None
-    joblib.dump((saved, losses, n_finished), params["checkpoint"])
-    with pytest.raises(ValueError, match="checkpoint' is damaged"):
-        train_model(RecordingModel(), shards, **params)
-    append_checksum(params["checkpoint"])
     model, losses = train_model(RecordingModel(), shards, **params)
-    assert model.rates == expected and len(losses) == 2
+    assert model.rates == expected[3:] and len(losses) == 2
+    assert (model.wv.vectors == 6).all()  # Each training adds 1.
+
+
+def test_a_checkpoint_that_is_damaged_or_of_another_model_is_refused(tmp_path):
+    shards, _ = write_shards([["a"] * 4], tmp_path / "shards")
+    path = tmp_path / "fit.safetensors"
+    params = {"max_epochs": 1, "lr": 1, "min_lr": 0, "n_threads": 1, "checkpoint": path}
+    params["progress_bar"] = partial(tqdm, disable=True)
+    train_model(RecordingModel(), shards, **params)
+    # The compiled code of gensim would read outside of a smaller array.
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        train_model(RecordingModel(n_terms=4), shards, **params)
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        train_model(RecordingModel(), shards, **params | {"max_epochs": 0})
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        train_model(RecordingModel(), shards, **params)
 
 
 def test_each_training_has_its_own_checkpoint(tmp_path):

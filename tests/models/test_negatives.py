@@ -241,3 +241,24 @@ def test_a_score_at_the_margin_is_no_violation(sampler, device):
     generator = [] if sampler is hardest else [torch.Generator(device).manual_seed(0)]
     found = sampler(points, target, vectors, least, *generator)[1]
     assert not found.any()  # label 1 scores 0.25, which is not above 0.25
+
+
+@pytest.mark.parametrize("count_draws", [True, False])
+@pytest.mark.parametrize("violating", [[], [4]], ids=["none", "one"])
+@pytest.mark.parametrize("n_labels", [6, 5_000])
+def test_a_point_violates_if_one_label_does(n_labels, violating, count_draws, device):
+    drawn, violates, *_ = draw(
+        first_violation, n_labels, violating, device, count_draws=count_draws
+    )
+    assert (violates == bool(violating)).all()
+    assert not violating or (drawn == 4).all()
+
+
+@pytest.mark.parametrize("n_labels", [6, 5_000])
+@pytest.mark.parametrize("sampler", [first_violation, random_labels])
+def test_scores_of_many_labels_at_the_margin_are_no_violation(sampler, n_labels, device):
+    points, vectors = torch.ones(9, 1, device=device), torch.ones(n_labels, 1, device=device)
+    target, least = torch.zeros(9, dtype=torch.int64, device=device), points[:, 0]
+    number = [2] if sampler is random_labels else []
+    generator = torch.Generator(device).manual_seed(0)
+    assert not sampler(points, target, vectors, least, *number, generator)[1].any()
