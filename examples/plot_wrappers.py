@@ -60,7 +60,7 @@ systems = {
     "random forest": forest,
     "grid search": GridSearchCV(ESZSLClassifier(embedder), {"alpha": [0.1, 1.0, 10.0]}, cv=3),
     "bagging": BaggingClassifier(eszsl, 10, max_features=0.5, random_state=0),
-    "calibrated": CalibratedClassifierCV(eszsl, method="temperature", cv=3),
+    "calibrated": CalibratedClassifierCV(eszsl, cv=3, ensemble=False),
     "voting": VotingClassifier(parts, voting="soft"),
     "stacking": StackingClassifier(parts, LogisticRegression(C=10, max_iter=500), cv=3),
 }
