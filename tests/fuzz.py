@@ -417,6 +417,21 @@ def make_checkpoint(path):
     new_net().train_epochs(training_data(), 1, checkpoint=Checkpoint(path.parent, path.stem))
 
 
+def new_word_model():
+    from skdevise.language._gensim import make_model
+
+    counts = {"cat": 3, "dog": 2, "emu": 1}
+    return make_model("skip_gram", counts, 0, vector_size=4, hs=1, negative=0, seed=1)
+
+
+def make_word_checkpoint(path):
+    from skdevise.language._gensim import _save_checkpoint
+
+    model = new_word_model()
+    model.wv.vectors += 1
+    _save_checkpoint(model, [0.5], 1, path)
+
+
 # --- Readers. They return an answer to compare, or check that it can be used.
 
 
@@ -612,6 +627,19 @@ def read_forged_checkpoint(path):
     read_checkpoint(path)
 
 
+def read_word_checkpoint(path):
+    from skdevise.language._gensim import _resume
+
+    model = new_word_model()
+    losses, n_finished = _resume(model, path, 2)
+    model.random.randint(9)
+    return losses, n_finished, model.wv.vectors, model.syn1
+
+
+def read_forged_word_checkpoint(path):
+    read_word_checkpoint(path)
+
+
 # --- Targets
 
 
@@ -680,6 +708,12 @@ TARGETS = {
     "checkpoints": Target("fit.safetensors", make_checkpoint, read_checkpoint, 2000, is_exact=True),
     "checkpoints: forged": Target(
         "fit.safetensors", make_checkpoint, read_forged_checkpoint, 1500, change_model
+    ),
+    "checkpoints: words": Target(
+        "fit.safetensors", make_word_checkpoint, read_word_checkpoint, 1000, is_exact=True
+    ),
+    "checkpoints: forged words": Target(
+        "fit.safetensors", make_word_checkpoint, read_forged_word_checkpoint, 1000, change_model
     ),
     "cache": Target("features-v3.sqlite", make_cache, read_cache, 3500, errors=(OSError,)),
     "archives: zip": Target("a.zip", make_archive, read_archive, 3500),
