@@ -82,9 +82,10 @@ def test_values_are_the_same_after_loading(path, value):
         assert loaded.flags.f_contiguous == value.flags.f_contiguous
 
 
-@pytest.mark.parametrize("kind", ["csr_array", "csc_array", "coo_array", "csr_matrix"])
-def test_sparse_arrays_are_the_same_after_loading(path, kind):
-    value = getattr(sparse, kind)(np.array([[0, 1.5, 0], [2, 0, 0]]))
+@pytest.mark.parametrize("layout", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("kind", ["array", "matrix"])
+def test_sparse_arrays_are_the_same_after_loading(path, layout, kind):
+    value = getattr(sparse, f"{layout}_{kind}")(np.array([[0, 1.5, 0], [2, 0, 0]]))
     write(value, path)
     assert type(read(path)) is type(value)
     assert_array_equal(read(path).toarray(), value.toarray())
@@ -238,6 +239,15 @@ def test_a_featurizer_with_a_cache_is_stored_without_it(path, tmp_path):
     assert loaded.synsets_[0] == "n01440764"
     loaded.set_params(cache=tmp_path / "others").transform(photos)
     assert loaded.cache_info().n_rows == 1
+
+
+def test_arrays_can_be_changed_unless_they_are_mapped(path):
+    save(np.zeros(2), path)
+    loaded = load(path)
+    loaded[0] = 1
+    assert loaded.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="read-only"):
+        load(path, mmap=True)[0] = 1
 
 
 def test_a_failed_save_keeps_the_old_file(path):

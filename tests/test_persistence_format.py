@@ -13,7 +13,10 @@ import torch
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file
 from scipy import sparse
+from scipy.special import expit
+from sklearn.base import BaseEstimator
 from sklearn.feature_selection import chi2
+from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
 from sklearn.utils import Bunch
@@ -218,12 +221,26 @@ def test_arrays_can_be_changed_as_before(path):
     assert not load(path, mmap=True)["free"].flags.writeable
 
 
-def test_an_object_of_another_class_with_the_same_name_is_refused(path):
-    class DataFrame:
-        pass
+@pytest.mark.parametrize("name", ["DataFrame", "LabelSpace", "AdamOptimizer"])
+@pytest.mark.parametrize("base", [object, BaseEstimator])
+def test_classes_of_others_are_refused_whatever_their_names(path, name, base):
+    with pytest.raises(TypeError, match=name):
+        write(type(name, (base,), {})(), path)
 
-    with pytest.raises(TypeError, match="DataFrame"):
-        write(DataFrame(), path)
+
+def test_functions_that_others_cannot_import_are_refused(path):
+    def of_a_script(text):
+        return text
+
+    of_a_script.__module__, of_a_script.__qualname__ = "__main__", "of_a_script"
+    for function in (of_a_script, expit):  # The ufuncs of scipy do not name their module.
+        with pytest.raises(TypeError, match=function.__name__):
+            write(function, path)
+
+
+def test_a_bundled_hierarchy_is_stored_by_its_name(path):
+    save(Hierarchy.wordnet("imagenet-fall11"), path)
+    assert content(path)["state"] == "imagenet-fall11"
 
 
 # Parts that skops stores
@@ -234,8 +251,9 @@ def test_an_object_of_another_class_with_the_same_name_is_refused(path):
     [
         SplineTransformer(3).fit(np.arange(9.0)[:, None]),
         FunctionTransformer(np.add, kw_args={"generator": np.random.default_rng(0)}),
+        FunctionTransformer(kw_args={"generator": np.random.default_rng(0), "cv": KFold(3)}),
     ],
-    ids=["scipy", "numpy"],
+    ids=["scipy", "numpy", "scikit-learn"],
 )
 def test_parts_of_scipy_and_numpy_are_the_same_after_loading(path, estimator):
     pytest.importorskip("skops")
@@ -245,6 +263,7 @@ def test_parts_of_scipy_and_numpy_are_the_same_after_loading(path, estimator):
         X = np.linspace(0, 8, 20)[:, None]
         assert_array_equal(loaded.transform(X), estimator.transform(X))
     else:
+        assert repr(loaded.kw_args.get("cv")) == repr(estimator.kw_args.get("cv"))
         draws = [e.kw_args["generator"].random(3) for e in (loaded, estimator)]
         assert_array_equal(*draws)
 
