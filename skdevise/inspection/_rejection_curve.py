@@ -183,7 +183,9 @@ class RejectionCurveDisplay:
         self : RejectionCurveDisplay
         """
         name = self.name if name is None else name
-        ax = draw_curve(self, ax, self.accepted, self.accuracy, name, kwargs, markers=False)
+        # A line through a single point would be invisible.
+        markers = len(self.accepted) == 1
+        ax = draw_curve(self, ax, self.accepted, self.accuracy, name, kwargs, markers=markers)
         ax.set(xlabel="Share of accepted answers", ylabel="Accuracy of accepted answers")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
         draw_legend(ax)

@@ -97,7 +97,8 @@ class TermIndex:
         """Count the uses of a term for each label that has it: dict of position to int, sorted.
 
         The closest spelling counts: the term itself, then the term without punctuation, then its
-        singular or plural, and at last its words written as one, or as several.
+        singular or plural, then these without accents, and at last its words written as one, or as
+        several.
         """
         guesses = list(spellings(term))
         for spelling in guesses:

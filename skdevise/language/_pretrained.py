@@ -39,7 +39,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     """Term vectors from a table or a file, such as GloVe, word2vec or fastText.
 
     Look-up ignores case, and treats "_" and "-" like blanks. It also finds English plurals and
-    singulars: "wolves" finds "wolf". If several terms match, the closest spelling wins.
+    singulars: "wolves" finds "wolf". Accents may be missing in the table: "café" finds "cafe". If
+    several terms match, the closest spelling wins.
 
     The embedder needs no `fit`. Its parameters cannot be changed, and `sklearn.base.clone` returns
     the embedder itself. A grid search therefore never copies the vectors.

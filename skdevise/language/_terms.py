@@ -37,6 +37,8 @@ _IRREGULAR_ENDS = tuple(_SINGULAR)
 _UNCHANGED = {"glasses", "lens", "means", "news", "pants", "series", "species"}
 _HISSING = ("s", "x", "z", "ch", "sh")
 _COMPOUND_MAN = re.compile(r"\w{3,}m[ae]n")
+# Accents of words such as "café" and "naïve". An umlaut stays: "Bär" is not "bar".
+_ACCENTS = re.compile("[\u0300-\u0304\u0327]|(?<=[ei])\u0308")
 
 
 def words_of(text):
@@ -182,6 +184,15 @@ def spellings(term):
     words = " ".join(words_of(term))
     yield words
     yield from _inflections(words)
+    if not words.isascii():
+        plain = _without_accents(words)
+        yield plain
+        yield from _inflections(plain)
+
+
+def _without_accents(words):
+    """Remove the accents that English often leaves out: "crème brûlée" to "creme brulee"."""
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", words)))
 
 
 def _inflections(term):

@@ -75,6 +75,13 @@ def test_a_curve_is_drawn_on_given_axes():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
 
 
+def test_a_curve_of_one_point_is_visible():
+    # Answers with the same confidence are accepted or rejected together.
+    display = RejectionCurveDisplay.from_predictions(["a", "b"], ["a", "a"], [1.0, 1.0])
+    assert display.line_.get_xydata().tolist() == [[1.0, 0.5]]
+    assert display.line_.get_marker() not in (None, "None", "")
+
+
 def test_predictions_of_different_lengths_and_no_predictions_are_refused():
     with pytest.raises(ValueError):  # noqa: PT011
         RejectionCurveDisplay.from_predictions(["a"], ["a", "b"], [0.1, 0.2])

@@ -104,6 +104,15 @@ def test_look_up_tries_the_exact_spelling_first():
     assert rows.tolist() == [0, 2, 2, 4, 3]
 
 
+def test_accents_that_english_leaves_out_are_ignored():
+    index = index_terms(["creme brulee", "naive", "pinata", "café", "cafe", "bar", "が"])
+    words = ["Crème brûlée", "cre\u0300me-bru\u0302le\u0301e", "naïve", "piñatas", "Cafés", "cafe"]
+    assert find_rows(words, index).tolist() == [0, 0, 1, 2, 4, 4]
+    # "Bär" is German for bear. The marks of other scripts make other letters.
+    assert find_rows(["Bär", "か"], index).tolist() == [-1, -1]
+    assert find_rows(["Café"], index).tolist() == [3]
+
+
 def test_unknown_and_empty_terms_have_no_row():
     assert find_rows([], index_terms(["cat"])).shape == (0,)
     assert find_rows(["", "_", "-", "dog"], index_terms(["cat", ""])).tolist() == [-1] * 4
