@@ -141,11 +141,15 @@ def atomic_write(path):
         unfinished.unlink(missing_ok=True)
 
 
-def check_count(name, value, least=1, most=None):
-    """Raise ValueError unless a value is a whole number in a range. Bools are no numbers."""
+def check_count(name, value, least=1, most=None, what=None):
+    """Raise ValueError unless a value is a whole number in a range. Bools are no numbers.
+
+    `most` is the number of the things named by `what`, such as "candidates".
+    """
     is_number = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_number or value < least or (most is not None and value > most):
         limits = f"from {least}" if most is None else f"from {least} to {most}"
+        limits += f", the number of {what}" if what else ""
         raise ValueError(f"{name}={value!r} is invalid. Use a whole number {limits}.")
 
 

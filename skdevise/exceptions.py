@@ -33,7 +33,8 @@ class LabelWithoutVectorError(ValueError):
         Number of labels or terms that need a vector, in total.
     what : {"labels", "candidates", "training labels", "terms"}, default="labels"
         Noun in the message, which also chooses the advice. "candidates" are labels of a classifier
-        that makes the vectors itself, so its advice does not name `on_missing="wordnet"`.
+        that makes the vectors itself, so the message speaks of unknown candidates, and its advice
+        does not name `on_missing="wordnet"`.
 
     Attributes
     ----------
@@ -53,10 +54,14 @@ class LabelWithoutVectorError(ValueError):
         self.missing = list(missing)
         self.n_asked = n_asked
         self.what = what
-        verb = "has" if len(self.missing) == 1 else "have"
+        is_one = len(self.missing) == 1
+        if what == "candidates":
+            fault = "is unknown" if is_one else "are unknown"
+        else:
+            fault = "has no vector" if is_one else "have no vector"
         names = ", ".join(repr(str(name)) for name in self.missing)
         super().__init__(
-            f"{len(self.missing)} of {n_asked} {what} {verb} no vector: {names}. {_ADVICE[what]}"
+            f"{len(self.missing)} of {n_asked} {what} {fault}: {names}. {_ADVICE[what]}"
         )
 
     def __reduce__(self):

@@ -121,8 +121,9 @@ def load_image_folder(
     Warns
     -----
     UserWarning
-        If files are unreadable, or a class folder is empty or has no readable photo. Also if the
-        class folders have names of subsets, such as "train" and "val".
+        If files are unreadable or outside of the class folders, or a class folder is empty or has
+        no readable photo. Also if the class folders have names of subsets, such as "train" and
+        "val".
 
     Examples
     --------
@@ -152,6 +153,7 @@ def load_image_folder(
         files = _files_in_folder(files, folder, root)
     depth = _class_depth(files)
     # Drop the files above and beside the class folders.
+    outside = photo_names(parts for parts in files if len(parts) <= depth + 1)
     files = {parts: file for parts, file in files.items() if len(parts) > depth + 1}
     if all(file is None for file in files.values()):
         raise ValueError(f"{root!r} has no class folders. Put each class in its own folder.")
@@ -160,6 +162,11 @@ def load_image_folder(
     data, target, unreadable = drop_unreadable(
         [files[parts] for parts in photos], [parts[depth] for parts in photos], check, root
     )
+    if outside:
+        warn(
+            "Photos outside of the class folders are left out: "
+            f"{first_names(['/'.join(parts) for parts in outside])}."
+        )
     _warn_about_labels({parts[depth] for parts in files}, set(target))
     return photos_bunch(
         data,
@@ -254,7 +261,7 @@ def load_image_table(
         root = os.path.dirname(name) if root is None else os.fspath(root)
         table = _read_csv(name)
     elif hasattr(table, "columns") or hasattr(table, "column_names"):
-        name, root = "the DataFrame", os.fspath(root or "")
+        name, root = "The DataFrame", os.fspath(root or "")
         if not hasattr(table, "iloc"):  # polars and pyarrow
             import pandas as pd
 
@@ -265,10 +272,12 @@ def load_image_table(
 
     columns = table.columns.tolist()
     for column in (path_column, label_column):
-        if columns.count(column) != 1:
+        n_columns = columns.count(column)
+        if n_columns != 1:
+            number = f"{n_columns} columns" if n_columns else "no column"
             raise ValueError(
-                f"{name} has {columns.count(column)} columns {column!r}, but needs one. Set "
-                f"path_column and label_column to two of {columns[:99]}."
+                f"{name} has {number} {column!r}. Set path_column and label_column to two of its "
+                f"columns, which are {columns[:99]}. A CSV file separates them by commas."
             )
     table = table[[path_column, label_column]]
     if table.empty:

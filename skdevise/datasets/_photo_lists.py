@@ -72,10 +72,8 @@ def _is_readable(photo, check):
 
 def describe_photos(data, target, unreadable, source):
     """Summarise the photos in one sentence."""
-    return (
-        f"{len(data)} photos of {len(set(target))} labels from {source}, without "
-        f"{len(unreadable)} unreadable files."
-    )
+    left_out = f", without {len(unreadable)} unreadable files" if unreadable else ""
+    return f"{len(data)} photos of {len(set(target))} labels from {source}{left_out}."
 
 
 def first_names(items, n=3):

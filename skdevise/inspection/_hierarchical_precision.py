@@ -244,5 +244,5 @@ def _check_k(k, n_answers):
     if not values:
         raise ValueError(f"k={k!r} is empty. Pass at least one number.")
     for value in values:
-        check_count("k", value, most=n_answers)
+        check_count("k", value, most=n_answers, what="answers")
     return np.unique(values)

@@ -381,7 +381,7 @@ class LabelSpace:
         k : int
             Number of labels that a caller asks for.
         """
-        check_count("k", k, most=self.n_labels)
+        check_count("k", k, most=self.n_labels, what="candidates")
 
     def _check_points(self, points):
         """Validate points: a finite float array (n_points, vector_size)."""

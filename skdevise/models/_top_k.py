@@ -109,7 +109,7 @@ def _rank(estimator, X, k, labels, return_scores):
         raise TypeError(f"{type(estimator).__name__} predicts several targets. Fit it on one.")
     if scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
-    check_count("k", k, most=scores.shape[1])
+    check_count("k", k, most=scores.shape[1], what="candidates")
     best = best_columns(scores, k)
     return np.asarray(estimator.classes_)[best], np.take_along_axis(scores, best, axis=1)
 

@@ -92,7 +92,7 @@ def test_named_pipes_in_a_table_are_unreadable(root, make_pipe):
 
 def test_hidden_files_and_other_files_are_ignored(root):
     hidden = (".cache/1.png", "okapi/.thumbnails/1.png", "okapi/._b.png", "__MACOSX/okapi/b.png")
-    write_folder(root, dict.fromkeys((*hidden, "cover.png"), image_bytes()))
+    write_folder(root, dict.fromkeys(hidden, image_bytes()))
     write_folder(root, {"okapi/notes.txt": b"seen at dawn"})
     assert load_image_folder(root).counts == {"okapi": 2, "zebra": 1}
 
@@ -149,6 +149,15 @@ def test_an_empty_class_folder_gives_a_warning(root, tmp_path, form):
         assert load_image_folder(source).counts == {"okapi": 2, "zebra": 1}
 
 
+def test_photos_outside_of_the_class_folders_are_left_out_with_a_warning(root, tmp_path):
+    write_folder(root, {"cover.png": image_bytes(), "notes.txt": b"no photo"})
+    with pytest.warns(UserWarning, match=r"'cover\.png'\.$") as caught:
+        assert load_image_folder(root).counts == {"okapi": 2, "zebra": 1}
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"'photos/cover\.png'\.$"):
+        assert load_image_folder(tmp_path).counts == {"okapi": 2, "zebra": 1}
+
+
 def test_an_empty_folder_beside_the_class_folders_changes_nothing(root, tmp_path):
     (tmp_path / "notes").mkdir()  # `root` is another folder of tmp_path.
     assert load_image_folder(tmp_path).counts == {"okapi": 2, "zebra": 1}
@@ -165,7 +174,6 @@ def test_links_to_a_folder_above_them_are_not_followed(root):
 
 def test_single_folders_above_the_classes_are_skipped(root, tmp_path):
     shutil.copytree(root, tmp_path / "top/photos/animals")
-    write_folder(tmp_path / "top", {"photos/cover.png": image_bytes()})
     assert load_image_folder(tmp_path / "top").counts == {"okapi": 2, "zebra": 1}
 
 
