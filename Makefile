@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt
 # A test process takes up to 2 GB, so there are at most four.
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+PROCESSES := --numprocesses logical --maxprocesses 4 --dist worksteal
+PYTEST := $(BIN)/python -m pytest $(PROCESSES)
 
 .PHONY: quickstart install test test-slow test-gpu test-oldest coverage mutants lint types format changelog docs docs-check bench clean
 
@@ -29,7 +30,7 @@ test-oldest:
 	$(VENV)-oldest/bin/python -m pip install --quiet uv
 	$(VENV)-oldest/bin/uv pip install --quiet --python $(VENV)-oldest --resolution lowest-direct \
 		--constraint .ci/oldest.txt --editable ".[dev]"
-	$(VENV)-oldest/bin/python -m pytest
+	$(VENV)-oldest/bin/python -m pytest $(PROCESSES)
 
 coverage: $(VENV)/.dev
 	$(PYTEST) --cov --cov-report term-missing:skip-covered

@@ -268,6 +268,15 @@ def test_parts_of_scipy_and_numpy_are_the_same_after_loading(path, estimator):
         assert_array_equal(*draws)
 
 
+def test_save_refuses_a_part_that_load_would_refuse(path):
+    pytest.importorskip("skops")
+    splitter = KFold(3)
+    splitter.groups = sparse.csr_matrix(np.eye(2))
+    with pytest.raises(TypeError, match=r"KFold.*joblib"):
+        save(FunctionTransformer(kw_args={"cv": splitter}), path)
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("name", ["cache", "checkpoint", "memory"])
 def test_a_folder_in_a_part_of_skops_is_refused(path, name):
     skops = pytest.importorskip("skops.io")
