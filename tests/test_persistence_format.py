@@ -180,6 +180,7 @@ def test_a_search_gives_the_same_answers_after_loading(path, search):
     labels = ["cat", "truck", "lynx"]
     space = LabelSpace(labels, EMBEDDER, search=search)
     save(space, path)
+    assert ("tree" if search == "tree" else "faiss") in stored_names(content(path))
     points = [[1, 0], [0.7, 0.7]]
     for trusted in ([], ["faiss"]):
         loaded = load(path, trusted=trusted)
