@@ -26,8 +26,6 @@ FORMAT = "skdevise 1"
 # Classes that a file may contain, by their modules. A file holds only the name of a class, so that
 # modules may move. Objects of these classes consist of their attributes.
 _CLASSES = {
-    "labels._graph": "Graph",
-    "labels._index": "LabelIndex",
     "labels._search": "ExactSearch",
     "labels._space": "LabelSpace",
     "language": "EncoderEmbedder PretrainedEmbedder RandomEmbedder SkipGramEmbedder",

@@ -24,6 +24,8 @@ from sklearn.utils import Bunch
 from skdevise import Hierarchy, LabelSpace, LabelVocabulary, PretrainedEmbedder, load, save
 from skdevise._storage import read, write
 from skdevise.exceptions import UntrustedError
+from skdevise.language._io import Subwords
+from skdevise.model_selection import UnseenClassSplit
 from tests.test_persistence import forge
 from tests.test_persistence_sklearn import forge_part, generator_at, load_trusting
 
@@ -114,6 +116,8 @@ def stored_names(node):
         (StandardScaler(), {"sklearn.preprocessing:StandardScaler"}),
         (LabelVocabulary(["cat"]), {"vocabulary"}),
         (EMBEDDER, {"PretrainedEmbedder", "term table"}),
+        (PretrainedEmbedder((["cat"], [[1]], Subwords(np.eye(9, 1), 3, 6))), {"Subwords"}),
+        (UnseenClassSplit(), {"UnseenClassSplit"}),
         (Hierarchy.from_edges([("pet", "cat")]), {"hierarchy"}),
         (LabelSpace(["cat"], EMBEDDER, search="tree"), {"LabelSpace", "tree"}),
     ],
@@ -122,6 +126,7 @@ def stored_names(node):
 def test_objects_are_stored_under_these_names(path, value, names):
     write(value, path)
     assert names <= set(stored_names(content(path)))
+    assert type(read(path)) is type(value)
 
 
 def test_a_shared_object_is_stored_once(path):
