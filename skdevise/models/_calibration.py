@@ -1,6 +1,7 @@
 """Temperatures of `predict_proba`, fitted on samples and classes held out of a second training."""
 
 from math import ceil
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -107,43 +108,76 @@ class CalibrationMixin:
     def _calibrate_scores(self, score, targets, keys, weight, refit):
         """Fit the temperatures of scores: `score(points)` gives (n, n_classes).
 
-        The temperature of few held-out classes is a matter of chance, so it is the geometric mean
-        over several splits.
+        A second training that lacks classes suits unseen labels. It answers seen labels worse than
+        the classifier does, so another training with all classes calibrates these.
         """
-        splits, logs = [(self._held_out, keys)], {}
-        # Later calls of `partial_fit` continue the second training of the last split.
-        if self._repeats_calibration and not self._temperatures:
-            splits = repeated_splits(*splits[0])
-        for held_out, split_keys in splits:
-            self._held_out = held_out
-            fitted = self._calibrate_split(score, targets, split_keys, weight, refit)
-            for kind, temperature in fitted.items():
-                logs.setdefault(kind, []).append(np.log(temperature))
-        fitted = {kind: float(np.exp(np.mean(values))) for kind, values in logs.items()}
+        seen, unseen, complete = [], [], []
+        for self._held_out, split_keys in self._calibration_splits(targets, keys):
+            is_complete = not self._is_held_out().any()
+            groups = self._score_held_out(score, targets, split_keys, weight, refit)
+            (complete if is_complete else seen).extend(groups["seen"])
+            unseen.extend(groups["unseen"])
+        seen = complete or seen
+        fitted = {}
+        if seen:
+            fitted["seen"] = pooled_temperature(seen, [1] * len(seen))
+        if unseen:
+            # Few held-out classes may say nothing, so the seen labels count like one more class.
+            n_classes = [group.scores.shape[1] for group in unseen]
+            shares = n_classes + [1 / len(seen) for _ in seen]
+            fitted["unseen"] = pooled_temperature(unseen + seen, shares)
         self._temperatures = self._temperatures | fitted
         # One of them may lack held-out samples.
         default = next(iter(self._temperatures.values()), 1.0)
         self.temperature_ = self._temperatures.get("seen", default)
         self.unseen_temperature_ = self._temperatures.get("unseen", default)
 
-    def _calibrate_split(self, score, targets, keys, weight, refit):
-        """Fit the temperatures on one split of the training samples: dict of kind to float."""
+    def _calibration_splits(self, targets, keys):
+        """Choose the classes that each second training lacks: list of (dict, keys)."""
+        splits = [(self._held_out, keys)]
+        if self._temperatures:
+            # Later calls of `partial_fit` continue the second training of the last split.
+            return splits
+        if self._repeats_calibration:
+            splits = repeated_splits(*splits[0])
+        is_held_out = self._is_held_out()
+        if is_held_out.any() and len(split_rows(keys, targets, np.zeros_like(is_held_out))[1]):
+            splits.insert(0, (dict.fromkeys(self._held_out, False), keys))
+        return splits
+
+    def _score_held_out(self, score, targets, keys, weight, refit):
+        """Score the held-out samples of one split: dict of kind to list of HeldOut."""
         is_held_out = self._is_held_out()
         kept, samples, unseen = split_rows(keys, targets, is_held_out)
         place = refit(kept)
         if not len(samples) and not len(unseen) and not self._temperatures:
             samples = kept  # There are too few samples to hold any out.
-        groups = {"seen": samples, "unseen": unseen}
-        groups = {name: rows for name, rows in groups.items() if len(rows)}
-        if place is None or not groups:
-            return {}
+        groups = {"seen": [], "unseen": []}
+        if place is None or not (len(samples) or len(unseen)):
+            return groups
         calibration = Calibration(score, is_held_out, place, keys, targets, weight)
         hubs = calibration.hub_offsets(kept, self.hubness)
-        return {name: calibration.fit(rows, hubs) for name, rows in groups.items()}
+        for kind, rows in (("seen", samples), ("unseen", unseen)):
+            if len(rows):
+                groups[kind].append(calibration.held_out(rows, hubs))
+        return groups
 
     def _is_held_out(self):
         """Mark the classes that the calibration holds out: bool (n_classes,)."""
         return np.array([self._held_out[label] for label in self.classes_.tolist()])
+
+
+class HeldOut(NamedTuple):
+    """Scores of held-out samples for the labels of their kind."""
+
+    scores: Any
+    """Scores of the labels: (n_samples, n_labels)."""
+    targets: Any
+    """Positions of the true labels: (n_samples,)."""
+    n_distinct: int
+    """Number of samples that are no copies of others."""
+    weight: Any = None
+    """Weights of the samples: (n_samples,), or None."""
 
 
 class Calibration:
@@ -162,8 +196,8 @@ class Calibration:
         self.targets = targets
         self.weight = weight
 
-    def fit(self, rows, hubs=None):
-        """Fit the temperature of held-out samples against the labels of their kind: float."""
+    def held_out(self, rows, hubs=None):
+        """Score held-out samples against the labels of their kind: HeldOut."""
         is_unseen = self.is_held_out[self.targets[rows[0]]]
         columns = np.flatnonzero(self.is_held_out == is_unseen)
         n_distinct = len(np.unique(self.keys[rows]))
@@ -172,8 +206,7 @@ class Calibration:
         if hubs is not None:
             scores = scores - hubs[columns]
         weight = None if self.weight is None else self.weight[rows]
-        targets = np.searchsorted(columns, self.targets[rows])
-        return fit_temperature(scores, targets, n_distinct, weight)
+        return HeldOut(scores, np.searchsorted(columns, self.targets[rows]), n_distinct, weight)
 
     def hub_offsets(self, kept, method):
         """Measure hubs on training samples: (n_classes,), or None without a method."""
@@ -184,30 +217,51 @@ class Calibration:
 
 
 def fit_temperature(scores, targets, n_distinct, weight=None):
-    """Find the temperature of the softmax that maximises the likelihood: float.
+    """Find the temperature of the softmax that maximises the likelihood: float."""
+    return pooled_temperature([HeldOut(scores, targets, n_distinct, weight)], [1])
+
+
+def pooled_temperature(groups, shares):
+    """Find the one temperature that maximises the likelihood of several groups: float.
+
+    `groups` is a list of HeldOut, and `shares` are their weights. A group whose answers are right
+    by chance fits any high temperature equally well, so a mean of one temperature for each group
+    would be unsteady.
 
     Without smoothing, separable samples would favour 0. As in Platt's method ("Probabilistic
     outputs for support vector machines", 1999), the target of n samples is below 1. It is that of
     Krichevsky and Trofimov ("The performance of universal encoding", 1981): (n + 1/2) / (n + 1).
     The rest goes to the best other label, because that of a wrong answer is rarely far behind.
     """
-    if scores.shape[1] < 2:
+    parts = [
+        (group.scores, _smoothed_goal(group), group.weight, share)
+        for group, share in zip(groups, shares, strict=True)
+        if group.scores.shape[1] > 1
+    ]
+    if not parts:
         return 1.0
-    each = np.arange(len(scores))
-    true, others = scores[each, targets], scores.copy()
-    others[each, targets] = -np.inf
-    goal = true + (others.max(axis=1) - true) / (2 * n_distinct + 2)
 
     def loss(log_inverse):
         inverse = np.exp(log_inverse)
-        return np.average(logsumexp(inverse * scores, axis=1) - inverse * goal, weights=weight)
+        return sum(
+            share * np.average(logsumexp(inverse * scores, axis=1) - inverse * goal, weights=weight)
+            for scores, goal, weight, share in parts
+        )
 
     # The highest temperature gives nearly equal probabilities, also to distances, which can be
     # large. Scores that differ need far more than the lowest one.
-    highest = max(1e4, 100 * np.ptp(scores))
+    highest = max(1e4, *(100 * np.ptp(scores) for scores, *_ in parts))
     bounds = -np.log(highest), -np.log(1e-6)
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
     return float(np.exp(-best.x))
+
+
+def _smoothed_goal(group):
+    """Mix the score of the true label with that of the best other label: (n_samples,)."""
+    each = np.arange(len(group.scores))
+    true, others = group.scores[each, group.targets], group.scores.copy()
+    others[each, group.targets] = -np.inf
+    return true + (others.max(axis=1) - true) / (2 * group.n_distinct + 2)
 
 
 def _spread(n_samples, n_chosen):

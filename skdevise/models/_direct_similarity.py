@@ -12,7 +12,7 @@ from skdevise._compat import Interval
 from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
 from skdevise.labels._search import best_columns
 from skdevise.models._prediction import ScorePredictionMixin
-from skdevise.models._seen_classifier import SeenClassifierMixin
+from skdevise.models._seen_classifier import SeenClassifierMixin, log_proba
 
 
 class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEstimator):
@@ -22,11 +22,12 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
     gets the mean of the probabilities of the `n_similar` training labels whose vectors are nearest
     to its own vector, weighted by their cosines [1]_:
 
-    .. math:: s(u, x) = \frac{\sum_{y \in N(u)} \cos(t_u, t_y) \, p(y|x)}
+    .. math:: p(u|x) \propto \frac{\sum_{y \in N(u)} \cos(t_u, t_y) \, p(y|x)}
         {\sum_{y \in N(u)} \cos(t_u, t_y)}
 
-    Negative cosines count as 0. The score of a training label is its own probability. No projection
-    is trained, and the score of an unseen label depends on a few training labels only.
+    Negative cosines count as 0. A training label keeps its own probability. The score of a label is
+    the logarithm, so `predict_proba` scales these probabilities instead of distorting them. No
+    projection is trained, and the score of an unseen label depends on a few training labels only.
     `ConSEClassifier` instead starts from the most probable training labels of each photo.
 
     Parameters
@@ -137,7 +138,7 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
             (space, "similarity", self.n_similar),
             lambda: self._similarity(space, np.ones(len(self.classes_), dtype=bool)),
         )
-        return self._points(X) @ weights.T
+        return log_proba(self._points(X) @ weights.T)
 
     @property
     def _n_features_out(self):
@@ -146,7 +147,7 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
     def _placer(self, proba, data=None):
         is_known = np.ones(len(self.classes_), dtype=bool) if data is None else ~self._is_held_out()
         weights = self._similarity(self.label_space_, is_known)
-        return lambda X: proba(X) @ weights.T
+        return lambda X: log_proba(proba(X) @ weights.T)
 
     def _similarity(self, space, is_known):
         """Weigh the known training labels for each candidate: sparse (n_labels, n_classes)."""

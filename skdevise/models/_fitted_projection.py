@@ -218,15 +218,17 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 raise ValueError(f"Training diverged with {rates}. Lower the learning rate.")
             return normalize(points)
 
+        before = self._second
+
         def refit(kept):
             is_kept = ~self._is_held_out()
             if partial and (not len(kept) or is_kept.sum() < 2):
                 return None
             data = self._trainer(), samples.take(kept), self.classes_
             if partial:
-                second = self._second.train_pass(*data, is_kept, self._n_passes, seed)
+                second = before.train_pass(*data, is_kept, self._n_passes, seed)
             else:
-                second = self._second.train(*data, seed, self._n_epochs)
+                second = before.train(*data, seed, self._n_epochs)
             self._second = second
             return lambda rows: place(rows, second.projection)
 

@@ -18,7 +18,7 @@ from skdevise.labels import LabelVocabulary
 from skdevise.models._calibration import fit_temperature, refit_rows, row_keys, split_rows
 from skdevise.models._prediction import ScorePredictionMixin
 from skdevise.models._ridge import RidgeProjectionClassifier
-from skdevise.models._seen_classifier import SeenClassifierMixin
+from skdevise.models._seen_classifier import SeenClassifierMixin, log_proba
 
 # Neighbours and width of LoOP, as in Socher et al.
 _N_NEIGHBORS = 20
@@ -29,9 +29,6 @@ _N_POINTS = 10_000
 
 # Points of equal place have a Gaussian and a distance, too.
 _SMALLEST = 1e-6
-
-# Probabilities of 0 have no logarithm.
-_SMALLEST_PROBA = 1e-300
 
 
 class GaussianNovelty:
@@ -256,7 +253,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         kinds = []
         if is_seen.any():
             proba = self._proba(self.classifier_, X)[:, columns[is_seen]]
-            kinds.append((is_seen, _logarithm(proba) / self.temperature_))
+            kinds.append((is_seen, log_proba(proba) / self.temperature_))
         if not is_seen.all():
             cosines = self.projection_.decision_function(X, space)[:, ~is_seen]
             kinds.append((~is_seen, cosines / self.projection_.unseen_temperature_))
@@ -315,7 +312,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
             proba = self._proba(second, safe_indexing(X, seen))[:, ~is_out]
             targets = np.searchsorted(self.classes_[~is_out], y[seen])
             weight = weights_of(seen).get("sample_weight")
-            self.temperature_ = fit_temperature(_logarithm(proba), targets, n_distinct, weight)
+            self.temperature_ = fit_temperature(log_proba(proba), targets, n_distinct, weight)
         if len(seen) and len(unseen):
             novelty = measure(*train(kept), np.concatenate([seen, unseen]))
             scale = novelty.std() + np.finfo(float).eps
@@ -358,8 +355,3 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         tags.input_tags = get_tags(RidgeProjectionClassifier()).input_tags
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _logarithm(proba):
-    """Compute logarithms of probabilities, also of 0: (n_samples, n_classes)."""
-    return np.log(np.maximum(proba, _SMALLEST_PROBA))

@@ -15,6 +15,9 @@ from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._prediction import refuse_photos
 
+# Probabilities of 0 have no logarithm.
+_SMALLEST_PROBA = 1e-300
+
 
 class SeenClassifierMixin:
     """Fit of a classifier with the parameter `classifier`.
@@ -172,6 +175,11 @@ def fit_linear(classifier, features, y, weight):
     if is_binary:
         coef, intercept = np.vstack([-coef, coef]) / 2, np.append(-intercept, intercept) / 2
     return fitted, coef, intercept
+
+
+def log_proba(proba):
+    """Compute logarithms of probabilities, also of 0: (n_samples, n_classes)."""
+    return np.log(np.maximum(proba, _SMALLEST_PROBA))
 
 
 def check_takes_weights(classifier):

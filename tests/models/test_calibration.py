@@ -21,8 +21,10 @@ from skdevise import (
     RidgeProjectionClassifier,
 )
 from skdevise.models._calibration import (
+    HeldOut,
     classes_to_hold_out,
     fit_temperature,
+    pooled_temperature,
     repeated_splits,
     row_keys,
     split_rows,
@@ -78,6 +80,18 @@ def test_the_rest_of_the_target_goes_to_the_best_other_label():
     scores = np.repeat([[1.0, 0.0, -1000.0]], 4, axis=0)
     temperature = fit_temperature(scores, np.zeros(4, int), n_distinct=4)
     assert softmax([1 / temperature, 0])[0] == pytest.approx(0.9, abs=1e-3)
+
+
+def test_the_temperature_of_groups_by_hand():
+    # Four of eight answers are right in one group, and all in the other, which counts three times.
+    scores = np.repeat([[1.0, 0.0]], 8, axis=0)
+    chance, right = np.repeat([0, 1], 4), np.zeros(8, int)
+    groups = [HeldOut(scores, targets, 4) for targets in (chance, right)]
+    temperature = pooled_temperature(groups, [1, 3])
+    assert softmax([1 / temperature, 0])[0] == pytest.approx((0.5 + 3 * 0.9) / 4, abs=1e-3)
+    # A group with a single label fits all temperatures equally well.
+    assert pooled_temperature([*groups, HeldOut(scores[:, :1], right, 4)], [1, 3, 9]) == temperature
+    assert pooled_temperature([HeldOut(scores[:, :1], right, 4)], [1]) == 1
 
 
 def test_weights_count_like_repeated_samples():
@@ -156,24 +170,38 @@ def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part
     clf.fit(X, y)
     first = classes_to_hold_out({}, LABELS), row_keys(X)
     is_repeated = not isinstance(clf, DeViSEClassifier)
-    logs = []
-    for held_out, keys in repeated_splits(*first) if is_repeated else [first]:
-        is_held_out = np.array(list(held_out.values()))
+
+    def held_out_scores(is_held_out, keys):
         kept, samples, unseen = split_rows(keys, np.searchsorted(LABELS, y), is_held_out)
         second = clone(classifier).fit(X[kept], y[kept])
-        if hubness is not None:
-            second.set_params(hubness=None)
         seen_labels, unseen_labels = np.array(LABELS)[~is_held_out], np.array(LABELS)[is_held_out]
         assert_array_equal(second.classes_, seen_labels)
-        for rows, labels in ((samples, seen_labels), (unseen, unseen_labels)):
-            scores = second.decision_function(X[rows], labels=labels)
-            if hubness is not None:
-                points = second.reference_points_
-                scores = scores - hub_offsets(second.label_space(labels).scores, points, hubness)
-            fitted = fit_temperature(scores, np.searchsorted(labels, y[rows]), len(rows))
-            logs.append(np.log(fitted))
-    expected = np.exp([np.mean(logs[::2]), np.mean(logs[1::2])])
+        rows, labels = (unseen, unseen_labels) if is_held_out.any() else (samples, seen_labels)
+        scores = second.decision_function(X[rows], labels=labels)
+        if hubness is not None:
+            points = second.reference_points_
+            scores = scores - hub_offsets(second.label_space(labels).scores, points, hubness)
+        return HeldOut(scores, np.searchsorted(labels, y[rows]), len(rows))
+
+    # All classes are trained on for the temperature of seen labels.
+    seen = held_out_scores(np.zeros(len(LABELS), bool), first[1])
+    unseen = [
+        held_out_scores(np.array(list(held_out.values())), keys)
+        for held_out, keys in (repeated_splits(*first) if is_repeated else [first])
+    ]
+    # Each split lacks two classes, and the seen labels count like one.
+    shares = [2] * len(unseen) + [1]
+    expected = pooled_temperature([seen], [1]), pooled_temperature([*unseen, seen], shares)
     assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier, ConSEClassifier])
+def test_held_out_classes_that_are_guessed_do_not_make_all_probabilities_equal(kind):
+    # Random vectors say nothing of unseen labels, and of these held-out classes least of all.
+    X, y = make_data()
+    y = np.array(list("ijklmnop"))[np.searchsorted(LABELS, y)]
+    clf = kind(embedder=RandomEmbedder(5)).fit(X, y)
+    assert clf.predict_proba(X, labels=["yes", "no"]).max() > 0.51
 
 
 def test_the_candidates_choose_the_temperature(classifier):
@@ -233,10 +261,13 @@ def test_parts_are_calibrated_like_the_whole(kind):
     ]
     kept = np.concatenate([parts[0][0], parts[1][0]])
     second = kind(RandomEmbedder(5)).fit(X[kept], y[kept])
-    labels, rows = np.array(LABELS)[is_held_out], parts[1][2]
-    scores = second.decision_function(X[rows], labels=labels)
-    expected = fit_temperature(scores, np.searchsorted(labels, y[rows]), len(rows))
-    assert clf.unseen_temperature_ == pytest.approx(expected, rel=1e-3)
+    groups = []
+    for is_in, rows in ((~is_held_out, parts[1][1]), (is_held_out, parts[1][2])):
+        labels = np.array(LABELS)[is_in]
+        scores = second.decision_function(X[rows], labels=labels)
+        groups.append(HeldOut(scores, np.searchsorted(labels, y[rows]), len(rows)))
+    expected = pooled_temperature(groups[:1], [1]), pooled_temperature(groups, [1, 2])
+    assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
 
 
 def test_devise_is_calibrated_in_each_call_of_partial_fit():
