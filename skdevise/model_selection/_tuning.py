@@ -11,7 +11,7 @@ from sklearn.utils import indexable
 from skdevise._columns import check_targets
 from skdevise._compat import safe_indexing
 from skdevise._typing import ArrayLike, Classifier, Inputs, RandomState
-from skdevise._utils import draw_seed
+from skdevise._utils import check_count, draw_seed
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
 from skdevise.metrics._rejection import rejection_curve
 from skdevise.model_selection._splits import UnseenClassSplit
@@ -228,9 +228,10 @@ def _check_data(X, y):
 def _unseen_splits(cv, X, y, seed):
     """Iterate over the positions of training samples and of samples of unseen classes."""
     cv = 3 if cv is None else cv
-    if isinstance(cv, Integral) and cv < 1:
-        raise ValueError(f"cv={cv!r} is invalid. Use a whole number from 1, or a splitter.")
-    cv = UnseenClassSplit(cv, random_state=seed) if isinstance(cv, Integral) else check_cv(cv)
+    if isinstance(cv, Integral):  # A bool, too.
+        check_count("cv", cv)
+        cv = UnseenClassSplit(cv, random_state=seed)
+    cv = check_cv(cv)
     for train, unseen in cv.split(X, y):
         train, unseen = np.asarray(train), np.asarray(unseen)
         if np.isin(y[unseen], y[train]).any():

@@ -112,7 +112,8 @@ class CalibrationMixin:
         the classifier does, so another training with all classes calibrates these.
         """
         seen, unseen, complete = [], [], []
-        for self._held_out, split_keys in self._calibration_splits(targets, keys):
+        for held_out, split_keys in self._calibration_splits(targets, keys):
+            self._held_out = held_out
             is_complete = not self._is_held_out().any()
             groups = self._score_held_out(score, targets, split_keys, weight, refit)
             (complete if is_complete else seen).extend(groups["seen"])

@@ -183,8 +183,9 @@ def test_invalid_arguments_of_tuning_are_named(animals):
         tune_seen_penalty(LogisticRegression(), X, y)
     with pytest.raises(ValueError, match="test_size=2"):
         tune_seen_penalty(DeViSEClassifier(embedder), X, y, test_size=2)
-    with pytest.raises(ValueError, match="cv=0"):
-        tune_seen_penalty(DeViSEClassifier(embedder), X, y, cv=0)
+    for cv in (0, True):
+        with pytest.raises(ValueError, match=f"cv={cv}"):
+            tune_seen_penalty(DeViSEClassifier(embedder), X, y, cv=cv)
 
 
 def test_the_seen_labels_may_be_a_set():
