@@ -142,7 +142,7 @@ class DeViSENet(TrainingNet):
         total += constant.sum() if isinstance(constant, torch.Tensor) else constant * len(rows)
         if map_.grad is None:
             map_.grad = torch.empty_like(map_)
-        torch.mm(pull.div_(len(X)).T, X[rows], out=map_.grad)
+        map_.grad.addmm_(pull.T, X[rows], beta=0, alpha=1 / len(X))
         return total / len(X)
 
 

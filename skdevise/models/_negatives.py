@@ -37,7 +37,9 @@ def first_violation(points, target, vectors, least, generator, count_draws=False
     with replacement that found it.
     """
     if points.device.type != "cpu":
-        labels, counts = first_by_key(points, target, vectors, least, generator)
+        labels, counts = first_by_key(points, target, vectors, least, generator, count_draws)
+        if not count_draws:
+            return labels, counts
     elif len(vectors) < _MANY_LABELS:
         labels, counts = _from_matrix(points, target, vectors, least, generator)
     else:
@@ -48,11 +50,11 @@ def first_violation(points, target, vectors, least, generator, count_draws=False
     return labels, counts > 0, _count_draws(counts, len(vectors), generator)
 
 
-def first_by_key(points, target, vectors, least, generator):
+def first_by_key(points, target, vectors, least, generator, count=True):
     """Give each false label a random key, and take the violating one with the largest key.
 
-    It returns labels and the numbers of violating labels. All results have a fixed size, so that
-    the processor does not wait for a GPU.
+    It returns labels, and the numbers of violating labels or, without `count`, whether there are
+    any. All results have a fixed size, so that the processor does not wait for a GPU.
     """
     labels, counts = [], []
     n_rows = max(1, _N_SCORES_ON_GPU // len(vectors))
@@ -60,10 +62,15 @@ def first_by_key(points, target, vectors, least, generator):
         fails = points[block] @ vectors.T <= least[block, None]
         fails.scatter_(1, target[block, None], True)
         keys = torch.rand(fails.shape, generator=generator, device=generator.device)
-        keys = keys.to(points.device).masked_fill_(fails, -1)
-        labels.append(keys.argmax(dim=1))
-        counts.append(len(vectors) - fails.sum(dim=1))
-    return torch.cat(labels), torch.cat(counts)
+        largest, columns = keys.to(points.device).masked_fill_(fails, -1).max(dim=1)
+        labels.append(columns)
+        counts.append(len(vectors) - fails.sum(dim=1) if count else largest >= 0)
+    return _join(labels), _join(counts)
+
+
+def _join(parts):
+    """Concatenate tensors. A single one is not copied."""
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def _blocks(n_points, n_rows):
@@ -82,7 +89,7 @@ def _from_matrix(points, target, vectors, least, generator):
         picked, n_violating = pick(violates, uniform(len(violates), generator, points.device))
         labels.append(picked)
         counts.append(n_violating)
-    return torch.cat(labels), torch.cat(counts)
+    return _join(labels), _join(counts)
 
 
 def _pick_from_dense(violates, draw):

@@ -20,8 +20,9 @@ def record_on_gpu(run, device, generators):
         generators = [*generators, torch.cuda.default_generators[torch.cuda.current_device()]]
         states = [generator.clone_state() for generator in generators]
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
-        for generator in generators:
-            graph.register_generator_state(generator)
+        if torch.__version__ < (2, 13):  # Later versions find the generators, and print a warning.
+            for generator in generators:
+                graph.register_generator_state(generator)
         try:
             # In this mode, other threads may use the GPU in the meantime.
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):

@@ -187,9 +187,11 @@ def test_keys_are_drawn_without_waiting(device):
     points, generator = torch.randn(64, 4, device=device), torch.Generator(device).manual_seed(0)
     with NoWaiting(device):
         labels, counts = first_by_key(points, target, vectors, points[:, 0], generator)
+        _, violated = first_by_key(points, target, vectors, points[:, 0], generator, count=False)
     scores = (points @ vectors.T).scatter(1, target[:, None], -torch.inf)
     violates = scores > points[:, :1]
     assert counts.tolist() == violates.sum(dim=1).tolist()
+    assert violated.tolist() == (counts > 0).tolist()
     assert violates[counts > 0, labels[counts > 0]].all()
 
 
