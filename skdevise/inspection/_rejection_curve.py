@@ -186,6 +186,7 @@ class RejectionCurveDisplay:
         # A line through a single point would be invisible.
         markers = len(self.accepted) == 1
         ax = draw_curve(self, ax, self.accepted, self.accuracy, name, kwargs, markers=markers)
+        self.line_.set_clip_on(not markers)  # The point lies on the edge of the axes.
         ax.set(xlabel="Share of accepted answers", ylabel="Accuracy of accepted answers")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
         draw_legend(ax)

@@ -85,11 +85,13 @@ class TopKDisplay:
                 f"answers={answers!r:.60} is not a dict of answers. Pass one, such as "
                 "{'DeViSE': answers}."
             )
-        if hasattr(photos, "to_numpy"):  # a Series, or a table of one column
+        if hasattr(photos, "to_numpy"):
             photos = photos.to_numpy()
-            if photos.ndim > 1 and photos.shape[1] > 1:
+        if getattr(photos, "ndim", 1) == 2:  # a table of one column, or features
+            if photos.shape[1] > 1:
                 raise ValueError(
-                    f"The table of photos has {photos.shape[1]} columns. Pass the column of photos."
+                    f"The photos have {photos.shape[1]} columns. Pass one column of photos as "
+                    "`photos`."
                 )
             photos = photos.ravel()
         if not len(photos):

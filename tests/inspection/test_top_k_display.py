@@ -206,3 +206,5 @@ def test_samples_that_are_no_photos_are_shown_by_their_photos():
     assert display.answers["ridge"].tolist() == [["cat"], ["dog"]]
     with pytest.raises(ValueError, match="3 columns"):
         TopKDisplay.from_estimator(pipe, table)
+    with pytest.raises(ValueError, match="2 columns"):
+        TopKDisplay(np.ones((1, 2)), {"ridge": [["cat"]]})
