@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import torch
+from skorch.callbacks import ProgressBar
 
 from skdevise import _storage
 from skdevise._bounded import parsing
@@ -22,6 +23,7 @@ class Checkpoint:
             "net": net.state(data),
             "early_stopping": early_stopping and early_stopping.state(),
             "has_ended": has_ended,
+            "callbacks": self._callbacks,
         }
         random = {"generators": state["net"].pop("generators"), "torch": torch.get_rng_state()}
         if net.device.type == "cuda":
@@ -39,6 +41,7 @@ class Checkpoint:
 
     def resume(self, net, data, early_stopping):
         """Restore the saved state, if any, and return the number of finished epochs."""
+        self._callbacks = _describe(net.callbacks)
         with parsing(self.path, "Delete this checkpoint to train from the start."):
             state = net.from_first(self._read)
             if state is None:
@@ -51,11 +54,33 @@ class Checkpoint:
             if "cuda" in random:
                 torch.cuda.set_rng_state(random["cuda"], net.device)
             has_ended = bool(state["has_ended"])
+            # Callbacks that can have ended the training must be the same ones.
+            if early_stopping is None or not early_stopping.has_ended:
+                has_ended = has_ended and state["callbacks"] == self._callbacks
         return math.inf if has_ended else len(net.history)
 
     def _read(self):
         """Read the saved state, or return None if there is no file."""
         return _storage.read(self.path) if self.path.exists() else None
+
+
+def _describe(callbacks):
+    """Describe callbacks by their classes, and the numbers and texts that they are given: str."""
+    facts = []
+    for item in callbacks or []:
+        callback = item[1] if isinstance(item, tuple | list) else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if kind is ProgressBar:  # `verbose` adds it. It never ends the training.
+            continue
+        # skorch lets the names of attributes that training changes end with "_".
+        given = sorted(vars(callback).items()) if callback is not kind else []
+        given = {
+            name: value
+            for name, value in given
+            if not name.endswith("_") and isinstance(value, int | float | str)
+        }
+        facts.append(f"{kind.__qualname__}({given})")
+    return ", ".join(facts)
 
 
 def fit_key(params, *parts):

@@ -973,6 +973,18 @@ def test_a_fit_that_a_callback_ended_is_finished(tmp_path, plane, pets_and_truck
     assert [len(clf.fit(*pets_and_trucks).history_) for _ in range(3)] == [3, 3, 3]
 
 
+@pytest.mark.parametrize("callbacks", [None, [StopAfter(5)]])
+def test_other_callbacks_continue_a_fit_that_a_callback_ended(
+    tmp_path, plane, pets_and_trucks, callbacks
+):
+    clf = DeViSEClassifier(plane, callbacks=[StopAfter(3)], max_epochs=7, random_state=0)
+    clf.set_params(checkpoint=tmp_path).fit(*pets_and_trucks)
+    resumed = clone(clf).set_params(callbacks=callbacks).fit(*pets_and_trucks)
+    without = clone(clf).set_params(callbacks=callbacks, checkpoint=None).fit(*pets_and_trucks)
+    assert len(resumed.history_) == len(without.history_) > 3
+    assert_same_fit(resumed, without)
+
+
 def test_a_checkpoint_that_is_no_folder_is_refused(tmp_path, plane, pets_and_trucks):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="file"):
