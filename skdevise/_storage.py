@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 
 import numpy as np
+from safetensors import SafetensorError
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -83,7 +84,12 @@ def read(path, mmap=False, trusted=()):
         raise TypeError(f"trusted={trusted!r} is a string. Pass a list, as in [{trusted!r}].")
     path = os.fspath(path)
     with parsing(path, "Use another copy."):
-        arrays, metadata = read_tensors(path, mmap)
+        try:
+            arrays, metadata = read_tensors(path, mmap)
+        except SafetensorError as error:
+            raise ValueError(
+                f"The function skdevise.save did not write it, or it is damaged ({error})"
+            ) from error
         if not metadata.get("format", "").startswith("skdevise"):
             raise ValueError("The function skdevise.save did not write it")
         if metadata["format"] != FORMAT:
