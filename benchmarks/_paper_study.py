@@ -113,11 +113,26 @@ class Study:
         )
         return self.featurize(photos.data), photos.target
 
-    def with_vector(self, X, y):
-        """Keep the photos whose label has a vector."""
-        missing = LabelVocabulary(np.unique(y)).coverage(self.embedder).missing
-        known = ~np.isin(y, missing)
+    def with_vector(self, X, y, embedder=None):
+        """Keep the photos whose label has a vector of an embedder, by default the first."""
+        known = ~np.isin(y, self.missing(y, embedder))
         return X[known], y[known]
+
+    def missing(self, y, embedder=None):
+        """List the labels without a vector of an embedder, by default the first."""
+        embedder = self.embedder if embedder is None else embedder
+        return LabelVocabulary(np.unique(y)).coverage(embedder).missing
+
+    def gaps(self, y):
+        """Say which word vectors lack training labels: list of sentences."""
+        gaps = {name: len(self.missing(y, embedder)) for name, embedder in self.embedders.items()}
+        return [
+            f"{name} has no vector for {n} of the {len(np.unique(y))} training classes. DeViSE "
+            "with these vectors is trained on the others, and never answers with a class without "
+            "a vector."
+            for name, n in gaps.items()
+            if n
+        ]
 
     def make(self, system, seed, y, hierarchy):
         """Make a system for some training labels, or return None if it cannot answer."""
@@ -129,6 +144,7 @@ class Study:
 
     def rank(self, system, X, y, X_test, candidates, hierarchy):
         """Rank the answers of a system with each seed: list of lists of arrays."""
+        X, y = self.with_vector(X, y, system.embedder)
         return [
             self.answer(clf, X, y, X_test, candidates)
             for seed in (self.seeds if system.is_random else self.seeds[:1])

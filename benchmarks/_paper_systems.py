@@ -57,6 +57,8 @@ class System:
     """Rule for the score of a label with several terms, as in `LabelVocabulary`."""
     knows_hierarchy: bool = False
     """True if the system reads WordNet's hierarchy or definitions, which makes hp@k unfair."""
+    embedder: Any = None
+    """Word vectors of the system. None means those of the setting."""
 
 
 def devise(setting, embedder=None, **params):
@@ -180,7 +182,12 @@ SYSTEMS = (
 def systems_of(embedders):
     """List all systems, with the rows of DeViSE for each of the word vectors (a dict)."""
     rows = [
-        System(f"{name}, {title}", partial(devise, embedder=embedder, **params), **RANDOM)
+        System(
+            f"{name}, {title}",
+            partial(devise, embedder=embedder, **params),
+            embedder=embedder,
+            **RANDOM,
+        )
         for title, embedder in embedders.items()
         for name, params in DEVISE.items()
     ]

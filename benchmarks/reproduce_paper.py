@@ -51,6 +51,7 @@ def main():
     parser.add_argument("--table", nargs="+", choices=TABLES, default=["1"])
     parser.add_argument("--photos", type=Path, help="folder of the photos and lists of classes")
     parser.add_argument("--vectors", nargs="+", default=[], help="files, each as NAME=FILE+FILE")
+    parser.add_argument("--systems", nargs="+", default=[""], help="beginnings of their names")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="bundled data, and one seed")
     parser.add_argument("--output", type=Path, default=Path("paper_tables"))
@@ -59,6 +60,7 @@ def main():
     # The notes count the labels without a vector.
     warnings.filterwarnings("ignore", message=".*have no vector and are dropped")
     study = Study(args, N_CLASSES, QUICK_STEP if args.quick else 1)
+    study.systems = [s for s in study.systems if s.name.startswith(tuple(args.systems))]
     for name in args.table:
         tables, notes = TABLES[name](study)
         if any("†" in row for table in tables for row, _ in table.rows):
@@ -100,22 +102,26 @@ def seen_classes(study):
     else:
         (X, y), (X_test, y_test) = map(study.tiny_imagenet, ("train", "val"))
         source = "Tiny-ImageNet. The network has seen all of them."
+    n_all = len(np.unique(y))
+    for embedder in study.embedders.values():
+        X, y = study.with_vector(X, y, embedder)
+        X_test, y_test = study.with_vector(X_test, y_test, embedder)
     classes, hierarchy = np.unique(y), Hierarchy.wordnet()
     columns = [*(f"hit@{k}" for k in HITS), *(f"hp@{k}" for k in PRECISIONS)]
     table = Table(f"Table 1. {len(classes)} classes of {source}", columns)
-    X_known, y_known = study.with_vector(X, y)
     for system in study.systems:
         candidates = candidates_of(system, classes)
         runs = [
             hits(y_test, top, HITS) + precisions(y_test, top, PRECISIONS, hierarchy, classes)
-            for (top,) in study.rank(system, X_known, y_known, X_test, candidates, hierarchy)
+            for (top,) in study.rank(system, X, y, X_test, candidates, hierarchy)
         ]
         if runs:
             table.add(title_of(system), runs)
     table.add_published(TABLE_1)
     return [table], [
-        f"{len(y_known):,} photos for training and {len(y_test):,} for testing. The systems other "
-        f"than DeViSE use {study.embedder_name}."
+        f"{len(y):,} photos for training and {len(y_test):,} for testing. {n_all - len(classes)} "
+        "other classes are left out, because some of the word vectors lack them. The systems "
+        f"other than DeViSE use {study.embedder_name}."
     ]
 
 
@@ -176,7 +182,8 @@ def unseen_classes(study, with_hierarchy):
         f"The network has seen the 1,000 classes, about 1,000 photos of each. The systems are "
         f"trained on one photo of each of {len(y):,} classes. The test photos are those of "
         f"Caltech-101 whose class is a synset outside of the 1,000. The systems other than DeViSE "
-        f"use {study.embedder_name}."
+        f"use {study.embedder_name}.",
+        *study.gaps(y),
     ]
 
 
@@ -193,16 +200,18 @@ def held_out_classes(study):
         for seed in study.seeds if system.answers_unseen else ():
             unseen = np.random.default_rng(seed).permutation(labels)[: min(200, len(labels) // 2)]
             test = np.isin(y, unseen)
-            clf = study.make(system, seed, y[~test], hierarchy)
+            X_train, y_train = study.with_vector(X[~test], y[~test], system.embedder)
+            clf = study.make(system, seed, y_train, hierarchy)
             candidates = candidates_of(system, unseen, labels)
-            tops = study.answer(clf, X[~test], y[~test], X[test], candidates)
+            tops = study.answer(clf, X_train, y_train, X[test], candidates)
             runs.append([100 * hit_at_k(y[test], top, 5) for top in tops])
         if runs:
             table.add(title_of(system), runs)
     table.add_published(TABLE_4)
     return [table], [
         f"One photo of each of {len(labels)} classes with a vector. Each seed has another split. "
-        f"The systems other than DeViSE use {study.embedder_name}."
+        f"The systems other than DeViSE use {study.embedder_name}.",
+        *study.gaps(y),
     ]
 
 
@@ -258,7 +267,8 @@ def caltech_classes(study):
         f"seen. The candidates are the {len(labels)} classes, by name. {len(y_test):,} test "
         f"photos; {is_strict.sum():,} of them show strict classes, which have no broader or "
         "narrower class among the 1,000. The systems other than DeViSE use "
-        f"{study.embedder_name}."
+        f"{study.embedder_name}.",
+        *study.gaps(y),
     ]
 
 
@@ -283,12 +293,13 @@ def seen_and_unseen_classes(study):
         for seed in study.seeds if system.answers_unseen else ():
             split = StratifiedShuffleSplit(1, test_size=0.3, random_state=seed)
             ((train, test),) = split.split(X, y)
-            clf = study.make(system, seed, y[train], hierarchy)
+            X_train, y_train = study.with_vector(X[train], y[train], system.embedder)
+            clf = study.make(system, seed, y_train, hierarchy)
             if clf is None or "seen_penalty" not in clf.get_params():
                 continue
             X_test = np.vstack([X[test], X_unseen])
             y_test = np.concatenate([y[test], y_unseen])
-            runs.append(study.generalize(clf, X[train], y[train], X_test, y_test, labels))
+            runs.append(study.generalize(clf, X_train, y_train, X_test, y_test, labels))
         if runs:
             table.add(title_of(system), runs)
     return [table], [

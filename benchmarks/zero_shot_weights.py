@@ -5,8 +5,10 @@ python benchmarks/zero_shot_weights.py --vectors glove-6b-100d-subset.bin
 The first table chose the parameters. It leaves labels of ILSVRC-2012 out of the softmax layer of
 EfficientNet-Lite0, and predicts their weights. "random" leaves out a tenth of the labels at a time,
 "groups" leaves out whole groups of related labels, and "broader" answers with broader labels, such
-as "wading bird", whose narrower labels are all left out. These three use bundled photos that the
-network was trained on. "caltech" leaves out all relatives of the 34 seen classes of Caltech-101,
+as "wading bird", whose narrower labels are all left out. "nested" answers with the 1,549 "2-hop"
+labels of ImageNet, and many of these are narrower than others. Its right label is the narrowest
+one above the class of a photo, which is left out. These sets use bundled photos that the network
+was trained on. "caltech" leaves out all relatives of the 34 seen classes of Caltech-101,
 and uses their photos. The column "names" gives the labels as plain names.
 
 The second table is the test: the 62 classes of Caltech-101 that are not among the 1,000 labels, and
@@ -76,6 +78,15 @@ def choice_sets(classes):
     for k in range(10):
         rows = np.flatnonzero(fold == k)
         yield "random", classes[rows], {x: x for x in classes[rows]}, data[rows], classes[rows]
+    two_hop = set(datasets.load_zero_shot_split("2-hop").labels) - set(classes.tolist())
+    for k in range(10):
+        rows = np.flatnonzero(fold == k)
+        related = [two_hop.intersection(WORDNET.ancestors(label)) for label in classes[rows]]
+        rows = rows[[bool(some) for some in related]]
+        y = [max(some, key=lambda label: len(WORDNET.ancestors(label))) for some in related if some]
+        # Broader labels are right as well, so they are no candidates.
+        candidates = sorted(two_hop.difference(*related).union(y))
+        yield "nested", classes[fold == k], {x: x for x in candidates}, data[rows], np.array(y)
     # The group of a label is its nearest ancestor with at least 12 labels.
     rows = above.tocsr()
     group = [
@@ -140,6 +151,8 @@ def choose(embedder, layer, **params):
         classifier.fit(photos.data[rows], photos.target[rows])
         if name == "caltech":
             forms = {"names": (list(labels), y)}
+        elif name == "nested":
+            forms = {"synsets": (list(labels), y)}
         else:
             forms = {"names": with_names(labels, y), "synsets": (list(labels), y)}
         for form, (candidates, truth) in forms.items():

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
@@ -14,8 +14,11 @@ BATCH_SIZE = 2_048
 # Exponent that damps large features.
 _POWER = 0.35
 
-# Temperature of the correction for hubs.
-_HUB_TEMPERATURE = 0.05
+# Temperature of the correction for hubs, and of the probabilities of the training labels.
+_HUB_TEMPERATURE, _SEEN_TEMPERATURE = 0.05, 2.0
+
+# Exponents of the length of the similarities, without and with a hierarchy.
+_EXPONENT, _HIERARCHY_EXPONENT = 2, 3
 
 
 class WeightRegression:
@@ -23,11 +26,15 @@ class WeightRegression:
 
     `gram` compares the training labels: (n, n). `coef` holds their weights: (n, n_features). The
     score of a label is the product of its vector and a point: the damped features of a sample and
-    the probabilities of the training labels, which count `mixture_weight` times.
+    the probabilities of the training labels, which count `mixture_weight` times. With a hierarchy,
+    broad labels are similar to many training labels, so each similarity may be small.
     """
 
-    def __init__(self, gram, coef, alpha, mixture_weight):
+    _exponent = _EXPONENT  # Files of earlier versions lack it.
+
+    def __init__(self, gram, coef, alpha, mixture_weight, has_hierarchy):
         self.mixture_weight = mixture_weight
+        self._exponent = _HIERARCHY_EXPONENT if has_hierarchy else _EXPONENT
         self._rows = normalize(coef - coef.mean(axis=0))
         self._factor = cho_factor(gram + alpha * np.eye(len(gram)))
         self._dual = cho_solve(self._factor, self._rows)
@@ -41,19 +48,29 @@ class WeightRegression:
         """Predict vectors of labels: (n_labels, n_features + n + 1).
 
         They have length 1, or are 0 if a label is similar to no training label. The last entry
-        fills up the length if a part of the vector vanishes.
+        fills up the length if a part of the vector is shorter.
         """
         weights = normalize(kernel @ self._dual)
-        mixture = normalize(kernel - kernel.mean(axis=1, keepdims=True))
+        mixture = kernel - kernel.mean(axis=1, keepdims=True)
+        mixture /= self._lengths(mixture)
         vectors = np.hstack([weights, mixture, np.zeros((len(kernel), 1))]) / 2**0.5
         lengths = np.einsum("ij,ij->i", vectors, vectors)
         vectors[:, -1] = np.sqrt(np.maximum(1 - lengths, 0)) * kernel.any(axis=1)
         return vectors.astype(np.float32)
 
-    def point(self, features, proba):
+    def point(self, features, logits):
         """Join damped features (n, n_features) and probabilities (n, n_training) to points."""
+        proba = softmax(logits / _SEEN_TEMPERATURE, axis=1)
         padding = np.zeros((len(features), 1), features.dtype)
         return np.hstack([features, self.mixture_weight * proba, padding]) * 2**0.5
+
+    def _lengths(self, mixture):
+        """Measure centred similarities by their mean with the exponent: (n_labels, 1).
+
+        With the exponent 2, this is their length. With a larger one, it is at least as long.
+        """
+        means = (np.abs(mixture) ** self._exponent).mean(axis=1, keepdims=True)
+        return np.maximum(mixture.shape[1] ** 0.5 * means ** (1 / self._exponent), 1e-12)
 
     def weights_of(self, vectors):
         """Return the weights of labels in their vectors: (n_labels, n_features), unit rows."""
@@ -77,7 +94,7 @@ class WeightRegression:
         features, proba = point[:n_features], point[n_features:-1]
         mixture = kernel - kernel.mean()
         scale = 2**-0.5 / max(np.linalg.norm(kernel @ self._dual), 1e-12)
-        mixture_scale = 2**-0.5 / max(np.linalg.norm(mixture), 1e-12)
+        mixture_scale = 2**-0.5 / self._lengths(mixture[None]).item()
         shares = cho_solve(self._factor, kernel) * (self._rows @ features) * scale
         evidence = self._dual @ features * scale + (proba - proba.mean()) * mixture_scale
         return shares + mixture * proba * mixture_scale, evidence

@@ -5,7 +5,6 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
@@ -38,10 +37,6 @@ from skdevise.models._learned_labels import space_of_vectors
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 from skdevise.models._seen_classifier import fit_linear
 
-# Temperature of the probabilities of the training labels. benchmarks/zero_shot_weights.py chose it
-# on labels of ImageNet that it left out.
-_SEEN_TEMPERATURE = 2.0
-
 
 class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEstimator):
     r"""Kernel regression of classifier weights, for labels that a classifier lacks.
@@ -66,7 +61,9 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     Here x holds the damped features of a photo, centred and of length 1. The vector :math:`q(x)`
     holds the probabilities of the training labels, and :math:`g_u` is the centred kernel
-    :math:`k_u` with length 1. The :math:`x_i` are training photos, and T is 0.05.
+    :math:`k_u` with length 1. The :math:`x_i` are training photos, and T is 0.05. With a hierarchy,
+    the length is :math:`\sqrt n` times the cubic mean of the n entries. A broad label is similar to
+    many training labels, and would otherwise lose against its narrower ones.
 
     :func:`skdevise.load_zero_shot_classifier` returns this classifier ready to use.
 
@@ -344,7 +341,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _new_regression(self, gram, coef):
         """Regress the weights of training labels on their kernel."""
-        return WeightRegression(gram, coef, self.alpha, self.mixture_weight)
+        parameters = self.alpha, self.mixture_weight, self.hierarchy is not None
+        return WeightRegression(gram, coef, *parameters)
 
     def _choose_reference(self, features, weight):
         """Choose samples that measure hubs: damped (n, n_features), logs of their shares (n, 1)."""
@@ -415,9 +413,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         coef, intercept = coef.astype(features.dtype), intercept.astype(features.dtype)
         points = np.empty((len(features), sum(coef.shape) + 1), features.dtype)
         for batch in gen_batches(len(features), BATCH_SIZE):
-            logits = (features[batch] @ coef.T + intercept) / _SEEN_TEMPERATURE
-            proba = softmax(logits, axis=1)
-            points[batch] = self._regression.point(self._damp(features[batch]), proba)
+            logits = features[batch] @ coef.T + intercept
+            points[batch] = self._regression.point(self._damp(features[batch]), logits)
         return points
 
     def _make_space(self, vocabulary, embedder):

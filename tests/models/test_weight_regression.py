@@ -31,6 +31,7 @@ from skdevise.models._label_kernels import (
     LabelFacts,
     NameKernel,
 )
+from skdevise.models._label_weights import WeightRegression
 
 # pet -> cat, dog; dog -> beagle, husky; machine -> truck, tractor
 TREE = Hierarchy.from_edges(
@@ -155,10 +156,22 @@ def test_scores_equal_the_formula():
             k = kernel(facts(label))[0]
             w = np.linalg.inv(gram + 0.3 * np.eye(3)) @ k @ rows
             w /= np.linalg.norm(w)
-            g = (k - k.mean()) / np.linalg.norm(k - k.mean())
+            g = k - k.mean()
+            g /= 3**0.5 * np.mean(np.abs(g) ** 3) ** (1 / 3)
             hub = 0.05 * np.log(np.mean([np.exp(place(x) @ w / 0.05) for x in X]))
             expected[i, j] = place(features) @ w + 5 * proba @ g - 0.4 * hub
     assert_allclose(clf.decision_function(points, candidates), expected, atol=1e-5)
+
+
+def test_similarities_are_scaled_by_their_cubic_mean_with_a_hierarchy():
+    # Without their mean, the similarities 3, 0, 0 are 2, -1, -1, of length 6 ** (1 / 2). Their
+    # cubic mean is ((8 + 1 + 1) / 3) ** (1 / 3), and the length of three such entries is larger.
+    lengths = {False: 6 ** (1 / 2), True: 3 ** (1 / 2) * (10 / 3) ** (1 / 3)}
+    for has_hierarchy, length in lengths.items():
+        regression = WeightRegression(np.eye(3), np.eye(3), 0.3, 5.0, has_hierarchy)
+        vector = regression.predict(np.array([[3.0, 0.0, 0.0]]))[0]
+        assert_allclose(vector[3:6], np.array([2, -1, -1]) / length / 2**0.5, rtol=1e-6)
+        assert_allclose(np.linalg.norm(vector), 1, rtol=1e-6)
 
 
 def test_unseen_labels_get_the_answers_of_their_relatives():
