@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from numbers import Integral
 from pathlib import Path
@@ -22,6 +23,8 @@ _LEAST_TRAINING_BYTES = 2**30
 
 # Packages whose functions stand between the code of a user and a warning of ours.
 _INNER_PACKAGES = {"skdevise", "sklearn", "joblib", "skorch", "functools", "contextlib"}
+# glibc learns from arrays of at most 32 MB, with a header and rounded up to whole pages.
+_KEPT_BYTES = 2**25 - 2**13
 
 
 def find_device(device):
@@ -84,6 +87,16 @@ def send(tensor, device):
         return tensor.to(device)
     # torch does not reuse the pinned memory before the copy is complete.
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+@cache
+def keep_freed_memory():
+    """Let the C library of Linux keep the memory of freed arrays below 32 MB, up to 64 MB.
+
+    Otherwise it may return the memory of each temporary array to the system. The largest array that
+    was freed so far sets this limit, so we free a large one.
+    """
+    np.empty(_KEPT_BYTES, np.uint8)
 
 
 def draw_seed(random_state):

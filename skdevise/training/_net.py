@@ -13,7 +13,7 @@ from skorch.history import History
 from torch import nn
 from torch.utils.data import Dataset
 
-from skdevise._utils import find_device, fits, send
+from skdevise._utils import find_device, fits, keep_freed_memory, send
 
 # "sgd" has the momentum and weight decay of AlexNet (Krizhevsky 2012), the visual model of DeViSE.
 OPTIMIZERS = {
@@ -236,6 +236,7 @@ class TrainingNet(NeuralNet):
 
     def train_epochs(self, data, n_epochs, *, schedule=None, early_stopping=None, checkpoint=None):
         """Train on a `TrainingSet`, then load the best weights if `early_stopping` is given."""
+        keep_freed_memory()
         schedule = SCHEDULES.get(schedule, schedule)
         n_done = 0
         if checkpoint is not None:

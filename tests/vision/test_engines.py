@@ -181,6 +181,40 @@ def test_engines_run_on_every_device(plan, device):
     assert run.name == plan.split()[0]
 
 
+class Repeat(nn.Module):
+    """Repeat a photo of 16 x 16 pixels until it has `n_bytes` bytes. It takes no memory."""
+
+    def __init__(self, n_bytes):
+        super().__init__()
+        self.n_channels = n_bytes // (4 * 16 * 16)
+
+    def forward(self, x):
+        return x[:, :1].expand(-1, self.n_channels, -1, -1)
+
+
+class BatchSize(nn.Module):
+    """A network whose only feature is the number of photos that it processes at once."""
+
+    def __init__(self, n_bytes):
+        super().__init__()
+        self.layer = Repeat(n_bytes)
+
+    def forward(self, x):
+        return self.layer(x).new_full((len(x), 1), len(x))
+
+
+@pytest.mark.parametrize("plan", plans()[:2])
+@pytest.mark.parametrize(
+    # The limit is 20 MiB for the outputs of a layer.
+    ("n_bytes", "sizes"),
+    [(2**20, [20, 20, 1]), (2**23, [2, 2, 2, 1]), (2**25, [1, 1, 1])],
+)
+def test_torch_processes_a_few_photos_at_once_on_a_cpu(plan, n_bytes, sizes):
+    run = InferenceEngine(BatchSize(n_bytes), SHAPE, plan)
+    seen = run(photos(sum(sizes))).ravel().tolist()
+    assert seen == [n for n in sizes for _ in range(n)]
+
+
 @needs_openvino
 def test_openvino_converts_attention():
     torch.manual_seed(0)
