@@ -2,7 +2,7 @@
 
 A mutant is one module with one change, such as `<` for `<=`. A failing test kills it.
 Each mutant runs in a process of its own, which is forked after all imports. It runs the tests that
-execute the changed line, the quickest first.
+execute the changed line. Quick tests, and those that killed many mutants before, come first.
 
 Run `python tools/mutants.py`, or name some of the modules: `python tools/mutants.py _splits`.
 `tools/equivalent_mutants.txt` lists the mutants that behave like the original.
@@ -190,17 +190,23 @@ class Mutation:
 
     def __init__(self, module, equivalent, every):
         self.module, self.equivalent, self.every = module, equivalent, every
-        self.counts = defaultdict(int)
+        self.counts, self.kills = defaultdict(int), defaultdict(int)
 
     def pytest_runtestloop(self, session):
         """Count the mutants, and print the survivors."""
         path = ROOT / f"skdevise/{self.module}.py"
         imported = importlib.import_module(f"skdevise.{self.module.replace('/', '.')}")
         tests = {item.nodeid: item for item in session.items}
-        with tempfile.NamedTemporaryFile() as output:
-            if not in_child(self.record, session.items, str(path), output.name):
+        with tempfile.NamedTemporaryFile() as file:
+            output = Path(file.name)
+            if not in_child(self.record, session.items, str(path), output):
                 sys.exit(f"The tests of {self.module} fail without a change.")
-            lines, seconds = json.loads(Path(output.name).read_text())
+            lines, seconds = json.loads(output.read_text())
+            self.run(imported, path, lines, seconds, tests, output)
+        return True
+
+    def run(self, imported, path, lines, seconds, tests, output):
+        """Test each mutant with the tests that execute its line."""
         found = mutants(ast.parse(path.read_text(encoding="utf-8")))
         for line, change, tree in itertools.islice(found, 0, None, self.every):
             title = f"{self.module}: {change}"
@@ -208,12 +214,15 @@ class Mutation:
                 self.counts["equivalent"] += 1
                 continue
             self.counts["mutants"] += 1
-            chosen = sorted(lines.get(str(line), ()), key=seconds.get)
-            items = [tests[name] for name in chosen or sorted(seconds, key=seconds.get)]
-            if in_child(self.survives, imported, compile(tree, str(path), "exec"), items):
+            # Code that runs at the import has no test of its own.
+            chosen = lines.get(str(line)) or seconds
+            names = sorted(chosen, key=lambda name: seconds[name] / (1 + self.kills[name]))
+            code = compile(tree, str(path), "exec")
+            output.write_text("")
+            if in_child(self.survives, imported, code, [tests[name] for name in names], output):
                 self.counts["survived"] += 1
                 print(f"  line {line}, {title}", flush=True)
-        return True
+            self.kills[output.read_text()] += 1
 
     def pytest_runtest_logreport(self, report):
         """Note the time and the failure of a part of a test."""
@@ -239,13 +248,17 @@ class Mutation:
         cov.stop()
         lines = cov.get_data().contexts_by_lineno(path)
         lines = {line: [n for n in names if n in seconds] for line, names in lines.items()}
-        Path(output).write_text(json.dumps([lines, seconds]))
+        output.write_text(json.dumps([lines, seconds]))
         return True
 
-    def survives(self, module, code, items):
-        """Return whether all tests pass with a mutant."""
+    def survives(self, module, code, items, output):
+        """Return whether all tests pass with a mutant; write the name of one that fails."""
         mutate(module, code)
-        return all(map(self.passes, items))
+        for item in items:
+            if not self.passes(item):
+                output.write_text(item.nodeid)
+                return False
+        return True
 
 
 def in_child(function, *args):
