@@ -129,7 +129,8 @@ def logistic():
 
 def switch(setting, **params):
     """Make the switch between training labels and unseen labels."""
-    return NoveltySwitchClassifier(logistic(), setting.embedder, **params)
+    ridge = RidgeProjectionClassifier(feature_scaling="l2")
+    return NoveltySwitchClassifier(logistic(), setting.embedder, projection=ridge, **params)
 
 
 def regress_weights(setting, **params):

@@ -105,10 +105,10 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         baseline without any knowledge of language: its predictions of unseen labels are random.
     projection : classifier of skdevise with `transform`, default=None
         Projection of features into the label space. `fit` trains a clone of it with `embedder`.
-        None means `RidgeProjectionClassifier(feature_scaling="l2")`, which minimises the squared
-        distance to the label vectors, as the paper does. Centred features would move the points
-        away from these vectors. The paper trains by gradient descent, as
-        `DeViSEClassifier(loss="mse")` does.
+        None means `RidgeProjectionClassifier()`, which minimises the squared distance to the label
+        vectors, as the paper does. With fewer than about ten classes, its
+        ``feature_scaling="l2"`` detects novel photos better. The paper trains by gradient descent,
+        as `DeViSEClassifier(loss="mse")` does.
     novelty : {"gaussian", "loop"}, default="gaussian"
         Measure of novelty. "gaussian" puts an isotropic Gaussian around the vector of each training
         label; a photo is novel if it is unlikely under all of them. "loop" compares the distance of
@@ -337,7 +337,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
     def _new_projection(self):
         """Make an untrained projection into the label space."""
         if self.projection is None:
-            projection = RidgeProjectionClassifier(feature_scaling="l2")
+            projection = RidgeProjectionClassifier()
         else:
             projection = clone(self.projection)
         takes_embedder = "embedder" in projection.get_params(deep=False)

@@ -38,7 +38,9 @@ def fitted(request, letters):
     """A classifier that is fitted on the seen letters. Tests may change its parameters."""
     X, y = letters
     seen = np.isin(y, SEEN)
-    clf = NoveltySwitchClassifier(embedder=RandomEmbedder(6), novelty=request.param)
+    # With few classes, features that are not centred show novelty better.
+    ridge = RidgeProjectionClassifier(feature_scaling="l2")
+    clf = NoveltySwitchClassifier(None, RandomEmbedder(6), projection=ridge, novelty=request.param)
     return clf.fit(X[seen], y[seen])
 
 
@@ -93,6 +95,17 @@ def test_unseen_labels_are_novel(fitted, letters):
     novelty = fitted.predict_novelty(X)
     assert novelty[np.isin(y, UNSEEN)].mean() > 0.6
     assert novelty[np.isin(y, SEEN)].mean() < 0.5
+
+
+def test_the_projection_ignores_what_all_features_share(letters):
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    # Features of unit length differ little if all have the same large part. This gives 0.53
+    # without centring, and 0.75 with it.
+    far = X + 2
+    softmax = LogisticRegression(max_iter=1_000)
+    clf = NoveltySwitchClassifier(softmax, RandomEmbedder(6)).fit(far[seen], y[seen])
+    assert clf.score(far[~seen], y[~seen], labels=UNSEEN) > 0.65
 
 
 def test_candidates_of_one_kind_need_no_novelty(fitted, letters):
@@ -194,7 +207,8 @@ def test_novelty_that_is_equal_everywhere_decides_nothing():
 
 def test_few_classes_compare_with_all_training_samples(plane, pets_and_trucks):
     X, y = pets_and_trucks
-    clf = NoveltySwitchClassifier(embedder=plane).fit(X, y)
+    ridge = RidgeProjectionClassifier(feature_scaling="l2")
+    clf = NoveltySwitchClassifier(embedder=plane, projection=ridge).fit(X, y)
     assert (clf.predict_novelty(X) <= 0.5 + 1e-9).all()
     assert clf.predict_novelty([[-1, 0, 0]]) > 0.5
 
