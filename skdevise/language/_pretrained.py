@@ -29,7 +29,8 @@ from skdevise.language._postprocessing import (
 )
 from skdevise.language._terms import PackedTerms, TermTuple, check_terms, find_rows, words_of
 
-_POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
+# "potter's wheel" consists of the words "potter" and "wheel", and "the red crab" of two words.
+_NO_WORD = re.compile(r"['’]s\b|^\s*(an?|the)[\s_]+", re.IGNORECASE)
 
 # Rows of the table to process at once.
 _BLOCK = 8192
@@ -393,8 +394,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     def _compose(self, terms):
         """Average the unit vectors of the words of each term, with zeros if one is unknown."""
         vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
-        # "potter's wheel" consists of the words "potter" and "wheel".
-        words_of_term = [words_of(_POSSESSIVE.sub("", term)) for term in terms]
+        words_of_term = [words_of(_NO_WORD.sub("", term)) for term in terms]
         composed = [i for i, words in enumerate(words_of_term) if words]
         if not composed:
             return vectors

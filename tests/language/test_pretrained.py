@@ -222,6 +222,15 @@ def test_zeros_and_infinite_vectors_do_not_count(broken):
     assert embedder.most_similar("shark") == [("dog", 0.0)]
 
 
+def test_an_article_before_a_term_is_no_word_of_it():
+    embedder = PretrainedEmbedder({"a": [0, 1], "the": [0, 1], "crab": [1, 0], "the sun": [-1, 0]})
+    crabs = embedder.transform(["a crab", "The_crabs", "an crab"])
+    assert_allclose(crabs, [[1, 0]] * 3)
+    assert_allclose(embedder.transform(["the sun", "the", "A"]), [[-1, 0], [0, 1], [0, 1]])
+    # An article between words counts: (1, 0) + (0, 1) + (1, 0).
+    assert_allclose(embedder.transform(["crab the crab"]), [[2 / 5**0.5, 1 / 5**0.5]], rtol=1e-6)
+
+
 def test_words_that_cancel_each_other_compose_no_vector():
     embedder = PretrainedEmbedder({"up": [0, 1], "down": [0, -1]})
     assert_array_equal(embedder.has_vector(["up down"]), [False])
