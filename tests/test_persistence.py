@@ -57,7 +57,7 @@ def path(tmp_path):
         1.5,
         float("inf"),
         "text",
-        (1, [2, {"three": {4}}]),
+        (1, [2, {"three": {4}}, frozenset({5})]),
         {1: "one", "1": 1, None: None, (2, 3): slice(1, None)},
         np.float32(0.1),
         np.float32,
