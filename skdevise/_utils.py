@@ -23,6 +23,7 @@ _LEAST_TRAINING_BYTES = 2**30
 
 # Packages whose functions stand between the code of a user and a warning of ours.
 _INNER_PACKAGES = {"skdevise", "sklearn", "joblib", "skorch", "functools", "contextlib"}
+
 # glibc learns from arrays of at most 32 MB, with a header and rounded up to whole pages.
 _KEPT_BYTES = 2**25 - 2**13
 

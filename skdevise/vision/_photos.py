@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 import PIL
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from skdevise._bounded import MAX_PHOTO_BYTES, check_ratio, read_all
 from skdevise._compat import decode_jpeg
@@ -26,6 +26,18 @@ _BYTES = (bytes, bytearray, memoryview)
 _PATHS = (str, os.PathLike)
 _DTYPES = {"uint8", "uint16", "bool", "float16", "float32", "float64"}
 _N_CHANNELS = (1, 3, 4)
+
+# The operation that makes a photo upright, by its orientation (EXIF 2.3, section 4.6.4). Pillow's
+# own function also writes the metadata again, which fails if they are damaged.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # Pixels are converted in bands of rows, so that a large photo takes little extra memory.
 _PIXELS_PER_BAND = 2**20
@@ -148,7 +160,7 @@ def decode(data):
         check_ratio(image.width * image.height, len(data), "pixels")
         # torchvision takes two thirds of Pillow's time for a JPEG and gives the same pixels.
         is_plain_jpeg = image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L")
-        if is_plain_jpeg and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        if is_plain_jpeg and _turn(image) is None:
             pixels = decode_jpeg(data)
             if pixels is not None:
                 return pixels
@@ -163,8 +175,9 @@ def image_pixels(image):
         raise ValueError("it has no pixels")
     if image.mode == "I":
         _check_grey(image)
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    turn = _turn(image)
+    if turn is not None:
+        image = image.transpose(turn)
     # Pillow would clip these modes at 255 instead of scaling them.
     is_scaled = image.mode in ("I", "F") or image.mode.startswith("I;16")
     pixels = np.empty((image.height, image.width, 1 if is_scaled else 3), dtype=np.uint8)
@@ -181,6 +194,14 @@ def image_pixels(image):
             band = band.convert("LA")
         pixels[rows] = band.convert("RGB")
     return array_pixels(pixels)
+
+
+def _turn(image):
+    """Return the operation that makes a PIL image upright, or None."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # Damaged metadata can raise anything, but the pixels are still good.
+        return None
 
 
 def array_pixels(array):

@@ -1,6 +1,7 @@
 """Photos in every form give the same pixels, and unreadable photos are named."""
 
 import io
+import struct
 import threading
 import warnings
 import zipfile
@@ -471,6 +472,33 @@ def test_exif_orientation_is_applied_once(format, orientation, tmp_path):
         content = Photos([photo]).read(0)
         np.testing.assert_array_equal(as_array(content.pixels()), expected)
         assert content.content_hash() == Photos([photo]).content_hash(0)
+
+
+def exif_of(*entries):
+    """Return EXIF data with entries (tag, type, value of 4 bytes), each with one value."""
+    entries = [struct.pack("<HHI4s", tag, type_, 1, value) for tag, type_, value in entries]
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4)
+
+
+QUARTER_TURN = (0x0112, 3, b"\6\0\0\0")  # type 3 holds unsigned integers of 2 bytes
+DAMAGED_EXIF = {
+    "no header": (b"Exif\0\0garbage", 1),
+    "ends early": (b"Exif\0\0II*\0", 1),
+    "negative width": (exif_of((0x0100, 9, struct.pack("<i", -5)), QUARTER_TURN), 6),
+    "width is text": (exif_of((0x0100, 2, b"abc\0"), QUARTER_TURN), 6),
+}
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("damage", DAMAGED_EXIF)
+def test_photos_with_damaged_metadata_are_read(damage, format):
+    exif, orientation = DAMAGED_EXIF[damage]
+    options = {"lossless": True} if format == "WEBP" else {}
+    with Image.open(io.BytesIO(encode(PHOTO, format, **options))) as image:
+        expected = TURNS[orientation - 1](np.asarray(image.convert("RGB")))
+    data = encode(PHOTO, format, exif=exif, **options)
+    for photo in (data, Image.open(io.BytesIO(data))):
+        np.testing.assert_array_equal(all_pixels([photo])[0], expected)
 
 
 # --- modes of images
