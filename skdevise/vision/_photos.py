@@ -105,7 +105,8 @@ class Photos:
 
 def photo_parts(X, size):
     """Yield `Photos` of at most that many photos, from any accepted form or a generator."""
-    if hasattr(X, "__len__") and hasattr(X, "__getitem__"):
+    has_rows = hasattr(X, "__len__") and hasattr(X, "__getitem__")
+    if has_rows or not hasattr(X, "__iter__") or _is_single(X):
         photos = Photos(X)
         for start in range(0, len(photos), size):
             yield photos[start : start + size]
@@ -287,7 +288,7 @@ def _lock(photo):
 
 def _check_container(X):
     """Raise TypeError unless X is a sequence of photos."""
-    if isinstance(X, (*_PATHS, *_BYTES, Image.Image)) or (_is_file(X) and not _is_dataset(X)):
+    if _is_single(X):
         raise TypeError(
             f"X is a single photo of type {type(X).__name__}. Put it into a list: [photo]."
         )
@@ -301,6 +302,12 @@ def _check_container(X):
         )
         advice = "Put a single photo into a list: [photo]." if is_photo else _ADVICE
         raise TypeError(f"X has {_describe(X)}. {advice}")
+
+
+def _is_single(X):
+    """Return whether X is a single photo, except for an array."""
+    is_photo = isinstance(X, (*_PATHS, *_BYTES, Image.Image))
+    return is_photo or (_is_file(X) and not _is_dataset(X))
 
 
 def _is_tensor(value):

@@ -6,6 +6,7 @@ import threading
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,14 @@ from PIL import Image, ImageCms, ImageOps
 from torch.utils.data import Dataset, TensorDataset
 
 from skdevise.exceptions import UnreadablePhotoError
-from skdevise.vision._photos import Photos, as_image, decode, image_pixels, read_pixels
+from skdevise.vision._photos import (
+    Photos,
+    as_image,
+    decode,
+    image_pixels,
+    photo_parts,
+    read_pixels,
+)
 
 
 class PhotoDataset(Dataset):
@@ -271,13 +279,23 @@ def test_hash_of_a_file_does_not_decode_it():
 # --- errors
 
 
+@pytest.mark.parametrize("use", [Photos, lambda X: next(photo_parts(X, 2))])
 @pytest.mark.parametrize(
     "X",
-    ["cat.jpg", Image.new("RGB", (2, 2)), b"photo", bytearray(b"x"), io.BytesIO(), Member(None)],
+    [
+        "cat.jpg",
+        Path("cat.jpg"),
+        Image.new("RGB", (2, 2)),
+        b"photo",
+        bytearray(b"x"),
+        io.BytesIO(b"photo"),
+        Member(None),
+    ],
+    ids=lambda X: type(X).__name__,
 )
-def test_single_photos_are_refused(X):
+def test_single_photos_are_refused(X, use):
     with pytest.raises(TypeError, match="list"):
-        Photos(X)
+        use(X)
 
 
 @pytest.mark.parametrize(
