@@ -90,7 +90,9 @@ def start(way, folder):
     }
 
 
-def latency(way, folder, n_threads=1, n_photos=30, engine=None, kinds=("kept", "list")):
+def latency(
+    way, folder, n_threads=1, n_photos=30, engine=None, kinds=("kept", "list"), shape=(300, 400)
+):
     """Measure the answers to single photos, by kind of labels: dict of median milliseconds."""
     import torch
 
@@ -99,7 +101,7 @@ def latency(way, folder, n_threads=1, n_photos=30, engine=None, kinds=("kept", "
     if engine:
         classifier.visual_.estimator.set_params(engine=engine)
     space = LabelSpace.load(folder / "labels.safetensors")
-    photos = [[photo_bytes(seed)] for seed in range(n_photos)]
+    photos = [[photo_bytes(seed, shape)] for seed in range(n_photos)]
     measured = {}
     start = process_time()
     classifier.predict(photos[0], labels=space)
@@ -117,6 +119,7 @@ def latency(way, folder, n_threads=1, n_photos=30, engine=None, kinds=("kept", "
     start = process_time()
     classifier.visual_.transform(photos[0])
     measured["features"] = 1e3 * (process_time() - start)
+    measured["MB"] = memory()[0]
     return measured
 
 
@@ -141,11 +144,11 @@ def fork(way, folder, uses_first, n_threads, patience):
 PARTS = {"start": start, "latency": latency, "fork": fork}
 
 
-def in_process(part, way, folder, **options):
-    """Start this script in a process that measures one part."""
+def in_process(part, way, folder, variables=(), **options):
+    """Start this script in a process that measures one part, with environment variables."""
     return subprocess.Popen(
         [sys.executable, __file__, "--part", part, way, str(folder), json.dumps(options)],
-        stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        stdout=subprocess.PIPE, text=True, env=ENVIRONMENT | dict(variables),
     )  # fmt: skip
 
 
@@ -211,6 +214,22 @@ def print_latencies(folder, size):
               f"list of {N_LABELS} labels"]  # fmt: skip
     print("CPU milliseconds:")
     print_table(header, rows)
+    print()
+
+
+def print_large_photos(folder, size):
+    """Answer for photos of a camera, with and without a larger limit of the memory that is kept."""
+    kept = {f"MALLOC_{name}_THRESHOLD_": "268435456" for name in ("MMAP", "TRIM")}
+    rows = []
+    for name, variables in {"default": {}, "up to 256 MB": kept}.items():
+        row = [name]
+        for way, options in {"torch": {"engine": "torch"}, "openvino": {}}.items():
+            options |= {"n_photos": size.n_photos, "kinds": ["kept"], "shape": (3000, 4000)}
+            figures = result(in_process("latency", way, folder, variables, **options))
+            row += [f"{figures['kept, CPU']:.0f}", f"{figures['MB']:.0f}"]
+        rows.append(row)
+    print("CPU milliseconds for a photo of 12 megapixels, and MB of the process:")
+    print_table(["memory that is kept", "torch", "MB", "to_openvino", "MB"], rows)
     print()
 
 
@@ -304,6 +323,7 @@ def load_row(process, port, seconds, n_clients):
 TABLES = {
     "starts": print_starts,
     "latencies": print_latencies,
+    "large photos": print_large_photos,
     "threads": print_threads,
     "forks": print_forks,
     "load": print_load,

@@ -120,7 +120,7 @@ def _torch_run(net, shape, precision, device, compiles):
         ):
             n_at_once = len(photos)
             if is_split and len(photos) > 1:
-                # With many threads, each needs work of its own.
+                # With many threads, each thread needs enough work.
                 n_for_thread = max(1, _LARGEST_OUTPUT // largest_output())
                 n_at_once = n_for_thread * max(1, torch.get_num_threads() // 2)
             parts = [net(part).float() for part in photos.split(n_at_once)]

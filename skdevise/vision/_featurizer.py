@@ -69,7 +69,8 @@ class VisualFeaturizer(
         Side of the centre crop in pixels, for `preprocess="auto"`. Smaller crops are faster and
         less accurate. None means the size that the weights were trained with, or 224.
     batch_size : int, default=32
-        Number of photos that the network processes at once. Reduce it if memory runs out.
+        Number of photos in a batch. Reduce it if memory runs out. On a CPU, PyTorch processes a few
+        photos of a batch at a time, because this is faster.
     n_jobs : int, default=None
         Number of threads that decode photos while the network works. None means one thread per core
         if the network runs on a CUDA device, and otherwise 1. -1 means one thread per core.
