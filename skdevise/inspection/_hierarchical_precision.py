@@ -10,6 +10,7 @@ from skdevise._typing import ArrayLike, Average, Axes, Classifier, Hierarchy, In
 from skdevise._utils import check_count
 from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
 from skdevise.metrics import hierarchical_precision_at_k
+from skdevise.metrics._ranking import check_hierarchy
 from skdevise.models._top_k import predict_top_k, reach_classifier
 
 # The numbers of answers in the DeViSE paper.
@@ -121,10 +122,12 @@ class HierarchicalPrecisionDisplay:
         Raises
         ------
         TypeError
-            If `labels` is given and the classifier only predicts its training labels.
+            If `hierarchy` is no Hierarchy, or if `labels` is given and the classifier only predicts
+            its training labels.
         ValueError
             If `k` is out of range, or the hierarchy lacks a label.
         """
+        check_hierarchy(hierarchy)
         classifier, X = reach_classifier(estimator, X)
         candidates, chosen = find_candidates(classifier, labels)
         k = _check_k(k, len(candidates))
@@ -189,6 +192,8 @@ class HierarchicalPrecisionDisplay:
 
         Raises
         ------
+        TypeError
+            If `hierarchy` is no Hierarchy.
         ValueError
             If `k` is out of range, lengths differ, or the hierarchy lacks a label.
         """

@@ -17,6 +17,7 @@ from skdevise.inspection._curves import (
     shorten,
 )
 from skdevise.inspection._groups import OTHER, hypernym_groups
+from skdevise.metrics._ranking import check_hierarchy
 from skdevise.models._top_k import reach_classifier
 
 # A branch has at most this number times the labels that it would have if all had the same size.
@@ -127,10 +128,12 @@ class HierarchyConfusionDisplay:
         Raises
         ------
         TypeError
-            If `labels` is given and the classifier only predicts its training labels.
+            If `hierarchy` is no Hierarchy, or if `labels` is given and the classifier only predicts
+            its training labels.
         ValueError
             As in `from_predictions`.
         """
+        check_hierarchy(hierarchy)
         classifier, X = reach_classifier(estimator, X)
         _, chosen = find_candidates(classifier, labels)
         answers = classifier.predict(X, **chosen)
@@ -175,10 +178,13 @@ class HierarchyConfusionDisplay:
 
         Raises
         ------
+        TypeError
+            If `hierarchy` is no Hierarchy.
         ValueError
             If there are no samples, their numbers differ, the hierarchy has none of the labels or
             lacks a branch, or `branches` is a number below 1.
         """
+        check_hierarchy(hierarchy)
         y_true, y_pred, weights = check_answers(y_true, y_pred, sample_weight)
         weights = np.ones(len(y_true)) if weights is None else weights
         branch_of = _branches(dict.fromkeys(y_true + y_pred), hierarchy, branches)

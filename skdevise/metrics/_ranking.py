@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
-from skdevise._typing import ArrayLike, Average, Hierarchy, Labels
+from skdevise._typing import ArrayLike, Average, Labels
 from skdevise._utils import check_count
+from skdevise.labels import Hierarchy
 
 
 def hit_at_k(
@@ -99,6 +100,8 @@ def hierarchical_precision_at_k(
 
     Raises
     ------
+    TypeError
+        If `hierarchy` is no Hierarchy.
     ValueError
         If lengths differ, `k` is out of range, the weights are invalid, or the hierarchy lacks a
         label.
@@ -118,6 +121,7 @@ def hierarchical_precision_at_k(
     >>> hierarchical_precision_at_k(["beagle"], [["husky", "cat"]], 2, tree, leaves)
     0.5
     """
+    check_hierarchy(hierarchy)
     y_true, y_top = _check_answers(y_true, y_top, k)
     is_valid = np.zeros(len(hierarchy.labels), dtype=bool)
     is_valid[hierarchy.positions(valid)] = True
@@ -125,6 +129,12 @@ def hierarchical_precision_at_k(
     answers = hierarchy.positions(y_top[:, :k].ravel()).reshape(-1, k)
     is_correct = hierarchy.graph.in_correct_sets(starts, answers, k, is_valid)
     return _average(is_correct.mean(axis=1), y_true, sample_weight, average)
+
+
+def check_hierarchy(hierarchy):
+    """Raise TypeError if an argument is no Hierarchy."""
+    if not isinstance(hierarchy, Hierarchy):
+        raise TypeError(f"hierarchy={hierarchy!r} is invalid. Pass a Hierarchy.")
 
 
 def _check_answers(y_true, y_top, k):

@@ -12,7 +12,7 @@ from skdevise._typing import Average, Labels
 from skdevise._utils import check_count, warn
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import as_vocabulary
-from skdevise.metrics._ranking import hierarchical_precision_at_k, hit_at_k
+from skdevise.metrics._ranking import check_hierarchy, hierarchical_precision_at_k, hit_at_k
 from skdevise.models._top_k import predict_top_k, reach_classifier
 
 
@@ -207,8 +207,7 @@ class HierarchicalPrecisionAtK(_TopKScorer):
         average: Average = "sample",
     ) -> None:
         super().__init__(k, labels, average)
-        if not isinstance(hierarchy, Hierarchy):
-            raise TypeError(f"hierarchy={hierarchy!r} is invalid. Pass a Hierarchy.")
+        check_hierarchy(hierarchy)
         self.hierarchy = hierarchy
         self.valid = valid
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skdevise import Hierarchy
+from skdevise.inspection import HierarchicalPrecisionDisplay, HierarchyConfusionDisplay
 from skdevise.metrics import hierarchical_precision_at_k, hit_at_k
 
 # The true label is first, second, third, and absent.
@@ -271,3 +272,13 @@ def test_labels_may_be_of_numpys_string_dtype(tiny_tree):
 def test_a_missing_true_label_is_refused(missing):
     with pytest.raises(ValueError, match="y_true.*row 0"):
         hit_at_k([missing, "cat"], [["cat"], ["cat"]])
+
+
+@pytest.mark.parametrize("hierarchy", ["wordnet", None])
+def test_what_is_no_hierarchy_is_refused(hierarchy):
+    with pytest.raises(TypeError, match=repr(hierarchy)):
+        hierarchical_precision_at_k(["cat"], [["cat"]], 1, hierarchy, ["cat"])
+    displays = HierarchicalPrecisionDisplay, HierarchyConfusionDisplay
+    for display in displays:  # before the classifier does any work
+        with pytest.raises(TypeError, match=repr(hierarchy)):
+            display.from_estimator(None, None, ["cat"], hierarchy=hierarchy)
