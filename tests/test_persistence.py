@@ -356,7 +356,11 @@ def forge(path, change=lambda stored: None, arrays=None, **metadata):
         {"is": "object", "id": 0, "of": "os:system", "state": []},
         {"is": "object", "id": 0, "of": "sklearn.base:clone", "state": []},
         {"is": "object", "id": 0, "of": "sklearn._loss:LinkFunction", "state": []},
-        {"is": "object", "id": 0, "of": "sklearn.linear_model._base:LinearRegression", "state": []},
+        # With the version, it would load without a warning.
+        {
+            "is": "object", "id": 0, "of": "sklearn.linear_model._base:LinearRegression",
+            "state": [["_sklearn_version", sklearn.__version__]],
+        },
         {"is": "object", "id": 0, "of": "sklearn.utils:Bunch", "state": []},
         {"is": "object", "id": 0, "of": "subprocess:Popen", "state": []},
         {"is": "object", "id": 0, "of": "Trainer", "state": []},
@@ -368,7 +372,7 @@ def forge(path, change=lambda stored: None, arrays=None, **metadata):
         {"of": 1},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_hostile_content_is_refused(path, content):
     write(1, path)
     forge(path, lambda stored: stored.update(content=content), {"x": np.zeros(1)})
