@@ -56,21 +56,16 @@ def first_by_key(points, target, vectors, least, generator, count=True):
     It returns labels, and the numbers of violating labels or, without `count`, whether there are
     any. All results have a fixed size, so that the processor does not wait for a GPU.
     """
-    labels, counts = [], []
     n_rows = max(1, _N_SCORES_ON_GPU // len(vectors))
-    for block in _blocks(len(points), n_rows):
-        fails = points[block] @ vectors.T <= least[block, None]
-        fails.scatter_(1, target[block, None], True)
-        keys = torch.rand(fails.shape, generator=generator, device=generator.device)
-        largest, columns = keys.to(points.device).masked_fill_(fails, -1).max(dim=1)
-        labels.append(columns)
-        counts.append(len(vectors) - fails.sum(dim=1) if count else largest >= 0)
-    return _join(labels), _join(counts)
-
-
-def _join(parts):
-    """Concatenate tensors. A single one is not copied."""
-    return torch.cat(parts) if len(parts) > 1 else parts[0]
+    if len(points) > n_rows:
+        parts = zip(points.split(n_rows), target.split(n_rows), least.split(n_rows), strict=True)
+        found = [first_by_key(*p, vectors, lowest, generator, count) for *p, lowest in parts]
+        return tuple(map(torch.cat, zip(*found, strict=True)))
+    fails = points @ vectors.T <= least[:, None]
+    fails.scatter_(1, target[:, None], True)
+    keys = torch.rand(fails.shape, generator=generator, device=generator.device)
+    largest, labels = keys.to(points.device).masked_fill_(fails, -1).max(dim=1)
+    return labels, len(vectors) - fails.sum(dim=1) if count else largest >= 0
 
 
 def _blocks(n_points, n_rows):
@@ -89,7 +84,7 @@ def _from_matrix(points, target, vectors, least, generator):
         picked, n_violating = pick(violates, uniform(len(violates), generator, points.device))
         labels.append(picked)
         counts.append(n_violating)
-    return _join(labels), _join(counts)
+    return torch.cat(labels), torch.cat(counts)
 
 
 def _pick_from_dense(violates, draw):

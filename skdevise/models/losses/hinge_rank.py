@@ -85,7 +85,6 @@ class HingeRank(LabelLoss):
             total = weight.sum(dim=1)
             return slice(None), self.margin * total, weight @ vectors - total[:, None] * true
         if self.keeps_all_points:
-            weight = weight.to(points.dtype)
             return slice(None), self.margin * weight, weight[:, None] * (vectors[labels] - true)
         rows, *columns = weight.nonzero(as_tuple=True)
         pull = vectors[labels[rows, *columns]] - true[rows]
