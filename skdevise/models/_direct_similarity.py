@@ -92,6 +92,7 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
     array(['lynx'], dtype='<U5')
     """
 
+    _has_log_scores = False  # Files of earlier versions lack it, and their scores are no logarithms.
     _parameter_constraints = {
         **SeenClassifierMixin._classifier_constraints,
         "n_similar": [Interval(Integral, 1, None, closed="left")],
@@ -138,11 +139,16 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
             (space, "similarity", self.n_similar),
             lambda: self._similarity(space, np.ones(len(self.classes_), dtype=bool)),
         )
-        return log_proba(self._points(X) @ weights.T)
+        means = self._points(X) @ weights.T
+        return log_proba(means) if self._has_log_scores else means
 
     @property
     def _n_features_out(self):
         return len(self.classes_)
+
+    def _finish_fit(self, X, y, weights):
+        self._has_log_scores = True
+        super()._finish_fit(X, y, weights)
 
     def _placer(self, proba, data=None):
         is_known = np.ones(len(self.classes_), dtype=bool) if data is None else ~self._is_held_out()
