@@ -92,12 +92,14 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
     array(['lynx'], dtype='<U5')
     """
 
-    _has_log_scores = False  # Files of earlier versions lack it, and their scores are no logarithms.
     _parameter_constraints = {
         **SeenClassifierMixin._classifier_constraints,
         "n_similar": [Interval(Integral, 1, None, closed="left")],
         **ScorePredictionMixin._prediction_constraints,
     }
+
+    # Files of earlier versions lack it. Their scores are no logarithms.
+    _has_log_scores = False
 
     def __init__(
         self,
