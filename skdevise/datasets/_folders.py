@@ -153,7 +153,7 @@ def load_image_folder(
         files = _files_in_folder(files, folder, root)
     depth = _class_depth(files)
     # Drop the files above and beside the class folders.
-    outside = photo_names(parts for parts in files if len(parts) <= depth + 1)
+    outside = photo_names(parts for parts in files if 0 < len(parts) <= depth + 1)
     files = {parts: file for parts, file in files.items() if len(parts) > depth + 1}
     if all(file is None for file in files.values()):
         raise ValueError(f"{root!r} has no class folders. Put each class in its own folder.")

@@ -1,4 +1,5 @@
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,14 @@ def test_photos_outside_of_the_class_folders_are_left_out_with_a_warning(root, t
     assert caught[0].filename == __file__
     with pytest.warns(UserWarning, match=r"'photos/cover\.png'\.$"):
         assert load_image_folder(tmp_path).counts == {"okapi": 2, "zebra": 1}
+
+
+@pytest.mark.parametrize("name", [".", "/", ""])
+def test_a_tar_file_may_have_a_file_without_a_name(root, tmp_path, name):
+    with tarfile.open(tmp_path / "all.tar", "w") as tar:
+        tar.add(root, ".")
+        tar.addfile(tarfile.TarInfo(name))
+    assert load_image_folder(tmp_path / "all.tar").counts == {"okapi": 2, "zebra": 1}
 
 
 def test_an_empty_folder_beside_the_class_folders_changes_nothing(root, tmp_path):
