@@ -1,4 +1,4 @@
-"""Temperatures of `predict_proba`, fitted on samples and classes held out of a second training."""
+"""Temperatures of `predict_proba`, fitted on samples and classes held out of other trainings."""
 
 from math import ceil
 from typing import Any, NamedTuple

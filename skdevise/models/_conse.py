@@ -64,10 +64,10 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
         The training labels and their vectors.
     temperature_ : float
         Temperature of `predict_proba` if all candidates are training labels. It is fitted on
-        samples that are held out of a second training.
+        samples that are held out of another training with all classes.
     unseen_temperature_ : float
         Temperature of `predict_proba` if some candidates are unseen. It is fitted on classes that
-        are held out of the second training.
+        are held out of another training.
 
     See Also
     --------

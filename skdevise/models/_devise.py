@@ -197,10 +197,10 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Torch device of the last stage, for example "cpu" or "cuda".
     temperature_ : float
         Temperature of `predict_proba` if all candidates are training labels. It is fitted on
-        samples that are held out of a second training.
+        samples that are held out of another training with all classes.
     unseen_temperature_ : float
         Temperature of `predict_proba` if some candidates are unseen. It is fitted on classes that
-        are held out of the second training.
+        are held out of another training.
     loss_temperature_ : float
         Learned temperature of the "contrastive" loss, if `loss_temperature="learned"`.
     embedder_ : term embedder

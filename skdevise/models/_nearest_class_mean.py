@@ -110,10 +110,10 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         The training labels, with vectors that contain their projected means.
     temperature_ : float
         Temperature of `predict_proba` if all candidates are training labels. It is fitted on
-        samples that are held out of a second training.
+        samples that are held out of another training with all classes.
     unseen_temperature_ : float
         Temperature of `predict_proba` if some candidates are unseen. With a `hierarchy`, it is
-        fitted on classes that are held out of the second training.
+        fitted on classes that are held out of another training.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -175,8 +175,9 @@ class LabelPredictionMixin(
 
         It is the softmax of the scores divided by a temperature. If all candidates are training
         labels, this is `temperature_`. Otherwise it is `unseen_temperature_`. The fit chooses both
-        by maximum likelihood on data that a second training lacks: on samples for the first, and
+        by maximum likelihood on data that other trainings lack: on samples for the first, and
         on whole classes for the second. Of the answers with probability 0.8, about 80 % are right.
+        If seen and unseen labels compete, the probabilities are less exact.
 
         Parameters
         ----------
@@ -364,7 +365,7 @@ class LabelPredictionMixin(
         return np.asarray(self.transform(X))
 
     def _calibrate(self, targets, keys, weight, place, refit):
-        """Fit the temperatures on samples and classes that a second training lacks.
+        """Fit the temperatures on samples and classes that other trainings lack.
 
         `place(rows)` gives points of training samples (n, vector_size). `refit(kept_rows)` trains
         again without changing the answers, and returns the `place` of that training, or None.
