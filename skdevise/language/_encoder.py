@@ -2,23 +2,22 @@
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from skdevise._compat import Interval
-from skdevise._typing import NDArray, Terms
-from skdevise.language._mixins import ImmutableMixin, TermTransformerMixin, refuse_missing
+from skdevise.language._mixins import ImmutableMixin, TermTransformerMixin
 from skdevise.language._postprocessing import unit_rows
-from skdevise.language._terms import check_terms
 
 
 class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
     """Unit vectors of texts, computed by any text encoder.
 
     The embedder remembers its vectors, so it encodes each text once. `sklearn.base.clone` returns
-    the embedder itself: a grid search does not copy the encoder and encodes nothing again.
+    the embedder itself: a grid search does not copy the encoder and encodes nothing again. The
+    encoder gets each text with blanks instead of "_", and in its own case.
 
     For templates such as "a photo of a {}", use ``LabelVocabulary(labels, templates=...)``. A label
     then has the mean vector of its filled-in templates.
@@ -65,76 +64,17 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
         # A cache, not a parameter. Clones are the embedder itself, so they share it.
         self._vector_of = {}
 
-    def fit(self, X: object = None, y: object = None) -> Self:
-        """Validate the parameters. Nothing is learned.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Present for compatibility with scikit-learn.
-
-        Returns
-        -------
-        self : EncoderEmbedder
-            The embedder itself.
-        """
-        self._validate_params()
-        return self
-
-    def transform(self, X: Terms) -> NDArray[np.float32]:
-        """Return the unit vector of each text.
-
-        Parameters
-        ----------
-        X : array-like of str, shape (n_texts,)
-            Terms or longer texts. "_" is replaced by a blank. Case is not changed.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_texts, vector_size)
-            Unit rows.
-
-        Raises
-        ------
-        LabelWithoutVectorError
-            If the encoder returns zeros or NaN for some texts. The error names all of them.
-        ValueError
-            If the encoder does not return one row of numbers for each text. Also if X is empty in
-            the first call, because `vector_size` is then unknown.
-        """
-        terms = check_terms(X)
-        vectors = self._embed(terms)
-        if not self._vector_of:
-            raise ValueError("The vector size is unknown before the first text. Encode one first.")
-        vectors = np.array(vectors, np.float32).reshape(len(terms), self._n_features_out)
-        refuse_missing(terms, vectors.any(axis=1))
-        return vectors
-
-    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether the encoder has a vector for each term.
-
-        Parameters
-        ----------
-        terms : array-like of str, shape (n_terms,)
-            Terms to encode.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_terms,)
-            False if the encoder returns zeros or NaN.
-        """
-        return np.array([vector.any() for vector in self._embed(check_terms(terms))], dtype=bool)
-
-    has_term = has_vector
-
     def _embed(self, terms):
-        """Encode the terms that are new, and list the unit vectors of all. Zeros mean no vector."""
+        """Encode the terms that are new, and return the unit vectors of all."""
         self._validate_params()
         texts = [term.replace("_", " ") for term in terms]
         new = [text for text in dict.fromkeys(texts) if text not in self._vector_of]
         for start in range(0, len(new), self.batch_size):
             self._encode(new[start : start + self.batch_size])
-        return [self._vector_of[text] for text in texts]
+        if not self._vector_of:
+            raise ValueError("The vector size is unknown before the first text. Encode one first.")
+        vectors = np.array([self._vector_of[text] for text in texts], dtype=np.float32)
+        return vectors.reshape(len(texts), self._n_features_out)
 
     def _encode(self, texts):
         """Encode one batch of texts, and remember the unit vectors."""

@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
 
 from skdevise._compat import DocumentationLinkMixin
-from skdevise._typing import ArrayLike, NDArray
+from skdevise._typing import ArrayLike, NDArray, Terms
 from skdevise._utils import check_count, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._postprocessing import unit_rows
@@ -22,7 +22,75 @@ _BATCH = 1024
 class TermTransformerMixin(
     DocumentationLinkMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 ):
-    """Transformer whose samples are terms."""
+    """Transformer whose samples are terms.
+
+    A subclass defines `_embed(terms)`. For a list of str, it returns unit rows of shape
+    (n_terms, vector_size), with zeros for terms without a vector.
+    """
+
+    def transform(self, X: Terms) -> NDArray[np.float32]:
+        """Return the unit vector of each term.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_terms,)
+            Terms. Numbers are converted to text.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_terms, vector_size)
+            Unit rows.
+
+        Raises
+        ------
+        LabelWithoutVectorError
+            If terms have no vector. The error names all of them.
+        """
+        terms = check_terms(X)
+        vectors = self._embed(terms)
+        known = vectors.any(axis=1)
+        if not known.all():
+            missing = [terms[i] for i in np.flatnonzero(~known)]
+            raise LabelWithoutVectorError(missing, n_asked=len(terms), what="terms")
+        return vectors
+
+    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
+        """Return whether `transform` has a vector for each term.
+
+        Parameters
+        ----------
+        terms : array-like of str, shape (n_terms,)
+            Terms to look up.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_terms,)
+            True for terms that have a vector of their own or a composed one.
+        """
+        return self._has_vector(check_terms(terms))
+
+    def has_term(self, terms: Terms) -> NDArray[np.bool_]:
+        """Return whether each term has a vector of its own.
+
+        Parameters
+        ----------
+        terms : array-like of str, shape (n_terms,)
+            Terms to look up.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_terms,)
+            False for terms without a vector, and for terms whose vector is composed of those of
+            their words.
+        """
+        return self._has_term(check_terms(terms))
+
+    def _has_vector(self, terms):
+        # An encoder cannot embed an empty list, because its vector size is not known yet.
+        return self._embed(terms).any(axis=1) if terms else np.empty(0, dtype=bool)
+
+    def _has_term(self, terms):
+        return self._has_vector(terms)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -32,8 +100,41 @@ class TermTransformerMixin(
         return tags
 
 
-class ImmutableMixin:
-    """Embedder that learns nothing in `fit`. Its clones are the embedder itself."""
+class UntrainedMixin:
+    """Embedder that learns nothing in `fit`."""
+
+    def fit(self, X: object = None, y: object = None) -> Self:
+        """Validate the parameters. Nothing is learned.
+
+        Parameters
+        ----------
+        X, y : ignored
+            Present for compatibility with scikit-learn.
+
+        Returns
+        -------
+        self : embedder
+            The embedder itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is invalid.
+        """
+        self._validate_params()
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+
+class ImmutableMixin(UntrainedMixin):
+    """Embedder that never changes. Its clones are the embedder itself."""
 
     def set_params(self, **params: Any) -> Self:
         """Raise an error, because clones share this embedder.
@@ -57,14 +158,6 @@ class ImmutableMixin:
 
     def __sklearn_clone__(self):
         return self
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
 
 
 class TermTableMixin:
@@ -263,6 +356,9 @@ class TermTableMixin:
         )
         return float(spearmanr(cosines, ratings[kept]).statistic)
 
+    def _has_term(self, terms):
+        return self._find_rows(terms) >= 0
+
     def _similar(self, point, given, k):
         """List the k terms nearest to a point (1, d), without all spellings of the given terms."""
         check_count("k", k)
@@ -320,10 +416,3 @@ def _top_columns(scores, k):
     if scores.shape[1] <= k:
         return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
     return np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-
-
-def refuse_missing(terms, known):
-    """Raise LabelWithoutVectorError unless all terms are known: (n_terms,) bool."""
-    if not known.all():
-        missing = [terms[i] for i in np.flatnonzero(~known)]
-        raise LabelWithoutVectorError(missing, n_asked=len(terms), what="terms")

@@ -12,15 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import gen_batches
 
 from skdevise._compat import Interval, StrOptions
-from skdevise._typing import NDArray, PathLike, Terms
+from skdevise._typing import PathLike
 from skdevise._utils import check_count
 from skdevise.language._io import TermTable, read_vectors, table_of, write_vectors
-from skdevise.language._mixins import (
-    ImmutableMixin,
-    TermTableMixin,
-    TermTransformerMixin,
-    refuse_missing,
-)
+from skdevise.language._mixins import ImmutableMixin, TermTableMixin, TermTransformerMixin
 from skdevise.language._postprocessing import (
     CommonComponent,
     finite_rows,
@@ -246,82 +241,6 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
             matrix = matrix.astype(np.float32)
         write_vectors(path, terms, matrix, subwords)
 
-    def fit(self, X: object = None, y: object = None) -> Self:
-        """Validate the table and the parameters. Nothing is learned.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Present for compatibility with scikit-learn.
-
-        Returns
-        -------
-        self : PretrainedEmbedder
-            The embedder itself.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `vectors` is not a table of terms and vectors, or a parameter is invalid.
-        """
-        self._table  # noqa: B018 (the property validates)
-        return self
-
-    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether `transform` has a vector for each term.
-
-        Parameters
-        ----------
-        terms : array-like of str, shape (n_terms,)
-            Terms to look up.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_terms,)
-            True for terms of the table. With `oov="compose"`, also True for terms composed of
-            known words.
-        """
-        return self._embed(check_terms(terms)).any(axis=1)
-
-    def has_term(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether each term is in the table.
-
-        Parameters
-        ----------
-        terms : array-like of str, shape (n_terms,)
-            Terms to look up.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_terms,)
-            True for terms of the table, in any spelling. False for terms composed of words.
-        """
-        return self._find_rows(check_terms(terms)) >= 0
-
-    def transform(self, X: Terms) -> NDArray[np.float32]:
-        """Return the unit vector of each term.
-
-        Parameters
-        ----------
-        X : array-like of str, shape (n_terms,)
-            Terms to look up.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_terms, vector_size)
-            Unit rows.
-
-        Raises
-        ------
-        LabelWithoutVectorError
-            If terms have no vector, or their vector is zero or not finite. The error names all of
-            them.
-        """
-        terms = check_terms(X)
-        vectors = self._embed(terms)
-        refuse_missing(terms, vectors.any(axis=1))
-        return vectors
-
     @cached_property
     def terms_(self) -> tuple[str, ...]:
         """Terms of the table: tuple of str."""
@@ -336,16 +255,19 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     def _n_features_out(self):
         return self.vector_size_
 
-    @cached_property
-    def _table(self):
-        """Table of terms, after a check of all parameters."""
-        self._validate_params()
+    def _validate_params(self):
+        super()._validate_params()
         vector_size = self._given_table.matrix.shape[1]
         if self.all_but_the_top >= vector_size:
             raise ValueError(
                 f"all_but_the_top={self.all_but_the_top} removes all {vector_size} dimensions. "
                 "Choose a smaller number."
             )
+
+    @cached_property
+    def _table(self):
+        """Table of terms, after a check of all parameters."""
+        self._validate_params()
         return self._given_table
 
     @cached_property

@@ -2,19 +2,16 @@
 
 from hashlib import blake2b
 from numbers import Integral
-from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 
 from skdevise._compat import Interval
-from skdevise._typing import NDArray, Terms
-from skdevise.language._mixins import TermTransformerMixin
-from skdevise.language._terms import check_terms
+from skdevise.language._mixins import TermTransformerMixin, UntrainedMixin
 
 
-class RandomEmbedder(TermTransformerMixin, BaseEstimator):
+class RandomEmbedder(UntrainedMixin, TermTransformerMixin, BaseEstimator):
     """Random unit vectors of terms.
 
     This is the random-embedding baseline of the DeViSE paper [1]_ (section 4). Compare your word
@@ -55,71 +52,15 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
         self.vector_size = vector_size
         self.random_state = random_state
 
-    def fit(self, X: object = None, y: object = None) -> Self:
-        """Validate the parameters. Nothing is learned.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Present for compatibility with scikit-learn.
-
-        Returns
-        -------
-        self : RandomEmbedder
-            The embedder itself.
-        """
+    def _embed(self, terms):
         self._validate_params()
-        return self
-
-    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether each term has a vector, which is always true.
-
-        Parameters
-        ----------
-        terms : array-like of str, shape (n_terms,)
-            Terms to look up.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_terms,)
-            True for every term.
-        """
-        return np.ones(len(check_terms(terms)), dtype=bool)
-
-    def has_term(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether each term has its own vector, which is always true.
-
-        Parameters
-        ----------
-        terms : array-like of str, shape (n_terms,)
-            Terms to look up.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_terms,)
-            True for every term.
-        """
-        return self.has_vector(terms)
-
-    def transform(self, X: Terms) -> NDArray[np.float32]:
-        """Return the unit vector of each term.
-
-        Parameters
-        ----------
-        X : array-like of str, shape (n_terms,)
-            Terms. Numbers are converted to text.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_terms, vector_size)
-            Unit rows.
-        """
-        self._validate_params()
-        terms = check_terms(X)
         vectors = np.empty((len(terms), self.vector_size), dtype=np.float32)
         for row, term in zip(vectors, terms, strict=True):
             self._generator(term).standard_normal(out=row, dtype=np.float32)
         return normalize(vectors) if terms else vectors
+
+    def _has_vector(self, terms):
+        return np.ones(len(terms), dtype=bool)
 
     def _generator(self, term):
         """Seed a random generator with the term and the random state."""
@@ -131,11 +72,3 @@ class RandomEmbedder(TermTransformerMixin, BaseEstimator):
     @property
     def _n_features_out(self):
         return self.vector_size
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags

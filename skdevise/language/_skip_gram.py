@@ -7,13 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
 
-import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions, fit_context
-from skdevise._typing import LabelVocabulary, NDArray, PathLike, RandomState, Terms
+from skdevise._typing import LabelVocabulary, PathLike, RandomState
 from skdevise._utils import check_checkpoint_folder, check_unchanged, content_hash, draw_seed
 from skdevise.language._corpus import TOKENIZERS, coverage, write_text
 from skdevise.language._gensim import (
@@ -386,62 +385,14 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
 
         return tqdm(desc=name, unit=" words", unit_scale=True, disable=not self.verbose, **options)
 
-    def has_vector(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether `transform` has a vector for each term.
-
-        Parameters
-        ----------
-        terms : array-like of str of shape (n_terms,)
-            Terms to look up.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_terms,)
-            True for a term that was trained, or that is composed of trained words.
-        """
+    def _embed(self, terms):
         check_is_fitted(self)
-        return self.vectors_.has_vector(terms)
-
-    def has_term(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether each term has its own vector.
-
-        Parameters
-        ----------
-        terms : array-like of str of shape (n_terms,)
-            Terms to look up.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_terms,)
-            True for a term that was trained as one token.
-        """
-        check_is_fitted(self)
-        return self.vectors_.has_term(terms)
-
-    def transform(self, X: Terms) -> NDArray[np.float32]:
-        """Return the unit vector of each term.
-
-        Parameters
-        ----------
-        X : array-like of str of shape (n_terms,)
-            Terms. A term without its own vector gets the mean vector of its words.
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_terms, vector_size)
-            Unit rows.
-
-        Raises
-        ------
-        LabelWithoutVectorError
-            If terms have no vector. The message names all of them.
-        """
-        check_is_fitted(self)
-        return self.vectors_.transform(X)
+        return self.vectors_._embed(terms)
 
     def _unit_blocks(self):
         check_is_fitted(self)
         return self.vectors_._unit_blocks()
 
     def _find_rows(self, terms):
+        check_is_fitted(self)
         return self.vectors_._find_rows(terms)
