@@ -1,11 +1,13 @@
 """Candidates, axes, colours, texts and legends of the displays."""
 
 from textwrap import fill
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
+from skdevise._typing import Axes
 from skdevise._utils import import_optional
 from skdevise.metrics._ranking import check_weights
 
@@ -44,14 +46,37 @@ def check_answers(y_true, y_pred, sample_weight):
     return y_true, y_pred, weights
 
 
-def draw_curve(display, ax, x, y, name, options, *, markers):
-    """Draw the next curve on axes, or on new ones; set `line_`, `ax_` and `figure_`."""
-    plt = import_optional("matplotlib.pyplot", extra="plot", purpose=type(display).__name__)
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
-    display.line_ = draw_line(ax, x, y, name, options, markers=markers)
-    display.ax_, display.figure_ = ax, ax.figure
-    return ax
+class CurveDisplay:
+    """Base of the displays of one curve.
+
+    A subclass has a `name` and defines `_draw(ax, name, options)`, which draws the curve, sets
+    `line_`, and names and scales the axes.
+    """
+
+    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
+        """Plot the curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        name : str, default=None
+            Name of the curve in the legend. None means the `name` of the display.
+        **kwargs : dict
+            Arguments of matplotlib's `plot`.
+
+        Returns
+        -------
+        self : display
+            The display itself.
+        """
+        plt = import_optional("matplotlib.pyplot", extra="plot", purpose=type(self).__name__)
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        self._draw(ax, self.name if name is None else name, kwargs)
+        draw_legend(ax)
+        return self
 
 
 def draw_line(ax, x, y, name, options, *, markers):

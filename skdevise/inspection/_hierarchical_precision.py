@@ -8,7 +8,7 @@ import numpy as np
 
 from skdevise._typing import ArrayLike, Average, Axes, Classifier, Hierarchy, Inputs, Labels
 from skdevise._utils import check_count
-from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
+from skdevise.inspection._curves import CurveDisplay, draw_line, find_candidates
 from skdevise.metrics import hierarchical_precision_at_k
 from skdevise.metrics._ranking import check_hierarchy
 from skdevise.models._top_k import predict_top_k, reach_classifier
@@ -17,7 +17,7 @@ from skdevise.models._top_k import predict_top_k, reach_classifier
 _K = (1, 2, 5, 10, 20)
 
 
-class HierarchicalPrecisionDisplay:
+class HierarchicalPrecisionDisplay(CurveDisplay):
     """Hierarchical precision (hp@k) against the number of answers, k.
 
     It shows whether wrong answers are near the true label in a hierarchy, as tables 1 and 3 of the
@@ -174,17 +174,8 @@ class HierarchicalPrecisionDisplay:
         k : sequence of int, default=None
             Numbers of answers. None means those of 1, 2, 5, 10 and 20 that do not exceed
             n_answers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-        average : {"sample", "class"}, default="sample"
-            "sample" averages over samples. "class" averages over the samples of each true label
-            first, and then over labels.
-        name : str, default=None
-            Name of the curve in the legend.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
-        **kwargs : dict
-            Arguments of matplotlib's `plot`.
+        sample_weight, average, name, ax, **kwargs
+            As in `from_estimator`. Without a name, the curve is not in the legend.
 
         Returns
         -------
@@ -212,24 +203,8 @@ class HierarchicalPrecisionDisplay:
         ]
         return cls(k, np.array(precision), name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
-        """Plot the curve.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
-        name : str, default=None
-            Name of the curve in the legend. None means the `name` of the display.
-        **kwargs : dict
-            Arguments of matplotlib's `plot`.
-
-        Returns
-        -------
-        self : HierarchicalPrecisionDisplay
-        """
-        name = self.name if name is None else name
-        ax = draw_curve(self, ax, self.k, self.precision, name, kwargs, markers=True)
+    def _draw(self, ax, name, options):
+        self.line_ = draw_line(ax, self.k, self.precision, name, options, markers=True)
         ax.set(xlabel="Number of answers, k", ylabel="Hierarchical precision, hp@k", xscale="log")
         curves = [line.get_xydata() for line in ax.get_lines()]
         numbers, values = np.concatenate(curves).T
@@ -237,8 +212,6 @@ class HierarchicalPrecisionDisplay:
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.set_xticks([], minor=True)
         ax.set_ylim(0, 1.05 * values.max() or 1)
-        draw_legend(ax)
-        return self
 
 
 def _check_k(k, n_answers):

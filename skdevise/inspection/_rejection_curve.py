@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdevise._typing import ArrayLike, Axes, Classifier, Inputs, Labels
-from skdevise.inspection._curves import check_answers, draw_curve, draw_legend, find_candidates
+from skdevise.inspection._curves import CurveDisplay, check_answers, draw_line, find_candidates
 from skdevise.metrics._rejection import rejection_curve
 from skdevise.models._top_k import reach_classifier
 
 
-class RejectionCurveDisplay:
+class RejectionCurveDisplay(CurveDisplay):
     """Accuracy of the accepted answers against their share.
 
     An answer is accepted if its confidence reaches a threshold (`reject_below` of the
@@ -141,14 +141,8 @@ class RejectionCurveDisplay:
             Best label of each sample, before any is rejected.
         confidence : array-like of shape (n_samples,)
             Probabilities of the best labels, or any other scores.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-        name : str, default=None
-            Name of the curve in the legend.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
-        **kwargs : dict
-            Arguments of matplotlib's `plot`.
+        sample_weight, name, ax, **kwargs
+            As in `from_estimator`. Without a name, the curve is not in the legend.
 
         Returns
         -------
@@ -166,28 +160,10 @@ class RejectionCurveDisplay:
         display = cls(*rejection_curve(confidence, is_right, weights), name=name)
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
-        """Plot the curve.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
-        name : str, default=None
-            Name of the curve in the legend. None means the `name` of the display.
-        **kwargs : dict
-            Arguments of matplotlib's `plot`.
-
-        Returns
-        -------
-        self : RejectionCurveDisplay
-        """
-        name = self.name if name is None else name
+    def _draw(self, ax, name, options):
         # A line through a single point would be invisible.
         markers = len(self.accepted) == 1
-        ax = draw_curve(self, ax, self.accepted, self.accuracy, name, kwargs, markers=markers)
+        self.line_ = draw_line(ax, self.accepted, self.accuracy, name, options, markers=markers)
         self.line_.set_clip_on(not markers)  # The point lies on the edge of the axes.
         ax.set(xlabel="Share of accepted answers", ylabel="Accuracy of accepted answers")
         ax.set(xlim=(0, 1), ylim=(0, 1.02))
-        draw_legend(ax)
-        return self

@@ -6,12 +6,12 @@ from typing import Any, Self
 import numpy as np
 
 from skdevise._typing import ArrayLike, Average, Axes, Classifier, Inputs, Labels
-from skdevise.inspection._curves import draw_curve, draw_legend, find_candidates
+from skdevise.inspection._curves import CurveDisplay, draw_line, find_candidates
 from skdevise.metrics import generalized_scores
 from skdevise.models._top_k import reach_classifier
 
 
-class SeenUnseenCurveDisplay:
+class SeenUnseenCurveDisplay(CurveDisplay):
     """Accuracy on seen labels against the accuracy on unseen labels, when both are candidates.
 
     Each point of the curve belongs to one penalty on the scores of seen labels (`seen_penalty`
@@ -157,16 +157,8 @@ class SeenUnseenCurveDisplay:
             Labels of the training set.
         seen_penalty : float, default=0
             Penalty that the dot marks.
-        average : {"class", "sample"}, default="class"
-            "class" averages over the samples of each true label first, and then over labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-        name : str, default=None
-            Name of the curve in the legend.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
-        **kwargs : dict
-            Arguments of matplotlib's `plot`.
+        average, sample_weight, name, ax, **kwargs
+            As in `from_estimator`. Without a name, the curve is not in the legend.
 
         Returns
         -------
@@ -188,27 +180,12 @@ class SeenUnseenCurveDisplay:
         )
         return cls(scores, name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any) -> Self:
-        """Plot the curve.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
-        name : str, default=None
-            Name of the curve in the legend. None means the `name` of the display.
-        **kwargs : dict
-            Arguments of matplotlib's `plot`.
-
-        Returns
-        -------
-        self : SeenUnseenCurveDisplay
-        """
-        scores, name = self.scores, self.name if name is None else name
+    def _draw(self, ax, name, options):
+        scores = self.scores
         if name is not None:
             name = f"{name} (area\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{scores.area:.2f})"
         curve = scores.unseen_curve, scores.seen_curve
-        ax = draw_curve(self, ax, *curve, name, kwargs, markers=False)
+        self.line_ = draw_line(ax, *curve, name, options, markers=False)
         self.point_ = ax.scatter(
             scores.unseen, scores.seen, color=self.line_.get_color(), zorder=3, clip_on=False
         )
@@ -216,5 +193,3 @@ class SeenUnseenCurveDisplay:
         reached = np.max([line.get_xydata().max(axis=0) for line in ax.get_lines()], axis=0)
         right, top = np.minimum(1.05 * reached, 1)
         ax.set(xlim=(0, right or 1), ylim=(0, 1.02 * top or 1))
-        draw_legend(ax)
-        return self

@@ -158,7 +158,10 @@ class TrainingCurveDisplay:
                 "for each of them."
             )
         self.axes_, self.figure_ = axes, axes[0].figure
-        name, stages, best = self.name if name is None else name, self._stages(), self._best()
+        name, stages, best = self.name if name is None else name, self._stages(), []
+        if "valid_hit@1" in self.history:  # Early stopping kept the weights of the best epochs.
+            scores = self.history["valid_hit@1"].to_numpy()
+            best = [rows[scores[rows].argmax()] for rows in stages.values()]
         epochs = np.arange(1, len(self.history) + 1)
         style = {"markevery": -(-len(epochs) // _N_MARKERS), "markersize": 4} | kwargs
         self.lines_ = np.empty(n_columns, dtype=object)
@@ -167,8 +170,8 @@ class TrainingCurveDisplay:
             line = draw_line(ax, epochs, values, name, style, markers=True)
             self.lines_[i], ring = line, {"facecolor": "none", "edgecolor": line.get_color()}
             ax.scatter(epochs[best], values[best], s=110, linewidth=1.5, zorder=3, **ring)
-            for stage, first in stages[1:]:
-                _mark_stage(ax, stage, first - 0.5, line.get_color())
+            for stage, rows in list(stages.items())[1:]:
+                _mark_stage(ax, stage, rows[0] + 0.5, line.get_color())
             ax.set(xlabel="Epoch", ylabel=_TITLES.get(column, column))
             ax.set_xlim(0.5, max(len(line.get_xdata()) for line in ax.get_lines()) + 0.5)
             ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -176,25 +179,11 @@ class TrainingCurveDisplay:
         return self
 
     def _stages(self):
-        """List the stages, each with its first epoch, counted from 1: pairs of int."""
-        stage = self._stage_of_epochs()
-        return [(int(value), int(np.argmax(stage == value)) + 1) for value in np.unique(stage)]
-
-    def _best(self):
-        """Find the rows whose weights were kept by early stopping: int (n_stages or 0,)."""
-        if "valid_hit@1" not in self.history:
-            return np.array([], dtype=int)
-        scores = self.history["valid_hit@1"].to_numpy()
-        stage = self._stage_of_epochs()
-        rows = [np.flatnonzero(stage == value) for value in np.unique(stage)]
-        return np.array([part[scores[part].argmax()] for part in rows])
-
-    def _stage_of_epochs(self):
-        """Return the stage of each row of the history: int (n_epochs,)."""
+        """Find the rows of each stage in the history: dict of int to int (n_epochs,)."""
         index = self.history.index
-        if "stage" not in index.names:
-            return np.ones(len(index), dtype=int)
-        return index.get_level_values("stage").to_numpy()
+        has_stages = "stage" in index.names
+        stage = index.get_level_values("stage") if has_stages else np.ones(len(index), dtype=int)
+        return {int(value): np.flatnonzero(stage == value) for value in np.unique(stage)}
 
 
 def _mark_stage(ax, stage, start, colour):
