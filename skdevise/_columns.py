@@ -74,30 +74,39 @@ def entries(column):
     return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
 
 
-def name_some(labels):
-    """List the first 20 labels as text, and count the others."""
-    names = ", ".join(map(repr, labels[:20]))
-    return f"{names} and {len(labels) - 20:,} more" if len(labels) > 20 else names
+def name_some(labels, n_shown=20):
+    """List the first labels as text, and count the others."""
+    names = ", ".join(map(repr, labels[:n_shown]))
+    return f"{names} and {len(labels) - n_shown:,} more" if len(labels) > n_shown else names
 
 
-def by_label(values, labels, index=None):
-    """Return a Mapping of labels to values, or None if `values` pairs with labels by position.
+def by_label(values, labels, name, index=None):
+    """Validate the parameter `name`: a Mapping of labels to values, or a list of one per label.
 
     A pandas Series is a mapping if its index holds labels. `index` is that of the labels, if any.
     """
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise TypeError(
+            f"{name}={values!r:.80} is neither a dict nor a list. Pass one entry per label."
+        )
     if isinstance(values, Mapping):
         return values
-    if not hasattr(values, "iloc"):
-        return None
-    keys = values.index
-    # Labels and values may be columns of one table.
-    is_aligned = hasattr(index, "equals") and index.equals(keys)
-    counts_rows = keys.tolist() == list(range(len(keys)))
-    if is_aligned or (counts_rows and not any(label in keys for label in labels)):
-        return None
-    if not keys.is_unique:
-        raise ValueError("The index of a Series repeats labels. Give each label one entry.")
-    return dict(values.items())
+    if hasattr(values, "iloc"):
+        keys = values.index
+        # Labels and values may be columns of one table.
+        is_aligned = hasattr(index, "equals") and index.equals(keys)
+        counts_rows = keys.tolist() == list(range(len(keys)))
+        if not is_aligned and (not counts_rows or any(label in keys for label in labels)):
+            if not keys.is_unique:
+                raise ValueError("The index of a Series repeats labels. Give each label one entry.")
+            return dict(values.items())
+    refuse_unordered(values, name)
+    values = entries(values)
+    if len(values) != len(labels):
+        raise ValueError(
+            f"There are {len(labels)} labels but {len(values)} {name}. Pass one per label."
+        )
+    return values
 
 
 def refuse_unordered(values, name):

@@ -167,6 +167,12 @@ def check_count(name, value, least=1, most=None, what=None):
         raise ValueError(f"{name}={value!r} is invalid. Use a whole number {limits}.")
 
 
+def check_choice(name, value, choices):
+    """Raise ValueError unless a value is one of the choices, all of which are text."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown. Use one of {list(choices)}.")
+
+
 def check_unchanged(estimator, fitted):
     """Raise ValueError if parameters differ from those of the first call, {name: value}."""
     for name, value in fitted.items():

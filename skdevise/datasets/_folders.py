@@ -7,14 +7,15 @@ from typing import Any, Literal
 import numpy as np
 
 from skdevise._bounded import MAX_ROW, MAX_TABLE_BYTES, open_bounded, parsing
+from skdevise._columns import name_some
 from skdevise._compat import StrOptions, validate_params
 from skdevise._typing import PathLike
 from skdevise._utils import warn
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
 from skdevise.datasets._photo_lists import (
+    N_NAMES,
     describe_photos,
     drop_unreadable,
-    first_names,
     photo_names,
     photos_bunch,
 )
@@ -165,7 +166,7 @@ def load_image_folder(
     if outside:
         warn(
             "Photos outside of the class folders are left out: "
-            f"{first_names(['/'.join(parts) for parts in outside])}."
+            f"{name_some(['/'.join(parts) for parts in outside], N_NAMES)}."
         )
     _warn_about_labels({parts[depth] for parts in files}, set(target))
     return photos_bunch(
@@ -331,7 +332,7 @@ def _files_in_folder(files, folder, root):
             if file is not None and len(parts) > len(top) + 1
         }
         if len(subfolders) != 1:
-            names = first_names(sorted("/".join(parts) for parts in subfolders))
+            names = name_some(sorted("/".join(parts) for parts in subfolders), N_NAMES)
             raise ValueError(
                 f"{root!r} has no folder {str(folder)!r} with files. Use one of {names}."
             )
@@ -366,9 +367,10 @@ def _find_photos(paths, root):
             break
     if missing:
         more = " or more" * (len(missing) == _MOST_MISSING)
+        names = name_some(list(map(str, missing)), N_NAMES)
         raise FileNotFoundError(
             f"{len(missing)}{more} of {len(paths)} photos are missing in {root or os.getcwd()!r}: "
-            f"{first_names(missing)}. Set root to the folder or archive that holds them."
+            f"{names}. Set root to the folder or archive that holds them."
         )
     return photos
 
@@ -379,10 +381,10 @@ def _warn_about_labels(labels, labels_with_photos):
     if empty:
         warn(
             f"{len(empty)} of {len(labels)} class folders have no readable photo and are left out: "
-            f"{first_names(empty)}.",
+            f"{name_some(empty, N_NAMES)}.",
         )
     if len(labels_with_photos) > 1 and labels_with_photos <= _SUBSETS:
-        names = first_names(sorted(labels_with_photos))
+        names = name_some(sorted(labels_with_photos), N_NAMES)
         warn(
             f"The class folders look like subsets: {names}. To read one of them, pass "
             f"folder={min(labels_with_photos)!r}.",

@@ -9,12 +9,16 @@ from PIL import Image
 from sklearn.utils import Bunch
 
 from skdevise._bounded import check_padding
+from skdevise._columns import name_some
 from skdevise._utils import warn
 
 # Pillow registers these formats, but needs other software to decode them.
 _NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # Pillow needs a plugin for these suffixes. Without it, such files are listed as unreadable.
 _NEED_A_PLUGIN = {".heic", ".heif", ".jxl"}
+
+# Number of files that a message names.
+N_NAMES = 3
 
 
 def photo_names(files):
@@ -38,7 +42,7 @@ def drop_unreadable(photos, labels, check, source):
     if unreadable:
         warn(
             f"{len(unreadable)} of {len(photos)} files are not readable images and are left out: "
-            f"{first_names(unreadable)}.",
+            f"{name_some(list(map(str, unreadable)), N_NAMES)}.",
         )
     if len(unreadable) == len(photos):
         example = f", for example {str(photos[0])!r}" if photos else ""
@@ -74,12 +78,6 @@ def describe_photos(data, target, unreadable, source):
     """Summarise the photos in one sentence."""
     left_out = f", without {len(unreadable)} unreadable files" if unreadable else ""
     return f"{len(data)} photos of {len(set(target))} labels from {source}{left_out}."
-
-
-def first_names(items, n=3):
-    """Name the first items for a message."""
-    rest = f" and {len(items) - n} more" if len(items) > n else ""
-    return ", ".join(repr(str(item)) for item in items[:n]) + rest
 
 
 def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
-from skdevise._columns import by_label, entries, refuse_unordered
+from skdevise._columns import by_label
 from skdevise.labels import Hierarchy
 
 # Group of labels that belong to no other group.
@@ -16,19 +16,11 @@ def group_of_each(labels, groups):
     """Turn the parameter `groups` into a list with the group of each label."""
     if isinstance(groups, Hierarchy):
         groups = hypernym_groups(labels, groups)
-    groups = by_label(groups, labels) or groups
-    if isinstance(groups, Mapping):
-        groups = [groups.get(label, OTHER) for label in labels]
     elif callable(groups):
         groups = [groups(label) for label in labels]
-    elif isinstance(groups, str | bytes) or not hasattr(groups, "__iter__"):
-        raise TypeError(f"groups={groups!r} is invalid. Pass a Hierarchy, dict, function or list.")
-    refuse_unordered(groups, "groups")
-    groups = entries(groups)
-    if len(groups) != len(labels):
-        raise ValueError(
-            f"There are {len(labels)} labels but {len(groups)} groups. Pass one group per label."
-        )
+    groups = by_label(groups, labels, "groups")
+    if isinstance(groups, Mapping):
+        groups = [groups.get(label, OTHER) for label in labels]
     for label, group in zip(labels, groups, strict=True):
         if not isinstance(group, Hashable) or pd.isna(group):
             raise ValueError(f"{label!r} has the group {group!r}. Use text, a number or {OTHER!r}.")

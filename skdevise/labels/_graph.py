@@ -7,6 +7,8 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array, eye_array
 from scipy.sparse.csgraph import connected_components
 
+from skdevise._utils import check_choice
+
 # Most (start, node) pairs that one step of the search for correct sets may visit. Larger searches
 # are split. A pair takes 5 bytes, so the searches need less than 200 MB.
 _MAX_PAIRS = 2**22
@@ -58,12 +60,9 @@ class Graph:
     def distances_in(self, direction, starts, most):
         """Count the edges of paths in one direction, as `Hierarchy.within_hops` defines it."""
         steps = {"any": self.neighbours, "up": self.parents, "down": self.children}
+        check_choice("direction", direction, ("up_down", *steps))
         if direction in steps:
             return self.distances(steps[direction], starts, most)
-        if direction != "up_down":
-            raise ValueError(
-                f"direction={direction!r} is unknown. Use one of {['up_down', *steps]}."
-            )
         distance = self.distances(self.parents, starts, most)
         # Descend from each ancestor with the edges that the climb has left.
         for used in range(most):

@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from skdevise import _storage
 from skdevise._columns import name_some
 from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
-from skdevise._utils import check_count, find_device, warn
+from skdevise._utils import check_choice, check_count, find_device, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
 from skdevise.labels._device_search import DeviceSearch, find_gpu, has_room
@@ -98,10 +98,7 @@ class LabelSpace:
     ) -> None:
         if device not in ("auto", "cpu"):
             find_device(device)
-        if search not in ("auto", *SEARCH_METHODS):
-            raise ValueError(
-                f"search={search!r} is unknown. Use one of {['auto', *SEARCH_METHODS]}."
-            )
+        check_choice("search", search, ("auto", *SEARCH_METHODS))
         vocabulary = as_vocabulary(vocabulary)
         check_embedder(embedder)
         refuse_numbers(vocabulary, embedder)

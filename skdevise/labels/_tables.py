@@ -7,6 +7,7 @@ import numpy as np
 
 from skdevise._bundled import LazySequence, load_imagenet_labels, load_wordnet_nouns
 from skdevise._columns import check_types
+from skdevise._utils import check_choice
 from skdevise.labels._graph import Graph
 
 # The top nodes of ImageNet's graph of fall 2011: plant, geological formation, natural object,
@@ -51,8 +52,7 @@ def pair_tables(pairs, definitions):
 
 def bundled_tables(variant):
     """Return the parameters of a bundled hierarchy."""
-    if variant not in ("wordnet", "imagenet-fall11"):
-        raise ValueError(f"variant={variant!r} is unknown. Use 'wordnet' or 'imagenet-fall11'.")
+    check_choice("variant", variant, ("wordnet", "imagenet-fall11"))
     nouns = load_wordnet_nouns()
     if variant == "wordnet":
         return nouns.synsets, nouns.edges, nouns.terms, nouns.definitions, nouns.counts

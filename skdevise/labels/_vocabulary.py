@@ -2,26 +2,26 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import chain
 from numbers import Number
 from typing import Any, Literal, Self
 
+import numpy as np
+
 from skdevise._bounded import MAX_VOCABULARY_BYTES, open_bounded, parsing
-from skdevise._columns import check_labels, name_some
-from skdevise._typing import ArrayLike, Coverage, Embedder, Hierarchy, Labels, PathLike, Pool
-from skdevise._utils import atomic_write
+from skdevise._columns import by_label, check_labels, entries, name_some
+from skdevise._typing import ArrayLike, Coverage, Embedder, Labels, PathLike, Pool
+from skdevise._utils import atomic_write, check_choice
 from skdevise.labels._coverage import coverage_of
 from skdevise.labels._embedding import check_embedder, looks_up_words
+from skdevise.labels._hierarchy import Hierarchy
 from skdevise.labels._index import TermIndex
-from skdevise.labels._label_terms import (
-    check_label_terms,
-    check_templates,
-    default_terms,
-    terms_by_label,
-)
 from skdevise.language._terms import check_terms
+
+_SYNSET_ID = re.compile(r"n\d{8}")
 
 
 class LabelVocabulary:
@@ -105,27 +105,23 @@ class LabelVocabulary:
         templates: Sequence[str] | None = None,
         on_missing: Literal["error", "drop", "wordnet"] = "error",
     ) -> None:
-        if pool not in ("terms", "first", "mean"):
-            raise ValueError(f"pool={pool!r} is unknown. Use 'terms', 'first' or 'mean'.")
-        if on_missing not in ("error", "drop", "wordnet"):
-            raise ValueError(
-                f"on_missing={on_missing!r} is unknown. Use 'error', 'drop' or 'wordnet'."
-            )
+        check_choice("pool", pool, ("terms", "first", "mean"))
+        check_choice("on_missing", on_missing, ("error", "drop", "wordnet"))
         if terms is None and isinstance(labels, Mapping):
             terms = labels
         self.pool = pool
-        self.templates = check_templates(templates)
+        self.templates = _check_templates(templates)
         self.on_missing = on_missing
         self.labels = check_labels(labels)
         self.labels.flags.writeable = False
-        given = terms_by_label(self.labels, terms, getattr(labels, "index", None))
+        given = _terms_by_label(self.labels, terms, getattr(labels, "index", None))
         self._unnamed = tuple(
             label
             for label in self.labels.tolist()
             if isinstance(label, Number) and label not in given
         )
         self.terms = tuple(
-            check_label_terms(label, given[label]) if label in given else default_terms(label)
+            _check_label_terms(label, given[label]) if label in given else _default_terms(label)
             for label in self.labels.tolist()
         )
 
@@ -392,3 +388,50 @@ def refuse_numbers(vocabulary, embedder, name="labels"):
             f"{name} holds class numbers ({name_some(vocabulary._unnamed)}), which are not words. "
             "Pass names, or labels=LabelVocabulary(numbers, terms=names)."
         )
+
+
+def _terms_by_label(labels, terms, index):
+    """Turn the parameter `terms` into a mapping. `index` is that of the labels, if any."""
+    if terms is None:
+        return {}
+    labels = labels.tolist()
+    terms = by_label(terms, labels, "terms", index)
+    if not isinstance(terms, Mapping):
+        return dict(zip(labels, terms, strict=True))
+    known = set(labels)
+    unknown = [label for label in terms if label not in known]
+    if unknown:
+        raise ValueError(f"terms has entries for {unknown}, which are not labels. Remove them.")
+    return terms
+
+
+def _check_templates(templates):
+    """Validate templates: a tuple of str with one {} each."""
+    if templates is None:
+        return ()
+    if isinstance(templates, str | bytes) or not hasattr(templates, "__iter__"):
+        raise TypeError(f"templates={templates!r} is not a list. Pass ['a photo of a {{}}'].")
+    templates = tuple(entries(templates))
+    for template in templates:
+        is_text = isinstance(template, str)
+        if not is_text or "{}" not in template or re.sub("[^{}]", "", template) != "{}":
+            raise ValueError(f'{template!r} is not a template. Use text with one "{{}}" in it.')
+    return templates
+
+
+def _check_label_terms(label, terms):
+    """Validate the terms of one label: a tuple of str."""
+    terms = (terms,) if isinstance(terms, str) else terms
+    terms = terms.to_list() if hasattr(terms, "to_list") else terms  # polars gives a Series
+    if not isinstance(terms, list | tuple | np.ndarray) or not len(terms):
+        raise ValueError(f"The label {label!r} has the terms {terms!r}. Give it text or a list.")
+    return tuple(check_terms(terms))
+
+
+def _default_terms(label):
+    """Return the terms of a label that came without any: WordNet's for ids, else its text."""
+    if isinstance(label, str) and _SYNSET_ID.fullmatch(label):
+        wordnet = Hierarchy.wordnet()
+        if label in wordnet:
+            return wordnet.terms(label)
+    return (str(label),)

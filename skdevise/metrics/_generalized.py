@@ -9,7 +9,8 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 
 from skdevise._columns import check_labels, check_targets, label_column
 from skdevise._typing import ArrayLike, Average, Labels
-from skdevise.metrics._ranking import check_weights
+from skdevise._utils import check_choice
+from skdevise.metrics._ranking import AVERAGES, check_weights
 
 
 def generalized_scores(
@@ -89,8 +90,7 @@ def generalized_scores(
     >>> scores.penalties.round(2), scores.seen_curve, scores.unseen_curve
     (array([0.1, 0.7]), array([1., 1., 0.]), array([0., 1., 1.]))
     """
-    if average not in ("class", "sample"):
-        raise ValueError(f"average={average!r} is unknown. Use 'class' or 'sample'.")
+    check_choice("average", average, AVERAGES)
     if not np.isfinite(seen_penalty):
         raise ValueError(f"seen_penalty={seen_penalty!r} is invalid. Use a finite number.")
     y_score, column, is_seen = _check_scores(y_true, y_score, labels, seen)

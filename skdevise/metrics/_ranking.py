@@ -5,8 +5,10 @@ from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
 from skdevise._typing import ArrayLike, Average, Labels
-from skdevise._utils import check_count
+from skdevise._utils import check_choice, check_count
 from skdevise.labels import Hierarchy
+
+AVERAGES = ("sample", "class")
 
 
 def hit_at_k(
@@ -177,8 +179,7 @@ def check_weights(y_true, sample_weight):
 
 def _average(values, y_true, sample_weight, average):
     """Average values (n_samples,) over samples, or over the samples of each label first."""
-    if average not in ("sample", "class"):
-        raise ValueError(f"average={average!r} is unknown. Use 'sample' or 'class'.")
+    check_choice("average", average, AVERAGES)
     if sample_weight is not None:
         sample_weight = check_weights(y_true, sample_weight)
     if average == "sample":

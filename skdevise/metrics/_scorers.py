@@ -9,10 +9,15 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdevise._columns import check_targets
 from skdevise._typing import Average, Labels
-from skdevise._utils import check_count, warn
+from skdevise._utils import check_choice, check_count, warn
 from skdevise.labels import Hierarchy
 from skdevise.labels._vocabulary import as_vocabulary
-from skdevise.metrics._ranking import check_hierarchy, hierarchical_precision_at_k, hit_at_k
+from skdevise.metrics._ranking import (
+    AVERAGES,
+    check_hierarchy,
+    hierarchical_precision_at_k,
+    hit_at_k,
+)
 from skdevise.models._top_k import predict_top_k, reach_classifier
 
 
@@ -29,8 +34,7 @@ class _TopKScorer:
         check_count("k", k)
         if isinstance(labels, str) and labels not in ("test", "all"):
             raise ValueError(f"labels={labels!r} is unknown. Use None, 'test', 'all' or a list.")
-        if average not in ("sample", "class"):
-            raise ValueError(f"average={average!r} is unknown. Use 'sample' or 'class'.")
+        check_choice("average", average, AVERAGES)
         self.k = k
         self.labels = labels
         self.average = average
