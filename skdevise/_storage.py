@@ -66,6 +66,15 @@ _LEFT_OUT = ("model_", "_caches")
 # Private members of scikit-learn's packages begin with an underscore.
 _SPARSE = ("csr_array", "csc_array", "coo_array", "csr_matrix", "csc_matrix", "coo_matrix")
 
+# Functions that make a value from decoded items, or from JSON as it is.
+_CONTAINERS = {"tuple": tuple, "set": set, "frozenset": frozenset}
+_VALUES = {
+    "float": float,
+    "slice": lambda bounds: slice(*bounds),
+    "type": lambda name: np.dtype(name).type,
+    "dtype": np.dtype,
+}
+
 
 def write(value, path):
     """Write an object graph to a file, which is replaced at once or not at all."""
@@ -119,7 +128,7 @@ class _Encoder:
         if type(value) is list:
             return [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
         kind = type(value).__name__
-        if type(value) in (tuple, set, frozenset):
+        if type(value) in _CONTAINERS.values():
             items = [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
             return {"is": kind, "of": items}
         if type(value) is dict:
@@ -234,25 +243,16 @@ class _Decoder:
         """Decode a value."""
         if isinstance(node, list):
             return [self.decode(item) for item in node]
-        return getattr(self, f"read_{node['is']}")(node) if isinstance(node, dict) else node
-
-    def read_float(self, node):
-        return float(node["of"])
-
-    def read_tuple(self, node):
-        return tuple(map(self.decode, node["of"]))
-
-    def read_set(self, node):
-        return set(map(self.decode, node["of"]))
-
-    def read_frozenset(self, node):
-        return frozenset(map(self.decode, node["of"]))
+        if not isinstance(node, dict):
+            return node
+        if node["is"] in _CONTAINERS:
+            return _CONTAINERS[node["is"]](map(self.decode, node["of"]))
+        if node["is"] in _VALUES:
+            return _VALUES[node["is"]](node["of"])
+        return getattr(self, f"read_{node['is']}")(node)
 
     def read_dict(self, node):
         return {self.decode(key): self.decode(item) for key, item in node["of"]}
-
-    def read_slice(self, node):
-        return slice(*node["of"])
 
     def read_scalar(self, node):
         return self._arrays[node["of"]][0]
@@ -273,12 +273,6 @@ class _Decoder:
             text = np.array(codes).view(f"<U{codes.shape[-1]}").reshape(node["shape"])
             self._arrays[node["of"]] = text  # An array that occurs twice is one array.
         return self._arrays[node["of"]]
-
-    def read_type(self, node):
-        return np.dtype(node["of"]).type
-
-    def read_dtype(self, node):
-        return np.dtype(node["of"])
 
     def read_cells(self, node):
         array = np.empty(len(node["of"]), dtype=object)

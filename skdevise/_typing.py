@@ -7,37 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "ArrayLike",
-    "Average",
-    "Axes",
-    "Bunch",
-    "Classifier",
-    "ClassifierWeightRegressor",
-    "Coverage",
-    "DataFrame",
-    "Embedder",
-    "FeatureCache",
-    "FeatureScaling",
-    "Groups",
-    "Hierarchy",
-    "Hubness",
-    "LabelSpace",
-    "LabelVocabulary",
-    "Labels",
-    "Module",
-    "NDArray",
-    "PathLike",
-    "PhotoList",
-    "Pool",
-    "Precision",
-    "RandomState",
-    "Inputs",
-    "Search",
-    "Terms",
-    "VisualFeaturizer",
-]
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame

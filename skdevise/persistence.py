@@ -1,15 +1,23 @@
 """Save fitted estimators, and load them without pickle."""
 
+import platform
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from skdevise import _storage
-from skdevise._model_card import describe
+from sklearn.base import BaseEstimator, clone
+
+from skdevise import __version__, _storage
+from skdevise._special_objects import FOLDERS
 from skdevise._typing import PathLike
 from skdevise._utils import atomic_write
 
 __all__ = ["load", "save"]
+
+# A model card says "Not stated." if one of these facts is missing.
+_FACTS = ("data", "metrics", "licence")
+_N_LABELS = 10
 
 
 def save(estimator: object, path: PathLike, *, card: Mapping[str, Any] | None = None) -> None:
@@ -62,7 +70,7 @@ def save(estimator: object, path: PathLike, *, card: Mapping[str, Any] | None = 
     array(['cat'], dtype='<U5')
     """
     path = Path(path)
-    text = None if card is None else describe(estimator, path.name, card)
+    text = None if card is None else _describe(estimator, path.name, card)
     _storage.write(estimator, path)
     if text is not None:
         with atomic_write(path.with_name(f"{path.name}.md")) as unfinished:
@@ -112,3 +120,42 @@ def load(path: PathLike, *, mmap: bool = False, trusted: Sequence[str] = ()) -> 
     array([[0., 1.]], dtype=float32)
     """
     return _storage.read(path, mmap, trusted)
+
+
+def _describe(estimator, file_name, facts):
+    """Describe an estimator with the facts of its author, {title: text or mapping}: str."""
+    if not isinstance(facts, Mapping):
+        raise TypeError(f"card={facts!r:.200} is not a dict. Pass one, as in {{'data': '...'}}.")
+    lines = [f"# {type(estimator).__name__}", ""]
+    lines += _code(f'import skdevise\n\nclf = skdevise.load("{file_name}")')
+    for title in dict.fromkeys((*_FACTS, *facts)):
+        lines += _section(title, facts.get(title, "Not stated."))
+    labels = getattr(estimator, "classes_", None)
+    if labels is not None:
+        shown = ", ".join(map(str, labels[:_N_LABELS]))
+        more = ", ..." if len(labels) > _N_LABELS else ""
+        lines += _section("training labels", f"{len(labels)} labels: {shown}{more}")
+    lines += ["## Parameters", "", *_code(_parameters(estimator))]
+    versions = {name: version(name) for name in ("numpy", "scikit-learn", "torch")}
+    versions = {"skdevise": __version__, "python": platform.python_version(), **versions}
+    return "\n".join([*lines, *_section("versions", versions)])
+
+
+def _parameters(estimator):
+    """Show the parameters of an estimator, without the folders of this machine: str."""
+    if not isinstance(estimator, BaseEstimator):
+        return repr(estimator)
+    names = [name for name in estimator.get_params() if name.split("__")[-1] in FOLDERS]
+    return repr(clone(estimator).set_params(**dict.fromkeys(names)))
+
+
+def _code(text):
+    return ["```python", text, "```", ""]
+
+
+def _section(title, content):
+    """Write a section with a text, or with a table of a mapping: list of lines."""
+    if isinstance(content, Mapping):
+        rows = [f"| {key} | {value} |" for key, value in content.items()]
+        content = "\n".join(["| | |", "|---|---|", *rows])
+    return [f"## {title.capitalize()}", "", str(content), ""]
