@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 from importlib.util import find_spec
+from numbers import Number
 from pathlib import Path
 from runpy import run_path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -147,17 +148,17 @@ def decode_jpeg(data):
         return None
 
 
-def adagrad_step(optimizer, parameter, lr=None):
+def adagrad_step(optimizer, parameter, lr):
     """Take the step of a torch Adagrad optimizer that has this one parameter.
 
-    `lr` is a Tensor with the learning rate. None means that of the optimizer.
+    The learning rate is a float or a Tensor.
     """
     # torch 2.6 to 2.14 name the state "sum" and the option "eps". The hooks around
     # `Optimizer.step` would take a tenth of the time of a small training step.
     group, squares = optimizer.param_groups[0], optimizer.state[parameter]["sum"]
     squares.addcmul_(parameter.grad, parameter.grad)
     deviation = squares.sqrt().add_(group["eps"])
-    if lr is None:
-        parameter.addcdiv_(parameter.grad, deviation, value=-group["lr"])
+    if isinstance(lr, Number):
+        parameter.addcdiv_(parameter.grad, deviation, value=-lr)
     else:
         parameter.addcdiv_(parameter.grad * lr, deviation, value=-1)

@@ -161,9 +161,8 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Number format of the training. "bfloat16" uses mixed precision. Choose it to speed up
         stage 2 on a recent GPU.
     compile : bool, default=False
-        Compile the network with `torch.compile`. Choose it for a long stage 2 on a GPU. In stage 1
-        with a linear projection, a CUDA device records the training step once and replays it, if
-        the loss is "hinge_rank", the optimizer "adagrad", and there are no callbacks.
+        Compile the network with `torch.compile`. Choose it for a long stage 2 on a GPU. A linear
+        projection in stage 1 is never compiled.
     warm_start : bool, default=False
         Start `fit` from the projection of the previous fit, instead of a new one. Trained label
         vectors start from `embedder` again.

@@ -16,7 +16,7 @@ from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._distributed import DistributedMixin, open_accelerator
 from skdevise.training._early_stopping import EarlyStopping
 from skdevise.training._net import OPTIMIZERS, TrainingNet, TrainingSet, place_features
-from skdevise.training._recorded_step import RecordedStep, record_on_gpu
+from skdevise.training._recorded import Recorded, record_on_gpu
 
 # A change of one of these parameters gives `partial_fit` a new net.
 _NET_PARAMS = (
@@ -57,10 +57,11 @@ class DeViSENet(TrainingNet):
     """A training net that knows the gradient of a linear map under the hinge rank loss.
 
     `Trainer` sets `trained`, the positions of the classes in the loss, and `params`, the parameters
-    that the net is made from. If `records_steps` is true, a GPU replays a recorded step.
+    that the net is made from. In a long training, a GPU replays a recorded step.
     """
 
-    records_steps = False
+    # Recording takes about as long as this many steps can save.
+    least_recorded = 500
     recorded = None
 
     @property
@@ -89,12 +90,15 @@ class DeViSENet(TrainingNet):
             and self.has_closed_form
             and is_adagrad
             and not self.callbacks
+            and self.n_processes == 1
         )
 
     def train_epochs(self, data, n_epochs, **options):
-        """Train, and record the step if that is possible and wanted."""
-        if self.records_steps and self.can_record:
-            self.recorded = RecordedStep(self._adagrad_step, self.batch_size, self.record)
+        """Train, and record the step if that is possible and pays."""
+        n_steps = n_epochs * (len(data) // self.batch_size)
+        if n_steps >= self.least_recorded and self.can_record:
+            step = self._adagrad_step, self.batch_size, self.record, "The training step"
+            self.recorded = Recorded(*step)
         try:
             super().train_epochs(data, n_epochs, **options)
         finally:
@@ -109,14 +113,14 @@ class DeViSENet(TrainingNet):
         if not self.has_closed_form:
             return super().step(X, target, weight, batch)
         if self.recorded is not None:
-            return self.recorded(self.optimizer_.param_groups[0]["lr"], X, target, weight)
+            return self.recorded(X, target, weight, float(self.optimizer_.param_groups[0]["lr"]))
         with torch.no_grad():
             loss = self._set_gradient(X, target, weight)
             map_ = self.bare_module.weight
             self.average(map_.grad)
             self.notify_gradient(batch)
             if self.optimizer is OPTIMIZERS["adagrad"]:
-                adagrad_step(self.optimizer_, map_)
+                adagrad_step(self.optimizer_, map_, self.optimizer_.param_groups[0]["lr"])
                 if not self.callbacks:
                     return loss
                 # Without a gradient, the call below changes no weight. Schedulers count it.
@@ -125,8 +129,8 @@ class DeViSENet(TrainingNet):
         return loss
 
     @torch.no_grad()
-    def _adagrad_step(self, lr, X, target, weight):
-        """Take a step of Adagrad, and return the loss. `lr` is None or a Tensor."""
+    def _adagrad_step(self, X, target, weight, lr):
+        """Take a step of Adagrad, and return the loss. `lr` is a float or a Tensor."""
         loss = self._set_gradient(X, target, weight)
         adagrad_step(self.optimizer_, self.bare_module.weight, lr)
         return loss
@@ -250,7 +254,7 @@ class Trainer:
 
     def _with_replay(self, data, n_rows, means, targets):
         """Add class means to the training data, each as often as a class occurs in the data."""
-        n_times = len(data) / len(np.unique(data.targets))
+        n_times = len(data) / len(data.targets.unique())
         n_times = max(1, round(min(n_times, _MOST_REPLAYED * len(data) / len(means))))
         weights = data.weights
         if weights is not None:
@@ -314,7 +318,6 @@ class Trainer:
             verbose=params["verbose"],
         )
         net.trained, net.params = trained, self._net_params(trained)
-        net.records_steps = params["compile"] and not distributed
         return net
 
     def _net_params(self, trained):

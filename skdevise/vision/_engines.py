@@ -5,6 +5,7 @@ import warnings
 from functools import cache, partial
 from importlib.util import find_spec
 from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from skdevise._utils import import_optional, keep_freed_memory
+from skdevise.training._recorded import Recorded, record_on_gpu
 from skdevise.vision._openvino import compile_model, no_statistics
 
 # Numbers of photos that repay folding the batch norms, and converting the network to OpenVINO.
@@ -68,7 +70,12 @@ class InferenceEngine:
         net = copy.deepcopy(net).cpu()
         if plan != "torch":
             net = fold_batch_norms(net, shape)
-        self._run = _torch_run(net, shape, precision, device, compiles=plan == "compile")
+        run = _torch_run(net, precision, device, compiles=plan == "compile")
+        if plan != "compile" and device.type == "cpu":
+            run = _in_parts(run, net, shape)
+        elif plan != "compile" and device.type == "cuda":
+            run = _recorded(run, device)
+        self._run = lambda photos: _read_later(run(photos))
 
     def __call__(self, photos):
         """Compute features of float32 photos."""
@@ -102,31 +109,52 @@ def fold_batch_norms(net, shape):
     return net
 
 
-def _torch_run(net, shape, precision, device, compiles):
-    """Return a function that runs a network with PyTorch. A CPU computes a few photos at a time."""
+def _torch_run(net, precision, device, compiles):
+    """Return a function that runs a network with PyTorch: Tensor of features, on the device."""
     # Convolutions are up to twice as fast with the channels last, on a CPU too.
     net = net.to(device, memory_format=torch.channels_last)
     if compiles:
         net = torch.compile(net)
     keep_freed_memory()
-    is_split = device.type == "cpu" and not compiles
-    largest_output = cache(partial(_largest_output, net, shape))
 
+    @torch.inference_mode()
     def run(photos):
         photos = photos.to(device, memory_format=torch.channels_last)
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"),
-        ):
-            n_at_once = len(photos)
-            if is_split and len(photos) > 1:
-                # With many threads, each thread needs enough work.
-                n_for_thread = max(1, _LARGEST_OUTPUT // largest_output())
-                n_at_once = n_for_thread * max(1, torch.get_num_threads() // 2)
-            parts = [net(part).float() for part in photos.split(n_at_once)]
-            return _read_later(torch.cat(parts))
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return net(photos).float()
 
     return run
+
+
+def _in_parts(run, net, shape):
+    """Let a function compute a few photos at a time, which is faster on a CPU."""
+    largest_output = cache(partial(_largest_output, net, shape))
+
+    def run_parts(photos):
+        n_at_once = len(photos)
+        if n_at_once > 1:
+            # With many threads, each thread needs enough work.
+            n_for_thread = max(1, _LARGEST_OUTPUT // largest_output())
+            n_at_once = n_for_thread * max(1, torch.get_num_threads() // 2)
+        return torch.cat([run(part) for part in photos.split(n_at_once)])
+
+    return run_parts
+
+
+def _recorded(run, device):
+    """Record a function on a GPU for the largest batch, so that a batch is started at once."""
+    recorded, lock = None, Lock()
+
+    @torch.inference_mode()
+    def run_recorded(photos):
+        nonlocal recorded
+        photos = photos.to(device, memory_format=torch.channels_last)
+        with lock:  # A replay of another thread would overwrite the batch.
+            if recorded is None or len(photos) > recorded.n_rows:
+                recorded = Recorded(run, len(photos), lambda run: record_on_gpu(run, device, []))
+            return recorded(photos)
+
+    return run_recorded
 
 
 def _largest_output(net, shape):

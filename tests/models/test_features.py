@@ -171,7 +171,8 @@ def test_rows_on_disk_come_in_the_order_asked_for(hdf5, wide):
 )
 def test_features_on_disk_train_as_in_memory(hdf5, wide, plane, params):
     X, y = wide
-    clf = DeViSEClassifier(plane, random_state=0, max_epochs=2, batch_size=7, **params)
+    params = {"max_epochs": 2, "batch_size": 7, "device": "cpu", **params}
+    clf = DeViSEClassifier(plane, random_state=0, **params)
     weight = np.arange(40.0)  # The first sample is left out.
     clf.fit(X, y, sample_weight=weight)
     coef, points = clf.coef_, clf.transform(X)
