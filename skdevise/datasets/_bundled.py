@@ -101,32 +101,20 @@ def load_imagenet_features(*, return_X_y: bool = False, as_frame: bool = False) 
 
     Parameters
     ----------
-    return_X_y : bool, default=False
-        If True, return ``(data, target)`` instead of the Bunch.
-    as_frame : bool, default=False
-        If True, `data` is a pandas DataFrame and `target` a Series.
+    return_X_y, as_frame
+        See :func:`load_caltech101_features`.
 
     Returns
     -------
-    features : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the following attributes.
+    features : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Dictionary-like object with `data`, `feature_names`, `frame` and `DESCR`, as those of
+        :func:`load_caltech101_features`, and the following attributes.
 
-        data : ndarray of float32 of shape (1000, 1280)
-            Activations of the network, averaged over the photo, between 0 and 6.
         target : ndarray of str of shape (1000,)
             WordNet 3.0 id of each photo.
         target_names : ndarray of str of shape (1000,)
             First term of the synset of each photo. Some terms occur twice, such as "crane", which
             is a bird and a machine.
-        feature_names : list of str of length 1280
-            Names of the columns.
-        frame : DataFrame of shape (1000, 1281) or None
-            `data` and `target` together, if `as_frame` is True.
-        DESCR : str
-            Source, licence and citation.
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
 
     Examples
     --------

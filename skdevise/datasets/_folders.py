@@ -215,21 +215,14 @@ def load_image_table(
     root : str or path, default=None
         Folder, archive or URL that relative paths start from (see :func:`load_image_folder`). The
         default is the folder of the CSV file, or the current folder for a DataFrame.
-    check : {"header", "pixels"} or None, default="header"
-        Test for unreadable files (see :func:`load_image_folder`).
-    return_X_y : bool, default=False
-        If True, return ``(data, target)`` instead of the Bunch.
-    as_frame : bool, default=False
-        If True, `data` and `target` are pandas Series.
+    check, return_X_y, as_frame
+        See :func:`load_image_folder`.
 
     Returns
     -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the same attributes as in :func:`load_image_folder`: `data`,
-        `target`, `target_names`, `counts`, `unreadable`, `frame` and `DESCR`.
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
+    photos : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Attributes of :func:`load_image_folder`: `data`, `target`, `target_names`, `counts`,
+        `unreadable`, `frame` and `DESCR`.
 
     Raises
     ------

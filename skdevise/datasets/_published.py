@@ -260,16 +260,13 @@ def fetch_tiny_imagenet(
 
     Returns
     -------
-    photos : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the attributes of :func:`fetch_cifar100`, and `terms`. `data`
-        holds photos in the archive, like those of :func:`load_image_folder`. `target` holds the
-        WordNet 3.0 id of each photo's class, such as "n01443537".
+    photos : :class:`~sklearn.utils.Bunch`, or tuple (data, target) if `return_X_y` is True
+        Attributes of :func:`fetch_cifar100`. `data` holds photos in the archive, like those of
+        :func:`load_image_folder`. `target` holds the WordNet 3.0 id of each photo's class, such as
+        "n01443537". Another attribute:
 
         terms : list of tuple of str, of length 200
             Terms of each target name, such as ``("goldfish", "Carassius auratus")``.
-
-    (data, target) : tuple, if `return_X_y` is True
-        The first two of these attributes.
 
     Examples
     --------

@@ -15,17 +15,7 @@ from skdevise.labels._embedding import known_terms
 from skdevise.labels._vocabulary import as_vocabulary
 
 # Paul Tol's "muted" colours, which colour-blind readers can distinguish, and grey for "other".
-_PALETTE = (
-    "#CC6677",
-    "#332288",
-    "#117733",
-    "#88CCEE",
-    "#DDCC77",
-    "#882255",
-    "#44AA99",
-    "#AA4499",
-    "#999933",
-)
+_PALETTE = "#CC6677 #332288 #117733 #88CCEE #DDCC77 #882255 #44AA99 #AA4499 #999933".split()
 _GREY = "#B4B4B4"
 _MARKERS = "osD^vP"
 

@@ -11,19 +11,10 @@ from skdevise._utils import check_choice
 from skdevise.labels._graph import Graph
 
 # The top nodes of ImageNet's graph of fall 2011: plant, geological formation, natural object,
-# sport, artifact, fungus, person and animal.
+# sport, artifact, fungus, person and animal. Its other labels ("Misc") hang under animal.
 _FALL11_TOPS = (
-    "n00017222",
-    "n09287968",
-    "n00019128",
-    "n00523513",
-    "n00021939",
-    "n12992868",
-    "n00007846",
-    "n00015388",
-)
-# ImageNet's labels under none of these ("Misc" in its own table) hang under animal.
-_FALL11_MISC = "n00015388"
+    "n00017222 n09287968 n00019128 n00523513 n00021939 n12992868 n00007846 n00015388"
+).split()
 
 
 def pair_tables(pairs, definitions):
@@ -58,7 +49,7 @@ def bundled_tables(variant):
         return nouns.synsets, nouns.edges, nouns.terms, nouns.definitions, nouns.counts
     labels, edges = nouns.synsets, nouns.edges
     tops = np.searchsorted(labels, _FALL11_TOPS)
-    misc = np.searchsorted(labels, _FALL11_MISC)
+    *_, animal = tops
     graph = Graph(edges, len(labels))
     is_kept = graph.distances(graph.children, tops) >= 0
     elsewhere = np.searchsorted(labels, load_imagenet_labels().fall11)
@@ -68,7 +59,7 @@ def bundled_tables(variant):
     edges = edges[is_kept[edges].all(axis=1) & ~np.isin(edges[:, 1], tops)]
     root = len(labels)
     edges = np.vstack(
-        [edges, [(root, top) for top in tops], [(misc, label) for label in elsewhere]]
+        [edges, [(root, top) for top in tops], [(animal, label) for label in elsewhere]]
     )
     kept = np.append(np.flatnonzero(is_kept), root)
     terms = [nouns.terms[row] for row in kept[:-1]] + [("fall11",)]
