@@ -228,9 +228,8 @@ class Hierarchy:
         Returns
         -------
         list of labels
-            Labels with equal or unknown numbers of uses keep their order. The list is empty if no
-            label has the term. For WordNet, the numbers come from texts in which its authors marked
-            the meanings of words. Many nouns do not occur in these texts.
+            It is empty if no label has the term. Labels with equal or unknown numbers of uses keep
+            their order. WordNet's authors counted uses in texts that lack many of its nouns.
 
         Examples
         --------
@@ -256,8 +255,8 @@ class Hierarchy:
         Returns
         -------
         str
-            It is empty if the hierarchy has no definition of the label, like the set of ancestors
-            of a label without any. WordNet's definitions come without its quoted examples.
+            It is empty if the hierarchy has no definition of the label. WordNet's definitions come
+            without its quoted examples.
         """
         return self.definitions([label])[0]
 
@@ -341,9 +340,8 @@ class Hierarchy:
         Returns
         -------
         label or None
-            None means that there is no common ancestor. If labels have several parents, there can
-            be several lowest ancestors. The result is then the one with the fewest edges to `a` and
-            `b` together, and the first of equal ones.
+            None means that there is no common ancestor. Among several lowest ones, the result is
+            the one with the fewest edges to `a` and `b` together, and the first of equal ones.
 
         Examples
         --------

@@ -8,7 +8,7 @@ import numpy as np
 
 from skdevise import _storage
 from skdevise._bounded import parsing
-from skdevise._utils import warn
+from skdevise._utils import draw_seed, warn
 from skdevise.language._corpus import LINE_TOKENS, as_term, choose_vocabulary, read_shards
 from skdevise.language._io import Subwords
 from skdevise.language._pretrained import PretrainedEmbedder
@@ -46,13 +46,19 @@ def terms_to_learn(counts, wanted, min_count, max_vocab, model=None):
     return vocabulary
 
 
-def make_model(name, vocabulary, n_buckets, **params):
-    """Return an untrained gensim model of the vocabulary {key: count}."""
+def make_model(vocabulary, params):
+    """Make an untrained gensim model of {key: count}, with the parameters of an embedder."""
     from gensim.models import FastText, Word2Vec
 
+    options = {name: params[name] for name in ("vector_size", "window", "negative", "sample")}
+    options |= {"hs": int(params["hierarchical_softmax"]), "sg": int(params["model"] != "cbow")}
+    options |= {"alpha": params["lr"], "min_alpha": params["min_lr"]}
     # The caller has sorted and cut the vocabulary.
-    params |= {"sg": int(name != "cbow"), "min_count": 1, "sorted_vocab": 0}
-    model = FastText(bucket=n_buckets, **params) if name == "fasttext" else Word2Vec(**params)
+    options |= {"min_count": 1, "sorted_vocab": 0, "seed": draw_seed(params["random_state"])}
+    if params["model"] == "fasttext":
+        model = FastText(bucket=params["n_buckets"], **options)
+    else:
+        model = Word2Vec(**options)
     model.build_vocab_from_freq(vocabulary)
     return model
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import LabelVocabulary, PathLike, RandomState
-from skdevise._utils import check_checkpoint_folder, check_unchanged, content_hash, draw_seed
+from skdevise._utils import check_checkpoint_folder, check_unchanged, content_hash
 from skdevise.language._corpus import TOKENIZERS, coverage, write_text
 from skdevise.language._gensim import (
     extend_model,
@@ -309,7 +309,7 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
             else:
                 if self.checkpoint is not None:
                     checkpoint = self._checkpoint_file(vocabulary, shards)
-                model = self._new_model(vocabulary)
+                model = make_model(vocabulary, self.get_params(deep=False))
             model, losses = train_model(
                 model,
                 shards,
@@ -356,22 +356,6 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
         texts = [content_hash(path.read_bytes()) for path in shards]
         key = content_hash(parameters, list(vocabulary.items()), texts)
         return Path(self.checkpoint, f"{key}.safetensors")
-
-    def _new_model(self, vocabulary):
-        """Return an untrained gensim model with the parameters of this embedder."""
-        return make_model(
-            self.model,
-            vocabulary,
-            self.n_buckets,
-            vector_size=self.vector_size,
-            window=self.window,
-            hs=int(self.hierarchical_softmax),
-            negative=self.negative,
-            sample=self.sample,
-            alpha=self.lr,
-            min_alpha=self.min_lr,
-            seed=draw_seed(self.random_state),
-        )
 
     def _n_threads(self):
         """Return the number of training threads."""

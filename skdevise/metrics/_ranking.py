@@ -89,11 +89,8 @@ def hierarchical_precision_at_k(
         Graph in which distances are measured.
     valid : sequence of labels, or LabelVocabulary
         Labels that the classifier could choose from: the candidates.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples. None weighs all equally.
-    average : {"sample", "class"}, default="sample"
-        "sample" averages over samples. "class" averages over the samples of each true label
-        first, and then over labels.
+    sample_weight, average
+        See :func:`hit_at_k`.
 
     Returns
     -------

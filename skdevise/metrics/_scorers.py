@@ -185,8 +185,7 @@ class HierarchicalPrecisionAtK(_TopKScorer):
     valid : sequence of labels, or LabelVocabulary, default=None
         Labels that the correct sets consist of. None means the candidates, as in the paper.
     average : {"sample", "class"}, default="sample"
-        "sample" averages over samples. "class" averages over the samples of each true label
-        first, and then over labels.
+        Kind of average, as in `HitAtK`.
 
     Examples
     --------
