@@ -103,25 +103,40 @@ def seen_classes(study):
         (X, y), (X_test, y_test) = map(study.tiny_imagenet, ("train", "val"))
         source = "Tiny-ImageNet. The network has seen all of them."
     n_all = len(np.unique(y))
-    for embedder in study.embedders.values():
-        X, y = study.with_vector(X, y, embedder)
-        X_test, y_test = study.with_vector(X_test, y_test, embedder)
+    (X, y), (X_test, y_test) = study.with_vector(X, y), study.with_vector(X_test, y_test)
     classes, hierarchy = np.unique(y), Hierarchy.wordnet()
+    unknown = [name for e in study.embedders.values() for name in study.missing(classes, e)]
+    shared = classes[~np.isin(classes, unknown)]
     columns = [*(f"hit@{k}" for k in HITS), *(f"hp@{k}" for k in PRECISIONS)]
-    table = Table(f"Table 1. {len(classes)} classes of {source}", columns)
-    for system in study.systems:
-        candidates = candidates_of(system, classes)
-        runs = [
-            hits(y_test, top, HITS) + precisions(y_test, top, PRECISIONS, hierarchy, classes)
-            for (top,) in study.rank(system, X, y, X_test, candidates, hierarchy)
-        ]
-        if runs:
-            table.add(title_of(system), runs)
-    table.add_published(TABLE_1)
-    return [table], [
-        f"{len(y):,} photos for training and {len(y_test):,} for testing. {n_all - len(classes)} "
-        "other classes are left out, because some of the word vectors lack them. The systems "
-        f"other than DeViSE use {study.embedder_name}."
+    tables, compared = [], {"softmax", *(f"DeViSE, {name}" for name in study.embedders)}
+    # Word vectors that lack classes are compared on the classes that all word vectors know.
+    for labels in (classes, shared)[: 1 + (len(shared) < len(classes))]:
+        title = f"{len(labels)} classes of {source}"
+        if labels is shared:
+            title = f"The {len(labels)} of these classes that all of the word vectors know."
+        table = Table(f"Table 1. {title}", columns)
+        rows, tested = np.isin(y, labels), np.isin(y_test, labels)
+        for system in study.systems:
+            if labels is shared and system.name not in compared:
+                continue
+            if len(study.missing(labels, system.embedder)):
+                continue
+            candidates = candidates_of(system, labels)
+            tops = study.rank(system, X[rows], y[rows], X_test[tested], candidates, hierarchy)
+            truth = y_test[tested]
+            runs = [
+                hits(truth, top, HITS) + precisions(truth, top, PRECISIONS, hierarchy, labels)
+                for (top,) in tops
+            ]
+            if runs:
+                table.add(title_of(system), runs)
+        tables.append(table)
+    tables[0].add_published(TABLE_1)
+    n_left_out = n_all - len(classes)
+    gap = f" {study.embedder_name} lacks {n_left_out} other classes, which are left out."
+    return tables, [
+        f"{len(y):,} photos for training and {len(y_test):,} for testing.{gap * bool(n_left_out)} "
+        f"The systems other than DeViSE use {study.embedder_name}."
     ]
 
 

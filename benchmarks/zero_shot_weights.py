@@ -14,9 +14,10 @@ and uses their photos. The column "names" gives the labels as plain names.
 The second table is the test: the 62 classes of Caltech-101 that are not among the 1,000 labels, and
 those 43 of them that have no broader or narrower label among them either, for each source of text.
 
-The third table has the 1,549 "2-hop" labels of ImageNet as candidates, as table 2 of the DeViSE
-paper. Many of them are broader or narrower than others, so it also counts answers that are narrower
-than the true label.
+The third table has "2-hop" labels of ImageNet as candidates, as table 2 of the DeViSE paper. Its
+first rows have the labels that the word vectors know. The others have the labels whose name has a
+vector of its own, which is not composed of words. "narrower" and "broader" count answers that are
+narrower or broader than the true label. "other sense" counts other labels of the same name.
 """
 
 import argparse
@@ -180,7 +181,7 @@ def test(embedder, layer, **params):
 
 
 def test_related(embedder, layer, hierarchy):
-    """Compute the shares of the right, narrower and broader answers among the 2-hop labels."""
+    """Yield the number of candidates and four shares of answers among the 2-hop labels, twice."""
     photos, caltech = datasets.load_imagenet_features(), datasets.load_caltech101_features()
     labels = np.setdiff1d(datasets.load_zero_shot_split("2-hop").labels, layer.classes_)
     true = caltech.synsets[np.searchsorted(caltech.target_names, caltech.target)]
@@ -192,13 +193,17 @@ def test_related(embedder, layer, hierarchy):
     classifier = ClassifierWeightRegressor(FrozenEstimator(layer), embedder, hierarchy=hierarchy)
     taught = np.isin(photos.target, layer.classes_)
     classifier.fit(photos.data[taught], photos.target[taught])
-    candidates = LabelVocabulary(labels, on_missing="drop")
-    answers = classifier.predict(caltech.data[rows], candidates)
-    pairs = list(zip(answers.tolist(), true[rows].tolist(), strict=True))
-    is_right = [answer == label for answer, label in pairs]
-    is_narrower = [label in WORDNET.ancestors(answer) for answer, label in pairs]
-    is_broader = [answer in WORDNET.ancestors(label) for answer, label in pairs]
-    return [100 * np.mean(some) for some in (is_right, is_narrower, is_broader)]
+    coverage = LabelVocabulary(labels).coverage(embedder)
+    for candidates in (np.setdiff1d(labels, coverage.missing), coverage.as_term):
+        answers = classifier.predict(caltech.data[rows], candidates)
+        pairs = list(zip(answers.tolist(), true[rows].tolist(), strict=True))
+        is_right = [answer == label for answer, label in pairs]
+        has_name = [WORDNET.terms(answer)[0] == WORDNET.terms(label)[0] for answer, label in pairs]
+        is_narrower = [label in WORDNET.ancestors(answer) for answer, label in pairs]
+        is_broader = [answer in WORDNET.ancestors(label) for answer, label in pairs]
+        is_namesake = np.greater(has_name, is_right)
+        kinds = is_right, is_namesake, is_narrower, is_broader
+        yield [len(candidates), *(f"{100 * np.mean(kind):.1f}" for kind in kinds)]
 
 
 def main():
@@ -239,11 +244,13 @@ def main():
     source = list(texts)[-2 if args.vectors else 0]
     known = {"hierarchy, definitions and words": WORDNET, "words": None}
     rows = [
-        [name, *(f"{share:.1f}" for share in test_related(texts[source], layer, hierarchy))]
+        [name, *row]
         for name, hierarchy in known.items()
+        for row in test_related(texts[source], layer, hierarchy)
     ]
     print(f"\nAnswers among the 2-hop labels, in %. Word vectors: {source}\n")
-    print_table(["known of the labels", "right", "narrower", "broader"], rows)
+    header = ["known of the labels", "candidates", "right", "other sense", "narrower", "broader"]
+    print_table(header, rows)
 
 
 if __name__ == "__main__":

@@ -265,8 +265,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         self._fit_classifier(features, y, weight)
         self._regression = self._new_regression(gram, self.coef_)
         self._place_labels(classes, embedder)
-        batches = gen_batches(len(features), BATCH_SIZE)
-        sums = [weight[batch] @ damped(features[batch]) for batch in batches]
+        sums = [weight[b] @ damped(features[b]) for b in gen_batches(len(features), BATCH_SIZE)]
         self._centre = np.sum(sums, axis=0) / weight.sum()
         self._reference, self._log_shares = self._choose_reference(features, weight)
         self._n_features_out = self.label_space_.vector_size
@@ -388,9 +387,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _train_without(self, features, y, weight):
         """Train on some samples: positions of the labels, and their weights and biases."""
-        is_kept = ~self._is_held_out()
         if not hasattr(self, "classifier_") or isinstance(self.classifier_, FrozenEstimator):
-            columns = np.flatnonzero(is_kept)
+            columns = np.flatnonzero(~self._is_held_out())
             return columns, self.coef_[columns], self.intercept_[columns]
         classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
         return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
