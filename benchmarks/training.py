@@ -41,8 +41,9 @@ def problem(n, n_features, vector_size, n_labels, n_negatives=0, *, noise, share
     vectors = vectors.astype(np.float32)
     y = rng.integers(n_labels, size=n)
     mix = rng.standard_normal((vector_size, n_features)) / np.sqrt(n_features)
-    X = vectors[y] @ mix + noise * rng.standard_normal((n, n_features)) / np.sqrt(n_features)
-    X = normalize(X).astype(np.float32)
+    X = rng.standard_normal((n, n_features), dtype=np.float32)
+    X *= noise / np.sqrt(n_features)
+    X = normalize(X + vectors[y] @ mix.astype(np.float32))
     n_shared = round(shared * n) // 20 * 20
     X[:n_shared] = np.repeat(X[:n_shared:20], 20, axis=0)
     return X, y, vectors

@@ -14,6 +14,7 @@ from PIL import Image
 from skdevise._utils import send
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision._crop import CentreCrop
+from skdevise.vision._gpu_crop import GPUCrop
 from skdevise.vision._photos import as_image, image_pixels
 
 # Number of batches that threads prepare while the network works.
@@ -64,96 +65,101 @@ def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
     """Yield a Batch for each list of rows in `batches`, and prepare the next ones in threads.
 
     `read_pixels(row)` returns pixels (3, H, W). `preprocess` turns a PIL image into a tensor. With
-    a `device`, the batches are sent to it, and a `CentreCrop` sends bytes, and normalises there.
+    a `device`, the batches are sent to it, and the steps of a `CentreCrop` are computed there.
     The threads end when the generator is closed.
     """
-    # Only `CentreCrop` has a known shape.
-    is_known = isinstance(preprocess, CentreCrop)
-    dtype = np.float32 if device is None else np.uint8
+    if device is not None and isinstance(preprocess, CentreCrop):
+        loader = GPUCrop(preprocess, device)
+    else:
+        loader = _CPULoader(preprocess, device)
     n_threads = _n_threads(n_jobs, device)
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="skdevise-photos")
     under_way = deque()
-
-    def collect():
-        batch = _collect(*under_way.popleft())
-        if device is None or batch.tensor is None:
-            return batch
-        tensor = send(batch.tensor, device)
-        return batch._replace(tensor=preprocess.normalise(tensor) if is_known else tensor)
-
     try:
         for rows in batches:
-            buffer = preprocess.empty(len(rows), dtype) if is_known else [None] * len(rows)
             # Each thread should have two tasks in all batches under way.
             size = len(rows) * (_BATCHES_AHEAD + 1) // (2 * n_threads)
             size = min(max(1, size), _PHOTOS_PER_TASK)
-            futures = [
-                pool.submit(_load_some, read_pixels, rows[part], preprocess, buffer[part])
-                for part in (slice(start, start + size) for start in range(0, len(rows), size))
-            ]
-            under_way.append((rows, futures, buffer))
+            parts = (rows[start : start + size] for start in range(0, len(rows), size))
+            futures = [pool.submit(_load_some, read_pixels, part, loader.load) for part in parts]
+            under_way.append((rows, futures))
             if len(under_way) > _BATCHES_AHEAD:
-                yield collect()
+                yield _collect(*under_way.popleft(), loader.finish)
         while under_way:
-            yield collect()
+            yield _collect(*under_way.popleft(), loader.finish)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _n_threads(n_jobs, device):
-    """Return the number of threads that decode photos: int. A GPU needs all cores by default."""
-    return effective_n_jobs(-1 if n_jobs is None and device is not None else n_jobs)
+    """Return the number of threads that decode photos: int. A GPU needs many by default."""
+    if n_jobs is None and device is not None:
+        # Each core appears as two. More threads would mostly wait for Python's lock.
+        return max(1, effective_n_jobs(-1) // 2)
+    return effective_n_jobs(n_jobs)
 
 
-def _load_some(read_pixels, rows, preprocess, buffer):
-    """Read and preprocess some photos: list of the results of `_load`."""
-    pairs = zip(rows, buffer, strict=True)
-    return [_load(read_pixels, row, preprocess, out) for row, out in pairs]
+def _load_some(read_pixels, rows, load):
+    """Read and load some photos: list of the results, or of the errors of unreadable photos."""
+    errors = {}
+
+    def readable():
+        for i, row in enumerate(rows):
+            try:
+                pixels = read_pixels(row)
+            except UnreadablePhotoError as error:
+                errors[i] = error
+            else:
+                yield pixels
+
+    loaded = iter(load(readable()))
+    return [errors[i] if i in errors else next(loaded) for i in range(len(rows))]
 
 
-def _load(read_pixels, row, preprocess, out):
-    """Read and preprocess one photo: (C, H, W), or the error if it cannot be read.
-
-    A `CentreCrop` writes the photo to `out`.
-    """
-    try:
-        pixels = read_pixels(row)
-    except UnreadablePhotoError as error:
-        return error
-    if isinstance(preprocess, CentreCrop):
-        use = preprocess.crop if out.dtype == np.uint8 else preprocess.from_pixels
-        return use(pixels, out)
-    tensor = preprocess(as_image(pixels))
-    if not isinstance(tensor, torch.Tensor):
-        raise TypeError(
-            f"preprocess returns type {type(tensor).__name__}. Return a float32 tensor of shape "
-            "(channels, height, width)."
-        )
-    return tensor
-
-
-def _collect(rows, futures, buffer):
-    """Wait for the photos of a batch, and stack those that are not in the buffer."""
+def _collect(rows, futures, finish):
+    """Wait for the photos of a batch, and put together those that could be read: Batch."""
     results = chain.from_iterable(future.result() for future in futures)
-    loaded = dict(zip(rows, results, strict=True))
-    errors = {row: item for row, item in loaded.items() if isinstance(item, Exception)}
+    pairs = list(zip(rows, results, strict=True))
+    errors = {row: item for row, item in pairs if isinstance(item, UnreadablePhotoError)}
     readable = [row for row in rows if row not in errors]
-    if not readable:
-        return Batch([], None, errors)
-    if isinstance(buffer, np.ndarray):
-        if errors:
-            buffer = buffer[[row not in errors for row in rows]]
-        return Batch(readable, torch.from_numpy(buffer).movedim(-1, 1), errors)
-    shapes = {tuple(loaded[row].shape) for row in readable}
-    if len(shapes) > 1:
-        raise ValueError(
-            f"preprocess returns tensors of different shapes: {sorted(shapes)[:2]}. It must crop "
-            "or resize every photo to the same shape."
-        )
-    # torch.stack would use several threads, which wait for the cores that decode photos.
-    stacked = np.stack([loaded[row].movedim(0, -1).numpy(force=True) for row in readable])
-    stacked = torch.from_numpy(np.ascontiguousarray(stacked))  # channels last in memory
-    return Batch(readable, stacked.movedim(-1, 1), errors)
+    loaded = [item for row, item in pairs if row not in errors]
+    return Batch(readable, finish(loaded) if loaded else None, errors)
+
+
+class _CPULoader:
+    """Preprocess photos in threads of the CPU, and stack them."""
+
+    def __init__(self, preprocess, device):
+        self.preprocess = preprocess
+        self.device = device
+
+    def load(self, photos):
+        """Preprocess photos, uint8 (3, H, W), one by one: list of arrays (H, W, C)."""
+        return [self._preprocess(photo) for photo in photos]
+
+    def _preprocess(self, pixels):
+        if isinstance(self.preprocess, CentreCrop):
+            return self.preprocess.from_pixels(pixels)
+        photo = self.preprocess(as_image(pixels))
+        if not isinstance(photo, torch.Tensor):
+            raise TypeError(
+                f"preprocess returns type {type(photo).__name__}. Return a float32 tensor of shape "
+                "(channels, height, width)."
+            )
+        return photo.movedim(0, -1).numpy(force=True)
+
+    def finish(self, photos):
+        """Stack photos on the device: Tensor (n, C, H, W), with the channels last in memory."""
+        shapes = {photo.shape for photo in photos}
+        if len(shapes) > 1:
+            raise ValueError(
+                "preprocess returns tensors of different shapes: "
+                f"{sorted((c, h, w) for h, w, c in shapes)[:2]}. It must crop or resize every "
+                "photo to the same shape."
+            )
+        # torch.stack would use several threads, which wait for the cores that decode photos.
+        stacked = torch.from_numpy(np.ascontiguousarray(np.stack(photos))).movedim(-1, 1)
+        return stacked if self.device is None else send(stacked, self.device)
 
 
 class PhotoTensors:

@@ -31,56 +31,65 @@ class CentreCrop:
         """Preprocess a PIL image: float32 tensor (3, crop_size, crop_size)."""
         import torch
 
-        (out,) = self.empty(1)
-        self.from_pixels(image_pixels(image), out)
-        return torch.from_numpy(out).permute(2, 0, 1)
+        return torch.from_numpy(self.from_pixels(image_pixels(image))).permute(2, 0, 1)
 
-    def empty(self, n_photos, dtype=np.float32):
-        """Return an array for preprocessed photos: (n_photos, crop_size, crop_size, 3)."""
-        return np.empty((n_photos, self.crop_size, self.crop_size, 3), dtype=dtype)
-
-    def from_pixels(self, pixels, out):
-        """Preprocess uint8 pixels (3, H, W) into float32 `out` (crop_size, crop_size, 3)."""
-        self.crop(pixels, out)
+    def from_pixels(self, pixels):
+        """Preprocess uint8 pixels (3, H, W): float32 array (crop_size, crop_size, 3)."""
+        out = np.empty((self.crop_size, self.crop_size, 3), dtype=np.float32)
+        self.crop(self.limit(pixels), out)
         # NumPy is fast along long rows, so the colours' factors are repeated for a row of pixels.
         factors, offsets = _normalisation(self.mean, self.std, self.crop_size)
         rows = out.reshape(self.crop_size, -1)
         rows *= factors
         rows += offsets
+        return out
 
-    def crop(self, pixels, out):
-        """Resize and crop uint8 pixels (3, H, W) into `out` (crop_size, crop_size, 3)."""
+    def limit(self, pixels):
+        """Cut the ends off pixels (3, H, W) of an extreme shape: (H, W, 3)."""
         pixels = pixels.transpose(1, 2, 0)
         longest = _MAX_ASPECT_RATIO * min(pixels.shape[:2])
-        pixels = _centre(pixels, longest, longest)
-        pixels = _centre(self._resize(pixels), self.crop_size, self.crop_size)
+        return self._centred(pixels, longest)
+
+    def crop(self, pixels, out):
+        """Resize and crop pixels from `limit` into `out` (crop_size, crop_size, 3)."""
+        pixels = self._centred(self._resize(pixels), self.crop_size)
         height, width = pixels.shape[:2]
         if height < self.crop_size or width < self.crop_size:
             out[:] = 0  # A margin around a small photo is black.
         top, left = (self.crop_size - height) // 2, (self.crop_size - width) // 2
         out[top : top + height, left : left + width] = pixels
 
-    def normalise(self, photos):
-        """Normalise the colours of crops on any device: float32 from uint8 (n, 3, H, W) tensors.
+    def normalise(self, crops):
+        """Normalise the colours of crops on any device: float32 (n, 3, H, W) from (n, H, W, 3).
 
         The numbers equal those of `from_pixels`.
         """
-        factors, offsets = _normalisation_on(photos.device, self.mean, self.std)
-        return photos.float().mul_(factors).add_(offsets)
+        factors, offsets = _normalisation_on(crops.device, self.mean, self.std, crops.shape[2])
+        rows = crops.flatten(2).float().mul_(factors).add_(offsets)
+        return rows.view(crops.shape).permute(0, 3, 1, 2)
+
+    def new_size(self, shape):
+        """Return the height and width after resizing the short side of a photo: list."""
+        return [self.resize_size * side // min(shape) for side in shape]
+
+    @staticmethod
+    def centre(size, most):
+        """Return where the central part of a side starts, and its size: at most `most`."""
+        return max(0, round((size - most) / 2)), min(size, most)
+
+    def _centred(self, pixels, most):
+        """Crop the centre of pixels (H, W, 3), along sides that are longer than `most`."""
+        (top, height), (left, width) = (self.centre(size, most) for size in pixels.shape[:2])
+        return pixels[top : top + height, left : left + width]
 
     def _resize(self, pixels):
         """Resize the short side of pixels (H, W, 3)."""
         import torch
 
         batch = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
-        size, mode = self._new_size(pixels), self.interpolation
+        size, mode = self.new_size(pixels.shape[:2]), self.interpolation
         resized = torch.nn.functional.interpolate(batch, size, mode=mode, antialias=True)
         return resized[0].permute(1, 2, 0).numpy()
-
-    def _new_size(self, pixels):
-        """Return the height and width after resizing the short side of pixels (H, W, 3)."""
-        height, width = pixels.shape[:2]
-        return [self.resize_size * side // min(height, width) for side in (height, width)]
 
 
 @dataclass(frozen=True)
@@ -88,17 +97,9 @@ class PillowCrop(CentreCrop):
     """The same steps with Pillow's resize, which does not need torch."""
 
     def _resize(self, pixels):
-        height, width = self._new_size(pixels)
+        height, width = self.new_size(pixels.shape[:2])
         filter_ = Image.Resampling[self.interpolation.upper()]
         return np.asarray(Image.fromarray(pixels).resize((width, height), filter_))
-
-
-def _centre(pixels, max_height, max_width):
-    """Crop the centre of pixels (H, W, 3), along sides that are longer than the given ones."""
-    height, width = pixels.shape[:2]
-    top = max(0, round((height - max_height) / 2))
-    left = max(0, round((width - max_width) / 2))
-    return pixels[top : top + max_height, left : left + max_width]
 
 
 @lru_cache
@@ -110,8 +111,8 @@ def _normalisation(mean, std, n_pixels):
 
 
 @lru_cache
-def _normalisation_on(device, mean, std):
-    """Return the factors and offsets of the colours on a device: two tensors (3, 1, 1)."""
+def _normalisation_on(device, mean, std, n_pixels):
+    """Return the same on a device: two tensors."""
     import torch
 
-    return [torch.tensor(x, device=device)[:, None, None] for x in _normalisation(mean, std, 1)]
+    return [torch.tensor(values, device=device) for values in _normalisation(mean, std, n_pixels)]

@@ -186,9 +186,8 @@ class OpenVINOFeaturizer(
         photos, run = Photos(X), self._compiled()
         features = np.empty((len(photos), self.n_features), np.float32)
         for row in range(len(photos)):
-            batch = self.crop.empty(1)
-            self.crop.from_pixels(photos.pixels(row), batch[0])
-            features[row] = run(np.ascontiguousarray(batch.transpose(0, 3, 1, 2)))
+            photo = self.crop.from_pixels(photos.pixels(row)).transpose(2, 0, 1)
+            features[row] = run(np.ascontiguousarray(photo[None]))
         return features
 
     def _compiled(self):
