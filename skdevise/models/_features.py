@@ -1,6 +1,7 @@
 """Training data: validated labels, features in memory or on disk, and means of classes."""
 
 from dataclasses import dataclass, field, replace
+from itertools import tee
 from typing import Any
 
 import numpy as np
@@ -244,14 +245,22 @@ class FeaturesWithMeans:
         self.source = source
         self.n_rows = n_rows
         self.means = means
+        self.n_rows_at_once = source.n_rows_at_once
         self.generator = getattr(source, "generator", None)
 
-    def __getitem__(self, rows):
-        is_mean = rows >= self.n_rows
-        batch = self.means[(rows - self.n_rows).clamp_min(0)]
-        if not is_mean.all():
-            batch[~is_mean] = self.source[rows[~is_mean]]
-        return batch
+    def batches(self, rows):
+        """Iterate over the features at each Tensor of rows. The next photos are decoded ahead."""
+        from skdevise.training._net import examples
+
+        rows, rows_ahead = tee(rows)
+        of_source = (part[part < self.n_rows] for part in rows_ahead)
+        features = examples(self.source, filter(len, of_source))
+        for part in rows:
+            is_mean = part >= self.n_rows
+            batch = self.means[(part - self.n_rows).clamp_min(0)]
+            if not is_mean.all():
+                batch[~is_mean] = next(features)
+            yield batch
 
 
 def check_several(classes):

@@ -147,18 +147,33 @@ class Waiting(nn.Module):
         return photos.mean(dim=(2, 3))
 
 
-def test_photos_of_stage_1_are_augmented_ahead(colours):
-    # The network waits at the first 42 photos until a photo of the second batch is augmented.
+def waiting_visual(first, last):
+    """A network that waits at the augmented photo `first` until photo `last` is augmented too."""
     number = itertools.count(1)
 
     def augment(image, rng):
-        actions = {1: Waiting.event.clear, 43: Waiting.event.set}
+        actions = {first: Waiting.event.clear, last: Waiting.event.set}
         actions.get(next(number), int)()
         return image
 
     Waiting.event.set()
-    visual = VisualFeaturizer(Waiting(), image_size=32, augment=augment, n_jobs=1)
+    return VisualFeaturizer(Waiting(), image_size=32, augment=augment, n_jobs=1), number
+
+
+def test_photos_of_stage_1_are_augmented_ahead(colours):
+    visual, number = waiting_visual(1, 43)  # Photo 43 belongs to the second batch.
     DeViSEClassifier(visual=visual, max_epochs=1, batch_size=42).fit(*colours)
+    assert next(number) == 85
+
+
+def test_photos_of_partial_fit_are_augmented_ahead(colours):
+    X, y = colours
+    is_new = np.isin(y, np.unique(y)[:3])
+    # The second call draws two batches from 42 photos and 42 replayed means.
+    visual, number = waiting_visual(43, 84)
+    clf = DeViSEClassifier(visual=visual, batch_size=42, random_state=0)
+    for rows in (~is_new, is_new):
+        clf.partial_fit([X[row] for row in np.flatnonzero(rows)], y[rows])
     assert next(number) == 85
 
 
