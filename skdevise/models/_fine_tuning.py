@@ -7,7 +7,8 @@ from torch.utils.data import Dataset, Subset
 
 from skdevise._compat import safe_indexing
 from skdevise.models._features import as_tensor
-from skdevise.training._net import BATCH_NORMS
+from skdevise.training._net import BATCH_NORMS, trains_batch_norms
+from skdevise.vision._engines import InferenceEngine, photos_at_once
 
 
 class AugmentedFeatures:
@@ -20,18 +21,16 @@ class AugmentedFeatures:
         self.net = net
         self.scale = scale
         self.generator = photos.generator
-
-    def __getitem__(self, rows):
-        (features,) = self.batches([rows])
-        return features
+        self.engine = None
 
     def batches(self, rows):
         """Iterate over the features at each Tensor of rows. The next photos are decoded ahead."""
-        device = next(self.net.parameters(), torch.empty(0)).device
         for photos in self.photos.batches(rows):
-            with torch.no_grad():
-                features = self.net(photos.to(device)).cpu().numpy()
-            yield as_tensor(self.scale(features))
+            if self.engine is None:
+                device = next(self.net.parameters(), torch.empty(0)).device
+                options = photos.shape[1:], "torch with folding"
+                self.engine = InferenceEngine(self.net, *options, device=device)
+            yield as_tensor(self.scale(self.engine(photos)))
 
 
 class PhotoProjection(nn.Module):
@@ -43,6 +42,7 @@ class PhotoProjection(nn.Module):
         self.projection = projection
         self.feature_scaling = scale.scaling
         self.freeze_batch_norm = freeze_batch_norm
+        self._n_at_once = None
         if scale.standard is not None:
             self.register_buffer("mean", as_tensor(scale.standard.mean_))
         if self.feature_scaling == "standard":
@@ -56,6 +56,18 @@ class PhotoProjection(nn.Module):
                 if isinstance(module, BATCH_NORMS):
                     module.eval()
         return self
+
+    def n_at_once(self, photos):
+        """Return how many photos of a batch (n, C, H, W) to train on at a time: int.
+
+        On a CPU, a few photos at a time need little memory, and they are often faster. Batch norms
+        that are not frozen need the whole batch.
+        """
+        if photos.device.type != "cpu" or trains_batch_norms(self):
+            return len(photos)
+        if self._n_at_once is None:
+            self._n_at_once = photos_at_once(self.net, photos.shape[1:])
+        return self._n_at_once
 
     def forward(self, photos):
         """Compute features, scale them and project them."""

@@ -91,6 +91,11 @@ def _call(function, *args, **kwargs):
         return error
 
 
+def trains_batch_norms(module):
+    """Return whether a module in training mode has batch norms that are not frozen: bool."""
+    return any(isinstance(part, BATCH_NORMS) and part.training for part in module.modules())
+
+
 def place_features(features, device):
     """Move a Tensor of features to a GPU if its memory has room for it, for a whole fit."""
     return features.to(device) if fits(features.nbytes, device) else features
@@ -191,8 +196,7 @@ class TrainingNet(NeuralNet):
             iterator_train=Batches,
             iterator_train__generator=torch.Generator(device).manual_seed(order_seed),
             # Batch norm cannot train on a last batch of one example.
-            iterator_train__skip_single=batch_size > 1
-            and any(isinstance(part, BATCH_NORMS) and part.training for part in module.modules()),
+            iterator_train__skip_single=batch_size > 1 and trains_batch_norms(module),
             train_split=None,
             callbacks=[*(callbacks or []), *([ProgressBar()] if verbose > 1 else [])],
             precision=precision,
@@ -303,18 +307,24 @@ class TrainingNet(NeuralNet):
 
     def step(self, X, target, weight, batch):
         """Update the weights by automatic differentiation, and return the loss: a scalar."""
+        n_at_once = getattr(self.module_, "n_at_once", len)(X)
         losses = []
 
         def closure():
             self.optimizer_.zero_grad()
-            with torch.autocast(X.device.type, torch.bfloat16, self.precision == "bfloat16"):
-                outputs = self.module_(X)
-            values = self.criterion_(outputs.float(), target)
-            loss = (values if weight is None else values * weight).mean()
-            loss.backward()
+            loss = 0
+            for start in range(0, len(X), n_at_once):
+                part = slice(start, start + n_at_once)
+                with torch.autocast(X.device.type, torch.bfloat16, self.precision == "bfloat16"):
+                    outputs = self.module_(X[part])
+                values = self.criterion_(outputs.float(), target[part])
+                values = values if weight is None else values * weight[part]
+                share = values.sum() / len(X)
+                share.backward()  # Gradients add up.
+                loss += share.detach()
             self.notify_gradient(batch)
-            losses.append(loss.detach())
-            return losses[-1]
+            losses.append(loss)
+            return loss
 
         self.optimizer_.step(closure)
         return losses[0]

@@ -163,7 +163,7 @@ class _CPULoader:
 
 
 class PhotoTensors:
-    """Photos for training: index by a tensor of rows to get a batch (n, C, H, W).
+    """Photos for training, as batches (n, C, H, W).
 
     `augment` is "flip_crop", a callable (image, rng) -> image, or None. Its random numbers come
     from `generator`, whose state a checkpoint saves. `device` is a GPU that batches are sent to.
@@ -178,13 +178,6 @@ class PhotoTensors:
         self.augment = flip_crop if isinstance(augment, str) else augment
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
-
-    def __len__(self):
-        return len(self.photos)
-
-    def __getitem__(self, rows):
-        (tensor,) = self.batches([rows])
-        return tensor
 
     def batches(self, rows):
         """Iterate over the batches at each Tensor of rows. The next ones are decoded ahead."""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from skdevise._utils import import_optional, keep_freed_memory
+from skdevise._utils import import_optional, keep_freed_memory, seeded
 from skdevise.training._recorded import Recorded, record_on_gpu
 from skdevise.vision._openvino import compile_model, no_statistics
 
@@ -128,15 +128,11 @@ def _torch_run(net, precision, device, compiles):
 
 def _in_parts(run, net, shape):
     """Let a function compute a few photos at a time, which is faster on a CPU."""
-    largest_output = cache(partial(_largest_output, net, shape))
+    n_at_once = cache(partial(photos_at_once, net, shape))
 
     def run_parts(photos):
-        n_at_once = len(photos)
-        if n_at_once > 1:
-            # With many threads, each thread needs enough work.
-            n_for_thread = max(1, _LARGEST_OUTPUT // largest_output())
-            n_at_once = n_for_thread * max(1, torch.get_num_threads() // 2)
-        return torch.cat([run(part) for part in photos.split(n_at_once)])
+        parts = photos.split(n_at_once()) if len(photos) > 1 else [photos]
+        return torch.cat([run(part) for part in parts])
 
     return run_parts
 
@@ -157,8 +153,8 @@ def _recorded(run, device):
     return run_recorded
 
 
-def _largest_output(net, shape):
-    """Return the size of the largest output of a layer for one photo (C, H, W): int, in bytes."""
+def photos_at_once(net, shape):
+    """Return how many photos (C, H, W) a network processes at a time on a CPU, for speed: int."""
     sizes = [1]
 
     def remember(layer, inputs, output):
@@ -167,11 +163,13 @@ def _largest_output(net, shape):
 
     hooks = [layer.register_forward_hook(remember) for layer in net.modules()]
     try:
-        net(_noise(shape)[:1])
+        with seeded(0, _CPU), torch.no_grad():  # Dropout may draw random numbers.
+            net(_noise(shape)[:1])
     finally:
         for hook in hooks:
             hook.remove()
-    return max(sizes)
+    # With many threads, each thread needs enough work.
+    return max(1, _LARGEST_OUTPUT // max(sizes)) * max(1, torch.get_num_threads() // 2)
 
 
 def _read_later(features):

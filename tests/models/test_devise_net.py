@@ -103,6 +103,31 @@ def test_one_step_by_hand():
     assert net.module_.weight.tolist() == [[1, 2], [-1, -2]]
 
 
+class InParts(AnyMap):
+    """A linear map that trains on five examples of a batch at a time."""
+
+    def n_at_once(self, X):
+        return 5
+
+
+@pytest.mark.parametrize("negatives", ["first_violation", "all", "hardest", 3])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_batch_in_parts_gives_the_same_gradient(device, negatives, weighted):
+    data, vectors = problem()
+    data.weights = data.weights if weighted else None
+    whole, parts = (
+        trained(
+            wrap(LinearProjection(6, 4)), HingeRank(vectors, negatives=negatives), data, device,
+            optimizer="sgd",
+        )
+        for wrap in (AnyMap, InParts)
+    )  # fmt: skip
+    maps = parts.module_.linear.weight, whole.module_.linear.weight
+    torch.testing.assert_close(*maps, rtol=1e-5, atol=1e-6)
+    losses = [[row["train_loss"] for row in net.history] for net in (parts, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_mixed_precision_approximates_single_precision(device):
     data, vectors = problem()
     exact, mixed = (

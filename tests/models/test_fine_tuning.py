@@ -243,6 +243,47 @@ def test_batch_norms_are_frozen_by_default(clf, visual, colours):
         assert not np.allclose(trained[key], before[key])
 
 
+class Repeat(nn.Module):
+    """Repeat a channel. For a photo of 32 x 32 pixels, the output has 8 MiB."""
+
+    def forward(self, photos):
+        return photos[:, :1].expand(-1, 2048, -1, -1)
+
+
+class Recording(nn.Module):
+    """A network that records how many photos it processes at a time in training."""
+
+    sizes = []
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.BatchNorm2d(3), Repeat())
+
+    def forward(self, photos):
+        if self.training:
+            self.sizes.append(len(photos))
+        return self.layers(photos)[:, :3].mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("params", "sizes"),
+    [
+        # The limit is 20 MiB for the outputs of a layer. One photo measures their size.
+        ({}, [1, 2, 2, 2, 1]),
+        ({"freeze_batch_norm": False}, [7]),
+        ({"projection": "mlp"}, [7]),
+    ],
+    ids=["frozen batch norms", "batch norms", "batch norm in the projection"],
+)
+def test_a_cpu_trains_on_a_few_photos_at_a_time(params, sizes):
+    photos = np.random.default_rng(0).integers(255, size=(7, 32, 32, 3), dtype=np.uint8)
+    visual = FrozenEstimator(VisualFeaturizer(Recording, image_size=32, device="cpu").fit(photos))
+    clf = DeViSEClassifier(visual=visual, max_epochs=1, finetune_epochs=1, device="cpu", **params)
+    Recording.sizes.clear()
+    clf.fit(photos, ["cat", "dog", "truck", "cat", "dog", "truck", "cat"])
+    assert Recording.sizes == sizes
+
+
 def test_frozen_batch_norms_train_on_batches_of_one(clf, colours):
     X, y = colours
     clf.set_params(batch_size=1, finetune_epochs=1).fit(X[:20], y[:20])
