@@ -3,6 +3,7 @@
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -44,3 +45,13 @@ def least_cosine(a, b):
     """Compute the smallest cosine between the rows of two arrays (n, n_features)."""
     a, b = a.astype(float), b.astype(float)
     return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
+
+
+def memory(process="self"):
+    """Return the memory of a process in MB on Linux: now, and at its peak.
+
+    The figures of the module `resource` would include the memory of the parent process.
+    """
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    values = dict(line.split(":") for line in lines)
+    return [int(values[name].split()[0]) / 1e3 for name in ("VmRSS", "VmHWM")]

@@ -11,6 +11,9 @@ loop, over many photos.
 
 The second table shows the time of the first photo in a process that has only loaded the network.
 The third shows the parts of a cold start, from an empty process to the features of one photo.
+
+The last table shows a step of fine-tuning. On a CPU, it processes a few photos of the batch at a
+time. The ratios compare its time and the peak memory of its process with a step on the whole batch.
 """
 
 import argparse
@@ -26,9 +29,14 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-from _common import least_cosine, print_machine, print_table, spread
+from _common import least_cosine, memory, print_machine, print_table, spread
 from PIL import Image
 
+from skdevise.models._devise_net import DeViSENet
+from skdevise.models._features import FeatureScaler
+from skdevise.models._fine_tuning import PhotoProjection
+from skdevise.models._projection import LinearProjection
+from skdevise.models.losses import HingeRank
 from skdevise.vision._backbones import load_backbone
 from skdevise.vision._engines import InferenceEngine, choose_plan
 
@@ -151,6 +159,52 @@ def compare_cold_starts(n_threads, n_rounds):
     return header, [["EfficientNet-Lite0", *(f"{part:.2f}" for part in [*parts, parts.sum()])]]
 
 
+class WholeBatch(PhotoProjection):
+    """Train on all photos of a batch at once."""
+
+    def n_at_once(self, photos):
+        return len(photos)
+
+
+def fine_tuning_step(kind, backbone, weights, n_threads):
+    """Return the time of a step, and the peak memory of its new process in MB."""
+    torch.set_num_threads(n_threads)
+    loaded = load_backbone(backbone, weights)
+    loaded.net.to(memory_format=torch.channels_last)
+    projection, scale = LinearProjection(loaded.n_features, 300), FeatureScaler("l2")
+    module = kind(loaded.without_softmax(), projection, scale=scale, freeze_batch_norm=True)
+    vectors = np.random.default_rng(0).standard_normal((100, 300)).astype(np.float32)
+    net = DeViSENet.build(
+        module, HingeRank(vectors), optimizer="adagrad", lr=1e-4, batch_size=BATCH_SIZE,
+        callbacks=None, precision="float32", device="cpu", order_seed=0, verbose=0,
+    )  # fmt: skip
+    photos, target = torch.randn(BATCH_SIZE, 3, 224, 224), torch.arange(BATCH_SIZE)
+    step = partial(net.step, photos, target, None, None)
+    step()
+    duration = seconds(step, n_threads)
+    return duration, memory()[1]
+
+
+def compare_fine_tuning(n_threads, n_rounds):
+    """Return the header and the rows of the table of fine-tuning."""
+    rows, spawn = [], multiprocessing.get_context("spawn")
+    for title, net in NETWORKS.items():
+        runs = []
+        for _ in range(n_rounds):
+            with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
+                steps = [
+                    pool.submit(fine_tuning_step, kind, *net, n_threads)
+                    for kind in (WholeBatch, PhotoProjection)
+                ]
+                runs.append([step.result() for step in steps])
+        (whole, whole_peak), (ours, peak) = np.array(runs).transpose(1, 2, 0)
+        row = [title, f"{1_000 * np.median(ours) / BATCH_SIZE:.0f}", spread(ours / whole)]
+        rows.append([*row, f"{np.median(whole_peak):,.0f}", f"{np.median(peak):,.0f}"])
+    clock = "CPU" if n_threads == 1 else "wall"
+    header = [f"fine-tuning, batches of {BATCH_SIZE}", f"ms per photo ({clock})"]
+    return [*header, "share of the whole batch", "whole batch, MB", "in parts, MB"], rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("archive", help="photos: caltech101-40.tar")
@@ -175,6 +229,8 @@ def main():
     print_table(*compare_first_answers(args.threads, max(args.rounds // 5, 1)))
     print()
     print_table(*compare_cold_starts(args.threads, max(args.rounds // 5, 1)))
+    print()
+    print_table(*compare_fine_tuning(args.threads, max(args.rounds // 5, 1)))
     print(f"\nThreads: {args.threads}. OpenVINO {version('openvino')}.")
     print_machine()
 

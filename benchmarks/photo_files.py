@@ -12,7 +12,6 @@ Pillow. The line below the table compares decoding and resizing alone, by CPU ti
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tarfile
@@ -23,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from _common import least_cosine, print_machine, print_table, spread
+from _common import least_cosine, memory, print_machine, print_table, spread
 from PIL import Image
 from torchvision.transforms import v2
 
@@ -115,7 +114,7 @@ def print_peak_memory(paths, n_photos):
     """Compute features of `n_photos` files and print the peak memory of this process in MB."""
     featurizer = VisualFeaturizer(BACKBONE, batch_size=BATCH_SIZE).fit(paths[:1])
     featurizer.transform((paths * (n_photos // len(paths) + 1))[:n_photos])
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    print(round(memory()[1]))
 
 
 def main():

@@ -21,7 +21,7 @@ from time import perf_counter, process_time
 from typing import NamedTuple
 
 import numpy as np
-from _common import print_machine, print_table
+from _common import memory, print_machine, print_table
 from PIL import Image
 
 import skdevise
@@ -38,13 +38,6 @@ WAYS = {
 
 
 # Processes that are measured
-
-
-def memory():
-    """Return the memory of this process in MB: now, and at its peak."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    values = dict(line.split(":") for line in lines)
-    return [int(values[name].split()[0]) / 1e3 for name in ("VmRSS", "VmHWM")]
 
 
 def load_classifier(way, folder):
@@ -313,8 +306,7 @@ def load_row(process, port, seconds, n_clients):
         thread.join()
     times = [ms for status, ms in answers if status == 200]
     busy = sum(status == 503 for status, _ in answers)
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    mb = next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmRSS"))
+    mb, _ = memory(process.pid)
     p50, p99 = np.percentile(times, [50, 99])
     return [n_clients, f"{len(times) / seconds:.1f}", f"{p50:.0f}", f"{p99:.0f}", busy,
             len(answers) - len(times) - busy, f"{mb:.0f}"]  # fmt: skip

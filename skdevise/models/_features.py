@@ -245,7 +245,7 @@ class FeaturesWithMeans:
         self.source = source
         self.n_rows = n_rows
         self.means = means
-        self.n_rows_at_once = source.n_rows_at_once
+        self.n_rows_at_once = getattr(source, "n_rows_at_once", 1)
         self.generator = getattr(source, "generator", None)
 
     def batches(self, rows):

@@ -14,8 +14,6 @@ from skdevise.vision._engines import InferenceEngine, photos_at_once
 class AugmentedFeatures:
     """Scaled features of photos that are augmented anew whenever a batch needs them."""
 
-    n_rows_at_once = 1
-
     def __init__(self, photos, net, scale):
         self.photos = photos
         self.net = net

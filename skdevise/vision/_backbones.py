@@ -13,7 +13,6 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from skdevise._compat import imagenet_categories
 from skdevise._utils import content_hash, import_optional, seeded
 from skdevise.vision._sources import find_source
 from skdevise.vision._weights import first_line, is_path, load_state, read_state_dict
@@ -32,11 +31,6 @@ class Backbone:
     n_features: int
     n_classes: int  # 0 without a softmax layer
     is_linear: bool  # whether the scores are a linear function of the features
-
-    @property
-    def has_imagenet_classes(self):
-        """True if the classes are those of ILSVRC-2012, in their usual order."""
-        return self.categories is not None and list(self.categories) == imagenet_categories()
 
     @property
     def softmax_weight(self):

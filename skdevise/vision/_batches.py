@@ -169,8 +169,6 @@ class PhotoTensors:
     from `generator`, whose state a checkpoint saves. `device` is a GPU that batches are sent to.
     """
 
-    n_rows_at_once = 1  # The training loop asks for one batch at a time.
-
     def __init__(self, photos, preprocess, n_jobs, augment=None, seed=0, device=None):
         self.photos = photos
         self.preprocess = preprocess

@@ -98,7 +98,7 @@ class EfficientNetLite(nn.Module):
         self._blocks = nn.ModuleList()
         n_in = 32
         for stage, (kernel, stride, expansion, n_out, n_repeats) in enumerate(_STAGES):
-            n_out = _round_to_8(n_out * variant.width)
+            n_out = int(n_out * variant.width + 4) // 8 * 8  # the nearest multiple of 8
             if 0 < stage < len(_STAGES) - 1:
                 n_repeats = math.ceil(n_repeats * variant.depth)
             for repeat in range(n_repeats):
@@ -118,11 +118,6 @@ class EfficientNetLite(nn.Module):
             x = block(x)
         x = F.relu6(self._bn1(self._conv_head(x)))
         return self._fc(self._dropout(x.mean(dim=(2, 3))))
-
-
-def _round_to_8(n_channels):
-    """Round a number of channels to the nearest multiple of 8."""
-    return int(n_channels + 4) // 8 * 8
 
 
 def published_weights(name):

@@ -14,7 +14,7 @@ from skdevise._compat import DocumentationLinkMixin, HasMethods, Interval, StrOp
 from skdevise._typing import ArrayLike, Module, NDArray, PathLike, PhotoList, Precision, RandomState
 from skdevise._utils import draw_seed, find_device, gpu_only, seeded
 from skdevise.vision._cache import CacheMixin, FeatureCache
-from skdevise.vision._network import RunSettings, load_network
+from skdevise.vision._network import load_network
 from skdevise.vision._softmax import SoftmaxMixin
 
 # The other modules of this package import torch, so the methods below import them when needed.
@@ -405,11 +405,7 @@ class VisualFeaturizer(
 
     def _compute(self, photos, on_error="raise", with_softmax=False, n_total=None):
         """Compute features (n_photos, n_features), or scores (n_photos, n_classes)."""
-        settings = RunSettings(
-            self.engine, self.precision, self.device, self.batch_size, self.n_jobs, self.verbose
-        )
-        cache = None if with_softmax else self._open_cache()
-        return self._network.compute(photos, settings, cache, on_error, with_softmax, n_total)
+        return self._network.compute(self, photos, on_error, with_softmax, n_total)
 
     def _take_weights(self):
         """Make the weights of the network the fitted ones."""

@@ -29,17 +29,6 @@ _PUBLISHED = {}
 _LOCK = threading.RLock()
 
 
-class RunSettings(NamedTuple):
-    """The parameters of `VisualFeaturizer` that control how a network runs."""
-
-    engine: str
-    precision: str
-    device: str
-    batch_size: int
-    n_jobs: int | None
-    verbose: int
-
-
 class _Block(NamedTuple):
     """Photos that the network must process."""
 
@@ -133,48 +122,49 @@ class FittedNetwork:
         model, _ = convert(self.loaded.without_softmax(), shape, n_threads)
         return OpenVINOFeaturizer(*store_model(model), crop, self.n_features, n_threads)
 
-    def compute(self, photos, settings, cache, on_error, with_softmax=False, n_total=None):
+    def compute(self, featurizer, photos, on_error, with_softmax=False, n_total=None):
         """Compute features (n_photos, n_features), or scores (n_photos, n_classes).
 
-        `n_total` is the number of photos of the whole call, if `photos` are a part of them.
+        The parameters of `featurizer` say how to run the network. `n_total` is the number of photos
+        of the whole call, if `photos` are a part of them.
         """
         n_outputs = self.n_classes if with_softmax else self.n_features
         outputs = np.full((len(photos), n_outputs), np.nan, dtype=np.float32)
-        key = None
+        cache, key = None if with_softmax else featurizer._open_cache(), None
         if cache is not None:
-            key = f"{self.digest()} {settings.engine} {settings.precision}"
+            key = f"{self.digest()} {featurizer.engine} {featurizer.precision}"
         engine, errors, pending = None, [], deque()
-
-        def store(rows, hashes, read):
-            outputs[rows] = read()
-            if cache is not None:
-                cache.write(key, hashes, outputs[rows])
-
+        device = find_device(featurizer.device)
         # A GPU computes one batch while the processor prepares the next one.
-        n_pending = int(find_device(settings.device).type == "cuda")
-        progress = tqdm(total=len(photos), unit=" photos", disable=settings.verbose == 0)
-        blocks = _blocks(photos, settings.n_jobs, cache, key, outputs, progress)
-        with progress, closing(self._batches(blocks, settings)) as batches:
+        n_pending = int(device.type == "cuda")
+
+        def store(n_left):
+            while len(pending) > n_left:
+                rows, hashes, read = pending.popleft()
+                outputs[rows] = read()
+                if cache is not None:
+                    cache.write(key, hashes, outputs[rows])
+
+        progress = tqdm(total=len(photos), unit=" photos", disable=featurizer.verbose == 0)
+        blocks = _blocks(photos, featurizer.n_jobs, cache, key, outputs, progress)
+        with progress, closing(self._batches(blocks, featurizer, device)) as batches:
             for block, batch in batches:
                 if batch.rows:
                     if engine is None:
                         n_expected = round(block.share * (n_total or len(photos)))
                         shape = batch.tensor.shape[1:]
-                        engine = self._engine(shape, n_expected, settings, with_softmax)
+                        engine = self._engine(shape, n_expected, featurizer, device, with_softmax)
                     hashes = [block.hashes[row] for row in batch.rows] if block.hashes else []
                     pending.append((batch.rows, hashes, engine.start(batch.tensor)))
-                    if len(pending) > n_pending:
-                        store(*pending.popleft())
+                    store(n_pending)
                 for row, error in batch.errors.items():
                     if on_error == "raise":
-                        while pending:
-                            store(*pending.popleft())
+                        store(0)
                         error.features = outputs[:row]
                         raise error
                     errors.append(error)
                 progress.update(len(batch.rows) + len(batch.errors))
-            while pending:
-                store(*pending.popleft())
+            store(0)
         if errors:
             warn(
                 f"{len(errors)} of {len(photos)} photos cannot be read. Their features are NaN. "
@@ -182,39 +172,35 @@ class FittedNetwork:
             )
         return outputs
 
-    def _batches(self, blocks, settings):
+    def _batches(self, blocks, featurizer, device):
         """Yield the photos of each block in batches, as pairs (_Block, Batch)."""
         from skdevise.vision._batches import load_batches
 
-        gpu = gpu_only(find_device(settings.device))
+        options = featurizer.batch_size, featurizer.n_jobs, gpu_only(device)
         for block in blocks:
             if len(block.rows) > 0:
                 source = block.read_pixels, block.rows, self.loaded.preprocess
-                batches = load_batches(*source, settings.batch_size, settings.n_jobs, gpu)
-                with closing(batches):
+                with closing(load_batches(*source, *options)) as batches:
                     for batch in batches:
                         yield block, batch
 
-    def _engine(self, shape, n_photos, settings, with_softmax):
+    def _engine(self, shape, n_photos, featurizer, device, with_softmax):
         """Return the engine that runs the network on photos (C, H, W). Engines are kept."""
         from skdevise.vision._engines import InferenceEngine, choose_plan
 
-        device = find_device(settings.device)
-        plan = choose_plan(settings.engine, n_photos, device)
-        key = with_softmax, shape, plan, settings.precision, device
+        plan, precision = choose_plan(featurizer.engine, n_photos, device), featurizer.precision
+        key = with_softmax, shape, plan, precision, device
         with _LOCK:
             if key not in self._engines:
-                loaded = self.loaded
-                net = loaded.net if with_softmax else loaded.without_softmax()
-                options = settings.precision, device
+                net = self.loaded.net if with_softmax else self.loaded.without_softmax()
                 try:
-                    engine = InferenceEngine(net, shape, plan, *options)
+                    engine = InferenceEngine(net, shape, plan, precision, device)
                 except RuntimeError as error:
-                    if settings.engine != "auto" or plan != "openvino":
+                    if featurizer.engine != "auto" or plan != "openvino":
                         raise
-                    _print(error, settings)
-                    engine = InferenceEngine(net, shape, "torch with folding", *options)
-                _print(f"engine: {engine.name}, {settings.precision}", settings)
+                    _print(error, featurizer)
+                    engine = InferenceEngine(net, shape, "torch with folding", precision, device)
+                _print(f"engine: {engine.name}, {precision}", featurizer)
                 self._engines[key] = engine
             self.last_engine = self._engines[key].name
             return self._engines[key]
@@ -271,6 +257,6 @@ def _pixels(contents, row):
     return content.pixels()
 
 
-def _print(message, settings):
-    if settings.verbose > 0:
+def _print(message, featurizer):
+    if featurizer.verbose > 0:
         print(f"[VisualFeaturizer] {message}")

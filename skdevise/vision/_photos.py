@@ -80,10 +80,6 @@ class Photos:
         """Return the pixels of a photo: uint8 (3, H, W). They may share memory with X."""
         return self.read(row).pixels()
 
-    def content_hash(self, row):
-        """Hash the file of a photo, or the upright RGB pixels of a decoded photo."""
-        return self.read(row).content_hash()
-
     def read(self, row):
         """Read the `PhotoContent` of a photo. Every failure becomes an UnreadablePhotoError."""
         row = self._rows[row]
@@ -134,7 +130,7 @@ class PhotoContent:
             raise _unreadable(self.name, error) from error
 
     def content_hash(self):
-        """Hash the content."""
+        """Hash the file of a photo, or the upright RGB pixels of a decoded photo."""
         if isinstance(self.data, np.ndarray):
             return content_hash("pixels", self.data.transpose(1, 2, 0))
         return content_hash("file", self.data)

@@ -7,7 +7,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
 from skdevise._columns import check_targets
-from skdevise._utils import check_checkpoint_folder, find_device, gpu_only, seeded, warn
+from skdevise._utils import check_checkpoint_folder, gpu_only, seeded, warn
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
@@ -29,68 +29,54 @@ _NOT_IN_KEY = {
 }  # fmt: skip
 
 
-class LabelledPhotos:
-    """Photos with the positions of their labels in the sorted `classes`.
-
-    Only the photos in `rows` are used. Unreadable photos are left out, with a warning, unless
-    `on_error` is "raise". The training then raises the error itself.
-    """
-
-    def __init__(self, photos, y, on_error, n_jobs):
-        if y is None:
-            raise ValueError(
-                "y is missing, and weights=None trains the network on labelled photos. Give y, or "
-                "choose weights."
-            )
-        y = check_targets(y)
-        check_consistent_length(photos, y)
-        self.photos = photos
-        self.rows = np.arange(len(photos))
-        if on_error != "raise":
-            self.rows = _readable_rows(photos, n_jobs)
-        self.classes, self.targets = np.unique(y[self.rows], return_inverse=True)
-        if len(self.classes) < 2:
-            raise ValueError(
-                f"y has one class, '{self.classes[0]}', but pre-training needs at least two. Add "
-                "photos of another class."
-            )
-
-
 def pretrain(featurizer, photos, y, seed, device):
-    """Train a network on labelled photos: FittedNetwork, and table of epochs."""
-    optimizers = {"optimizer": featurizer.optimizer}
+    """Train a network on labelled photos: FittedNetwork, and table of epochs.
+
+    Unreadable photos are left out, with a warning, unless `on_error` is "raise". The training then
+    raises the error itself.
+    """
     check_training_params(
-        optimizers,
+        {"optimizer": featurizer.optimizer},
         featurizer.callbacks,
         featurizer.lr_schedule,
         early_stopping=featurizer.early_stopping,
     )
     check_lr("lr", featurizer.lr, featurizer.optimizer)
-    labelled, checkpoint = LabelledPhotos(photos, y, featurizer.on_error, featurizer.n_jobs), None
-    if featurizer.checkpoint is not None:
-        checkpoint = _open_checkpoint(featurizer, labelled, seed, device)
-    with seeded(seed, device):
-        loaded = load_backbone(
-            featurizer.backbone,
-            None,
-            featurizer.preprocess,
-            featurizer.image_size,
-            featurizer.verbose,
+    if y is None:
+        raise ValueError(
+            "y is missing, and weights=None trains the network on labelled photos. Give y, or "
+            "choose weights."
         )
-        history = _train(featurizer, loaded, labelled, seed, checkpoint)
-    return FittedNetwork(loaded, labelled.classes), epoch_table(history)
+    y = check_targets(y)
+    check_consistent_length(photos, y)
+    rows = np.arange(len(photos))
+    if featurizer.on_error != "raise":
+        rows = _readable_rows(photos, featurizer.n_jobs)
+    labels = y[rows]
+    if len(np.unique(labels)) < 2:
+        raise ValueError(
+            f"y has one class, '{labels[0]}', but pre-training needs at least two. Add photos of "
+            "another class."
+        )
+    checkpoint = None
+    if featurizer.checkpoint is not None:
+        checkpoint = _open_checkpoint(featurizer, photos, rows, labels, seed, device)
+    source = featurizer.backbone, None, featurizer.preprocess, featurizer.image_size
+    with seeded(seed, device):
+        loaded = load_backbone(*source, featurizer.verbose)
+        return _train(featurizer, loaded, photos, rows, labels, seed, device, checkpoint)
 
 
-def _train(featurizer, loaded, labelled, seed, checkpoint):
-    """Train the network of a `Backbone` in place by cross-entropy, and return skorch's history.
+def _train(featurizer, loaded, photos, rows, labels, seed, device, checkpoint):
+    """Train a `Backbone` by cross-entropy: FittedNetwork, and table of epochs.
 
     The photos are decoded again in each epoch. Dropout uses torch's global generators.
     """
-    loaded.resize_softmax(len(labelled.classes))
-    net, rows, targets = loaded.net, labelled.rows, labelled.targets
-    gpu = gpu_only(find_device(featurizer.device))
+    classes, targets = np.unique(labels, return_inverse=True)
+    loaded.resize_softmax(len(classes))
+    net = loaded.net
     augmented, plain = (
-        PhotoTensors(labelled.photos, loaded.preprocess, featurizer.n_jobs, augment, seed, gpu)
+        PhotoTensors(photos, loaded.preprocess, featurizer.n_jobs, augment, seed, gpu_only(device))
         for augment in (featurizer.augment, None)
     )
     order_seed, hold_out_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
@@ -104,7 +90,7 @@ def _train(featurizer, loaded, labelled, seed, checkpoint):
         )
     weight = None
     if featurizer.class_weight is not None:
-        weight = compute_sample_weight(featurizer.class_weight, labelled.classes[targets])[kept]
+        weight = compute_sample_weight(featurizer.class_weight, labels)[kept]
         weight /= weight.mean()  # The learning rate then means the same as without weights.
     trainer = TrainingNet.build(
         net.to(memory_format=torch.channels_last),
@@ -131,10 +117,10 @@ def _train(featurizer, loaded, labelled, seed, checkpoint):
             f"Pre-training diverged within {len(trainer.history)} epochs with "
             f"lr={featurizer.lr}. Lower lr."
         )
-    return trainer.history
+    return FittedNetwork(loaded, classes), epoch_table(trainer.history)
 
 
-def _open_checkpoint(featurizer, labelled, seed, device):
+def _open_checkpoint(featurizer, photos, rows, labels, seed, device):
     """Return the `Checkpoint` of a fit with these parameters, photos and labels."""
     check_checkpoint_folder(featurizer.checkpoint)
     params = featurizer.get_params(deep=False)
@@ -144,8 +130,8 @@ def _open_checkpoint(featurizer, labelled, seed, device):
     params = {name: value for name, value in params.items() if name not in _NOT_IN_KEY}
     # The generators of another type of device have other states.
     params |= {"backbone": backbone, "seed": seed, "device": device.type}
-    hashes = [labelled.photos.content_hash(row) for row in labelled.rows.tolist()]
-    return Checkpoint(featurizer.checkpoint, fit_key(params, labelled.targets, start, hashes))
+    hashes = [photos.read(row).content_hash() for row in rows.tolist()]
+    return Checkpoint(featurizer.checkpoint, fit_key(params, labels, start, hashes))
 
 
 def _readable_rows(photos, n_jobs):

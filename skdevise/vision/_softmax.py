@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._bundled import load_imagenet_labels
+from skdevise._compat import imagenet_categories
 from skdevise._typing import ArrayLike, NDArray, PhotoList
 from skdevise._utils import warn
 
@@ -133,9 +134,8 @@ class SoftmaxMixin(ClassifierMixin):
     def synsets_(self) -> NDArray[Any] | None:
         """WordNet ids of the classes of ILSVRC-2012: (n_classes,), or None for other classes."""
         check_is_fitted(self)
-        return (
-            load_imagenet_labels().ilsvrc2012 if self._network.loaded.has_imagenet_classes else None
-        )
+        has_same_order = self.classes_.tolist() == imagenet_categories()
+        return load_imagenet_labels().ilsvrc2012 if has_same_order else None
 
     def _linear_softmax(self):
         """Return the `Backbone`, or raise AttributeError if its scores are not linear."""

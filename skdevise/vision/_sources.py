@@ -166,10 +166,10 @@ def _timm_source(name, weights, image_size):
     return Source(title, weights, preprocess, categories, build)
 
 
-def _imagenet_crop(image_size, **options):
-    """Return the usual preprocessing of ImageNet networks, with options of `CentreCrop`."""
-    size = 224 if image_size is None else image_size
-    return CentreCrop(size, round(size * 256 / 224), **options)
+def _imagenet_crop(image_size):
+    """Return the usual preprocessing of ImageNet networks."""
+    size = image_size or 224
+    return CentreCrop(size, round(size * 256 / 224))
 
 
 def _check_name(weights, reason):

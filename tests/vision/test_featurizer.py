@@ -572,7 +572,7 @@ def test_the_network_can_be_trained_further(arrays, fitted_in_any_way):
     before = fitted_in_any_way.transform(arrays)
     featurizer = copy.deepcopy(fitted_in_any_way)
     net = featurizer._feature_net().train()
-    photos = featurizer._photos(arrays, augmented=False, seed=0)[torch.arange(4)]
+    (photos,) = featurizer._photos(arrays, False, seed=0).batches([torch.arange(4)])
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     net(photos).square().sum().backward()
     optimizer.step()
@@ -588,9 +588,9 @@ def test_the_network_can_be_trained_further(arrays, fitted_in_any_way):
 def test_only_training_photos_are_augmented(arrays):
     featurizer = tiny(augment="flip_crop").fit(arrays)
     rows = torch.tensor([3, 1])
-    plain = featurizer._photos(arrays, augmented=False, seed=0)[rows]
+    (plain,) = featurizer._photos(arrays, False, seed=0).batches([rows])
     assert torch.equal(plain.cpu(), load_batch(arrays, [3, 1], featurizer))
-    augmented = featurizer._photos(arrays, augmented=True, seed=0)[rows]
+    (augmented,) = featurizer._photos(arrays, True, seed=0).batches([rows])
     assert augmented.shape == (2, 3, 16, 16)
     assert not torch.equal(augmented, plain)
 
