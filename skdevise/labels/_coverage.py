@@ -51,22 +51,14 @@ def embedded_terms(vocabulary, embedder):
 
 def _terms_with_vectors(vocabulary, embedder):
     """Find the terms of each label that have a vector: list of n_labels lists of str."""
-    terms = list(dict.fromkeys(chain.from_iterable(vocabulary.terms)))
-    known = dict(zip(terms, known_terms(embedder, terms, vocabulary.templates), strict=True))
-    return [[term for term in label_terms if known[term]] for label_terms in vocabulary.terms]
+    has_vector = _has_vector(vocabulary, vocabulary.terms, embedder)
+    return [[term for term in terms if has_vector[term]] for terms in vocabulary.terms]
 
 
-def _replacements(vocabulary, found, embedder):
-    """Find synonyms and broader terms for labels without a vector: two dicts of label to term.
-
-    They are empty unless the vocabulary asks for them.
-    """
-    rows = [row for row, terms in enumerate(found) if not terms]
-    if vocabulary.on_missing != "wordnet" or not rows:
-        return {}, {}
-    labels = vocabulary.labels[rows].tolist()
-    terms = [vocabulary.terms[row] for row in rows]
-    return related_terms(labels, terms, embedder, vocabulary.templates)
+def _has_vector(vocabulary, lists_of_terms, embedder):
+    """Ask whether terms have a vector in the templates of a vocabulary: dict of term to bool."""
+    terms = list(dict.fromkeys(chain.from_iterable(lists_of_terms)))
+    return dict(zip(terms, known_terms(embedder, terms, vocabulary.templates), strict=True))
 
 
 def coverage_of(vocabulary, embedder):
@@ -88,32 +80,35 @@ def coverage_of(vocabulary, embedder):
     )
 
 
-def related_terms(labels, terms, embedder, templates=()):
-    """Find a synonym or a broader term with a vector for labels: two dicts of label to term.
+def _replacements(vocabulary, found, embedder):
+    """Find synonyms and broader terms for labels without a vector: two dicts of label to term.
 
-    Synonyms are the terms of the label's synsets, and broader terms are those of their hypernyms.
-    The nearest hypernym with a vector counts. The synset of an id is the id itself. Other labels
-    have the synsets that their terms can mean in a photo (`photo_senses`). A synset that has only
-    the last words of a term is broader too: "oat milk" is a kind of milk. A label for which WordNet
-    has no term with a vector is in neither dict.
+    They are empty unless the vocabulary asks for them. Synonyms are the terms of the label's
+    synsets, and broader terms are those of their hypernyms. The nearest hypernym with a vector
+    counts. The synset of an id is the id itself. Other labels have the synsets that their terms can
+    mean in a photo (`photo_senses`). A synset that has only the last words of a term is broader
+    too: "oat milk" is a kind of milk. A label for which WordNet has no term with a vector is in
+    neither dict.
     """
-    wordnet = Hierarchy.wordnet()
+    synonyms, broader = {}, {}
+    missing = [row for row, terms in enumerate(found) if not terms]
+    if vocabulary.on_missing != "wordnet" or not missing:
+        return synonyms, broader
+    wordnet, labels = Hierarchy.wordnet(), vocabulary.labels[missing].tolist()
     senses = [
-        _synsets_of(label, label_terms, wordnet)
-        for label, label_terms in zip(labels, terms, strict=True)
+        _synsets_of(label, vocabulary.terms[row], wordnet)
+        for label, row in zip(labels, missing, strict=True)
     ]
-    rows = [wordnet.positions(synsets) for synsets, _ in senses]
-    above = wordnet.graph.ancestors(list(chain.from_iterable(rows))).indices
+    levels = [wordnet.positions(synsets).tolist() for synsets, _ in senses]
+    above = wordnet.graph.ancestors(list(chain.from_iterable(levels))).indices
     terms_of = {row: wordnet.terms(wordnet.labels[row]) for row in dict.fromkeys(above.tolist())}
-    candidates = list(dict.fromkeys(chain.from_iterable(terms_of.values())))
-    has_vector = dict(zip(candidates, known_terms(embedder, candidates, templates), strict=True))
+    has_vector = _has_vector(vocabulary, terms_of.values(), embedder)
     term_of = {
         row: next((term for term in row_terms if has_vector[term]), None)
         for row, row_terms in terms_of.items()
     }
-    synonyms, broader = {}, {}
-    for label, (_, is_whole), level in zip(labels, senses, rows, strict=True):
-        term, n_steps = _nearest_term(level.tolist(), term_of, wordnet.graph.parents)
+    for label, (_, is_whole), level in zip(labels, senses, levels, strict=True):
+        term, n_steps = _nearest_term(level, term_of, wordnet.graph.parents)
         if term is not None:
             (synonyms if is_whole and not n_steps else broader)[label] = term
     return synonyms, broader
