@@ -7,10 +7,10 @@ from typing import Self
 import numpy as np
 
 from skdevise._columns import label_column
+from skdevise._ranking import best_columns
 from skdevise._typing import ArrayLike, Classifier, Labels, PhotoList
 from skdevise._utils import check_count, import_optional
 from skdevise.inspection._curves import blend, find_candidates, make_visible, shorten
-from skdevise.labels._search import best_columns
 from skdevise.models._top_k import reach_classifier
 
 # Characters that fit below a photo.

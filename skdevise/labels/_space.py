@@ -10,13 +10,14 @@ from sklearn.preprocessing import normalize
 
 from skdevise import _storage
 from skdevise._columns import name_some
+from skdevise._ranking import best_columns, score_batches
 from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
 from skdevise._utils import check_choice, check_count, find_device, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
 from skdevise.labels._device_search import DeviceSearch, find_gpu, has_room
 from skdevise.labels._embedding import check_embedder, embed_terms
-from skdevise.labels._search import SEARCH_METHODS, best_columns, open_search, score_batches
+from skdevise.labels._search import SEARCH_METHODS, open_search
 from skdevise.labels._vocabulary import as_vocabulary, refuse_numbers
 
 

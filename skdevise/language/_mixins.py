@@ -6,17 +6,15 @@ from typing import Any, Self
 import numpy as np
 from scipy.stats import spearmanr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array, check_consistent_length, column_or_1d, gen_batches
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skdevise._compat import DocumentationLinkMixin
+from skdevise._ranking import best_columns, nearest_by_product
 from skdevise._typing import ArrayLike, NDArray, Terms
 from skdevise._utils import check_count, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms, normalise_term
-
-# Number of points whose cosines with a block of terms are in memory at once.
-_BATCH = 1024
 
 
 class TermTransformerMixin(
@@ -219,10 +217,9 @@ class TermTableMixin:
         """
         check_count("k", k)
         terms, rows, cosines = self._search(X, k)
-        if rows.shape[1] < k or not np.isfinite(cosines).all():
-            n_terms = np.isfinite(cosines).sum(axis=1).min()
+        if rows.shape[1] < k:
             raise ValueError(
-                f"k={k} is too large, because only {n_terms} terms have a vector. Reduce k."
+                f"k={k} is too large, because only {rows.shape[1]} terms have a vector. Reduce k."
             )
         names = np.array([terms[row] for row in rows.ravel()]).reshape(rows.shape)
         return (names, cosines) if return_cosines else names
@@ -373,22 +370,21 @@ class TermTableMixin:
             similar = [
                 (terms[row], float(cosine))
                 for row, cosine in zip(rows, cosines, strict=True)
-                if np.isfinite(cosine) and normalise_term(terms[row]) not in excluded
+                if normalise_term(terms[row]) not in excluded
             ]
             if len(similar) >= k or n_searched >= len(terms):
                 return similar[:k]
             n_searched *= 2
 
     def _search(self, X, k):
-        """Return the terms, and the rows (n, k) and cosines (n, k) of the k nearest to each point.
+        """Return the terms, and the rows and cosines of those nearest to each point.
 
-        Places without a term, and terms without direction, have a cosine of -inf.
+        The arrays have the shape (n, k), or fewer columns if fewer terms have a direction.
         """
         points = unit_rows(check_array(X, dtype=np.float32))
         terms, blocks = self._unit_blocks()
-        k = min(k, len(terms))
-        rows = np.full((len(points), k), -1)
-        cosines = np.full((len(points), k), -np.inf, dtype=np.float32)
+        rows = np.empty((len(points), 0), dtype=np.intp)
+        cosines = np.empty((len(points), 0), dtype=np.float32)
         start = 0
         for block in blocks:
             if block.shape[1] != points.shape[1]:
@@ -396,23 +392,13 @@ class TermTableMixin:
                     f"X has {points.shape[1]} columns, but the term vectors have {block.shape[1]}. "
                     "Use vectors of the same embedder."
                 )
-            no_direction = ~block.any(axis=1)
-            for batch in gen_batches(len(points), _BATCH):
-                scores = points[batch] @ block.T
-                scores[:, no_direction] = -np.inf
-                columns = _top_columns(scores, k)
-                scores = np.hstack([cosines[batch], np.take_along_axis(scores, columns, axis=1)])
-                columns = np.hstack([rows[batch], start + columns])
-                best = _top_columns(scores, k)
-                cosines[batch] = np.take_along_axis(scores, best, axis=1)
-                rows[batch] = np.take_along_axis(columns, best, axis=1)
+            with_direction = np.flatnonzero(block.any(axis=1))
+            if len(with_direction):
+                n_found = min(k, len(with_direction))
+                columns, found = nearest_by_product(points, block[with_direction], n_found)
+                rows = np.hstack([rows, start + with_direction[columns]])
+                cosines = np.hstack([cosines, found])
+                best = best_columns(cosines, min(k, cosines.shape[1]))
+                rows, cosines = (np.take_along_axis(part, best, axis=1) for part in (rows, cosines))
             start += len(block)
-        order = np.argsort(-cosines, axis=1, kind="stable")
-        return terms, *(np.take_along_axis(part, order, axis=1) for part in (rows, cosines))
-
-
-def _top_columns(scores, k):
-    """Return the columns of the k largest scores (n, n_columns) of each row, in ascending order."""
-    if scores.shape[1] <= k:
-        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    return np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
+        return terms, rows, cosines

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval
+from skdevise._ranking import best_columns
 from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
-from skdevise.labels._search import best_columns
 from skdevise.models._prediction import ScorePredictionMixin
 from skdevise.models._seen_classifier import SeenClassifierMixin, log_proba
 

@@ -12,9 +12,10 @@ from sklearn.utils import gen_batches, indexable
 
 from skdevise._columns import check_targets
 from skdevise._compat import Interval, StrOptions, safe_indexing
+from skdevise._ranking import best_columns
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import warn
-from skdevise.labels._search import SEARCH_METHODS, best_columns
+from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._calibration import CalibrationMixin, calibration_rows

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from skdevise._ranking import best_columns
 from skdevise._typing import Classifier, Inputs, Labels
 from skdevise._utils import check_count
-from skdevise.labels._search import best_columns
 
 # Methods that score the classes, in order of preference.
 _METHODS = ("decision_function", "predict_proba")

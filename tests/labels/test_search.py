@@ -9,14 +9,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import normalize
 
-from skdevise.labels._search import (
-    SEARCH_METHODS,
-    ExactSearch,
-    best_columns,
-    nearest_by_product,
-    open_search,
-    score_batches,
-)
+from skdevise._ranking import best_columns, nearest_by_product, score_batches
+from skdevise.labels._search import SEARCH_METHODS, ExactSearch, open_search
 
 
 def sort_whole_rows(scores, k):
