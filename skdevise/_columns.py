@@ -69,6 +69,13 @@ def check_labels(labels):
     return array
 
 
+def is_missing(value):
+    """Return whether a value is None, NaN, or a missing value of pandas: bool."""
+    import pandas as pd
+
+    return value is None or pd.isna(value) is True
+
+
 def entries(column):
     """List the entries of a sequence or column; those of pyarrow become Python objects."""
     return column.to_pylist() if hasattr(column, "to_pylist") else list(column)

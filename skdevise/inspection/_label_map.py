@@ -12,6 +12,7 @@ from skdevise.inspection._curves import blend, make_visible
 from skdevise.inspection._groups import OTHER, group_of_each
 from skdevise.labels import LabelSpace
 from skdevise.labels._embedding import known_terms
+from skdevise.labels._label_terms import default_terms
 from skdevise.labels._vocabulary import as_vocabulary
 
 # Paul Tol's "muted" colours, which colour-blind readers can distinguish, and grey for "other".
@@ -107,8 +108,9 @@ class LabelMapDisplay:
         embedder : fitted term embedder
             Source of the vectors.
         labels : LabelVocabulary, sequence of labels, or dict of label to terms
-            At least four labels. The first term of a label that has a vector gives its position
-            and its text.
+            At least four labels. The first term of a label that has a vector gives its position.
+            The map shows this term instead of a number or a WordNet id, and other labels as they
+            are.
         groups : Hierarchy, dict, sequence of n_labels groups, or callable, default=None
             Group of each label, as in the constructor.
         perplexity : float, default=None
@@ -156,9 +158,10 @@ class LabelMapDisplay:
         labels = space.labels.tolist()  # The space may have dropped labels without a vector.
         names = []
         for label in labels:
-            terms = terms_of[label]
-            first = known_terms(embedder, list(terms), vocabulary.templates).argmax()
-            names.append(terms[first].replace("_", " "))
+            name, terms = label, terms_of[label]
+            if default_terms(label) != (label,):  # a number or a WordNet id
+                name = terms[known_terms(embedder, list(terms), vocabulary.templates).argmax()]
+            names.append(name.replace("_", " "))
         groups = None if groups is None else [groups[label] for label in labels]
         return cls(points, names, groups).plot(ax=ax)
 

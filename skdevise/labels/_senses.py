@@ -11,28 +11,33 @@ _MOSTLY = 10
 def photo_senses(names, hierarchy):
     """Find the labels that each name can mean in a photo.
 
-    These are the labels that have the name as a term (`Hierarchy.synsets`), if they are below
-    "physical entity" and neither "person" nor below it. Persons count too if the name is mostly
-    used for them, such as "man". If there is no such label, the other number of the name is tried:
-    "banks" is a botanist, and therefore means "bank". If there is none either, all labels with the
-    name count.
+    These are the labels that have the name as a term (`Hierarchy.synsets`), if they are visible and
+    neither "person" nor below it. Physical entities, visual signals, and signs such as a street
+    sign are visible. Persons count too if the name is mostly used for them, such as "man". If there
+    is no such label, the other number of the name is tried: "banks" is a botanist, and therefore
+    means "bank". If there is none either, all labels with the name count.
 
     If no label has the name, the name without its first word is looked up, and so on: "oat milk"
-    means "milk". But "maple tree" means "maple", because one sense of "maple" is below "tree".
+    means "milk". But "maple tree" means "maple", because one sense of "maple" is below "tree". A
+    "stop sign" is a sign, and not a full stop, which is a rare sense of "stop" and not visible.
 
     The result has a list for each name, in which the labels that the name is used for most come
     first. The list is empty if neither the name nor its last word is a term. A condition is left
     out if the hierarchy lacks its term.
     """
-    is_person = _at_or_below("person", hierarchy)
-    is_physical = _at_or_below("physical entity", hierarchy)
-    if not is_physical.any():
-        is_physical[:] = True
-    rows = [_senses(name, hierarchy, is_physical, is_person) for name in names]
+    is_person = _at_or_below(_labels_of("person", hierarchy), hierarchy)
+    is_visible = _at_or_below(_labels_of("physical entity", hierarchy), hierarchy)
+    if is_visible.any():
+        # "sign" is mostly used for other things, so the label of public signs is found from below.
+        signs = [x for label in _labels_of("street sign", hierarchy) for x in hierarchy.parents(label)]
+        is_visible |= _at_or_below(signs + _labels_of("visual signal", hierarchy), hierarchy)
+    else:
+        is_visible[:] = True
+    rows = [_senses(name, hierarchy, is_visible, is_person) for name in names]
     return [hierarchy.labels[row].tolist() for row in rows]
 
 
-def _senses(name, hierarchy, is_physical, is_person):
+def _senses(name, hierarchy, is_visible, is_person):
     """Return the positions of the senses that a photo can show, or else of all: int (n_senses,)."""
     index, words = hierarchy.term_index, words_of(name)
     candidates = index.counts(name)
@@ -41,13 +46,16 @@ def _senses(name, hierarchy, is_physical, is_person):
             break
         name = " ".join(words[start:])
         candidates = index.counts(name)
-        kinds = _below(index.counts(" ".join(words[:start])), candidates, hierarchy.graph)
+        senses = [*index.counts(" ".join(words[:start]))]
+        # A sense that is not visible must be the one for which the word is used most.
+        kinds = [row for row in senses if is_visible[row] or row == senses[0]]
+        kinds = _below(kinds, candidates, hierarchy.graph)
         if len(kinds):
             return kinds
     for spelling in spellings(name):
         counts = index.counts(spelling)
         rows, counts = np.array([*counts], dtype=int), np.array([*counts.values()], dtype=int)
-        rows, counts = rows[is_physical[rows]], counts[is_physical[rows]]
+        rows, counts = rows[is_visible[rows]], counts[is_visible[rows]]
         persons = is_person[rows]
         if counts[persons].sum() > _MOSTLY * max(counts[~persons].sum(), 1):
             return rows
@@ -62,8 +70,12 @@ def _below(rows, tops, graph):
     return rows[graph.ancestors(rows)[:, [*tops]].sum(axis=1) > 0]
 
 
-def _at_or_below(term, hierarchy):
-    """Mark the label for which a term is used most, and everything below: bool (n_labels,)."""
-    tops = hierarchy.positions(hierarchy.synsets(term)[:1])
+def _labels_of(term, hierarchy):
+    """List the label for which a term is used most, or nothing."""
+    return hierarchy.synsets(term)[:1]
+
+
+def _at_or_below(labels, hierarchy):
+    """Mark labels and everything below them: bool (n_labels,)."""
     graph = hierarchy.graph
-    return graph.distances(graph.children, tops) >= 0
+    return graph.distances(graph.children, hierarchy.positions(labels)) >= 0

@@ -162,7 +162,9 @@ def terms_to_train(terms):
     """Return the distinct terms of a list, of a `LabelVocabulary`, or of "wordnet"."""
     if terms is None:
         return []
-    if isinstance(terms, str) and terms == "wordnet":
+    if isinstance(terms, str):
+        if terms != "wordnet":
+            raise ValueError(f"terms={terms!r:.80} is unknown. Pass a list of terms, or 'wordnet'.")
         from skdevise._bundled import load_wordnet_nouns
 
         nouns = dict.fromkeys(term for synset in load_wordnet_nouns().terms for term in synset)

@@ -13,7 +13,8 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image
 
-from skdevise._bounded import MAX_PHOTO_BYTES, check_ratio, read_all
+from skdevise._bounded import MAX_PHOTO_BYTES, check_ratio, is_url, read_all
+from skdevise._columns import is_missing, refuse_unordered
 from skdevise._compat import decode_jpeg
 from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
@@ -53,6 +54,11 @@ class Photos:
     """
 
     def __init__(self, X, first_index=0):
+        refuse_unordered(X, "photos")
+        if hasattr(X, "column_names"):  # a table of pyarrow
+            X = X.column(0)
+        if hasattr(X, "to_pylist"):  # a column of pyarrow
+            X = X.to_pylist()
         if hasattr(X, "to_numpy"):  # a Series or a table of pandas or polars
             X = X.to_numpy()
         if isinstance(X, np.ndarray) and X.dtype.kind in "OUT" and X.ndim == 2 and X.shape[1] == 1:
@@ -269,6 +275,8 @@ def _read_bytes(photo):
     if callable(getattr(photo, "open", None)):
         with photo.open("rb") as file:
             return read_all(file, MAX_PHOTO_BYTES)
+    if is_missing(photo):
+        raise ValueError(f"its entry is {photo!r}")
     with _lock(photo):
         position = photo.tell()
         photo.seek(0)
@@ -284,6 +292,8 @@ def _lock(photo):
 
 def _check_container(X):
     """Raise TypeError unless X is a sequence of photos."""
+    if isinstance(X, _PATHS) and os.path.isdir(X):
+        raise TypeError(f"X is the folder {os.fspath(X)!r}. List its photos with load_image_folder.")
     if _is_single(X):
         raise TypeError(
             f"X is a single photo of type {type(X).__name__}. Put it into a list: [photo]."
@@ -333,8 +343,9 @@ def _is_file(photo):
 
 
 def _check_photo(photo, index):
-    """Raise TypeError unless a photo has an accepted form."""
-    if isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo):
+    """Raise TypeError unless a photo has an accepted form, or its entry in a table is missing."""
+    is_photo = isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo)
+    if is_photo or is_missing(photo):
         return
     advice = _advise_on_array(photo)
     if advice is not None:
@@ -379,6 +390,8 @@ def _path_of(photo):
 def _unreadable(name, error):
     if isinstance(error, FileNotFoundError):
         reason = "there is no such file"
+        if is_url(name):
+            reason = "a URL is not opened here; pass an open file, for example of fsspec"
     elif isinstance(error, PIL.UnidentifiedImageError):
         reason = "it is not an image that Pillow can decode"
     else:

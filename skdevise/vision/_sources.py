@@ -86,7 +86,7 @@ def _torchvision_source(name, weights, image_size, verbose):
 
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
-        raise ValueError(_unknown_network(name, "torchvision", name, names))
+        raise ValueError(_unknown_network(name, "torchvision or skdevise", [*VARIANTS, *names]))
     published, preprocess, categories = None, _imagenet_crop(image_size), None
     if weights is not None:
         members = torchvision.models.get_model_weights(name)
@@ -142,7 +142,8 @@ def _timm_source(name, weights, image_size):
     """Use a classifier of timm."""
     timm = import_optional("timm", extra="timm", purpose=f"backbone='timm:{name}'")
     if not timm.is_model(name):
-        raise ValueError(_unknown_network(f"timm:{name}", "timm", name, timm.list_models()))
+        names = [f"timm:{model}" for model in timm.list_models()]
+        raise ValueError(_unknown_network(f"timm:{name}", "timm", names))
     title = f"backbone='timm:{name}'"
     _check_name(weights, f"{title} names its weights itself, for example 'timm:resnet18.a1_in1k'")
     if weights is not None and not timm.models.is_model_pretrained(name):
@@ -181,9 +182,9 @@ def _check_name(weights, reason):
         )
 
 
-def _unknown_network(backbone, library, name, names):
+def _unknown_network(backbone, library, names):
     """Return an error message that suggests similar names."""
-    similar = difflib.get_close_matches(name, names, n=3) or names[:3]
+    similar = difflib.get_close_matches(backbone.lower(), names, n=3) or names[:3]
     return (
         f"backbone={backbone!r} is not a classifier of {library}. Use another name, for example "
         f"{', '.join(map(repr, similar))}."

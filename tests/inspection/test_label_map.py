@@ -163,12 +163,18 @@ def test_the_first_term_is_written_and_dropped_labels_are_left_out():
     assert display.groups == ["pet", "pet", "other", "other"]
 
 
+def test_names_are_written_as_they_are():
+    embedder = PretrainedEmbedder(dict(zip(["cat", "dog", "car", "bus"], np.eye(4), strict=True)))
+    terms = {"Katze": "cat", "Hund": ["dog", "hound"], "n02958343": "car", "Omni_bus": "bus"}
+    display = LabelMapDisplay.from_embedder(embedder, terms)
+    assert display.labels == ["Katze", "Hund", "car", "Omni bus"]
+
+
 @pytest.mark.parametrize("templates", [None, ["a {}"]])
-def test_the_term_that_gives_the_vector_is_written(templates):
+def test_a_number_is_written_as_the_term_that_gives_its_vector(templates):
     words = dict(zip(["a", "b", "c", "d"], np.eye(4), strict=True))
-    vocabulary = LabelVocabulary(
-        ["w", "x", "y", "z"], [["q", "a"], "b", "c", ["d", "a"]], templates=templates
-    )
+    terms = [["q", "a"], "b", "c", ["d", "a"]]
+    vocabulary = LabelVocabulary([1, 2, 3, 4], terms, templates=templates)
     display = LabelMapDisplay.from_embedder(PretrainedEmbedder(words), vocabulary)
     assert display.labels == ["a", "b", "c", "d"]
 

@@ -29,6 +29,11 @@ def wordnet():
         ("maple_trees", ["maple"]),
         ("Granny Smith apple", ["Granny Smith"]),
         ("aquarium fish", ["fish", "fish"]),
+        # The full stop is a kind of sign too, but a rare sense of "stop". No photo shows it.
+        ("stop signs", ["sign", "signboard", "sign of the zodiac"]),
+        ("poster", ["poster", "post horse"]),
+        # "Basketball" is mostly the game. The visible senses of "game" are animals and meat.
+        ("basketball game", ["basketball"]),
         # "Banks" is only a botanist.
         ("banks", ["bank", "bank", "bank", "savings bank", "bank"]),
         ("blorb", []),

@@ -272,7 +272,7 @@ def test_the_error_of_a_failed_download_names_the_alternatives(offline):
 
 def test_unknown_networks_and_weights_of_timm():
     timm = pytest.importorskip("timm")
-    with pytest.raises(ValueError, match="'timm:resnet_18'.*'resnet18'"):
+    with pytest.raises(ValueError, match="'timm:resnet_18'.*'timm:resnet18'"):
         load_backbone("timm:resnet_18", "DEFAULT")
     with pytest.raises(ValueError, match="'V9'"):
         load_backbone("timm:test_resnet", "V9")
@@ -356,6 +356,8 @@ def attention_net():
     ("params", "error", "message"),
     [
         ({"backbone": "resnet_18"}, ValueError, "'resnet_18'.*'resnet18'"),
+        ({"backbone": "efficientnet-lite0"}, ValueError, "'efficientnet_lite0'"),
+        ({"backbone": "ResNet50"}, ValueError, "'resnet50'"),
         ({"backbone": "fasterrcnn_resnet50_fpn"}, ValueError, "fasterrcnn_resnet50_fpn"),
         ({"backbone": "resnet18", "weights": "V9"}, ValueError, "'V9'.*'IMAGENET1K_V1'"),
         (

@@ -127,6 +127,32 @@ def test_polars_series_and_tables_are_accepted(arrays, paths):
         np.testing.assert_array_equal(all_pixels(X), arrays)
 
 
+def test_columns_and_tables_of_pyarrow_are_accepted(arrays, paths):
+    pa = pytest.importorskip("pyarrow")
+    names = pa.array(map(str, paths))
+    for X in (names, pa.chunked_array([names]), pa.table({"photo": names})):
+        np.testing.assert_array_equal(all_pixels(X), arrays)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT], ids=repr)
+def test_missing_entries_are_unreadable_photos(paths, missing):
+    photos = Photos(pd.Series([str(paths[0]), missing], dtype=object))
+    assert photos.pixels(0).shape[0] == 3
+    for read in (photos.pixels, photos.content_hash):
+        with pytest.raises(UnreadablePhotoError, match=f"index 1.*{missing!r}"):
+            read(1)
+
+
+def test_a_url_is_named_as_one():
+    with pytest.raises(UnreadablePhotoError, match="s3://photos/cat.jpg.*URL"):
+        Photos(["s3://photos/cat.jpg"]).pixels(0)
+
+
+def test_a_folder_is_named_as_one(tmp_path):
+    with pytest.raises(TypeError, match=f"folder {str(tmp_path)!r}"):
+        Photos(tmp_path)
+
+
 def test_values_of_other_types_are_scaled_to_8_bits():
     levels = np.array([[[0, 100, 255], [7, 8, 9]]], dtype=np.uint8)
     half = np.array([[[False, True, True], [True, False, False]]])
@@ -308,7 +334,8 @@ def test_single_photos_are_refused(X, use):
         (np.zeros((2, 3, 8, 8), np.uint8), "from axis 0 to axis 2"),
         (np.zeros((2, 8, 8)), r"\(2, 8, 8\)"),
         (pd.DataFrame({"a": [1.0]}), r"\(1, 1\)"),
-        (pd.DataFrame({"a": ["cat.jpg"], "b": ["dog.jpg"]}), r"\(1, 2\)"),
+        (pd.DataFrame({"a": ["cat.jpg"], "b": ["dog.jpg"]}), "table of 2 columns"),
+        ({"a.jpg"}, "set"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.int32), "int32"),
         (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\).*\[photo\]"),
         (np.zeros((8, 8, 3)), r"\[photo\]"),
