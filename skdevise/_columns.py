@@ -1,5 +1,6 @@
 """Read columns of labels from lists, arrays and tables of any library."""
 
+import re
 from collections import Counter
 from collections.abc import KeysView, Mapping, Set
 from numbers import Number
@@ -9,6 +10,8 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skdevise._bounded import check_padding
+
+SYNSET_ID = re.compile(r"n\d{8}")
 
 
 def label_array(labels):
@@ -82,9 +85,20 @@ def entries(column):
 
 
 def name_some(labels, n_shown=20):
-    """List the first labels as text, and count the others."""
-    names = ", ".join(map(repr, labels[:n_shown]))
+    """List the first labels as text, WordNet ids with their terms, and count the others."""
+    names = ", ".join(map(_with_term, labels[:n_shown]))
     return f"{names} and {len(labels) - n_shown:,} more" if len(labels) > n_shown else names
+
+
+def _with_term(label):
+    """Write a label, and the first term of a WordNet id behind it."""
+    if isinstance(label, str) and SYNSET_ID.fullmatch(label):
+        from skdevise.labels import Hierarchy  # It stands above this module.
+
+        wordnet = Hierarchy.wordnet()
+        if label in wordnet:
+            return f"{label!r} ({wordnet.terms(label)[0]})"
+    return repr(label)
 
 
 def by_label(values, labels, name, index=None):

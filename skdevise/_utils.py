@@ -41,8 +41,8 @@ def find_device(device):
     except (AssertionError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ValueError(
-            f"device={device!r} is not available ({reason}). Use 'auto', which takes a GPU if there "
-            "is one, or 'cpu'."
+            f"device={device!r} is not available ({reason}). Use 'cpu', or 'auto', which prefers a "
+            "GPU."
         ) from error
 
 

@@ -15,8 +15,8 @@ _ADVICE = {
         'them with on_missing="drop".'
     ),
     "training labels": (
-        "Give them synonyms with the parameter labels=LabelVocabulary(labels, terms), or leave "
-        "their samples out."
+        "Give them synonyms with the parameter labels=LabelVocabulary(labels, terms). Its "
+        'on_missing="wordnet" takes them from WordNet. Or leave their samples out.'
     ),
     "terms": "Leave them out or replace them. The embedder's has_vector method finds them.",
 }
@@ -39,7 +39,7 @@ class LabelWithoutVectorError(ValueError):
     Attributes
     ----------
     missing : list of str
-        All labels or terms without a vector. The message names them too.
+        All labels or terms without a vector. The message names the first 100 of them.
     n_asked, what
         As in the parameters.
 
@@ -59,10 +59,12 @@ class LabelWithoutVectorError(ValueError):
             fault = "is unknown" if is_one else "are unknown"
         else:
             fault = "has no vector" if is_one else "have no vector"
-        names = ", ".join(repr(str(name)) for name in self.missing)
-        super().__init__(
-            f"{len(self.missing)} of {n_asked} {what} {fault}: {names}. {_ADVICE[what]}"
-        )
+        from skdevise._columns import name_some  # It imports this module.
+
+        names = name_some(list(map(str, self.missing)), 100)
+        has_blank = not all(str(name).strip() for name in self.missing)
+        advice = "Remove the empty ones." if has_blank else _ADVICE[what]
+        super().__init__(f"{len(self.missing)} of {n_asked} {what} {fault}: {names}. {advice}")
 
     def __reduce__(self):
         return type(self), (self.missing, self.n_asked, self.what)

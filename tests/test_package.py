@@ -192,3 +192,11 @@ def test_the_error_of_missing_vectors_counts_and_names_them(what):
     assert error.missing == ["gerenuk", 7]
     for value in ("2 of 62", what, "'gerenuk'", "'7'"):
         assert value in str(error)
+
+
+def test_the_error_of_missing_vectors_says_what_ids_mean_and_stays_short():
+    error = LabelWithoutVectorError(["n02084071", "n99999999"], n_asked=3)
+    assert "'n02084071' (dog)" in str(error) and "'n99999999'." in str(error)
+    many = LabelWithoutVectorError(list(map(str, range(21_841))), n_asked=21_841)
+    assert "'99' and 21,741 more" in str(many) and len(many.missing) == 21_841
+    assert "empty" in str(LabelWithoutVectorError([""], n_asked=2))

@@ -12,8 +12,7 @@ from skdevise.inspection._curves import blend, make_visible
 from skdevise.inspection._groups import OTHER, group_of_each
 from skdevise.labels import LabelSpace
 from skdevise.labels._embedding import known_terms
-from skdevise.labels._label_terms import default_terms
-from skdevise.labels._vocabulary import as_vocabulary
+from skdevise.labels._vocabulary import as_vocabulary, default_terms
 
 # Paul Tol's "muted" colours, which colour-blind readers can distinguish, and grey for "other".
 _PALETTE = "#CC6677 #332288 #117733 #88CCEE #DDCC77 #882255 #44AA99 #AA4499 #999933".split()

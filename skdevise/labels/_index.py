@@ -43,8 +43,9 @@ class LabelIndex:
             check_types(labels)
             unknown = sorted({str(label) for label in labels if label not in self._position})
             raise ValueError(
-                f"The hierarchy has no label {', '.join(map(repr, unknown))}. Use its labels: "
-                "Hierarchy.synsets finds the labels of a word, and Hierarchy.rename changes labels."
+                f"The hierarchy has no label {', '.join(map(repr, unknown))}. Use labels such as "
+                f"{self.labels.tolist()[0]!r}: Hierarchy.synsets finds the labels of a word, and "
+                "Hierarchy.rename changes labels."
             ) from None
 
     def _hash(self, labels):

@@ -29,7 +29,9 @@ def photo_senses(names, hierarchy):
     is_visible = _at_or_below(_labels_of("physical entity", hierarchy), hierarchy)
     if is_visible.any():
         # "sign" is mostly used for other things, so the label of public signs is found from below.
-        signs = [x for label in _labels_of("street sign", hierarchy) for x in hierarchy.parents(label)]
+        signs = [
+            x for label in _labels_of("street sign", hierarchy) for x in hierarchy.parents(label)
+        ]
         is_visible |= _at_or_below(signs + _labels_of("visual signal", hierarchy), hierarchy)
     else:
         is_visible[:] = True

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from skdevise._bounded import MAX_VOCABULARY_BYTES, open_bounded, parsing
-from skdevise._columns import by_label, check_labels, entries, name_some
+from skdevise._columns import SYNSET_ID, by_label, check_labels, entries, name_some
 from skdevise._typing import ArrayLike, Coverage, Embedder, Labels, PathLike, Pool
 from skdevise._utils import atomic_write, check_choice
 from skdevise.labels._coverage import coverage_of
@@ -20,8 +20,6 @@ from skdevise.labels._embedding import check_embedder, looks_up_words
 from skdevise.labels._hierarchy import Hierarchy
 from skdevise.labels._index import TermIndex
 from skdevise.language._terms import check_terms
-
-_SYNSET_ID = re.compile(r"n\d{8}")
 
 
 class LabelVocabulary:
@@ -121,7 +119,7 @@ class LabelVocabulary:
             if isinstance(label, Number) and label not in given
         )
         self.terms = tuple(
-            _check_label_terms(label, given[label]) if label in given else _default_terms(label)
+            _check_label_terms(label, given[label]) if label in given else default_terms(label)
             for label in self.labels.tolist()
         )
 
@@ -428,9 +426,9 @@ def _check_label_terms(label, terms):
     return tuple(check_terms(terms))
 
 
-def _default_terms(label):
+def default_terms(label):
     """Return the terms of a label that came without any: WordNet's for ids, else its text."""
-    if isinstance(label, str) and _SYNSET_ID.fullmatch(label):
+    if isinstance(label, str) and SYNSET_ID.fullmatch(label):
         wordnet = Hierarchy.wordnet()
         if label in wordnet:
             return wordnet.terms(label)

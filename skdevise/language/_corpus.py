@@ -164,7 +164,7 @@ def terms_to_train(terms):
         return []
     if isinstance(terms, str):
         if terms != "wordnet":
-            raise ValueError(f"terms={terms!r:.80} is unknown. Pass a list of terms, or 'wordnet'.")
+            raise TypeError(f"terms={terms!r:.80} is no list of terms. Pass one, or 'wordnet'.")
         from skdevise._bundled import load_wordnet_nouns
 
         nouns = dict.fromkeys(term for synset in load_wordnet_nouns().terms for term in synset)

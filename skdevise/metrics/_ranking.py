@@ -138,17 +138,19 @@ def check_hierarchy(hierarchy):
 
 def _check_answers(y_true, y_top, k):
     """Validate true labels (n_samples,) and ranked answers (n_samples, n_answers)."""
+    is_table = hasattr(y_top, "columns")  # That of predict_top_k has a row for each answer.
     y_true, y_top = check_targets(y_true, "y_true", one_type=False), np.asarray(y_top)
     if y_top.dtype.kind == "T":  # NumPy compares its StringDType with text only.
         y_top = y_top.astype(object)
+    if y_top.ndim != 2 or (is_table and len(y_top) != len(y_true)):
+        raise ValueError(
+            f"y_top has shape {y_top.shape}. Pass the array (n_samples, n_answers) of "
+            "predict_top_k, or score an estimator with HitAtK."
+        )
     check_consistent_length(y_true, y_top)
     if not len(y_true):
         raise ValueError("There are no samples. Pass at least one.")
     check_count("k", k)
-    if y_top.ndim != 2:
-        raise ValueError(
-            f"y_top has shape {y_top.shape}. Pass the answers as (n_samples, n_answers)."
-        )
     if k > y_top.shape[1]:
         raise ValueError(
             f"k={k} does not fit y_top of shape {y_top.shape}. Pass at least k answers per sample."

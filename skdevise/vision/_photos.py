@@ -293,7 +293,7 @@ def _lock(photo):
 def _check_container(X):
     """Raise TypeError unless X is a sequence of photos."""
     if isinstance(X, _PATHS) and os.path.isdir(X):
-        raise TypeError(f"X is the folder {os.fspath(X)!r}. List its photos with load_image_folder.")
+        raise TypeError(f"X is the folder {X!s:.80}. List its photos with load_image_folder.")
     if _is_single(X):
         raise TypeError(
             f"X is a single photo of type {type(X).__name__}. Put it into a list: [photo]."

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,6 +208,14 @@ def metric(request, tiny_tree):
 def test_invalid_arguments_are_named(metric, y_true, y_top, params, named):
     with pytest.raises(ValueError, match=named):
         metric(y_true, y_top, **params)
+
+
+def test_a_table_of_answers_is_not_taken_for_an_array():
+    table = pd.DataFrame({"rank": [1, 2], "label": ["cat", "dog"], "score": [0.9, 0.1]})
+    with pytest.raises(ValueError, match=r"\(2, 3\).*predict_top_k"):
+        hit_at_k(["cat"], table)
+    wide = pd.DataFrame([["cat", "dog"]])
+    assert hit_at_k(["dog"], wide, k=2) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_a_url_is_named_as_one():
 
 
 def test_a_folder_is_named_as_one(tmp_path):
-    with pytest.raises(TypeError, match=f"folder {str(tmp_path)!r}"):
+    with pytest.raises(TypeError, match=f"folder {tmp_path}"):
         Photos(tmp_path)
 
 
