@@ -43,7 +43,9 @@ class EarlyStopping:
         n_hits = 0
         with torch.no_grad():
             for part, X in zip(parts, batches, strict=True):
-                outputs = net.bare_module(send(X, net.device)).float()
+                X = send(X, net.device)
+                groups = X.split(net.n_at_once(X))
+                outputs = torch.cat([net.bare_module(group).float() for group in groups])
                 targets = send(self.data.targets[part], net.device)
                 n_hits += self.answer(net, outputs).eq(targets).sum()
         return sum(net.gather(int(n_hits))) / len(self.data)

@@ -307,8 +307,9 @@ class TrainingNet(NeuralNet):
 
     def step(self, X, target, weight, batch):
         """Update the weights by automatic differentiation, and return the loss: a scalar."""
-        n_at_once = getattr(self.module_, "n_at_once", len)(X)
         losses = []
+        # Several processes average their gradients once in a step.
+        n_at_once = self.n_at_once(X) if self.n_processes == 1 else len(X)
 
         def closure():
             self.optimizer_.zero_grad()
@@ -328,6 +329,10 @@ class TrainingNet(NeuralNet):
 
         self.optimizer_.step(closure)
         return losses[0]
+
+    def n_at_once(self, X):
+        """Return how many examples of a batch the module processes at a time: int."""
+        return getattr(self.bare_module, "n_at_once", len)(X)
 
     def notify_gradient(self, batch):
         """Notify the callbacks of the user, because those of skorch ignore gradients."""

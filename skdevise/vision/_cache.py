@@ -19,7 +19,6 @@ _TABLE = (
     "rows (network TEXT, photo TEXT, features BLOB, checksum INTEGER, PRIMARY KEY (network, photo))"
 )
 _TIMEOUT = 60  # seconds to wait while another process writes
-_MAX_VARIABLES = 500  # SQLite accepts at least 999 variables in a statement.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -139,16 +138,13 @@ class FeatureCache:
         """
         known, n_damaged = {}, 0
         with self._connect() as connection:
-            for start in range(0, len(photos), _MAX_VARIABLES):
-                chunk = photos[start : start + _MAX_VARIABLES]
-                marks = ",".join("?" * len(chunk))
-                query = (
-                    "SELECT photo, features, checksum FROM rows "
-                    f"WHERE network = ? AND photo IN ({marks}) "
-                    # Damage can also change a type, as SQLite allows every type in each column.
-                    "AND typeof(features) = 'blob' AND typeof(checksum) = 'integer'"
-                )
-                for photo, row, checksum in connection.execute(query, (network, *chunk)):
+            query = (
+                "SELECT features, checksum FROM rows WHERE network = ? AND photo = ? "
+                # Damage can also change a type, as SQLite allows every type in each column.
+                "AND typeof(features) = 'blob' AND typeof(checksum) = 'integer'"
+            )
+            for photo in set(photos):
+                for row, checksum in connection.execute(query, (network, photo)):
                     if checksum == _checksum(network, photo, row):
                         known[photo] = row
                     else:

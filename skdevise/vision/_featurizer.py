@@ -424,7 +424,11 @@ class VisualFeaturizer(
 
     def _feature_net(self):
         """Return the network below its softmax layer, on the device. It shares the weights."""
-        return self._network.trainable(find_device(self.device))
+        import torch
+
+        loaded = self._network.loaded
+        loaded.net.to(find_device(self.device), memory_format=torch.channels_last)
+        return loaded.without_softmax()
 
     def _keep_weights(self):
         """Make the weights of the network the fitted ones, after it was trained further."""

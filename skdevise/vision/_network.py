@@ -76,13 +76,6 @@ class FittedNetwork:
         self.weights = None if loaded.is_published else loaded.state_arrays()
         self._loaded, self._hash, self._engines, self.last_engine = loaded, None, {}, None
 
-    def trainable(self, device):
-        """Return the network below its softmax layer, on the device. It shares the weights."""
-        import torch
-
-        self.loaded.net.to(device, memory_format=torch.channels_last)
-        return self.loaded.without_softmax()
-
     def keep_weights(self):
         """Take over the weights of the loaded network after training, and forget its engines."""
         self.loaded.is_published = False

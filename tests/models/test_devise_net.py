@@ -6,12 +6,14 @@ from torch.overrides import TorchFunctionMode
 
 from skdevise.models._devise_net import (
     DeViSENet,
+    NearestClass,
     draw_seeds,
     make_loss,
 )
 from skdevise.models._negatives import first_by_key
 from skdevise.models._projection import LinearProjection
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
+from skdevise.training._early_stopping import EarlyStopping
 from skdevise.training._net import TrainingSet
 
 # --- Losses
@@ -104,10 +106,14 @@ def test_one_step_by_hand():
 
 
 class InParts(AnyMap):
-    """A linear map that trains on five examples of a batch at a time."""
+    """A linear map that processes five examples of a batch at a time."""
 
     def n_at_once(self, X):
         return 5
+
+    def forward(self, X):
+        assert len(X) <= 5
+        return super().forward(X)
 
 
 @pytest.mark.parametrize("negatives", ["first_violation", "all", "hardest", 3])
@@ -126,6 +132,16 @@ def test_a_batch_in_parts_gives_the_same_gradient(device, negatives, weighted):
     torch.testing.assert_close(*maps, rtol=1e-5, atol=1e-6)
     losses = [[row["train_loss"] for row in net.history] for net in (parts, whole)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_early_stopping_also_processes_a_batch_in_parts():
+    data, vectors = problem()
+    rates = []
+    for wrap in (AnyMap, InParts):
+        net = trained(wrap(LinearProjection(6, 4)), HingeRank(vectors), data)
+        net.train_epochs(data, 1, early_stopping=EarlyStopping(data, NearestClass(9), 5))
+        rates.append(net.history[-1, "valid_hit@1"])
+    assert rates[0] == rates[1] > 1 / 9
 
 
 def test_mixed_precision_approximates_single_precision(device):
