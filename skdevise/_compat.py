@@ -44,21 +44,6 @@ SKLEARN_PARTS = {
     "SGDOptimizer": "sklearn.neural_network._stochastic_optimizers",
 }
 
-__all__ = [
-    "DocumentationLinkMixin",
-    "SKLEARN_PARTS",
-    "HasMethods",
-    "Interval",
-    "StrOptions",
-    "adagrad_step",
-    "check_sample_weight",
-    "decode_jpeg",
-    "fit_context",
-    "imagenet_categories",
-    "safe_indexing",
-    "validate_params",
-]
-
 
 class Interval(_Interval):
     """Numbers between two bounds. In scikit-learn they include True, which Python counts as 1."""

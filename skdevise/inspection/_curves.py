@@ -46,6 +46,15 @@ def check_answers(y_true, y_pred, sample_weight):
     return y_true, y_pred, weights
 
 
+def open_axes(display, ax, **options):
+    """Take the axes, or make a figure with options; set `ax_` and `figure_` of a display."""
+    plt = import_optional("matplotlib.pyplot", extra="plot", purpose=type(display).__name__)
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained", **options)
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax
+
+
 class CurveDisplay:
     """Base of the displays of one curve.
 
@@ -70,10 +79,7 @@ class CurveDisplay:
         self : display
             The display itself.
         """
-        plt = import_optional("matplotlib.pyplot", extra="plot", purpose=type(self).__name__)
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
+        ax = open_axes(self, ax)
         self._draw(ax, self.name if name is None else name, kwargs)
         draw_legend(ax)
         return self

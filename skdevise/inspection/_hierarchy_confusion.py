@@ -7,13 +7,13 @@ from typing import Any, Self
 import numpy as np
 
 from skdevise._typing import ArrayLike, Axes, Classifier, Hierarchy, Inputs, Labels
-from skdevise._utils import import_optional
 from skdevise.inspection._curves import (
     COLOURS,
     blend,
     check_answers,
     contrast,
     find_candidates,
+    open_axes,
     shorten,
 )
 from skdevise.inspection._groups import OTHER, hypernym_groups
@@ -214,18 +214,13 @@ class HierarchyConfusionDisplay:
         -------
         self : HierarchyConfusionDisplay
         """
-        plt = import_optional(
-            "matplotlib.pyplot", extra="plot", purpose="HierarchyConfusionDisplay"
-        )
-        from matplotlib.patches import Rectangle
-
         shares = np.asarray(self.shares)
         n_rows, n_columns = shares.shape
-        if ax is None:
-            size = 3.2 + 0.6 * n_columns, max(3, 2 + 0.42 * n_rows)
-            _, ax = plt.subplots(figsize=size, layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
-        ground, text_colour = ax.get_facecolor(), plt.rcParams["text.color"]
+        ax = open_axes(self, ax, figsize=(3.2 + 0.6 * n_columns, max(3, 2 + 0.42 * n_rows)))
+        from matplotlib import rcParams
+        from matplotlib.patches import Rectangle
+
+        ground, text_colour = ax.get_facecolor(), rcParams["text.color"]
         # The root shows small shares too. Empty cells have the colour of the ground.
         colours = np.array([[blend(_COLOUR, ground, s**0.5) for s in row] for row in shares])
         self.image_ = ax.imshow(colours, aspect="auto")

@@ -8,7 +8,7 @@ import numpy as np
 from skdevise._columns import label_column
 from skdevise._typing import ArrayLike, Axes, Embedder, Groups, Labels, RandomState
 from skdevise._utils import import_optional
-from skdevise.inspection._curves import blend, make_visible
+from skdevise.inspection._curves import blend, make_visible, open_axes
 from skdevise.inspection._groups import OTHER, group_of_each
 from skdevise.labels import LabelSpace
 from skdevise.labels._embedding import known_terms
@@ -176,13 +176,10 @@ class LabelMapDisplay:
         -------
         self : LabelMapDisplay
         """
-        plt = import_optional("matplotlib.pyplot", extra="plot", purpose="LabelMapDisplay")
+        ax = open_axes(self, ax, figsize=(10, 7.5))
         from matplotlib import rcParams
         from matplotlib.colors import to_hex
 
-        if ax is None:
-            _, ax = plt.subplots(figsize=(10, 7.5), layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
         # More labels get smaller points.
         area = float(np.clip(4000 / len(self.labels), 16, 45))
         colours, drawn = np.empty(len(self.labels), dtype=object), []

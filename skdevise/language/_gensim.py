@@ -182,7 +182,4 @@ def read_model(model):
     if (np.diff(counts) > 0).any():  # Otherwise the model and the embedder share the vectors.
         order = np.argsort(-counts, kind="stable")
         counts, terms, vectors = counts[order], [terms[row] for row in order], vectors[order]
-    subwords = Subwords.of(wv)
-    return counts, PretrainedEmbedder(
-        (terms, vectors) if subwords is None else (terms, vectors, subwords)
-    )
+    return counts, PretrainedEmbedder((terms, vectors, Subwords.of(wv)))
