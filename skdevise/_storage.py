@@ -20,6 +20,7 @@ from skdevise._bounded import parsing
 from skdevise._compat import SKLEARN_PARTS
 from skdevise._special_objects import FOLDERS, SPECIAL, dump_by_skops, load_by_skops
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
+from skdevise._utils import warn
 from skdevise.exceptions import UntrustedError
 
 FORMAT = "skdevise 1"
@@ -85,6 +86,17 @@ def write(value, path):
     description = np.frombuffer(text.encode(), dtype=np.uint8)
     metadata = {"format": FORMAT, "sha256": digest(description)}
     write_tensors(path, encoder.arrays | {"description": description}, metadata)
+
+
+def write_checkpoint(state, path):
+    """Write the state of a training. If the disk is full, warn and keep the last state."""
+    try:
+        write(state, path)
+    except OSError as error:
+        warn(
+            f"The checkpoint {str(path)!r} cannot be written, but training goes on. {error}. Free "
+            "disk space.",
+        )
 
 
 def read(path, mmap=False, trusted=()):

@@ -103,26 +103,11 @@ def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=
                 losses.append(_mean_loss(model, *sample))
                 bar.set_postfix(loss=f"{losses[-1]:.3g}", refresh=False)
             if checkpoint is not None:
-                _save_checkpoint(model, losses, step + 1, checkpoint)
+                state = {"weights": _weights(model), "random": model.random}
+                state |= {"losses": losses, "n_finished": step + 1}
+                _storage.write_checkpoint(state, checkpoint)
             bar.update(n_tokens)
     return model, losses
-
-
-def _save_checkpoint(model, losses, n_finished, path):
-    """Save the state after a shard. If the disk is full, warn and keep the last state."""
-    state = {
-        "weights": _weights(model),
-        "random": model.random,
-        "losses": losses,
-        "n_finished": n_finished,
-    }
-    try:
-        _storage.write(state, path)
-    except OSError as error:
-        warn(
-            f"The checkpoint {str(path)!r} cannot be written, but training goes on. {error}. Free "
-            "disk space.",
-        )
 
 
 def _resume(model, path, n_steps):

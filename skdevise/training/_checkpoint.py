@@ -8,7 +8,7 @@ from skorch.callbacks import ProgressBar
 
 from skdevise import _storage
 from skdevise._bounded import parsing
-from skdevise._utils import content_hash, warn
+from skdevise._utils import content_hash
 
 
 class Checkpoint:
@@ -29,15 +29,8 @@ class Checkpoint:
         if net.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(net.device)
         state["random"] = net.gather(random)
-        if net.rank > 0:
-            return
-        try:
-            _storage.write(state, self.path)
-        except OSError as error:
-            warn(
-                f"The checkpoint of epoch {len(net.history)} is missing, but training goes on. "
-                f"{error}. Free disk space.",
-            )
+        if net.rank == 0:
+            _storage.write_checkpoint(state, self.path)
 
     def resume(self, net, data, early_stopping):
         """Restore the saved state, if any, and return the number of finished epochs."""
