@@ -418,10 +418,11 @@ def make_checkpoint(path):
 
 
 def new_word_model():
+    from skdevise import SkipGramEmbedder
     from skdevise.language._gensim import make_model
 
-    counts = {"cat": 3, "dog": 2, "emu": 1}
-    return make_model("skip_gram", counts, 0, vector_size=4, hs=1, negative=0, seed=1)
+    params = SkipGramEmbedder(vector_size=4, random_state=1).get_params()
+    return make_model({"cat": 3, "dog": 2, "emu": 1}, params)
 
 
 def make_word_checkpoint(path):

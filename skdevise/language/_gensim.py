@@ -103,11 +103,15 @@ def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=
                 losses.append(_mean_loss(model, *sample))
                 bar.set_postfix(loss=f"{losses[-1]:.3g}", refresh=False)
             if checkpoint is not None:
-                state = {"weights": _weights(model), "random": model.random}
-                state |= {"losses": losses, "n_finished": step + 1}
-                _storage.write_checkpoint(state, checkpoint)
+                _save_checkpoint(model, losses, step + 1, checkpoint)
             bar.update(n_tokens)
     return model, losses
+
+
+def _save_checkpoint(model, losses, n_finished, path):
+    """Save the state after a shard."""
+    state = {"weights": _weights(model), "random": model.random}
+    _storage.write_checkpoint(state | {"losses": losses, "n_finished": n_finished}, path)
 
 
 def _resume(model, path, n_steps):
