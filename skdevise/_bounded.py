@@ -141,10 +141,15 @@ COMPRESSIONS[".zip"] = _open_only_member
 
 def read_all(stream, most=MAX_PHOTO_BYTES):
     """Read a whole stream of at most that many bytes."""
-    data = stream.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"it has more than {most} bytes")
-    return data
+    # Python reserves memory for all bytes that `read` asks for, which takes longer than reading a
+    # photo. So the first part is small.
+    parts, n_bytes = [], 0
+    while part := stream.read(min(max(2**18, n_bytes), most + 1 - n_bytes)):
+        parts.append(part)
+        n_bytes += len(part)
+        if n_bytes > most:
+            raise ValueError(f"it has more than {most} bytes")
+    return b"".join(parts)
 
 
 def check_padding(texts):

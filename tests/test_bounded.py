@@ -167,6 +167,14 @@ def test_members_are_below_at_most_100_folders(tmp_path, kind):
         load_image_folder(path)
 
 
+@pytest.mark.parametrize("n_bytes", [0, 1, 2**18, 2**18 + 1, 2**20 - 1, 2**20])
+def test_a_stream_is_read_whole(n_bytes):
+    data = np.random.default_rng(0).bytes(n_bytes)
+    assert read_all(io.BytesIO(data), 2**20) == data
+    with pytest.raises(ValueError, match=str(2**20)):
+        read_all(io.BytesIO(data + bytes(2**20 - n_bytes + 1)), 2**20)
+
+
 def test_the_file_of_a_photo_has_at_most_256_megabytes():
     with pytest.raises(ValueError, match=str(2**28)):
         read_all(io.BytesIO(bytes(2**28 + 1)), MAX_PHOTO_BYTES)

@@ -69,7 +69,8 @@ class Photos:
         self._items = X
         self._rows = range(len(X))
         self._first_index = first_index
-        if isinstance(X, list | tuple) or _is_array(X):
+        self._is_checked = isinstance(X, list | tuple) or _is_array(X)
+        if self._is_checked:
             for row, photo in enumerate(X):
                 _check_photo(photo, first_index + row)
 
@@ -96,7 +97,8 @@ class Photos:
             raise _unreadable(name, error) from error
         if _is_dataset(self._items) and isinstance(photo, tuple | list):
             photo = photo[0]  # (photo, target)
-        _check_photo(photo, self._first_index + row)
+        if not self._is_checked:
+            _check_photo(photo, self._first_index + row)
         name = _path_of(photo) or name
         try:
             is_decoded = _is_decoded(photo)

@@ -138,7 +138,7 @@ def test_columns_and_tables_of_pyarrow_are_accepted(arrays, paths):
 def test_missing_entries_are_unreadable_photos(paths, missing):
     photos = Photos(pd.Series([str(paths[0]), missing], dtype=object))
     assert photos.pixels(0).shape[0] == 3
-    for read in (photos.pixels, photos.content_hash):
+    for read in (photos.pixels, photos.read):
         with pytest.raises(UnreadablePhotoError, match=f"index 1.*{missing!r}"):
             read(1)
 
