@@ -91,8 +91,8 @@ class Hierarchy:
 
         Parameters
         ----------
-        pairs : iterable of (parent, child)
-            Edges of the graph.
+        pairs : iterable of (parent, child), or table
+            Edges of the graph. A table has two columns: parents and children.
         definitions : mapping of label to str, default=None
             Definitions of labels. It may omit labels.
 

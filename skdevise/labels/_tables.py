@@ -19,8 +19,11 @@ _FALL11_TOPS = (
 
 def pair_tables(pairs, definitions):
     """Return the labels of pairs (parent, child), the positions of the pairs, and definitions."""
-    if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable):
+    is_table = hasattr(pairs, "columns")  # A table of pyarrow is not iterable.
+    if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable) and not is_table:
         raise TypeError(f"pairs={pairs!r:.80} is not a list. Pass (parent, child) pairs.")
+    if is_table:
+        pairs = np.asarray(pairs, dtype=object)
     position, edges = {}, []
     for pair in pairs:
         if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:

@@ -42,7 +42,7 @@ class TermTransformerMixin(
         Raises
         ------
         LabelWithoutVectorError
-            If terms have no vector. The error names all of them.
+            If terms have no vector. The error lists all of them in `missing`.
         """
         terms = check_terms(X)
         vectors = self._embed(terms)
@@ -280,7 +280,7 @@ class TermTableMixin:
         Raises
         ------
         LabelWithoutVectorError
-            If terms have no vector. The error names all of them.
+            If terms have no vector. The error lists all of them in `missing`.
         ValueError
             If `positive` is empty, or the sum is zero.
 

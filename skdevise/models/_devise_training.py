@@ -71,7 +71,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         Raises
         ------
         LabelWithoutVectorError
-            If a label has no vector. The error names all such labels, and is raised before features
+            If a label has no vector. The error names such labels, and is raised before features
             are computed.
         NotFittedError
             If `embedder` is not fitted.

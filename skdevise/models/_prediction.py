@@ -86,7 +86,7 @@ class LabelPredictionMixin(
         Raises
         ------
         LabelWithoutVectorError
-            If candidates have no vector. The error names all of them.
+            If candidates have no vector. The error lists all of them in `missing`.
         TypeError, ValueError
             If `labels` is a string, a set or empty, if a candidate is repeated, or if
             `reject_below` is set and `unknown_label` is text while the candidates are numbers.
@@ -135,7 +135,7 @@ class LabelPredictionMixin(
             If k is not an integer from 1 to the number of candidates, or if a candidate is
             repeated.
         LabelWithoutVectorError
-            If candidates have no vector. The error names all of them.
+            If candidates have no vector. The error lists all of them in `missing`.
         """
         space = self.label_space(labels)
         space.check_k(k)

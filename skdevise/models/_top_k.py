@@ -63,7 +63,7 @@ def predict_top_k(
     ValueError
         If k is not an integer from 1 to the number of candidates.
     LabelWithoutVectorError
-        If candidates have no vector. The error names all of them.
+        If candidates have no vector. The error lists all of them in `missing`.
 
     Examples
     --------

@@ -286,6 +286,16 @@ def test_pairs_are_any_iterable_and_may_repeat():
     assert repr(Hierarchy.from_edges([("animal", "cat")])) == "Hierarchy(n_labels=2, n_edges=1)"
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_pairs_are_the_rows_of_a_table(library):
+    module = pytest.importorskip(library)
+    make_table = getattr(module, "DataFrame", None) or module.table
+    table = make_table({"parent": ["pet", "pet"], "child": ["cat", "dog"]})
+    assert Hierarchy.from_edges(table).parents("dog") == ["pet"]
+    with pytest.raises(ValueError, match="'cat'"):
+        Hierarchy.from_edges(make_table({"child": ["cat", "dog"]}))
+
+
 @pytest.mark.parametrize("labels", [[0, 1], [0, "1"], ["x", 1.5]])
 def test_labels_keep_their_type(labels):
     hierarchy = Hierarchy.from_edges([("thing", label) for label in labels])
