@@ -10,6 +10,7 @@ from io import TextIOWrapper
 
 import numpy as np
 
+from skdevise import __version__
 from skdevise._bounded import MAX_ROW, MAX_TABLE_BYTES, open_bounded, parsing
 from skdevise.exceptions import LabelWithoutVectorError, UnreadablePhotoError
 
@@ -49,6 +50,11 @@ def main(arguments=None, *, classifier=None):
         warnings.showwarning = _show_warning
         try:
             labels, photos = _read_labels(options.labels), _find_photos(options.photos)
+            if len(labels) == 1 and options.reject_below is None:
+                _say(
+                    f"warning: {labels[0]!r:.80} is the only label, so it is the answer to every "
+                    "photo. Put each label on its own line, or set --reject-below."
+                )
             if classifier is None:
                 from skdevise import load_zero_shot_classifier
 
@@ -77,6 +83,7 @@ def _parser():
     parser = argparse.ArgumentParser(
         "skdevise", description="Classify photos by any labels, without training."
     )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="command")
     classify = commands.add_parser(
         "classify",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import skdevise
 from skdevise._command_line import main
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.vision._photos import Photos
@@ -106,6 +107,20 @@ def test_labels_of_a_file(folder, capsys):
     (folder / "names.txt").write_text("\ufeffblue\n\n red \nblue\n", encoding="utf-8")
     assert run("red.png", "--csv", "--top=9", labels="names.txt") == 0
     assert [label for _, label in rows(capsys.readouterr().out)] == ["red", "blue"]
+
+
+def test_a_single_label_is_the_answer_to_every_photo(folder, capsys):
+    (folder / "names.txt").write_text("blue; red", encoding="utf-8")
+    run("red.png", labels="names.txt", classifier=ColourClassifier())
+    assert "'blue; red'" in capsys.readouterr().err
+    assert run("red.png", "--reject-below=0.5", labels="blue,") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == skdevise.__version__
 
 
 def test_unreadable_photos_are_reported_and_the_others_are_answered(folder, capsys):
