@@ -35,8 +35,7 @@ class CentreCrop:
 
     def from_pixels(self, pixels):
         """Preprocess uint8 pixels (3, H, W): float32 array (crop_size, crop_size, 3)."""
-        out = np.empty((self.crop_size, self.crop_size, 3), dtype=np.float32)
-        self.crop(self.limit(pixels), out)
+        out = self.crop(self.limit(pixels), np.float32)
         # NumPy is fast along long rows, so the colours' factors are repeated for a row of pixels.
         factors, offsets = _normalisation(self.mean, self.std, self.crop_size)
         rows = out.reshape(self.crop_size, -1)
@@ -50,14 +49,15 @@ class CentreCrop:
         longest = _MAX_ASPECT_RATIO * min(pixels.shape[:2])
         return self._centred(pixels, longest)
 
-    def crop(self, pixels, out):
-        """Resize and crop pixels from `limit` into `out` (crop_size, crop_size, 3)."""
+    def crop(self, pixels, dtype=np.uint8):
+        """Resize and crop pixels from `limit`: array (crop_size, crop_size, 3)."""
         pixels = self._centred(self._resize(pixels), self.crop_size)
         height, width = pixels.shape[:2]
-        if height < self.crop_size or width < self.crop_size:
-            out[:] = 0  # A margin around a small photo is black.
+        # A margin around a small photo is black.
+        out = np.zeros((self.crop_size, self.crop_size, 3), dtype)
         top, left = (self.crop_size - height) // 2, (self.crop_size - width) // 2
         out[top : top + height, left : left + width] = pixels
+        return out
 
     def normalise(self, crops):
         """Normalise the colours of crops on any device: float32 (n, 3, H, W) from (n, H, W, 3).

@@ -72,8 +72,8 @@ class VisualFeaturizer(
         Number of photos in a batch. Reduce it if memory runs out. On a CPU, PyTorch processes a few
         photos of a batch at a time, because this is faster.
     n_jobs : int, default=None
-        Number of threads that decode photos while the network works. None means one thread per core
-        if the network runs on a CUDA device, and otherwise 1. -1 means one thread per core.
+        Number of threads that decode photos while the network works. None means one for each two
+        processors if the network runs on a CUDA device, and otherwise 1. -1 means one for each.
     device : str, default="auto"
         Torch device, for example "cuda:1". "auto" uses "cuda" or "mps" if available, and otherwise
         "cpu".

@@ -13,6 +13,9 @@ from skdevise._utils import send
 # batches of whole photos would take gigabytes.
 _MAX_PIXELS = 2**21
 
+# Number of products that are computed at once. They take four bytes each.
+_N_PRODUCTS = 2**26
+
 # When torch resizes bytes on a CPU, weights are integers of 16 bits, with at most 22 binary places.
 _MAX_WEIGHT, _MAX_SHIFT = 2**15, 22
 
@@ -53,17 +56,14 @@ class GPUCrop:
         for photo in photos:
             photo = self.crop.limit(photo)
             is_large = photo.shape[0] * photo.shape[1] > _MAX_PIXELS
-            if is_large:
-                whole, photo = photo, np.empty((self.crop.crop_size,) * 2 + (3,), np.uint8)
-                self.crop.crop(whole, photo)
+            photo = self.crop.crop(photo) if is_large else photo
             keys.append((photo.shape, is_large))
             groups[keys[-1]].append(photo)
-        for key, group in groups.items():
-            block = torch.empty(
-                (len(group), *key[0]), dtype=torch.uint8, pin_memory=self._stream is not None
-            )
+        for (shape, is_large), group in groups.items():
+            size = len(group), *shape
+            block = torch.empty(size, dtype=torch.uint8, pin_memory=self._stream is not None)
             np.stack(group, out=block.numpy())  # torch would use several threads.
-            blocks[key] = block, key[1]
+            blocks[shape, is_large] = block, is_large
         return [blocks[key] for key in keys]
 
     def finish(self, loaded):
@@ -78,6 +78,7 @@ class GPUCrop:
         return batch
 
     def _finish(self, loaded):
+        """Send, resize and crop photos of one shape together, then restore their order."""
         groups = defaultdict(dict)
         for place, (block, is_cropped) in enumerate(loaded):
             blocks = groups[block.shape[1:], is_cropped]
@@ -111,11 +112,15 @@ def resize_and_crop(photos, crop):
 def _resize(photos, axis, size, first, n_kept, mode):
     """Resize an axis of uint8 photos (n, H, W, 3), and keep some of its new rows or columns."""
     places, weights, shift = _filter(photos.shape[axis], size, first, n_kept, mode, photos.device)
-    pixels = photos.index_select(axis, places.flatten()).unflatten(axis, places.shape)
     weights = weights.reshape(*weights.shape, *[1] * (photos.ndim - 1 - axis))
-    total = (pixels * weights).sum(axis + 1, dtype=torch.int32)
-    total = (total + 2 ** (shift - 1)) >> shift
-    return total.clamp_(0, 255).to(torch.uint8)
+    n_products = photos[0].numel() // photos.shape[axis] * places.numel()
+    resized = []
+    for part in photos.split(max(1, _N_PRODUCTS // n_products)):
+        pixels = part.index_select(axis, places.flatten()).unflatten(axis, places.shape)
+        total = (pixels * weights).sum(axis + 1, dtype=torch.int32)
+        total = (total + 2 ** (shift - 1)) >> shift
+        resized.append(total.clamp_(0, 255).to(torch.uint8))
+    return torch.cat(resized)
 
 
 @lru_cache(maxsize=4_096)
