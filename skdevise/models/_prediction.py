@@ -151,10 +151,8 @@ class LabelPredictionMixin(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or photos
-            Samples in the same form as in `fit`.
-        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
-            Candidate labels, as in `predict`.
+        X, labels
+            Samples and candidate labels, as in `predict`.
 
         Returns
         -------
@@ -182,10 +180,8 @@ class LabelPredictionMixin(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or photos
-            Samples in the same form as in `fit`.
-        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
-            Candidate labels, as in `predict`.
+        X, labels
+            Samples and candidate labels, as in `predict`.
 
         Returns
         -------
@@ -210,10 +206,8 @@ class LabelPredictionMixin(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or photos
-            Samples in the same form as in `fit`.
-        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
-            Candidate labels, as in `predict`.
+        X, labels
+            Samples and candidate labels, as in `predict`.
 
         Returns
         -------
@@ -229,10 +223,8 @@ class LabelPredictionMixin(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or photos
-            Samples in the same form as in `fit`.
-        labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
-            Candidate labels, as in `predict`.
+        X, labels
+            Samples and candidate labels, as in `predict`.
 
         Returns
         -------
