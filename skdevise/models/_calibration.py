@@ -6,7 +6,6 @@ from zlib import crc32
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from skdevise.models._hubness import hub_offsets
 
@@ -19,11 +18,13 @@ _N_REFIT_ROWS = 50_000
 # Share of the classes, and of the samples of the other classes, that the second training lacks.
 _HELD_OUT_SHARE = 0.25
 
-# If the held-out classes are few, others are held out too, until there are this many.
+# If the held-out classes or samples are few, others are held out too, until there are this many.
 _N_HELD_OUT_CLASSES = 30
+_N_HELD_OUT_SAMPLES = 200
 
-# An odd number, whose multiples give keys other orders.
-_KEY_STEP = 0x9E3779B1
+# With few samples of each class, the second training is clearly worse than the first one. From this
+# difference of their `_errors` on, its temperature is corrected by several percent.
+_LARGE_DIFFERENCE = 0.1
 
 # The second training needs two classes, and two held-out classes must compete.
 _N_CLASSES_TO_SPLIT = 4
@@ -65,25 +66,29 @@ def classes_to_hold_out(known, classes):
     return held_out
 
 
-def repeated_splits(held_out, keys):
-    """Hold out other classes in turn, if there are few: list of (dict of class to bool, keys).
+class Split(NamedTuple):
+    """Classes and samples that a second training lacks."""
 
-    The given classes and keys come last. Other keys hold out other samples in `split_rows`.
-    """
+    held_out: dict
+    """Which classes are held out: class to bool."""
+    part: int = 0
+    """Number of the part of the samples that is held out."""
+    n_parts: int = 1
+    """Number of parts that are held out together."""
+
+
+def class_splits(held_out):
+    """Hold out other classes in turn, if there are few: list of Split. The given ones come last."""
     rest = [label for label, is_out in held_out.items() if not is_out]
-    n_held_out, n_others = len(held_out) - len(rest), 0
-    if n_held_out:
-        n_others = min(len(rest) // n_held_out, ceil(_N_HELD_OUT_CLASSES / n_held_out) - 1)
+    n_held_out = len(held_out) - len(rest)
+    n_others = min(len(rest) // n_held_out, ceil(_N_HELD_OUT_CLASSES / n_held_out) - 1)
     order = np.random.default_rng(0).permutation(len(rest))
-    splits = [(held_out, keys)]
-    for number in range(1, n_others + 1):
-        part = {rest[i] for i in order[(number - 1) * n_held_out : number * n_held_out]}
-        others = {label: label in part for label in held_out}
-        splits.append((others, keys ^ (number * _KEY_STEP)))
-    return splits[::-1]
+    others = [{rest[i] for i in order[n::n_others][:n_held_out]} for n in range(n_others)]
+    splits = [{label: label in part for label in held_out} for part in others]
+    return [Split(classes, n_parts=0) for classes in [*splits, held_out]]
 
 
-def split_rows(keys, targets, is_held_out):
+def split_rows(keys, targets, is_held_out, part=0, n_parts=1):
     """Split samples into kept rows, held-out rows of kept classes, and rows of held-out classes.
 
     Samples with equal keys stay together, so that no copy of a held-out photo is trained on.
@@ -93,10 +98,64 @@ def split_rows(keys, targets, is_held_out):
     pairs = np.column_stack([targets[rest], keys[rest]])
     distinct, group = np.unique(pairs, axis=0, return_inverse=True)
     classes, start, size = np.unique(distinct[:, 0], return_index=True, return_counts=True)
-    n_held_out = np.where(size > 1, np.maximum(np.round(_HELD_OUT_SHARE * size), 1), 0)
-    rank = np.arange(len(distinct)) - np.repeat(start, size)
-    is_out = (rank < np.repeat(n_held_out, size))[group.ravel()]
+    n_held_out = _n_held_out(size)
+    first, n_held_out, size, start = (
+        np.repeat(values, size)
+        for values in (part * n_held_out, _n_held_out(size, n_parts), size, start)
+    )
+    rank = np.arange(len(distinct)) - start
+    is_out = ((rank - first) % size < n_held_out)[group.ravel()]
     return rest[~is_out], rest[is_out], np.flatnonzero(of_held_out)
+
+
+def sample_counts(keys, targets):
+    """Count the distinct samples of each class: (n_classes,)."""
+    distinct = np.unique(np.column_stack([targets, keys]), axis=0)
+    return np.unique(distinct[:, 0], return_counts=True)[1]
+
+
+def sample_splits(counts, classes):
+    """Hold out samples of all classes, and others in turn if they are few: list of Split.
+
+    `counts` are the numbers of distinct samples (n_classes,). If they are small, two parts are held
+    out together first, for `correction`.
+    """
+    n_held_out = _n_held_out(counts)
+    if not n_held_out.any():
+        return []
+    n_parts = (counts // np.maximum(n_held_out, 1)).max()
+    n_parts = min(n_parts, ceil(_N_HELD_OUT_SAMPLES / n_held_out.sum()))
+    needs_correction = np.diff(_errors(counts))[0] > _LARGE_DIFFERENCE
+    none = dict.fromkeys(classes, False)
+    together = (2, 1) if needs_correction else (1,)
+    return [Split(none, part, n) for n in together for part in reversed(range(n_parts))]
+
+
+def corrected(temperature, with_fewer, counts):
+    """Correct the temperature of a training for the samples that it lacked: float.
+
+    `with_fewer` is that of a training without twice as many samples. We extrapolate the logarithm
+    of the temperature, which is nearly linear in `_errors`.
+    """
+    full, kept, fewer = _errors(counts)
+    if fewer == kept:
+        return temperature
+    # With more samples, answers become more certain. The opposite is chance.
+    return temperature * min(1, temperature / with_fewer) ** ((kept - full) / (fewer - kept))
+
+
+def _errors(counts):
+    """Estimate the sizes of sampling errors if 0, 1 or 2 parts are held out: (3,).
+
+    They are the inverse square roots of the numbers of kept samples, averaged over classes.
+    """
+    return np.array([np.mean((counts - _n_held_out(counts, n)) ** -0.5) for n in range(3)])
+
+
+def _n_held_out(counts, n_parts=1):
+    """Count the samples to hold out of each class: (n_classes,). Each keeps one."""
+    one = np.maximum(np.round(_HELD_OUT_SHARE * counts), 1).astype(int)
+    return np.minimum(n_parts * one, counts - 1)
 
 
 class CalibrationMixin:
@@ -109,19 +168,38 @@ class CalibrationMixin:
         """Fit the temperatures of scores: `score(points)` gives (n, n_classes).
 
         A second training that lacks classes suits unseen labels. It answers seen labels worse than
-        the classifier does, so another training with all classes calibrates these.
+        the classifier does, so other trainings with all classes calibrate these.
         """
-        seen, unseen, complete = [], [], []
-        for held_out, split_keys in self._calibration_splits(targets, keys):
-            self._held_out = held_out
-            is_complete = not self._is_held_out().any()
-            groups = self._score_held_out(score, targets, split_keys, weight, refit)
-            (complete if is_complete else seen).extend(groups["seen"])
-            unseen.extend(groups["unseen"])
-        seen = complete or seen
-        fitted = {}
+        held_out, counts = self._held_out, sample_counts(keys, targets)
+        groups = {"complete": [], "fewer": [], "seen": [], "unseen": []}
+        for split in self._calibration_splits(counts):
+            self._held_out = split.held_out
+            is_held_out = self._is_held_out()
+            kept, samples, unseen = split_rows(keys, targets, is_held_out, *split[1:])
+            place = refit(kept)
+            if place is None:
+                continue
+            calibration = Calibration(score, is_held_out, place, keys, targets, weight)
+            hubs = calibration.hub_offsets(kept, self.hubness)
+            kind = "seen" if is_held_out.any() else ("complete", "fewer")[split.n_parts - 1]
+            for name, rows in ((kind, samples), ("unseen", unseen)):
+                if len(rows):
+                    groups[name].append(calibration.held_out(rows, hubs))
+        self._held_out = held_out
+        if not any(groups.values()) and not self._temperatures and place is not None:
+            # There are too few samples to hold any out.
+            groups["complete"] = [calibration.held_out(kept, hubs)]
+        self._keep_temperatures(groups, counts)
+
+    def _keep_temperatures(self, groups, counts):
+        """Fit the temperatures of groups: dict of kind to list of HeldOut."""
+        seen, unseen, fitted = groups["complete"] or groups["seen"], groups["unseen"], {}
         if seen:
-            fitted["seen"] = pooled_temperature(seen, [1] * len(seen))
+            fitted["seen"] = pooled_temperature(seen, [len(group.scores) for group in seen])
+        if groups["fewer"]:
+            fewer = groups["fewer"]
+            with_fewer = pooled_temperature(fewer, [len(group.scores) for group in fewer])
+            fitted["seen"] = corrected(fitted["seen"], with_fewer, counts)
         if unseen:
             # Few held-out classes may say nothing, so the seen labels count like one more class.
             n_classes = [group.scores.shape[1] for group in unseen]
@@ -133,35 +211,16 @@ class CalibrationMixin:
         self.temperature_ = self._temperatures.get("seen", default)
         self.unseen_temperature_ = self._temperatures.get("unseen", default)
 
-    def _calibration_splits(self, targets, keys):
-        """Choose the classes that each second training lacks: list of (dict, keys)."""
-        splits = [(self._held_out, keys)]
+    def _calibration_splits(self, counts):
+        """Choose what each second training lacks: list of Split."""
+        last = Split(self._held_out)
         if self._temperatures:
             # Later calls of `partial_fit` continue the second training of the last split.
-            return splits
-        if self._repeats_calibration:
-            splits = repeated_splits(*splits[0])
-        is_held_out = self._is_held_out()
-        if is_held_out.any() and len(split_rows(keys, targets, np.zeros_like(is_held_out))[1]):
-            splits.insert(0, (dict.fromkeys(self._held_out, False), keys))
-        return splits
-
-    def _score_held_out(self, score, targets, keys, weight, refit):
-        """Score the held-out samples of one split: dict of kind to list of HeldOut."""
-        is_held_out = self._is_held_out()
-        kept, samples, unseen = split_rows(keys, targets, is_held_out)
-        place = refit(kept)
-        if not len(samples) and not len(unseen) and not self._temperatures:
-            samples = kept  # There are too few samples to hold any out.
-        groups = {"seen": [], "unseen": []}
-        if place is None or not (len(samples) or len(unseen)):
-            return groups
-        calibration = Calibration(score, is_held_out, place, keys, targets, weight)
-        hubs = calibration.hub_offsets(kept, self.hubness)
-        for kind, rows in (("seen", samples), ("unseen", unseen)):
-            if len(rows):
-                groups[kind].append(calibration.held_out(rows, hubs))
-        return groups
+            return [last]
+        splits = sample_splits(counts, self._held_out)
+        if self._is_held_out().any():
+            splits += class_splits(self._held_out) if self._repeats_calibration else [last]
+        return splits or [last]
 
     def _is_held_out(self):
         """Mark the classes that the calibration holds out: bool (n_classes,)."""
@@ -234,19 +293,18 @@ def pooled_temperature(groups, shares):
     Krichevsky and Trofimov ("The performance of universal encoding", 1981): (n + 1/2) / (n + 1).
     The rest goes to the best other label, because that of a wrong answer is rarely far behind.
     """
-    parts = [
-        (group.scores, _smoothed_goal(group), group.weight, share)
-        for group, share in zip(groups, shares, strict=True)
-        if group.scores.shape[1] > 1
-    ]
-    if not parts:
+    pairs = [pair for pair in zip(groups, shares, strict=True) if pair[0].scores.shape[1] > 1]
+    if not pairs:
         return 1.0
+    n_distinct = sum(group.n_distinct for group, _ in pairs)
+    parts = [(*_below_best(group, n_distinct), group.weight, share) for group, share in pairs]
 
     def loss(log_inverse):
         inverse = np.exp(log_inverse)
         return sum(
-            share * np.average(logsumexp(inverse * scores, axis=1) - inverse * goal, weights=weight)
-            for scores, goal, weight, share in parts
+            share
+            * np.average(np.log(np.exp(inverse * scores).sum(axis=1)) - inverse * goal, weights=w)
+            for scores, goal, w, share in parts
         )
 
     # The highest temperature gives nearly equal probabilities, also to distances, which can be
@@ -257,12 +315,16 @@ def pooled_temperature(groups, shares):
     return float(np.exp(-best.x))
 
 
-def _smoothed_goal(group):
-    """Mix the score of the true label with that of the best other label: (n_samples,)."""
+def _below_best(group, n_distinct):
+    """Subtract the best score of each sample: scores (n_samples, n_labels), goals (n_samples,).
+
+    The goal mixes the score of the true label with that of the best other label.
+    """
     each = np.arange(len(group.scores))
-    true, others = group.scores[each, group.targets], group.scores.copy()
+    scores = group.scores - group.scores.max(axis=1, keepdims=True)
+    true, others = scores[each, group.targets], scores.copy()
     others[each, group.targets] = -np.inf
-    return true + (others.max(axis=1) - true) / (2 * group.n_distinct + 2)
+    return scores, true + (others.max(axis=1) - true) / (2 * n_distinct + 2)
 
 
 def _spread(n_samples, n_chosen):

@@ -2,9 +2,11 @@
 
 from numbers import Real
 
+from scipy.linalg import cho_solve
+
 from skdevise._compat import Interval
 from skdevise._typing import Embedder, FeatureScaling, Hubness, Labels, Search
-from skdevise.models._least_squares import LeastSquaresClassifier, solve_regularized
+from skdevise.models._least_squares import LeastSquaresClassifier, factorize
 
 
 class ESZSLClassifier(LeastSquaresClassifier):
@@ -130,7 +132,6 @@ class ESZSLClassifier(LeastSquaresClassifier):
         self.reject_below = reject_below
         self.unknown_label = unknown_label
 
-    def _solve(self, gram, moment, label_vectors):
-        ridge = solve_regularized(gram, moment, "alpha", self.alpha)
+    def _relate(self, projected, label_vectors):
         label_gram = label_vectors.T @ label_vectors
-        return solve_regularized(label_gram, ridge.T, "label_alpha", self.label_alpha)
+        return cho_solve((factorize(label_gram, "label_alpha", self.label_alpha), True), projected)

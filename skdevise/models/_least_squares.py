@@ -1,10 +1,11 @@
 """Linear projections in closed form, which need neither torch nor epochs."""
 
 from copy import deepcopy
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-from scipy.linalg import LinAlgError, solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
@@ -13,16 +14,26 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdevise._compat import StrOptions, fit_context
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
-from skdevise.models._calibration import row_keys
+from skdevise.models._calibration import row_keys, split_rows
 from skdevise.models._features import FeatureScaler, join_labels, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
 _N_ROWS = 4_096
 
+# With fewer samples for each feature, leaving samples out is quicker than solving again.
+_N_ROWS_PER_FEATURE = 4
+
+# If the sum of the eigenvalues is at most this many times alpha, float32 is precise enough to leave
+# samples out: it has 7 digits.
+_LARGEST_RATIO = 1e4
+
 
 class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
-    """Classifier whose projection is solved from sums over the samples; see `_solve`."""
+    """Classifier whose projection is solved from sums over the samples.
+
+    It has the parameters `embedder`, `alpha`, `feature_scaling` and those of its predictions.
+    """
 
     _common_constraints = {
         "embedder": "no_validation",  # The label space checks it.
@@ -30,13 +41,9 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         **LabelPredictionMixin._prediction_constraints,
     }
 
-    def _solve(self, gram, moment, label_vectors):
-        """Solve for the projection: (vector_size, n_features).
-
-        `gram` is the sum of w x x', `moment` the sum of w x t' over the samples, with weights w,
-        features x and label vectors t.
-        """
-        raise NotImplementedError
+    def _relate(self, projected, label_vectors):
+        """Adapt the projection of ridge regression, or its points: (vector_size, n)."""
+        return projected
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -152,40 +159,53 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
                 self.scaler_ = scale.standard
         elif self.feature_scaling == "centered":
             self.scaler_ = deepcopy(self.scaler_).partial_fit(normalize(X), None, sample_weight)
-        targets = np.searchsorted(self.classes_, y)
-        every = np.arange(len(X))
-        self._sums = self._add_rows(self._sums, every, X, targets, sample_weight)
-        self.coef_ = self._solve(*self._centre(self._sums), vectors)
+        targets, keys = np.searchsorted(self.classes_, y), row_keys(X)
+        every, data = np.arange(len(X)), (X, targets, sample_weight)
+        # Later calls continue the second training that lacks these samples.
+        last_kept = split_rows(keys, targets, self._is_held_out())[0]
+        kept_sums = self._sums_of(last_kept, *data)
+        self._sums = _add(self._sums, kept_sums, self._sums_of(np.delete(every, last_kept), *data))
+        self._kept_sums = _add(self._kept_sums, kept_sums)
+        solution = self._solve(self._sums)
+        self.coef_ = self._relate(solution.coef, vectors)
         self._n_features_out = len(self.coef_)
+        left_out = LeftOut(solution, *data, vectors, self._unshifted)
+        is_small = is_first and len(X) < _N_ROWS_PER_FEATURE * X.shape[1] and self.hubness is None
 
         def place_with(coef, shift=0):
             return lambda rows: self._project(X[rows], coef, shift)
 
-        kept_before = self._kept_sums
-
         def refit(kept):
-            self._kept_sums = self._add_rows(kept_before, kept, X, targets, sample_weight)
-            kept_vectors = vectors[~self._is_held_out()]
-            coef = self._solve(*self._centre(self._kept_sums), kept_vectors)
+            if not len(kept) and (is_first or not self._kept_sums[-1]):
+                return None
+            kept_vectors, rest = vectors[~self._is_held_out()], np.delete(every, kept)
+            if is_small and len(rest):
+                points = self._relate(left_out.points(rest).T, kept_vectors).T.astype(X.dtype)
+                return lambda rows: normalize(points[np.searchsorted(rest, rows)])
+            if np.array_equal(kept, last_kept):
+                second = self._solve(self._kept_sums)
+            else:
+                left_sums = [-part for part in self._sums_of(rest, *data)]
+                second = self._solve(_add(self._sums, left_sums))
+            coef = self._relate(second.coef, kept_vectors)
             # The samples that were kept have another mean.
-            shift = coef @ (self.scaler_.mean_ - _mean(self._kept_sums)) if self._is_centred else 0
+            shift = coef @ (self.scaler_.mean_ - second.mean) if self._is_centred else 0
             return place_with(coef, shift)
 
-        self._calibrate(targets, row_keys(X), sample_weight, place_with(self.coef_), refit)
+        self._calibrate(targets, keys, sample_weight, place_with(self.coef_), refit)
         return self
 
-    def _add_rows(self, sums, rows, X, targets, sample_weight):
-        """Add some rows of X to the sums over samples, whose features are not centred.
+    def _sums_of(self, rows, X, targets, sample_weight):
+        """Sum over some rows of X, whose features are not centred.
 
-        These are the sums of w x x', w x t', w x, w t and w.
+        These are the sums of w x x', w x t', w x, w t and w, with weights w, features x and label
+        vectors t.
         """
-        gram, moment, feature_sum, vector_sum, total = sums
-        # The mean is only known after the last call.
-        scale = normalize if self._is_centred else self._scale
+        gram, moment, feature_sum, vector_sum, total = 0, 0, 0, 0, 0
         label_vectors = self.label_space_.targets.astype(np.float64)
         for batch in gen_batches(len(rows), _N_ROWS):
             chosen = rows[batch]
-            features = scale(X[chosen]).astype(np.float64, copy=False)
+            features = self._unshifted(X[chosen]).astype(np.float64, copy=False)
             vectors = label_vectors[targets[chosen]]
             weight = np.ones(len(features)) if sample_weight is None else sample_weight[chosen]
             weighted = features if sample_weight is None else features * weight[:, None]
@@ -196,13 +216,9 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             total = total + weight.sum()
         return gram, moment, feature_sum, vector_sum, total
 
-    def _centre(self, sums):
-        """Turn the sums over samples into `gram` and `moment` of the scaled features."""
-        gram, moment, feature_sum, vector_sum, _ = sums
-        if self._is_centred:
-            gram = gram - np.outer(feature_sum, _mean(sums))
-            moment = moment - np.outer(_mean(sums), vector_sum)
-        return gram, moment
+    def _solve(self, sums):
+        """Solve the ridge regression of the sums over samples: RidgeSolution."""
+        return RidgeSolution(sums, self.alpha, self._is_centred)
 
     @property
     def _is_centred(self):
@@ -216,22 +232,94 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             scale.standard = self.scaler_
         return scale(X)
 
+    def _unshifted(self, X):
+        """Scale features, but do not centre them: the mean is only known after the last call."""
+        return normalize(X) if self._is_centred else self._scale(X)
+
     def _project(self, X, coef, shift=0):
         """Project features (n, n_features), shift the points, and scale them to unit length."""
         points = self._scale(X) @ coef.T.astype(X.dtype, copy=False)
         return normalize(points + np.asarray(shift, dtype=X.dtype))
 
 
-def _mean(sums):
-    """Mean features of the samples in the sums of `_add_rows`: (n_features,)."""
-    _, _, feature_sum, _, total = sums
-    return feature_sum / total
+class RidgeSolution:
+    """Ridge regression, solved from the sums over samples.
+
+    With `is_centred`, the features are centred. The coefficients are then those of a regression
+    with a bias.
+    """
+
+    def __init__(self, sums, alpha, is_centred):
+        gram, moment, feature_sum, self.vector_sum, self.total = sums
+        self.is_centred = is_centred
+        self.mean = feature_sum / self.total
+        if is_centred:
+            gram = gram - np.outer(feature_sum, self.mean)
+            moment = moment - np.outer(self.mean, self.vector_sum)
+        self.factor = factorize(gram, "alpha", alpha)
+        is_precise = np.trace(gram) < _LARGEST_RATIO * alpha
+        self.dtype = np.float32 if is_precise else np.float64
+        self.half_moment = solve_triangular(self.factor, moment, lower=True)
+
+    @property
+    def coef(self):
+        """The projection: (vector_size, n_features)."""
+        return solve_triangular(self.factor, self.half_moment, lower=True, trans=1).T
 
 
-def solve_regularized(gram, right, name, alpha):
-    """Solve (gram + alpha I) x = right, or name the parameter that is too small."""
+class LeftOut:
+    r"""Points of samples in a ridge regression that lacks them, without solving it.
+
+    The residuals of the left-out samples follow from those of all samples: they are
+    :math:`(I - H)^{-1} (t - \hat t)`. H is the part of the hat matrix that belongs to these samples
+    (Allen, "The relationship between variable selection and data augmentation and a method for
+    prediction", Technometrics 16, 1974).
+    """
+
+    def __init__(self, solution, X, targets, sample_weight, label_vectors, scale):
+        self.solution, self.X, self.scale = solution, X, scale
+        self.vectors = label_vectors[targets]
+        weight = np.ones(len(X)) if sample_weight is None else sample_weight
+        self.root = np.sqrt(weight)[:, None]  # Weights count as if they scaled the samples.
+
+    @cached_property
+    def half(self):
+        """Features whose dot products are the hat matrix: (n_features, n_samples)."""
+        dtype, features = self.solution.dtype, self.scale(self.X)
+        if self.solution.is_centred:
+            features = features - self.solution.mean
+        features = (self.root * features).astype(dtype, copy=False)
+        return solve_triangular(self.solution.factor.astype(dtype), features.T, lower=True)
+
+    def points(self, rows):
+        """Project samples by the regression that lacks all of them: (n_rows, vector_size)."""
+        half, root, vectors = self.half[:, rows], self.root[rows], self.vectors[rows]
+        hat, fitted = half.T @ half, half.T @ self.solution.half_moment
+        if not self.solution.is_centred:
+            return vectors - _without(hat, root * vectors - fitted) / root
+        # The bias adds the mean vector, which the points do not contain.
+        total, vector_sum = self.solution.total, self.solution.vector_sum
+        fitted = fitted + root * (vector_sum / total)
+        residuals = _without(hat + root @ root.T / total, root * vectors - fitted) / root
+        left_weight = np.square(root)
+        mean = (vector_sum - (left_weight * vectors).sum(axis=0)) / (total - left_weight.sum())
+        return vectors - residuals - mean
+
+
+def _without(hat, residuals):
+    """Solve (I - hat) x = residuals: (n_rows, vector_size)."""
+    return cho_solve(cho_factor(np.eye(len(hat)) - hat), residuals)
+
+
+def _add(*parts):
+    """Add several sums over samples."""
+    return tuple(map(sum, zip(*parts, strict=True)))
+
+
+def factorize(gram, name, alpha):
+    """Factorize gram + alpha I = L L', or name the parameter that is too small: L."""
     try:
-        return solve(gram + alpha * np.eye(len(gram)), right, assume_a="pos")
+        return cholesky(gram + alpha * np.eye(len(gram)), lower=True)
     except LinAlgError as error:
         raise ValueError(
             f"{name}={alpha} is too small, so the equations have no unique solution. Raise {name}."

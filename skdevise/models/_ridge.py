@@ -4,7 +4,7 @@ from numbers import Real
 
 from skdevise._compat import Interval
 from skdevise._typing import Embedder, FeatureScaling, Hubness, Labels, Search
-from skdevise.models._least_squares import LeastSquaresClassifier, solve_regularized
+from skdevise.models._least_squares import LeastSquaresClassifier
 
 
 class RidgeProjectionClassifier(LeastSquaresClassifier):
@@ -118,6 +118,3 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         self.hubness = hubness
         self.reject_below = reject_below
         self.unknown_label = unknown_label
-
-    def _solve(self, gram, moment, label_vectors):
-        return solve_regularized(gram, moment, "alpha", self.alpha).T

@@ -1,5 +1,7 @@
 """The classifier of the training labels, whose probabilities or weights other systems read."""
 
+import warnings
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -109,7 +111,8 @@ class SeenClassifierMixin:
     def _train_again(self, X, y, weights):
         """Fit a new classifier on some of the samples."""
         try:
-            return self._new_classifier().fit(X, y, **weights)
+            with quiet_training():
+                return self._new_classifier().fit(X, y, **weights)
         except ValueError:  # A cross-validation inside needs more samples of each class.
             return self.classifier_
 
@@ -150,6 +153,14 @@ class SeenClassifierMixin:
         tags.input_tags = get_tags(classifier).input_tags
         tags.transformer_tags.preserves_dtype = ["float64"]
         return tags
+
+
+@contextmanager
+def quiet_training():
+    """Hide the warning of scikit-learn that a second training has few samples of each class."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        yield
 
 
 def fit_linear(classifier, features, y, weight):

@@ -35,7 +35,7 @@ from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
 from skdevise.models._learned_labels import space_of_vectors
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
-from skdevise.models._seen_classifier import fit_linear
+from skdevise.models._seen_classifier import fit_linear, quiet_training
 
 
 class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEstimator):
@@ -390,7 +390,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         if not hasattr(self, "classifier_") or isinstance(self.classifier_, FrozenEstimator):
             columns = np.flatnonzero(~self._is_held_out())
             return columns, self.coef_[columns], self.intercept_[columns]
-        classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
+        with quiet_training():
+            classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
         return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
 
     # --- Answers

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from skdevise import (
+    ClassifierWeightRegressor,
     ConSEClassifier,
     DeViSEClassifier,
     DirectSimilarityClassifier,
@@ -22,11 +23,15 @@ from skdevise import (
 )
 from skdevise.models._calibration import (
     HeldOut,
+    Split,
+    class_splits,
     classes_to_hold_out,
+    corrected,
     fit_temperature,
     pooled_temperature,
-    repeated_splits,
     row_keys,
+    sample_counts,
+    sample_splits,
     split_rows,
 )
 from skdevise.models._hubness import hub_offsets
@@ -34,12 +39,49 @@ from skdevise.models._hubness import hub_offsets
 LABELS = list("abcdefgh")
 
 
-def make_data(n_per_class=8, noise=0.7):
-    """Return noisy samples of eight classes: X (n_samples, 6), y."""
+def make_data(n_per_class=8, noise=0.7, n_features=6):
+    """Return noisy samples of eight classes: X (n_samples, n_features), y."""
     y = np.repeat(LABELS, n_per_class)
-    centres = np.random.default_rng(1).normal(size=(8, 6))
-    rng = np.random.default_rng(2)
-    return np.repeat(centres, n_per_class, axis=0) + rng.normal(0, noise, (len(y), 6)), y
+    centres = np.repeat(np.random.default_rng(1).normal(size=(8, n_features)), n_per_class, axis=0)
+    return centres + np.random.default_rng(2).normal(0, noise, centres.shape), y
+
+
+def naive_temperatures(classifier, X, y, weight=None, hubness=None):
+    """Fit the temperatures of seen and of unseen labels, by a new fit for each split."""
+    keys, targets = row_keys(X), np.searchsorted(LABELS, y)
+    counts = sample_counts(keys, targets)
+
+    def group_of(split):
+        is_held_out = np.array([split.held_out[label] for label in LABELS])
+        kept, samples, unseen = split_rows(keys, targets, is_held_out, *split[1:])
+        weights = {} if weight is None else {"sample_weight": weight[kept]}
+        second = clone(classifier).fit(X[kept], y[kept], **weights)
+        assert_array_equal(second.classes_, np.array(LABELS)[~is_held_out])
+        rows = unseen if is_held_out.any() else samples
+        labels = np.array(LABELS)[is_held_out == is_held_out.any()]
+        scores = second.decision_function(X[rows], labels=labels)
+        if hubness is not None:
+            points = second.reference_points_
+            scores = scores - hub_offsets(second.label_space(labels).scores, points, hubness)
+        of_rows = None if weight is None else weight[rows]
+        return HeldOut(scores, np.searchsorted(labels, y[rows]), len(rows), of_rows)
+
+    held_out = classes_to_hold_out({}, LABELS)
+    splits = sample_splits(counts, LABELS)
+    seen = [group_of(split) for split in splits if split.n_parts == 1]
+    fewer = [group_of(split) for split in splits if split.n_parts == 2]
+    # DeViSE holds out classes once, and samples of the others with them.
+    repeats = not isinstance(classifier, DeViSEClassifier)
+    splits = class_splits(held_out) if repeats else [Split(held_out)]
+    unseen = [group_of(split) for split in splits]
+    temperature = pooled_temperature(seen, [1] * len(seen))
+    # Each split lacks two classes, and the seen labels count like one.
+    shares = [2] * len(unseen) + [1 / len(seen)] * len(seen)
+    of_unseen = pooled_temperature([*unseen, *seen], shares)
+    if fewer:
+        with_fewer = pooled_temperature(fewer, [1] * len(fewer))
+        temperature = corrected(temperature, with_fewer, counts)
+    return temperature, of_unseen
 
 
 CLASSIFIERS = [
@@ -84,11 +126,12 @@ def test_the_rest_of_the_target_goes_to_the_best_other_label():
 
 def test_the_temperature_of_groups_by_hand():
     # Four of eight answers are right in one group, and all in the other, which counts three times.
+    # The smoothed target of 8 samples is 8.5 / 9 = 17/18.
     scores = np.repeat([[1.0, 0.0]], 8, axis=0)
     chance, right = np.repeat([0, 1], 4), np.zeros(8, int)
     groups = [HeldOut(scores, targets, 4) for targets in (chance, right)]
     temperature = pooled_temperature(groups, [1, 3])
-    assert softmax([1 / temperature, 0])[0] == pytest.approx((0.5 + 3 * 0.9) / 4, abs=1e-3)
+    assert softmax([1 / temperature, 0])[0] == pytest.approx((0.5 + 3 * 17 / 18) / 4, abs=1e-3)
     # A group with a single label fits all temperatures equally well.
     assert pooled_temperature([*groups, HeldOut(scores[:, :1], right, 4)], [1, 3, 9]) == temperature
     assert pooled_temperature([HeldOut(scores[:, :1], right, 4)], [1]) == 1
@@ -123,16 +166,51 @@ def test_a_quarter_of_the_classes_is_held_out(n_classes, n_held_out):
     assert sum(classes_to_hold_out({}, range(n_classes)).values()) == n_held_out
 
 
-@pytest.mark.parametrize(("n_classes", "n_splits"), [(3, 1), (4, 2), (8, 4), (40, 3), (200, 1)])
+@pytest.mark.parametrize(("n_classes", "n_splits"), [(4, 2), (8, 4), (40, 3), (200, 1)])
 def test_few_classes_are_held_out_in_turn(n_classes, n_splits):
-    held_out, keys = classes_to_hold_out({}, range(n_classes)), np.array([5, 2, 5])
-    splits = repeated_splits(held_out, keys)
+    held_out = classes_to_hold_out({}, range(n_classes))
+    splits = class_splits(held_out)
     assert len(splits) == n_splits
-    assert splits[-1] == (held_out, keys)
-    # No class is held out twice, and equal keys stay equal.
-    times = np.sum([list(part.values()) for part, _ in splits], axis=0)
+    assert splits[-1].held_out == held_out
+    # No class is held out twice.
+    times = np.sum([list(split.held_out.values()) for split in splits], axis=0)
     assert times.max() <= 1 and times.sum() == n_splits * sum(held_out.values())
-    assert all(key[0] == key[2] != key[1] for _, key in splits)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([1, 1, 1], []),
+        # One of 3 samples is held out, so 1/sqrt(2) - 1/sqrt(3) = .13 needs a correction.
+        ([3, 3], [(2, 2), (1, 2), (0, 2), (2, 1), (1, 1), (0, 1)]),
+        # Two of 8 samples are held out, and 1/sqrt(6) - 1/sqrt(8) = .05.
+        ([8, 8, 1], [(3, 1), (2, 1), (1, 1), (0, 1)]),
+        ([400, 400], [(0, 1)]),  # A quarter of them are 200.
+    ],
+)
+def test_few_samples_are_held_out_in_turn(counts, expected):
+    splits = sample_splits(np.array(counts), range(len(counts)))
+    assert [split[1:] for split in splits] == expected
+
+
+def test_the_parts_of_the_samples_by_hand():
+    # The keys give the order: row 1, 2, 0. One of three samples is a part.
+    keys, targets, none = np.array([7, 5, 6]), np.zeros(3, int), np.zeros(1, bool)
+    parts = [split_rows(keys, targets, none, part)[1].tolist() for part in range(3)]
+    assert parts == [[1], [2], [0]]
+    kept, samples, _ = split_rows(keys, targets, none, part=2, n_parts=2)
+    assert kept.tolist() == [2] and samples.tolist() == [0, 1]
+    assert split_rows(keys, targets, none, n_parts=0)[0].tolist() == [0, 1, 2]
+
+
+def test_the_correction_of_a_temperature_by_hand():
+    # With 1, 2 and 3 samples, the logarithms are 1, 1/sqrt(2) and 1/sqrt(3): the inverse roots.
+    log_temperatures = 1, 2**-0.5, 3**-0.5
+    fewer, temperature, expected = np.exp(log_temperatures)
+    assert corrected(temperature, fewer, np.array([3, 3])) == pytest.approx(expected)
+    # It is never raised, and two samples of each class leave nothing to compare.
+    assert corrected(2.0, 1.5, np.array([3, 3])) == 2
+    assert corrected(2.0, 3.0, np.array([2, 2])) == 2
 
 
 def test_known_classes_keep_their_part_when_others_join():
@@ -164,34 +242,31 @@ def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part
     classifier, hubness
 ):
     X, y = make_data()
+    expected = naive_temperatures(classifier, X, y, hubness=hubness)
     clf = clone(classifier)
     if hubness is not None:
         clf.set_params(hubness=hubness)
     clf.fit(X, y)
-    first = classes_to_hold_out({}, LABELS), row_keys(X)
-    is_repeated = not isinstance(clf, DeViSEClassifier)
+    assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
 
-    def held_out_scores(is_held_out, keys):
-        kept, samples, unseen = split_rows(keys, np.searchsorted(LABELS, y), is_held_out)
-        second = clone(classifier).fit(X[kept], y[kept])
-        seen_labels, unseen_labels = np.array(LABELS)[~is_held_out], np.array(LABELS)[is_held_out]
-        assert_array_equal(second.classes_, seen_labels)
-        rows, labels = (unseen, unseen_labels) if is_held_out.any() else (samples, seen_labels)
-        scores = second.decision_function(X[rows], labels=labels)
-        if hubness is not None:
-            points = second.reference_points_
-            scores = scores - hub_offsets(second.label_space(labels).scores, points, hubness)
-        return HeldOut(scores, np.searchsorted(labels, y[rows]), len(rows))
 
-    # All classes are trained on for the temperature of seen labels.
-    seen = held_out_scores(np.zeros(len(LABELS), bool), first[1])
-    unseen = [
-        held_out_scores(np.array(list(held_out.values())), keys)
-        for held_out, keys in (repeated_splits(*first) if is_repeated else [first])
-    ]
-    # Each split lacks two classes, and the seen labels count like one.
-    shares = [2] * len(unseen) + [1]
-    expected = pooled_temperature([seen], [1]), pooled_temperature([*unseen, seen], shares)
+@pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier])
+@pytest.mark.parametrize(
+    ("scaling", "alpha", "n_per_class", "is_weighted"),
+    [
+        ("centered", 1.0, 8, False),
+        ("centered", 1e-3, 3, True),
+        ("l2", 1.0, 3, True),
+        ("none", 1e-3, 8, False),
+    ],
+)
+def test_samples_are_left_out_of_a_closed_form(kind, scaling, alpha, n_per_class, is_weighted):
+    # With many features, no equations are solved again.
+    X, y = make_data(n_per_class, noise=1.5, n_features=40)
+    weight = np.random.default_rng(3).uniform(0.5, 2, len(y)) if is_weighted else None
+    clf = kind(RandomEmbedder(5), feature_scaling=scaling, alpha=alpha)
+    expected = naive_temperatures(clf, X, y, weight)
+    clf.fit(X, y, sample_weight=weight)
     assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
 
 
@@ -241,8 +316,8 @@ def test_one_sample_per_class_is_calibrated_on_classes(classifier):
 def test_separable_samples_are_not_certain(classifier):
     X, y = make_data(noise=1e-3)
     proba = classifier.fit(X, y).predict_proba(X).max(axis=1)
-    # The held-out samples of the 6 kept classes are 2 of 8 each, so p is near 13/14.
-    assert proba.mean() < 0.99
+    # All 64 samples are held out in turn, so p is near 64.5 / 65 = .992.
+    assert proba.mean() < 0.997
 
 
 @pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier])
@@ -296,6 +371,13 @@ def test_a_frozen_classifier_is_calibrated_without_its_held_out_classes():
     # It may know none of the labels in y.
     unknown = ConSEClassifier(frozen, RandomEmbedder(5)).fit(X, np.char.add(y, "z"))
     assert unknown.temperature_ == unknown.unseen_temperature_ == 1
+
+
+@pytest.mark.parametrize("kind", [ConSEClassifier, ClassifierWeightRegressor])
+def test_few_samples_are_calibrated_without_warnings(kind):
+    y = np.repeat([f"label {number}" for number in range(24)], 3)
+    X = np.random.default_rng(0).normal(size=(len(y), 6))
+    assert kind(embedder=RandomEmbedder(5)).fit(X, y).temperature_ > 0
 
 
 def test_a_classifier_that_needs_all_samples_is_calibrated_as_it_is():
