@@ -17,9 +17,10 @@ def photo_senses(names, hierarchy):
     is no such label, the other number of the name is tried: "banks" is a botanist, and therefore
     means "bank". If there is none either, all labels with the name count.
 
-    If no label has the name, the name without its first word is looked up, and so on: "oat milk"
-    means "milk". But "maple tree" means "maple", because one sense of "maple" is below "tree". A
-    "stop sign" is a sign, and not a full stop, which is a rare sense of "stop" and not visible.
+    If no label has the name, numbers and letters at its end are left out, as in "cat 2". Then the
+    name without its first word is looked up, and so on: "oat milk" means "milk". But "maple tree"
+    means "maple", because one sense of "maple" is below "tree". A "stop sign" is a sign, and not a
+    full stop, which is a rare sense of "stop" and not visible.
 
     The result has a list for each name, in which the labels that the name is used for most come
     first. The list is empty if neither the name nor its last word is a term. A condition is left
@@ -43,9 +44,13 @@ def _senses(name, hierarchy, is_visible, is_person):
     """Return the positions of the senses that a photo can show, or else of all: int (n_senses,)."""
     index, words = hierarchy.term_index, words_of(name)
     candidates = index.counts(name)
-    for start in range(1, len(words)):
+    while words and not candidates and (len(words[-1]) == 1 or not words[-1].isalpha()):
+        words.pop()
+    for start, word in enumerate(words):
         if candidates:
             break
+        if word == "s":  # "Smith's car" is no scar.
+            continue
         name = " ".join(words[start:])
         candidates = index.counts(name)
         senses = [*index.counts(" ".join(words[:start]))]

@@ -126,6 +126,8 @@ def generalized_scores(
 def _check_scores(y_true, y_score, labels, seen):
     """Return the scores, the column of each true label, and the columns of seen labels."""
     y_true = check_targets(y_true, "y_true", one_type=False)
+    if np.asarray(y_score).dtype.kind in "USO":
+        raise ValueError("y_score holds answers. Pass the scores of decision_function.")
     y_score = check_array(y_score, dtype=[np.float64, np.float32])
     check_consistent_length(y_true, y_score)
     labels = check_labels(getattr(labels, "labels", labels))

@@ -34,6 +34,13 @@ def wordnet():
         ("poster", ["poster", "post horse"]),
         # "Basketball" is mostly the game. The visible senses of "game" are animals and meat.
         ("basketball game", ["basketball"]),
+        # Digits and letters at the end are no names, although WordNet has "2" and "h" (hydrogen).
+        ("okapi_2", ["okapi"]),
+        ("speed limit (20km/h)", ["speed limit"]),
+        ("F-16", []),
+        ("chest X-ray", ["X ray", "roentgenogram"]),
+        ("my lady's slipper", ["lady's slipper"]),
+        ("Mr. Smith's okapi", ["okapi"]),
         # "Banks" is only a botanist.
         ("banks", ["bank", "bank", "bank", "savings bank", "bank"]),
         ("blorb", []),

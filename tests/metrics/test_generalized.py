@@ -90,6 +90,7 @@ def test_an_example_computed_by_hand():
         ({"labels": LABELS[:3]}, "3 labels.*4"),
         ({"y_score": np.full((2, 4), np.nan)}, "NaN"),
         ({"y_score": np.eye(4)[:3]}, "2, 3"),
+        ({"y_score": ["cat", "cow"]}, "answers.*decision_function"),
         ({"labels": [*LABELS[:3], "cat"]}, "once"),
         ({"seen_penalty": np.nan}, "seen_penalty=nan"),
         ({"sample_weight": [1, -1]}, "sample_weight"),
