@@ -67,7 +67,7 @@ _LEFT_OUT = ("model_", "_caches")
 # Private members of scikit-learn's packages begin with an underscore.
 _SPARSE = ("csr_array", "csc_array", "coo_array", "csr_matrix", "csc_matrix", "coo_matrix")
 
-# Functions that make a value from decoded items, or from JSON as it is.
+# How to make a container from decoded items, and a value from its JSON.
 _CONTAINERS = {"tuple": tuple, "set": set, "frozenset": frozenset}
 _VALUES = {
     "float": float,

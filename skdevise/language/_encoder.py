@@ -25,8 +25,8 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
     Parameters
     ----------
     encoder : callable
-        Function that maps a list of n texts to an array or tensor of shape (n, vector_size).
-        An example is the ``encode`` method of a SentenceTransformer.
+        Function that maps a list of n texts to an array or tensor of shape (n, vector_size). Other
+        shapes raise ValueError. An example is the ``encode`` method of a SentenceTransformer.
     batch_size : int, default=256
         Largest number of texts in one call of the encoder. Reduce it if memory runs out.
 

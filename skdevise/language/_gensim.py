@@ -19,7 +19,7 @@ _TOKENS_PER_THREAD = 100_000
 # gensim adds up the loss in single precision, which is exact enough for this many tokens.
 _LOSS_TOKENS = 10_000
 
-# What training changes in a model, and in its vectors. The vocabulary determines the rest.
+# Arrays of a model, and of its vectors, that training changes. The vocabulary determines the rest.
 _WEIGHTS = ("syn1", "syn1neg")
 _VECTORS = ("vectors", "vectors_vocab", "vectors_ngrams")
 

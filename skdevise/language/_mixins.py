@@ -42,7 +42,8 @@ class TermTransformerMixin(
         Raises
         ------
         LabelWithoutVectorError
-            If terms have no vector. The error lists all of them in `missing`.
+            If terms have no vector, or one that is zero or not finite. The error lists all of them
+            in `missing`.
         """
         terms = check_terms(X)
         vectors = self._embed(terms)
@@ -63,12 +64,12 @@ class TermTransformerMixin(
         Returns
         -------
         ndarray of bool, shape (n_terms,)
-            True for terms that have a vector of their own or a composed one.
+            Also true for terms whose vector is composed of those of their words.
         """
         return self._has_vector(check_terms(terms))
 
     def has_term(self, terms: Terms) -> NDArray[np.bool_]:
-        """Return whether each term has a vector of its own.
+        """Return whether each term has a vector as a whole, not one composed of its words.
 
         Parameters
         ----------
@@ -78,8 +79,7 @@ class TermTransformerMixin(
         Returns
         -------
         ndarray of bool, shape (n_terms,)
-            False for terms without a vector, and for terms whose vector is composed of those of
-            their words.
+            False for terms without a vector, and for terms with a composed one.
         """
         return self._has_term(check_terms(terms))
 

@@ -39,7 +39,8 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
 
     The vector of a term is trained to predict the terms around it [1]_. gensim does the training.
     The defaults are the settings of the DeViSE paper [2]_ (section 3.1), which trained on 5.4
-    billion words. For a small text, set a smaller `vector_size` and more `max_epochs`.
+    billion words. For a small text, set a smaller `vector_size` and more `max_epochs`. A term
+    without a vector of its own gets the mean vector of its words.
 
     Parameters
     ----------
