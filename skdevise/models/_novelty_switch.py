@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdevise._compat import HasMethods, StrOptions, safe_indexing
 from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
 from skdevise.labels import LabelVocabulary
-from skdevise.models._calibration import fit_temperature, refit_rows, row_keys, split_rows
+from skdevise.models._calibration import refit_rows, row_keys, split_rows
 from skdevise.models._prediction import ScorePredictionMixin
 from skdevise.models._ridge import RidgeProjectionClassifier
 from skdevise.models._seen_classifier import SeenClassifierMixin, log_proba
@@ -145,7 +145,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         The training labels and their vectors.
     temperature_ : float
         Temperature that divides the logarithms of the probabilities of `classifier_`. It is fitted
-        on samples that are held out of a second training. It is 1 for a frozen classifier.
+        on samples that are held out of other trainings. It is 1 for a frozen classifier.
     unseen_temperature_ : float
         Temperature that divides the scores of unseen labels: that of `projection_`.
 
@@ -299,20 +299,16 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         def measure(projection, detector, rows):
             return detector(np.asarray(projection.transform(safe_indexing(X, rows))))
 
+        if isinstance(self.classifier_, FrozenEstimator):
+            self.temperature_ = 1.0  # It may have been trained on these samples.
+        else:
+            super()._finish_fit(X, y, weights)
         trained = self.projection_, self._detector = train(known)
-        self.temperature_, self.unseen_temperature_ = 1.0, self.projection_.unseen_temperature_
+        self.unseen_temperature_ = self.projection_.unseen_temperature_
         rows = known[refit_rows(len(known))]
         keys, targets = row_keys(safe_indexing(X, rows)), np.searchsorted(self.classes_, y[rows])
-        is_out = self._is_held_out()
-        parts = split_rows(keys, targets, is_out)
-        n_distinct = len(np.unique(keys[parts[1]]))
+        parts = split_rows(keys, targets, super()._is_held_out())
         kept, seen, unseen = (rows[part] for part in parts)
-        if len(seen) and not isinstance(self.classifier_, FrozenEstimator):
-            second = self._train_again(safe_indexing(X, kept), y[kept], weights_of(kept))
-            proba = self._proba(second, safe_indexing(X, seen))[:, ~is_out]
-            targets = np.searchsorted(self.classes_[~is_out], y[seen])
-            weight = weights_of(seen).get("sample_weight")
-            self.temperature_ = fit_temperature(log_proba(proba), targets, n_distinct, weight)
         if len(seen) and len(unseen):
             novelty = measure(*train(kept), np.concatenate([seen, unseen]))
             scale = novelty.std() + np.finfo(float).eps
@@ -326,6 +322,13 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
             novelty = measure(*trained, known)
             self._slope = 1 / (novelty.std() + np.finfo(float).eps)
             self._threshold = novelty.max()
+
+    def _placer(self, proba, data=None):
+        return lambda X: log_proba(proba(X))
+
+    def _is_held_out(self):
+        # The temperature of the classifier needs no held-out classes, but the novelty does.
+        return np.zeros(len(self.classes_), dtype=bool)
 
     def _confidence(self, samples, space):
         # The scores of seen and unseen labels are probabilities, each among their own kind.

@@ -20,6 +20,7 @@ from skdevise import (
     WSABIEClassifier,
 )
 from skdevise.model_selection import tune_seen_penalty
+from skdevise.models._calibration import HeldOut, pooled_temperature, row_keys, split_rows
 from skdevise.models._novelty_switch import GaussianNovelty, LocalOutlierNovelty
 
 SEEN, UNSEEN = list("abcdefgh"), list("uvwxyz")
@@ -230,3 +231,17 @@ def test_the_projection_may_correct_hubs(letters):
     clf = NoveltySwitchClassifier(embedder=RandomEmbedder(6), projection=projection)
     clf.fit(X[seen], y[seen])
     assert_array_equal(clf.predict(X, UNSEEN), clf.projection_.predict(X, UNSEEN))
+
+
+def test_the_temperature_is_that_of_classifiers_that_lack_samples_of_all_classes():
+    y = np.repeat(list("abcdefgh"), 8)
+    centres = np.repeat(np.random.default_rng(1).normal(size=(8, 6)), 8, axis=0)
+    X = centres + np.random.default_rng(2).normal(size=centres.shape)
+    keys, targets, none = row_keys(X), np.repeat(np.arange(8), 8), np.zeros(8, bool)
+    groups = []
+    for part in range(4):  # A part of two samples of each class is held out in turn.
+        kept, rows, _ = split_rows(keys, targets, none, part)
+        scores = LogisticRegression().fit(X[kept], y[kept]).predict_log_proba(X[rows])
+        groups.append(HeldOut(scores, targets[rows], len(rows)))
+    clf = NoveltySwitchClassifier(embedder=RandomEmbedder(5)).fit(X, y)
+    assert clf.temperature_ == pytest.approx(pooled_temperature(groups, [1] * 4), rel=1e-3)
