@@ -24,6 +24,9 @@ _N_ROWS = 4_096
 # With fewer samples for each feature, leaving samples out is quicker than solving again.
 _N_ROWS_PER_FEATURE = 4
 
+# Leaving samples out keeps all features in memory, so their table has at most this many numbers.
+_N_NUMBERS = 2**23
+
 # If the sum of the eigenvalues is at most this many times alpha, float32 is precise enough to leave
 # samples out: it has 7 digits.
 _LARGEST_RATIO = 1e4
@@ -170,7 +173,8 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         self.coef_ = self._relate(solution.coef, vectors)
         self._n_features_out = len(self.coef_)
         left_out = LeftOut(solution, *data, vectors, self._unshifted)
-        is_small = is_first and len(X) < _N_ROWS_PER_FEATURE * X.shape[1] and self.hubness is None
+        is_small = len(X) < _N_ROWS_PER_FEATURE * X.shape[1] and X.size < _N_NUMBERS
+        leaves_out = is_first and is_small and self.hubness is None
 
         def place_with(coef, shift=0):
             return lambda rows: self._project(X[rows], coef, shift)
@@ -179,7 +183,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             if not len(kept) and (is_first or not self._kept_sums[-1]):
                 return None
             kept_vectors, rest = vectors[~self._is_held_out()], np.delete(every, kept)
-            if is_small and len(rest):
+            if leaves_out and len(rest):
                 points = self._relate(left_out.points(rest).T, kept_vectors).T.astype(X.dtype)
                 return lambda rows: normalize(points[np.searchsorted(rest, rows)])
             if np.array_equal(kept, last_kept):
