@@ -136,7 +136,7 @@ class FittedNetwork:
                 rows, hashes, read = pending.popleft()
                 outputs[rows] = read()
                 if cache is not None:
-                    cache.write(key, hashes, outputs[rows])
+                    cache.write(key, [hashes[row] for row in rows], outputs[rows])
 
         progress = tqdm(total=len(photos), unit=" photos", disable=featurizer.verbose == 0)
         blocks = _blocks(photos, featurizer.n_jobs, cache, key, outputs, progress)
@@ -147,8 +147,7 @@ class FittedNetwork:
                         n_expected = round(block.share * (n_total or len(photos)))
                         shape = batch.tensor.shape[1:]
                         engine = self._engine(shape, n_expected, featurizer, device, with_softmax)
-                    hashes = [block.hashes[row] for row in batch.rows] if block.hashes else []
-                    pending.append((batch.rows, hashes, engine.start(batch.tensor)))
+                    pending.append((batch.rows, block.hashes, engine.start(batch.tensor)))
                     store(n_pending)
                 for row, error in batch.errors.items():
                     if on_error == "raise":
