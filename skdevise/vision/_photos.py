@@ -14,7 +14,7 @@ import PIL
 from PIL import ExifTags, Image
 
 from skdevise._bounded import MAX_PHOTO_BYTES, check_ratio, is_url, read_all
-from skdevise._columns import is_missing, refuse_unordered
+from skdevise._columns import is_missing
 from skdevise._compat import decode_jpeg
 from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
@@ -54,8 +54,12 @@ class Photos:
     """
 
     def __init__(self, X, first_index=0):
-        refuse_unordered(X, "photos")
-        if hasattr(X, "column_names"):  # a table of pyarrow
+        is_pyarrow = hasattr(X, "column_names")
+        if (is_pyarrow or hasattr(X, "columns")) and X.shape[1] != 1:
+            raise TypeError(
+                f"X is a {type(X).__name__} of {X.shape[1]} columns. Pass its column of photos."
+            )
+        if is_pyarrow:  # a table
             X = X.column(0)
         if hasattr(X, "to_pylist"):  # a column of pyarrow
             X = X.to_pylist()
