@@ -76,9 +76,9 @@ share, accuracy = np.transpose(tests)
 print(f"mean of the ten tests: {accuracy.mean():.0%} of the accepted answers are right")
 
 # %%
-# On average the thresholds do what they should, but a single test may give much less or more than
-# seven of ten. Some labels are harder than others, and a half has only 31. A threshold that is
-# chosen on few labels is therefore a rough guess: use as many labels as you can.
+# On average, the share of right answers is close to our goal of seven of ten. In a single test, it
+# can be much lower or higher. Some labels are harder than others, and a half has only 31. A
+# threshold that is chosen on few labels is therefore a rough guess: use as many labels as you can.
 #
 # ``predict`` answers "unknown" to the photos below the threshold. We show the first test from here.
 
