@@ -122,9 +122,9 @@ def load_image_folder(
     Warns
     -----
     UserWarning
-        If files are unreadable or outside of the class folders, or a class folder is empty or has
-        no readable photo. Also if the class folders have names of subsets, such as "train" and
-        "val".
+        If labels differ only in case or blanks. If files are unreadable or outside of the class
+        folders, or a class folder is empty or has no readable photo. Also if the class folders have
+        names of subsets, such as "train" and "val".
 
     Examples
     --------
@@ -234,7 +234,8 @@ def load_image_table(
     Warns
     -----
     UserWarning
-        If files are unreadable. They are left out of `data`.
+        If files are unreadable. They are left out of `data`. Also if labels differ only in case or
+        blanks.
 
     Examples
     --------
@@ -304,6 +305,7 @@ def _read_csv(path):
     ):
         # Without a header, pandas keeps repeated columns and refuses longer rows.
         rows = pd.read_csv(file, header=None, dtype=str, na_filter=False, skipinitialspace=True)
+        rows = rows.map(str.strip)
         return rows[1:].set_axis(rows.iloc[0], axis=1)
 
 

@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 from skdevise._bounded import check_padding
 from skdevise._columns import name_some
 from skdevise._utils import warn
+from skdevise.language._terms import normalise_term
 
 # Pillow registers these formats, but needs other software to decode them.
 _NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -84,6 +85,15 @@ def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):
     """Return photos and labels as a Bunch or a tuple, in arrays or in a DataFrame."""
     data, target = _to_array(photos), np.asarray(target)
     names, counts = np.unique(target, return_counts=True)
+    spellings = {}
+    for name in names.tolist():
+        spellings.setdefault(normalise_term(str(name)), []).append(name)
+    twins = [name for some in spellings.values() if len(some) > 1 for name in some]
+    if twins:
+        warn(
+            "These labels differ only in case or blanks, but are different classes: "
+            f"{name_some(twins, N_NAMES)}. Rename some of them."
+        )
     frame = None
     if as_frame:
         import pandas as pd

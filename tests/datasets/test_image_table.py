@@ -40,10 +40,22 @@ def test_photos_keep_the_order_of_the_rows(root, write_csv):
 def test_labels_of_a_csv_stay_text(write_csv):
     text = '\ufefffile, animal ,more\na/1.png,NA,\na/2.png, 007,x\nb/3.png,"horse, wild",x\n'
     X, y = load_image_table(
-        write_csv(text), path_column="file", label_column="animal ", return_X_y=True
+        write_csv(text), path_column="file", label_column="animal", return_X_y=True
     )
     assert y.tolist() == ["NA", "007", "horse, wild"]
     assert len(X) == 3
+
+
+def test_blanks_around_the_labels_of_a_csv_do_not_count(write_csv):
+    table = write_csv("path,label\na/1.png, okapi \na/2.png ,okapi\nb/3.png,zebra\n")
+    assert load_image_table(table).counts == {"okapi": 2, "zebra": 1}
+
+
+def test_labels_that_differ_only_in_case_are_named(write_csv):
+    table = write_csv("path,label\na/1.png,Grey wolf\na/2.png,grey_wolf\nb/3.png,zebra\n")
+    with pytest.warns(UserWarning, match="'Grey wolf', 'grey_wolf'"):
+        photos = load_image_table(table)
+    assert photos.counts == {"Grey wolf": 1, "grey_wolf": 1, "zebra": 1}
 
 
 def test_relative_paths_start_from_root(root, write_csv, monkeypatch):
