@@ -195,10 +195,10 @@ class CalibrationMixin:
         """Fit the temperatures of groups: dict of kind to list of HeldOut."""
         seen, unseen, fitted = groups["complete"] or groups["seen"], groups["unseen"], {}
         if seen:
-            fitted["seen"] = pooled_temperature(seen, [len(group.scores) for group in seen])
+            fitted["seen"] = pooled_temperature(seen, [group.total_weight for group in seen])
         if groups["fewer"]:
             fewer = groups["fewer"]
-            with_fewer = pooled_temperature(fewer, [len(group.scores) for group in fewer])
+            with_fewer = pooled_temperature(fewer, [group.total_weight for group in fewer])
             fitted["seen"] = corrected(fitted["seen"], with_fewer, counts)
         if unseen:
             # Few held-out classes may say nothing, so the seen labels count like one more class.
@@ -238,6 +238,11 @@ class HeldOut(NamedTuple):
     """Number of samples that are no copies of others."""
     weight: Any = None
     """Weights of the samples: (n_samples,), or None."""
+
+    @property
+    def total_weight(self):
+        """Sum of the weights: float."""
+        return len(self.scores) if self.weight is None else self.weight.sum()
 
 
 class Calibration:

@@ -27,8 +27,8 @@ _N_ROWS_PER_FEATURE = 4
 # Leaving samples out keeps all features in memory, so their table has at most this many numbers.
 _N_NUMBERS = 2**23
 
-# If the sum of the eigenvalues is at most this many times alpha, float32 is precise enough to leave
-# samples out: it has 7 digits.
+# If the sum of the eigenvalues is at most this many times alpha, samples with float32 features are
+# left out in float32, which has 7 digits.
 _LARGEST_RATIO = 1e4
 
 
@@ -261,8 +261,7 @@ class RidgeSolution:
             gram = gram - np.outer(feature_sum, self.mean)
             moment = moment - np.outer(self.mean, self.vector_sum)
         self.factor = factorize(gram, "alpha", alpha)
-        is_precise = np.trace(gram) < _LARGEST_RATIO * alpha
-        self.dtype = np.float32 if is_precise else np.float64
+        self.is_well_conditioned = np.trace(gram) < _LARGEST_RATIO * alpha
         self.half_moment = solve_triangular(self.factor, moment, lower=True)
 
     @property
@@ -289,7 +288,8 @@ class LeftOut:
     @cached_property
     def half(self):
         """Features whose dot products are the hat matrix: (n_features, n_samples)."""
-        dtype, features = self.solution.dtype, self.scale(self.X)
+        dtype = self.X.dtype if self.solution.is_well_conditioned else np.float64
+        features = self.scale(self.X)
         if self.solution.is_centred:
             features = features - self.solution.mean
         features = (self.root * features).astype(dtype, copy=False)

@@ -74,12 +74,12 @@ def naive_temperatures(classifier, X, y, weight=None, hubness=None):
     repeats = not isinstance(classifier, DeViSEClassifier)
     splits = class_splits(held_out) if repeats else [Split(held_out)]
     unseen = [group_of(split) for split in splits]
-    temperature = pooled_temperature(seen, [1] * len(seen))
+    temperature = pooled_temperature(seen, [group.total_weight for group in seen])
     # Each split lacks two classes, and the seen labels count like one.
     shares = [2] * len(unseen) + [1 / len(seen)] * len(seen)
     of_unseen = pooled_temperature([*unseen, *seen], shares)
     if fewer:
-        with_fewer = pooled_temperature(fewer, [1] * len(fewer))
+        with_fewer = pooled_temperature(fewer, [group.total_weight for group in fewer])
         temperature = corrected(temperature, with_fewer, counts)
     return temperature, of_unseen
 
@@ -260,9 +260,13 @@ def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part
         ("none", 1e-3, 8, False),
     ],
 )
-def test_samples_are_left_out_of_a_closed_form(kind, scaling, alpha, n_per_class, is_weighted):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_are_left_out_of_a_closed_form(
+    kind, dtype, scaling, alpha, n_per_class, is_weighted
+):
     # With many features, no equations are solved again.
     X, y = make_data(n_per_class, noise=1.5, n_features=40)
+    X = X.astype(dtype)
     weight = np.random.default_rng(3).uniform(0.5, 2, len(y)) if is_weighted else None
     clf = kind(RandomEmbedder(5), feature_scaling=scaling, alpha=alpha)
     expected = naive_temperatures(clf, X, y, weight)
