@@ -11,7 +11,7 @@ from skdevise._utils import import_optional
 from skdevise.inspection._curves import blend, make_visible, open_axes
 from skdevise.inspection._groups import OTHER, group_of_each
 from skdevise.labels import LabelSpace
-from skdevise.labels._embedding import known_terms
+from skdevise.labels._embedding import first_known
 from skdevise.labels._vocabulary import as_vocabulary, default_terms
 
 # Paul Tol's "muted" colours, which colour-blind readers can distinguish, and grey for "other".
@@ -157,9 +157,9 @@ class LabelMapDisplay:
         labels = space.labels.tolist()  # The space may have dropped labels without a vector.
         names = []
         for label in labels:
-            name, terms = label, terms_of[label]
+            name = label
             if default_terms(label) != (label,):  # a number or a WordNet id
-                name = terms[known_terms(embedder, list(terms), vocabulary.templates).argmax()]
+                name = first_known(embedder, terms_of[label], vocabulary.templates)
             names.append(name.replace("_", " "))
         groups = None if groups is None else [groups[label] for label in labels]
         return cls(points, names, groups).plot(ax=ax)

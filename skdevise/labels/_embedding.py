@@ -61,6 +61,11 @@ def known_terms(embedder, terms, templates=(), question="has_vector"):
     return answers.reshape(len(terms), -1).all(axis=1)
 
 
+def first_known(embedder, terms, templates=()):
+    """Return the first of a label's terms that has a vector: str."""
+    return terms[known_terms(embedder, list(terms), templates).argmax()]
+
+
 def embed_terms(embedder, terms, templates=()):
     """Embed terms as unit vectors, each the mean over the templates: (n_terms, vector_size)."""
     vectors = _embed(embedder, _fill(templates, terms))

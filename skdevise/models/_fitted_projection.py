@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._typing import Inputs, NDArray
 from skdevise._utils import available_device, draw_seed, seeded
-from skdevise.labels._embedding import known_terms
+from skdevise.labels._embedding import first_known
 from skdevise.language._tuned import TunedEmbedder
 from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
 from skdevise.models._features import check_features, finite_blocks, is_on_disk, read_rows
@@ -157,10 +157,9 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _keep_label_vectors(self, classes, vectors):
         """Give the first known term of each class its trained vector."""
-        embedder, first_terms = self._untrained_embedder, []
-        for terms in self._vocabulary(classes).terms:
-            first_terms.append(terms[known_terms(embedder, list(terms)).argmax()])
-        self._bind_labels(self.classes_, TunedEmbedder(embedder, first_terms, vectors))
+        embedder = self._untrained_embedder
+        terms = [first_known(embedder, terms) for terms in self._vocabulary(classes).terms]
+        self._bind_labels(self.classes_, TunedEmbedder(embedder, terms, vectors))
 
     def _keep_fine_tuned(self, net, samples):
         """Keep the result of stage 2, and return samples with features of the new network."""

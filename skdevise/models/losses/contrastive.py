@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 from skdevise.models.losses._label_loss import LabelLoss
 
-# A learned temperature starts here, and stays above the second number, as in CLIP.
-FIRST_TEMPERATURE = 0.07
+# A learned temperature stays above it, as in CLIP.
 _LEAST_TEMPERATURE = 0.01
 
 
@@ -41,9 +40,7 @@ class Contrastive(LabelLoss):
     tensor([0.1269])
     """
 
-    def __init__(
-        self, label_vectors, n_trained=0, temperature="learned", start=FIRST_TEMPERATURE, seed=0
-    ):
+    def __init__(self, label_vectors, n_trained=0, temperature="learned", start=0.07, seed=0):
         super().__init__(label_vectors, n_trained, seed)
         if temperature == "learned":
             self.log_temperature = nn.Parameter(torch.tensor(math.log(start)))
