@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdevise.language._terms import spellings, words_of
+from skdevise.language._terms import spellings, split_capitals, words_of
 
 # If a name is used for persons so many times as often as for things, a photo can show a person.
 _MOSTLY = 10
@@ -42,7 +42,7 @@ def photo_senses(names, hierarchy):
 
 def _senses(name, hierarchy, is_visible, is_person):
     """Return the positions of the senses that a photo can show, or else of all: int (n_senses,)."""
-    index, words = hierarchy.term_index, words_of(name)
+    index, words = hierarchy.term_index, words_of(split_capitals(name))
     candidates = index.counts(name)
     while words and not candidates and (len(words[-1]) == 1 or not words[-1].isalpha()):
         words.pop()

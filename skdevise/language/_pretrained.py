@@ -22,7 +22,14 @@ from skdevise.language._postprocessing import (
     unit_rows,
     without_rounding,
 )
-from skdevise.language._terms import PackedTerms, TermTuple, check_terms, find_rows, words_of
+from skdevise.language._terms import (
+    PackedTerms,
+    TermTuple,
+    check_terms,
+    find_rows,
+    split_capitals,
+    words_of,
+)
 
 # "potter's wheel" consists of the words "potter" and "wheel", and "the red crab" of two words.
 _NO_WORD = re.compile(r"['’]s\b|^\s*(an?|the)[\s_]+", re.IGNORECASE)
@@ -35,8 +42,9 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     """Term vectors from a table or a file, such as GloVe, word2vec or fastText.
 
     Look-up ignores case, and treats "_" and "-" like blanks. It also finds English plurals and
-    singulars: "wolves" finds "wolf". Accents may be missing in the table: "café" finds "cafe". If
-    several terms match, the closest spelling wins.
+    singulars: "wolves" finds "wolf". Accents may be missing in the table: "café" finds "cafe".
+    Capitals can separate words: "SeaLake" finds "sea lake". If several terms match, the closest
+    spelling wins.
 
     The embedder needs no `fit`. Its parameters cannot be changed, and `sklearn.base.clone` returns
     the embedder itself. A grid search therefore never copies the vectors.
@@ -316,7 +324,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     def _compose(self, terms):
         """Average the unit vectors of the words of each term, with zeros if one is unknown."""
         vectors = np.zeros((len(terms), self.vector_size_), dtype=np.float32)
-        words_of_term = [words_of(_NO_WORD.sub("", term)) for term in terms]
+        words_of_term = [words_of(_NO_WORD.sub("", split_capitals(term))) for term in terms]
         composed = [i for i, words in enumerate(words_of_term) if words]
         if not composed:
             return vectors

@@ -37,8 +37,15 @@ _IRREGULAR_ENDS = tuple(_SINGULAR)
 _UNCHANGED = {"glasses", "lens", "means", "news", "pants", "series", "species"}
 _HISSING = ("s", "x", "z", "ch", "sh")
 _COMPOUND_MAN = re.compile(r"\w{3,}m[ae]n")
+# The place between two words without a blank. "iPad" and "McDonald" stay whole.
+_CAPITAL = re.compile("(?<=[a-z][a-z])(?=[A-Z][a-z])")
 # Accents of words such as "café" and "naïve". An umlaut stays: "Bär" is not "bar".
 _ACCENTS = re.compile("[\u0300-\u0304\u0327]|(?<=[ei])\u0308")
+
+
+def split_capitals(term):
+    """Separate words that only a capital letter marks: "SeaLake" to "Sea Lake"."""
+    return _CAPITAL.sub(" ", term)
 
 
 def words_of(text):
@@ -188,6 +195,9 @@ def spellings(term):
         plain = _without_accents(words)
         yield plain
         yield from _inflections(plain)
+    parts = split_capitals(term)
+    if parts != term:
+        yield from spellings(parts)
 
 
 def _without_accents(words):

@@ -41,6 +41,8 @@ def wordnet():
         ("chest X-ray", ["X ray", "roentgenogram"]),
         ("my lady's slipper", ["lady's slipper"]),
         ("Mr. Smith's okapi", ["okapi"]),
+        ("SeaLake", ["lake", "lake", "lake"]),
+        ("iOkapi", []),
         # "Banks" is only a botanist.
         ("banks", ["bank", "bank", "bank", "savings bank", "bank"]),
         ("blorb", []),

@@ -113,6 +113,12 @@ def test_accents_that_english_leaves_out_are_ignored():
     assert find_rows(["Café"], index).tolist() == [3]
 
 
+def test_capitals_separate_words_if_nothing_else_is_known():
+    index = index_terms(["sea lake", "toothbrush", "tooth brush", "i pad", "mc donald"])
+    assert find_rows(["SeaLakes", "ToothBrush"], index).tolist() == [0, 1]
+    assert find_rows(["iPad", "McDonald", "SEALake"], index).tolist() == [-1, -1, -1]
+
+
 def test_unknown_and_empty_terms_have_no_row():
     assert find_rows([], index_terms(["cat"])).shape == (0,)
     assert find_rows(["", "_", "-", "dog"], index_terms(["cat", ""])).tolist() == [-1] * 4
