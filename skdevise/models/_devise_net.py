@@ -97,8 +97,8 @@ class DeViSENet(TrainingNet):
         """Train, and record the step if that is possible and pays."""
         n_steps = n_epochs * (len(data) // self.batch_size)
         if n_steps >= self.least_recorded and self.can_record:
-            step = self._adagrad_step, self.batch_size, self.record, "The training step"
-            self.recorded = Recorded(*step)
+            name = "The training step"
+            self.recorded = Recorded(self._adagrad_step, self.batch_size, self.record, name)
         try:
             super().train_epochs(data, n_epochs, **options)
         finally:

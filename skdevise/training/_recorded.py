@@ -1,6 +1,8 @@
 """Record the operations of a function on a GPU once, and replay them for each batch."""
 
 import math
+from threading import Lock
+from weakref import WeakValueDictionary
 
 import torch
 
@@ -8,6 +10,14 @@ from skdevise._utils import warn
 
 # The first calls are not recorded, because they choose kernels and allocate memory.
 _N_FIRST = 3
+
+
+# PyTorch has 32 streams. If two graphs shared one, the end of one would free memory of the other.
+_N_STREAMS = 32
+_GRAPHS = WeakValueDictionary()  # the graphs in use, by stream
+
+# A recording waits for the GPU, which would end the recording of another thread.
+_LOCK = Lock()
 
 
 def record_on_gpu(run, device, generators):
@@ -18,13 +28,16 @@ def record_on_gpu(run, device, generators):
     """
     # A recording that fails can leave its stream in use, and torch 2.7 would then refuse to draw
     # from the generators. Both are restored.
-    with torch.cuda.stream(torch.cuda.current_stream(device)):
+    with _LOCK, torch.cuda.stream(torch.cuda.current_stream(device)):
         generators = [*generators, torch.cuda.default_generators[torch.cuda.current_device()]]
         states = [generator.clone_state() for generator in generators]
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+        graph = torch.cuda.CUDAGraph()
+        stream = _unused_stream(device)
+        _GRAPHS[stream.cuda_stream] = graph
         if torch.__version__ < (2, 13):  # Later versions find the generators, and print a warning.
-            for generator in generators:
-                graph.register_generator_state(generator)
+            with torch.inference_mode(False):  # The states must stay ordinary tensors.
+                for generator in generators:
+                    graph.register_generator_state(generator)
         try:
             # In this mode, other threads may use the GPU in the meantime.
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
@@ -34,6 +47,15 @@ def record_on_gpu(run, device, generators):
                 generator.graphsafe_set_state(state)
             raise
     return graph.replay, result
+
+
+def _unused_stream(device):
+    """Find a stream that no graph uses, or raise RuntimeError."""
+    for _ in range(_N_STREAMS):
+        stream = torch.cuda.Stream(device)
+        if stream.cuda_stream not in _GRAPHS:
+            return stream
+    raise RuntimeError(f"{_N_STREAMS} graphs are in use")
 
 
 class Recorded:
@@ -49,10 +71,10 @@ class Recorded:
         Function of Tensors of a batch, and of numbers, which are float or scalar Tensors. An input
         may be None. It returns one Tensor.
     n_rows : int
-        Number of rows of the batches that are recorded. Other batches are not.
+        Number of rows of a batch that is replayed. Other batches run without a recording.
     record : callable
         Function that records a call without parameters. It returns a function that replays it, and
-        its result. `record_on_gpu` is an example.
+        its result. An example is `record_on_gpu` with its other arguments.
     name : str, default=None
         Name of the function in a warning, if it cannot be recorded. None does not warn.
     """
@@ -74,12 +96,14 @@ class Recorded:
             return self.run(*inputs)
         if self.replay is None and not self._record(inputs):
             return self.run(*inputs)
-        for i, (own, given) in enumerate(zip(self.inputs, inputs, strict=True)):
+        if batch.shape != self.inputs[0].shape:
+            return self.run(*inputs)
+        for i, (kept, given) in enumerate(zip(self.inputs, inputs, strict=True)):
             if isinstance(given, torch.Tensor):
-                own.copy_(given)
+                kept.copy_(given)
             elif given != self.numbers[i]:
                 self.numbers[i] = given
-                own.fill_(given)
+                kept.fill_(given)
         self.replay()
         return self.result.clone()  # The next replay overwrites it.
 

@@ -94,7 +94,7 @@ def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
 def _n_threads(n_jobs, device):
     """Return the number of threads that decode photos: int. A GPU needs many by default."""
     if n_jobs is None and device is not None:
-        # Each core appears as two. More threads would mostly wait for Python's lock.
+        # A core usually counts as two. More threads would mostly wait for Python's lock.
         return max(1, effective_n_jobs(-1) // 2)
     return effective_n_jobs(n_jobs)
 

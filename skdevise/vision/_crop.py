@@ -112,7 +112,7 @@ def _normalisation(mean, std, n_pixels):
 
 @lru_cache
 def _normalisation_on(device, mean, std, n_pixels):
-    """Return the same on a device: two tensors."""
+    """Return the factors and offsets of a row as tensors on a device."""
     import torch
 
     return [torch.tensor(values, device=device) for values in _normalisation(mean, std, n_pixels)]

@@ -25,6 +25,10 @@ _LARGEST_OUTPUT = 20 * 2**20
 
 _CPU = torch.device("cpu")
 
+# A layer that reads a value from a GPU cannot be recorded. Before torch 2.13, it would harm later
+# recordings, so we record only networks with layers of these packages.
+_PACKAGES = {"torch", "torchvision", "timm", "skdevise"}
+
 
 def check_precision(precision, device):
     """Raise ValueError if a torch device cannot compute in this precision."""
@@ -73,7 +77,7 @@ class InferenceEngine:
         run = _torch_run(net, precision, device, compiles=plan == "compile")
         if plan != "compile" and device.type == "cpu":
             run = _in_parts(run, net, shape)
-        elif plan != "compile" and device.type == "cuda":
+        elif plan != "compile" and device.type == "cuda" and _never_waits(net):
             run = _recorded(run, device)
         self._run = lambda photos: _read_later(run(photos))
 
@@ -135,6 +139,11 @@ def _in_parts(run, net, shape):
         return torch.cat([run(part) for part in parts])
 
     return run_parts
+
+
+def _never_waits(net):
+    """Return whether all layers come from packages whose layers never wait for a GPU: bool."""
+    return all(type(layer).__module__.partition(".")[0] in _PACKAGES for layer in net.modules())
 
 
 def _recorded(run, device):

@@ -1,7 +1,7 @@
 """Resize, crop and normalise photos on a GPU, with the same result as on a CPU."""
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 
 import numpy as np
@@ -45,25 +45,26 @@ class GPUCrop:
     def __init__(self, crop, device):
         self.crop = crop
         self.device = device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = _stream(device) if device.type == "cuda" else None
 
     def load(self, photos):
-        """Copy photos, uint8 (3, H, W), to memory that a GPU reads: list of pairs.
+        """Copy photos, uint8 (3, H, W), to memory that a GPU reads.
 
-        A pair is a block of photos (n, H, W, 3), one for each shape, and whether it is cropped.
+        The result has a pair for each photo: the block that holds it, (n, H, W, 3), and whether the
+        block is cropped already. Photos of one shape share a block, in their order.
         """
         groups, keys, blocks = defaultdict(list), [], {}
         for photo in photos:
             photo = self.crop.limit(photo)
-            is_large = photo.shape[0] * photo.shape[1] > _MAX_PIXELS
-            photo = self.crop.crop(photo) if is_large else photo
-            keys.append((photo.shape, is_large))
+            is_cropped = photo.shape[0] * photo.shape[1] > _MAX_PIXELS
+            photo = self.crop.crop(photo) if is_cropped else photo
+            keys.append((photo.shape, is_cropped))
             groups[keys[-1]].append(photo)
-        for (shape, is_large), group in groups.items():
+        for (shape, is_cropped), group in groups.items():
             size = len(group), *shape
             block = torch.empty(size, dtype=torch.uint8, pin_memory=self._stream is not None)
             np.stack(group, out=block.numpy())  # torch would use several threads.
-            blocks[shape, is_large] = block, is_large
+            blocks[shape, is_cropped] = block, is_cropped
         return [blocks[key] for key in keys]
 
     def finish(self, loaded):
@@ -95,6 +96,12 @@ class GPUCrop:
         return self.crop.normalise(crops)
 
 
+@cache
+def _stream(device):
+    """Return the stream that sends photos to a GPU. Memory of a stream serves no other stream."""
+    return torch.cuda.Stream(device)
+
+
 def resize_and_crop(photos, crop):
     """Resize and crop uint8 photos (n, H, W, 3) on any device, as `CentreCrop.crop` does."""
     sizes = crop.new_size(photos.shape[1:3])
@@ -123,7 +130,7 @@ def _resize(photos, axis, size, first, n_kept, mode):
     return torch.cat(resized)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=512)
 def _filter(n_pixels, size, first, n_kept, mode, device):
     """Find which pixels add to each new one: positions and weights (n_kept, n_weights), shift.
 
