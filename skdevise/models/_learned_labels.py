@@ -1,5 +1,6 @@
 """Classifiers that learn label vectors instead of using word vectors."""
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import name_some
-from skdevise._compat import StrOptions
+from skdevise._compat import Interval, StrOptions
 from skdevise._typing import Inputs, NDArray
+from skdevise._utils import training_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
@@ -20,7 +22,9 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
     """Classifier whose scores are dot products of points with the vectors that it learns.
 
     `fit` starts with `_start_fit`. It sets `coef_`, the map from scaled features to points, and
-    places the labels with `LabelVectors`. `_extended` gives the points that belong to these.
+    places the labels with `LabelVectors`. `_extended` gives the points that belong to these. The
+    parameters of the training are `max_epochs`, `lr`, `batch_size`, `device`, `random_state` and
+    `verbose`.
     """
 
     _common_constraints = {
@@ -29,6 +33,12 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
             name: LabelPredictionMixin._prediction_constraints[name]
             for name in ("labels", "reject_below", "unknown_label")
         },
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, 1e6, closed="right")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
     # These are parameters of other classifiers.
     embedder, search, seen_penalty, hubness = None, "auto", 0.0, None
@@ -62,6 +72,17 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
                 self.scaler_ = self._scale.standard
         return X, y, sample_weight
 
+    def _choose_device(self, n_samples, n_classes, n_weights):
+        """Set the device of the training."""
+        self.device_ = training_device(
+            self.device,
+            n_samples=n_samples,
+            n_numbers=self.n_features_in_ + n_classes,
+            n_weights=n_weights,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+        )
+
     def _project(self, X):
         """Project unscaled features: (n, n_components)."""
         return self._scale(X) @ self.coef_.T.astype(X.dtype, copy=False)
@@ -83,6 +104,8 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         try:
             return super()._open_candidates(labels)
         except LabelWithoutVectorError as error:
+            if self._answers_unseen:
+                raise
             raise ValueError(
                 f"{type(self).__name__} can only answer training labels, and not "
                 f"{name_some(error.missing)}.{self._advice}"

@@ -11,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 from skdevise._columns import name_some
 from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
-from skdevise._utils import check_unchanged, draw_seed, find_device, training_device, warn
+from skdevise._utils import check_unchanged, draw_seed, find_device, warn
 from skdevise.labels import Hierarchy
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._features import Samples, join_labels
@@ -147,12 +147,6 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         **LearnedLabelClassifier._common_constraints,
         "seen_penalty": [Interval(Real, -1e6, 1e6, closed="both")],  # Distances have any scale.
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, 1e6, closed="right")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     _advice = " Pass a hierarchy that has them."
@@ -224,7 +218,9 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         features = self._scale(X)
         self.class_means_, self.class_totals_ = _class_means(features, targets, sample_weight)
         if self.metric == "learned":
-            self._choose_device(len(X), len(classes))
+            n_features = X.shape[1]
+            n_weights = min(self.n_components, n_features) * n_features
+            self._choose_device(len(X), len(classes), n_weights)
             self.coef_ = self._learn(features, targets, sample_weight, self.verbose)
         self._held_out, self._temperatures = {}, {}
         self._place_means(classes)
@@ -282,18 +278,6 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         self.class_totals_ = before + totals
         self._place_means(classes)
         return self
-
-    def _choose_device(self, n_samples, n_classes):
-        """Set the device of the training."""
-        n_features = self.n_features_in_
-        self.device_ = training_device(
-            self.device,
-            n_samples=n_samples,
-            n_numbers=n_features + n_classes,
-            n_weights=min(self.n_components, n_features) * n_features,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-        )
 
     def _learn(self, features, targets, weight, verbose):
         """Learn the metric W of scaled features: (n_components, n_features)."""
@@ -380,11 +364,6 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         is_placed = (rows >= 0) | (mixtures.sum(axis=1) > 0)
         vectors = embedder.unit(vectors) * is_placed[:, None]
         return space_of_vectors(vocabulary, vectors, self.search, self._search_device)
-
-    def _open_candidates(self, labels=None):
-        if self._ancestor_means is None:
-            return super()._open_candidates(labels)
-        return super(LearnedLabelClassifier, self)._open_candidates(labels)
 
 
 class AncestorMeans:

@@ -7,7 +7,7 @@ import numpy as np
 
 from skdevise._compat import Interval, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
-from skdevise._utils import draw_seed, find_device, training_device
+from skdevise._utils import draw_seed, find_device
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._features import check_several
 from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
@@ -114,12 +114,6 @@ class WSABIEClassifier(LearnedLabelClassifier):
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "max_norm": [Interval(Real, 0, 1e6, closed="right")],
         **LearnedLabelClassifier._common_constraints,
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, 1e6, closed="right")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -184,14 +178,8 @@ class WSABIEClassifier(LearnedLabelClassifier):
         check_several(classes)
         # This refuses unseen candidates before the training.
         self._place_labels(classes, LabelVectors(classes, np.ones((len(classes), 1))))
-        self.device_ = training_device(
-            self.device,
-            n_samples=len(X),
-            n_numbers=X.shape[1] + len(classes),
-            n_weights=self.embedding_size * (X.shape[1] + len(classes)),
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-        )
+        n_weights = self.embedding_size * (X.shape[1] + len(classes))
+        self._choose_device(len(X), len(classes), n_weights)
         params = self.get_params(deep=False) | {"device": self.device_}
         seed = draw_seed(self.random_state)
 
