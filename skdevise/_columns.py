@@ -72,6 +72,12 @@ def check_labels(labels):
     return array
 
 
+def positions_in(known, labels):
+    """Find the position of each label in an array of known ones, or -1: int (n_labels,)."""
+    position = {label: i for i, label in enumerate(known.tolist())}
+    return np.array([position.get(label, -1) for label in labels.tolist()], dtype=int)
+
+
 def is_missing(value):
     """Return whether a value is None, NaN, or a missing value of pandas: bool."""
     import pandas as pd

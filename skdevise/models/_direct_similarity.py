@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._columns import positions_in
 from skdevise._compat import Interval
 from skdevise._ranking import best_columns
 from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
@@ -166,10 +167,9 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         # Equal weights, if all cosines are negative.
         weights = np.maximum(np.take_along_axis(cosines, columns, axis=1), 1e-6)
         weights /= weights.sum(axis=1, keepdims=True)
-        position = {label: i for i, label in enumerate(self.classes_[known].tolist())}
-        for row, label in enumerate(space.labels.tolist()):
-            if label in position:
-                columns[row], weights[row] = position[label], 1 / n_similar
+        own = positions_in(self.classes_[known], space.labels)
+        is_trained = own >= 0
+        columns[is_trained], weights[is_trained] = own[is_trained, None], 1 / n_similar
         starts = np.arange(0, weights.size + 1, n_similar)
         shape = len(weights), len(self.classes_)
         return csr_array((weights.ravel(), known[columns].ravel(), starts), shape=shape)
