@@ -58,7 +58,7 @@ def first_by_key(points, target, vectors, least, generator, count=True):
     """
     n_rows = max(1, _N_SCORES_ON_GPU // len(vectors))
     if len(points) > n_rows:
-        parts = zip(points.split(n_rows), target.split(n_rows), least.split(n_rows), strict=True)
+        parts = _parts(n_rows, points, target, least)
         found = [first_by_key(*p, vectors, lowest, generator, count) for *p, lowest in parts]
         return tuple(map(torch.cat, zip(*found, strict=True)))
     fails = points @ vectors.T <= least[:, None]
@@ -68,9 +68,9 @@ def first_by_key(points, target, vectors, least, generator, count=True):
     return labels, len(vectors) - fails.sum(dim=1) if count else largest >= 0
 
 
-def _blocks(n_points, n_rows):
-    """Split a number of points into slices of at most n_rows."""
-    return (slice(start, start + n_rows) for start in range(0, n_points, n_rows))
+def _parts(n_rows, *tensors):
+    """Split tensors of the same length into parts of at most n_rows."""
+    return zip(*(tensor.split(n_rows) for tensor in tensors), strict=True)
 
 
 def _from_matrix(points, target, vectors, least, generator):
@@ -78,9 +78,10 @@ def _from_matrix(points, target, vectors, least, generator):
     labels, counts = [], []
     # After trials of many labels, the points that are left have few violating labels.
     pick = _pick_from_dense if len(vectors) < _MANY_LABELS else _pick_from_sparse
-    for block in _blocks(len(points), max(1, _N_SCORES // len(vectors))):
-        violates = points[block] @ vectors.T > least[block, None]
-        violates.scatter_(1, target[block, None], False)
+    n_rows = max(1, _N_SCORES // len(vectors))
+    for part, true, lowest in _parts(n_rows, points, target, least):
+        violates = part @ vectors.T > lowest[:, None]
+        violates.scatter_(1, true[:, None], False)
         picked, n_violating = pick(violates, uniform(len(violates), generator, points.device))
         labels.append(picked)
         counts.append(n_violating)

@@ -2,7 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from sklearn.base import clone
@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import has_fit_parameter
 
-from skdevise._columns import check_targets
+from skdevise._columns import check_targets, positions_in
 from skdevise._compat import HasMethods, check_sample_weight, fit_context, safe_indexing
 from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
@@ -29,10 +29,7 @@ class SeenClassifierMixin:
     second training, `data` holds its arguments of `fit`: X, y and a dict of weights.
     """
 
-    _classifier_constraints: dict[str, Any] = {
-        "classifier": [HasMethods(["fit", "predict_proba"]), None],
-        "embedder": "no_validation",  # The label space checks it.
-    }
+    _classifier_constraints = {"classifier": [HasMethods(["fit", "predict_proba"]), None]}
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -100,8 +97,7 @@ class SeenClassifierMixin:
         Columns of labels without a vector are left out. Columns of the same label are added.
         """
         proba = np.asarray(classifier.predict_proba(X))
-        position = {label: column for column, label in enumerate(self.classes_.tolist())}
-        columns = np.array([position.get(x, -1) for x in np.asarray(classifier.classes_).tolist()])
+        columns = positions_in(self.classes_, np.asarray(classifier.classes_))
         if np.array_equal(columns, np.arange(len(self.classes_))):
             return proba
         known = np.zeros((len(proba), len(self.classes_)), proba.dtype)
@@ -118,8 +114,7 @@ class SeenClassifierMixin:
 
     def _finish_fit(self, X, y, weights):
         """Fit the temperatures of `predict_proba` on samples and classes that are held out."""
-        position = {label: i for i, label in enumerate(self.classes_.tolist())}
-        targets = np.array([position.get(label, -1) for label in y.tolist()])
+        targets = positions_in(self.classes_, y)
         is_known = targets >= 0  # A frozen classifier may know none of the labels in y.
         if weights:
             is_known &= weights["sample_weight"] > 0
