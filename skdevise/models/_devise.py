@@ -267,7 +267,6 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
 
     _repeats_calibration = False  # Every training takes long.
     _parameter_constraints = {
-        "embedder": "no_validation",  # The label space checks it.
         "visual": [HasMethods(["fit", "transform"]), None],
         "projection": [StrOptions({"linear", "mlp"}), callable],
         "loss": [StrOptions({"hinge_rank", "mse", "cosine", "warp", "contrastive"})],

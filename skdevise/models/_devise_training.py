@@ -250,8 +250,6 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
     def _validate(self, X, y, sample_weight, first, partial=False):
         """Validate the training data: X, y, the rows with a weight and their weights or None."""
-        if y is None:
-            raise ValueError("DeViSEClassifier requires y to be passed, but the target y is None.")
         y = check_targets(y)
         if self.visual is None:
             X, y = check_features(self, X, y, reset=first)

@@ -72,9 +72,9 @@ class ClassMeans:
     def updated(self, samples, classes):
         """Include samples, whose targets are positions in `classes`: ClassMeans."""
         means, totals = samples.class_means(len(classes))
-        known = dict(self.known)
+        known, labels = dict(self.known), classes.tolist()
         for row in np.flatnonzero(totals):
-            label, total = classes[row : row + 1].tolist()[0], totals[row]
+            label, total = labels[row], totals[row]
             mean, before = known.get(label, (means[row], 0))
             share = total / (before + total)
             known[label] = mean + share * (means[row] - mean), before + total

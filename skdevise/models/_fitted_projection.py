@@ -178,22 +178,24 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _project(self, features, projection=None):
         """Project scaled features with the fitted or another projection: (n, vector_size)."""
-        if projection is not None:
-            from skdevise.models._projection import project
-
-            return project(projection, features).astype(features.dtype, copy=False)
-        if hasattr(self, "coef_"):
+        if projection is None and hasattr(self, "coef_"):
             # Sums in float32 depend on the number of rows, so the precision is that of X.
             return features @ self.coef_.T.astype(features.dtype, copy=False)
         from skdevise.models._projection import project
 
+        if projection is None:
+            projection = self._fitted_module()
+        # A net computes in float32.
+        return project(projection, features).astype(features.dtype, copy=False)
+
+    def _fitted_module(self):
+        """Return the fitted projection that is no linear map, as a module."""
         if "module" not in self._lazy:
             device = self._available_device()
             with seeded(0, device):
                 module = self._trainer().make_projection(self._n_features, self.projection_weights_)
             self._lazy["module"] = module.to(device)
-        # A net computes in float32.
-        return project(self._lazy["module"], features).astype(features.dtype, copy=False)
+        return self._lazy["module"]
 
     def _fit_temperatures(self, samples, seed, partial=False):
         """Fit the temperatures of `predict_proba` on held-out samples and classes."""

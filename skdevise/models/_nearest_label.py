@@ -90,7 +90,6 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "embedder": "no_validation",  # The label space checks it.
         "temperature": [Interval(Real, 1e-6, 1e4, closed="both")],
         **LabelPredictionMixin._prediction_constraints,
     }

@@ -47,7 +47,8 @@ class LabelPredictionMixin(
     reject_below: float | None
     unknown_label: str | float
 
-    _prediction_constraints = {
+    _prediction_constraints: dict[str, Any] = {
+        "embedder": "no_validation",  # The label space checks it.
         "labels": ["array-like", LabelVocabulary, None],
         "search": [StrOptions({"auto", *SEARCH_METHODS})],
         # Scores are cosines, so a larger penalty only loses their digits.
@@ -293,37 +294,33 @@ class LabelPredictionMixin(
 
     def _columns(self, X, labels):
         """Score the candidates; without `labels`, columns begin with the training labels."""
-        scores = self._scores(X, labels)
+        space, samples = self.label_space(labels), self._samples(X)
+        scores = self._scores_in(samples, space)
         if labels is not None or self.labels is None or not hasattr(self, "classes_"):
             return scores
-        classes, candidates = self.classes_.tolist(), self.label_space().labels.tolist()
+        classes, candidates = self.classes_.tolist(), space.labels.tolist()
         if set(candidates).issuperset(classes):
             return scores
         # scikit-learn's wrappers take the columns for `classes_`. These scores never win.
-        others = self._scores(X, self.label_space_).astype(np.float64)
+        others = self._scores_in(samples, self.label_space_).astype(np.float64)
         largest = np.abs(np.hstack([scores, others])).max(axis=1, initial=1, keepdims=True)
         # Distances, and the temperature that belongs to them, can be large.
-        far = max(_FAR, 100 * self._temperature(self.label_space()))
+        far = max(_FAR, 100 * self._temperature(space))
         others -= np.maximum(far, 100 * largest)
         column_of = dict(zip(classes + candidates, [*others.T, *scores.T], strict=True))
         return np.column_stack(list(column_of.values()))
 
-    def _scores(self, X, labels):
-        """Score the candidates of each sample: (n_samples, n_labels)."""
-        space = self.label_space(labels)
-        return self._scores_in(self._samples(X), space)
-
     def _samples(self, X):
-        """Return what `_scores_in` scores, with a row for each sample: here the points of X."""
+        """Return what `_score_labels` scores, a row for each sample: here the points of X."""
         return self._points(X)
 
-    def _scores_in(self, samples, space):
-        """Score the labels of a label space: (n_samples, n_labels)."""
-        return self._corrected(space.scores(samples), space)
+    def _score_labels(self, samples, space):
+        """Score the labels of a label space without corrections: (n_samples, n_labels)."""
+        return space.scores(samples)
 
-    def _corrected(self, scores, space):
-        """Subtract the corrections of the labels from their scores: (n_samples, n_labels)."""
-        offsets = self._offsets(space)
+    def _scores_in(self, samples, space):
+        """Score the labels of a label space, and correct the scores: (n_samples, n_labels)."""
+        scores, offsets = self._score_labels(samples, space), self._offsets(space)
         return scores if offsets is None else scores - offsets.astype(scores.dtype)
 
     def _rank(self, X, k, space):
@@ -395,15 +392,12 @@ class ScorePredictionMixin(LabelPredictionMixin):
 
     _prediction_constraints = {
         name: LabelPredictionMixin._prediction_constraints[name]
-        for name in ("labels", "seen_penalty", "reject_below", "unknown_label")
+        for name in ("embedder", "labels", "seen_penalty", "reject_below", "unknown_label")
     }
     search, hubness = "exact", None
 
     def _samples(self, X):
         return indexable(X)[0]
-
-    def _scores_in(self, samples, space):
-        return self._corrected(self._score_labels(samples, space), space)
 
     def _rank(self, X, k, space):
         ranked = []
@@ -414,7 +408,7 @@ class ScorePredictionMixin(LabelPredictionMixin):
         return tuple(map(np.concatenate, zip(*ranked, strict=True)))
 
     def _calibrate(self, targets, keys, weight, place, refit):
-        self._calibrate_scores(lambda scores: scores, targets, keys, weight, refit)
+        self._calibrate_scores(np.asarray, targets, keys, weight, refit)
 
 
 def _parts(samples, space):
