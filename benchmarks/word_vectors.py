@@ -49,12 +49,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("texts", type=Path, nargs="+")
     parser.add_argument("--folder", type=Path, required=True, help="folder for the trained vectors")
-    parser.add_argument("--glove", type=Path, help="file of vectors to compare with")
+    parser.add_argument("--glove", type=Path, nargs="*", default=[], help="files to compare with")
     parser.add_argument(
         "--settings",
-        nargs="+",
+        nargs="*",
         default=["window=20 negative=5 hierarchical_softmax=False max_epochs=5 sample=1e-4"],
-        help="parameters of SkipGramEmbedder, one argument for each setting",
+        help="parameters of SkipGramEmbedder, one argument for each setting; none trains nothing",
     )
     parser.add_argument("--dimensions", type=int, nargs="+", default=[100])
     parser.add_argument("--workers", type=int, help="training threads")
@@ -80,8 +80,8 @@ def main():
             if embedder.has_vector([noun]).all()
         }
 
-    if args.glove is not None:
-        measure(args.glove.stem, args.glove)
+    for path in args.glove:
+        measure(path.stem, path)
     for settings in args.settings:
         for size in args.dimensions:
             measure(f"{size}-d {settings}", *trained(args, f"vector_size={size} {settings}"))
