@@ -206,6 +206,20 @@ def test_a_vocabulary_or_a_mapping_gives_training_labels_their_terms(embedder, k
     assert clf.predict(embedder.transform(["d"]), labels=[9, 7]).tolist() == [9]
 
 
+def test_samples_are_placed_once(embedder):
+    class Counted(RidgeProjectionClassifier):
+        def transform(self, X):
+            calls.append(len(X))
+            return super().transform(X)
+
+    X, y = embedder.transform(list("abc")), list("abc")
+    clf = Counted(embedder, labels=["c", "j"]).fit(X, y)  # The candidates lack "a" and "b".
+    for method in (clf.predict, clf.decision_function, clf.predict_proba, clf.predict_confidence):
+        calls = []
+        method(X)
+        assert calls == [3]
+
+
 @pytest.mark.parametrize("labels", [[], ["a", "b", "a"]], ids=str)
 def test_bad_candidates_are_refused(fitted, labels):
     clf, X, _ = fitted
