@@ -140,13 +140,8 @@ class DistributedMixin(AccelerateMixin):
         """Average a gradient over the processes, in place."""
         gradient.copy_(self.accelerator.reduce(gradient, "mean"))
 
-    def gather(self, value):
-        """Collect a value of each process in all processes, by rank: list."""
-        return gather(value)
-
-    def from_first(self, make):
-        """Return the value that the first process makes."""
-        return from_first(make)
+    gather = staticmethod(gather)
+    from_first = staticmethod(from_first)
 
     def train_epochs(self, data, n_epochs, **options):
         """Train with the other processes, each on its part of each batch."""

@@ -61,9 +61,8 @@ class EarlyStopping:
 
     def load_state(self, state):
         """Restore the progress."""
-        self.best, self.n_misses, self.weights = (
-            state[name] for name in ("best", "n_misses", "weights")
-        )
+        self.best, self.n_misses = state["best"], state["n_misses"]
+        self.weights = state["weights"]
 
 
 def hold_out_samples(y, fraction, seed):
