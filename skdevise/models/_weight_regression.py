@@ -362,11 +362,10 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         second = {}
 
         def refit(kept):
-            data = features[kept], y[kept], weight[kept]
-            columns, coef, intercept = self._train_without(*data)
+            columns, coef, intercept = self._train_without(features[kept], y[kept], weight[kept])
             regression = self._new_regression(gram[np.ix_(columns, columns)], coef)
             second["vectors"] = regression.predict(gram[:, columns])
-            reference = self._choose_reference(data[0], data[2])
+            reference = self._choose_reference(features[kept], weight[kept])
             second["hubs"] = regression.hubs(second["vectors"], *reference)
             return lambda rows: self._join(features[rows], coef, intercept)
 
