@@ -39,7 +39,6 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
     """
 
     _common_constraints = {
-        "embedder": "no_validation",  # The label space checks it.
         "feature_scaling": [StrOptions({"centered", "l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
     }
