@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 # "auto" trains on a GPU if a step reads and writes at least this many bytes, and all steps together
-# this many. Estimates: a step takes about 0.3 ms on a GPU, whose start takes about a second.
+# this many. Estimates: a step takes about 0.4 ms on a GPU, whose start takes about a second.
 _LEAST_STEP_BYTES = 2**20
 _LEAST_TRAINING_BYTES = 2**30
 

@@ -53,8 +53,9 @@ class CentreCrop:
         """Resize and crop pixels from `limit`: array (crop_size, crop_size, 3)."""
         pixels = self._centred(self._resize(pixels), self.crop_size)
         height, width = pixels.shape[:2]
-        # A margin around a small photo is black.
-        out = np.zeros((self.crop_size, self.crop_size, 3), dtype)
+        out = np.empty((self.crop_size, self.crop_size, 3), dtype)
+        if height < self.crop_size or width < self.crop_size:
+            out[:] = 0  # A margin around a small photo is black.
         top, left = (self.crop_size - height) // 2, (self.crop_size - width) // 2
         out[top : top + height, left : left + width] = pixels
         return out
