@@ -306,9 +306,9 @@ def test_a_learned_temperature_is_kept_with_the_projection(plane, pets_and_truck
 def test_a_callback_changes_no_step_of_a_long_training(plane, pets_and_trucks, device):
     X, y = pets_and_trucks
     # A GPU records the steps of long trainings without callbacks.
-    clf = DeViSEClassifier(plane, max_epochs=60, batch_size=2, device=device, random_state=0)
+    clf = DeViSEClassifier(plane, max_epochs=18, batch_size=2, device=device, random_state=0)
     plain, watched = clone(clf).fit(X, y), clone(clf).set_params(callbacks=[Callback()]).fit(X, y)
-    assert 60 * (len(X) // 2) >= DeViSENet.least_recorded
+    assert 18 * (len(X) // 2) >= DeViSENet.least_recorded
     np.testing.assert_allclose(watched.coef_, plain.coef_, atol=1e-5)
     losses = watched.history_.train_loss.tolist()
     assert losses == pytest.approx(plain.history_.train_loss.tolist(), rel=1e-3)
