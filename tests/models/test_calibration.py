@@ -271,7 +271,9 @@ def test_samples_are_left_out_of_a_closed_form(
     clf = kind(RandomEmbedder(5), feature_scaling=scaling, alpha=alpha)
     expected = naive_temperatures(clf, X, y, weight)
     clf.fit(X, y, sample_weight=weight)
-    assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
+    # Random vectors say nothing of unseen labels, so their best temperature can be nearly infinite.
+    inverse = np.reciprocal([clf.temperature_, clf.unseen_temperature_])
+    assert_allclose(inverse, np.reciprocal(expected), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier, ConSEClassifier])
