@@ -9,7 +9,13 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skdevise import ConSEClassifier, DeViSEClassifier, LabelVocabulary, PretrainedEmbedder
+from skdevise import (
+    ConSEClassifier,
+    DeViSEClassifier,
+    LabelVocabulary,
+    PretrainedEmbedder,
+    RidgeProjectionClassifier,
+)
 from skdevise.metrics import generalized_scores
 from skdevise.model_selection import UnseenClassSplit, tune_seen_penalty
 
@@ -202,7 +208,7 @@ def test_the_seen_labels_may_be_a_set():
 
 def test_tuning_accepts_splits(animals):
     X, y, embedder = animals
-    clf = DeViSEClassifier(embedder, random_state=0, batch_size=16)
+    clf = RidgeProjectionClassifier(embedder)
     splits = [(a.tolist(), b.tolist()) for a, b in UnseenClassSplit(2, random_state=0).split(X, y)]
     penalty = tune_seen_penalty(clf, X, y, cv=splits, random_state=0)
     assert penalty == tune_seen_penalty(
