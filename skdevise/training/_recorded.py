@@ -11,7 +11,6 @@ from skdevise._utils import warn
 # The first calls are not recorded, because they choose kernels and allocate memory.
 _N_FIRST = 3
 
-
 # PyTorch has 32 streams. If two graphs shared one, the end of one would free memory of the other.
 _N_STREAMS = 32
 _GRAPHS = WeakValueDictionary()  # the graphs in use, by stream
@@ -92,11 +91,9 @@ class Recorded:
         is_first = self.n_done < _N_FIRST
         self.n_done += 1
         inputs = batch, *inputs
-        if is_first or len(batch) != self.n_rows:
-            return self.run(*inputs)
-        if self.replay is None and not self._record(inputs):
-            return self.run(*inputs)
-        if batch.shape != self.inputs[0].shape:
+        can_replay = not is_first and len(batch) == self.n_rows
+        can_replay = can_replay and (self.replay is not None or self._record(inputs))
+        if not can_replay or batch.shape != self.inputs[0].shape:
             return self.run(*inputs)
         for i, (kept, given) in enumerate(zip(self.inputs, inputs, strict=True)):
             if isinstance(given, torch.Tensor):
@@ -109,15 +106,15 @@ class Recorded:
 
     def _record(self, inputs):
         """Record the function on copies of its inputs, and return whether that works: bool."""
-        self.numbers = list(inputs)
+        self.numbers = [given if isinstance(given, float) else None for given in inputs]
         self.inputs = [_copy(given, inputs[0].device) for given in inputs]
         try:
             self.replay, self.result = self.record(lambda: self.run(*self.inputs))
         except RuntimeError as error:
             if self.name is not None:
                 warn(
-                    f"{self.name} cannot be recorded as a CUDA graph ({error}). It takes longer "
-                    "without.",
+                    f"{self.name} cannot be recorded as a CUDA graph ({error}). Training goes on, "
+                    "but takes longer.",
                 )
             self.n_rows = math.inf  # No batch is recorded any more.
         return self.replay is not None

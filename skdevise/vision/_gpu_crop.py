@@ -21,6 +21,7 @@ _MAX_WEIGHT, _MAX_SHIFT = 2**15, 22
 
 
 def _linear(distance):
+    """One minus the distance, and zero from there on."""
     return np.maximum(0, 1 - distance)
 
 
@@ -38,8 +39,8 @@ _KERNELS = {"bilinear": (_linear, 1), "bicubic": (_cubic, 2)}
 class GPUCrop:
     """The steps of a `CentreCrop`, with `load` in threads of the CPU and `finish` on a GPU.
 
-    The pixels equal those of `CentreCrop.crop`. A stream of its own sends and crops a batch while
-    the GPU still computes the previous one.
+    The pixels equal those of `CentreCrop.crop`. A second stream sends and crops a batch while the
+    network processes the previous one.
     """
 
     def __init__(self, crop, device):
@@ -82,14 +83,14 @@ class GPUCrop:
         """Send, resize and crop photos of one shape together, then restore their order."""
         groups = defaultdict(dict)
         for place, (block, is_cropped) in enumerate(loaded):
-            blocks = groups[block.shape[1:], is_cropped]
-            blocks.setdefault(id(block), (block, []))[1].append(place)
+            group = groups[block.shape[1:], is_cropped]
+            group.setdefault(id(block), (block, []))[1].append(place)
         crops, order = [], []
-        for (_, is_cropped), blocks in groups.items():
-            parts = [block.to(self.device, non_blocking=True) for block, _ in blocks.values()]
-            photos = torch.cat(parts)
+        for (_, is_cropped), group in groups.items():
+            sent = [block.to(self.device, non_blocking=True) for block, _ in group.values()]
+            photos = torch.cat(sent)
             crops.append(photos if is_cropped else resize_and_crop(photos, self.crop))
-            order += chain.from_iterable(places for _, places in blocks.values())
+            order += chain.from_iterable(places for _, places in group.values())
         crops = torch.cat(crops)
         if len(groups) > 1:
             crops = crops[send(torch.from_numpy(np.argsort(order)), self.device)]

@@ -10,12 +10,11 @@ from numpy.testing import assert_array_equal
 from skdevise.vision._crop import CentreCrop
 from skdevise.vision._gpu_crop import GPUCrop, resize_and_crop
 
-RNG = np.random.default_rng(0)
 
-
-def draw_pixels(*shape):
+def draw_pixels(*shape, seed=0):
     """Draw pixels (H, W, 3) of which some are at the ends of the range."""
-    return np.clip(RNG.integers(-100, 356, (*shape, 3)), 0, 255).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    return np.clip(rng.integers(-100, 356, (*shape, 3)), 0, 255).astype(np.uint8)
 
 
 @settings(max_examples=60, deadline=None)
@@ -28,7 +27,7 @@ def draw_pixels(*shape):
 )
 def test_pixels_of_any_size_are_the_same(height, width, crop_size, resize_size, interpolation):
     crop = CentreCrop(crop_size, resize_size, interpolation=interpolation)
-    photos = np.stack([draw_pixels(height, width) for _ in range(2)])
+    photos = np.stack([draw_pixels(height, width, seed=seed) for seed in range(2)])
     resized = resize_and_crop(torch.from_numpy(photos), crop)
     assert resized.dtype == torch.uint8
     assert_array_equal(resized, [crop.crop(photo) for photo in photos])
@@ -55,7 +54,7 @@ def test_a_batch_may_mix_sizes(device):
     crop = CentreCrop(16, 20)
     large = (1_500, 1_400), (1_400, 1_500)
     shapes = (30, 20), (20, 30), (30, 20), large[0], (16, 16), (2, 450), large[1], (20, 30)
-    photos = [draw_pixels(*shape).transpose(2, 0, 1) for shape in shapes]
+    photos = [draw_pixels(*s, seed=i).transpose(2, 0, 1) for i, s in enumerate(shapes)]
     gpu_crop = GPUCrop(crop, torch.device(device))
     loaded = gpu_crop.load(photos[:5]) + gpu_crop.load(photos[5:])
     assert [is_cropped for _, is_cropped in loaded] == [h > 1_000 for h, _ in shapes]
