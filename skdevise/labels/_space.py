@@ -87,7 +87,6 @@ class LabelSpace:
     array([[1. , 0.6]])
     """
 
-    device = "auto"  # Files of earlier versions lack it.
     _on_device = None  # The search on a GPU, once it was used. Files do not hold it.
 
     def __init__(

@@ -99,9 +99,6 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         **ScorePredictionMixin._prediction_constraints,
     }
 
-    # Files of earlier versions lack it. Their scores are no logarithms.
-    _has_log_scores = False
-
     def __init__(
         self,
         classifier: Classifier | None = None,
@@ -142,16 +139,11 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
             (space, "similarity", self.n_similar),
             lambda: self._similarity(space, np.ones(len(self.classes_), dtype=bool)),
         )
-        means = self._points(X) @ weights.T
-        return log_proba(means) if self._has_log_scores else means
+        return log_proba(self._points(X) @ weights.T)
 
     @property
     def _n_features_out(self):
         return len(self.classes_)
-
-    def _finish_fit(self, X, y, weights):
-        self._has_log_scores = True
-        super()._finish_fit(X, y, weights)
 
     def _placer(self, proba, data=None):
         is_known = np.ones(len(self.classes_), dtype=bool) if data is None else ~self._is_held_out()

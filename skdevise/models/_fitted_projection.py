@@ -100,7 +100,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Create the trainer of the projection from the parameters and the fitted parts."""
         from skdevise.models._devise_net import Trainer
 
-        fitted = self._fitted_params | {"lr": self.lr_, "device": str(self._available_device())}
+        fitted = self._fitted_params | {"lr": self.lr_, "device": str(available_device(self.device_))}
         return Trainer(
             self.get_params(deep=False) | fitted,
             class_vectors=self.label_space_.targets,
@@ -109,11 +109,6 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             scale=self._scale,
             visual=getattr(self, "visual_", None),
         )
-
-    def _available_device(self):
-        """Return the device of the training, or the CPU if this machine lacks it."""
-        # Files of earlier versions lack the attribute.
-        return available_device(getattr(self, "device_", "cpu"))
 
     def _keep(self, net):
         """Keep the net, its weights as arrays, and trained label vectors as an embedder."""
@@ -191,7 +186,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _fitted_module(self):
         """Return the fitted projection that is no linear map, as a module."""
         if "module" not in self._lazy:
-            device = self._available_device()
+            device = available_device(self.device_)
             with seeded(0, device):
                 module = self._trainer().make_projection(self._n_features, self.projection_weights_)
             self._lazy["module"] = module.to(device)

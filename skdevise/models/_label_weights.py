@@ -30,8 +30,6 @@ class WeightRegression:
     broad labels are similar to many training labels, so each similarity may be small.
     """
 
-    _exponent = _EXPONENT  # Files of earlier versions lack it.
-
     def __init__(self, gram, coef, alpha, mixture_weight, has_hierarchy):
         self.mixture_weight = mixture_weight
         self._exponent = _HIERARCHY_EXPONENT if has_hierarchy else _EXPONENT

@@ -180,7 +180,6 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         "seen_penalty": [Interval(Real, -1_000, 1_000, closed="both")],  # As large as the scores.
     }
     hubness = None  # `hub_penalty` takes its place.
-    _log_shares = 0.0  # Files of earlier versions lack it. The scores then differ by a constant.
 
     def __init__(
         self,
