@@ -113,6 +113,20 @@ class LabelSpace:
             rows = [[row] for row in range(len(rows))]
         elif vocabulary.pool == "first":
             rows = [label_rows[:1] for label_rows in rows]
+        self._index_rows(vectors, rows, search, device)
+
+    @classmethod
+    def _of_vectors(cls, vocabulary, vectors, search, device="auto"):
+        """Build the space of given vectors (n_labels, vector_size). Rows of zeros are missing."""
+        space = cls.__new__(cls)
+        space.vocabulary = vocabulary  # Explanations need the terms.
+        rows = [[row] * has_vector for row, has_vector in enumerate(vectors.any(axis=1).tolist())]
+        space.labels, rows = _labels_with_vectors(vocabulary, rows, "candidates")
+        space._index_rows(vectors, rows, search, device)
+        return space
+
+    def _index_rows(self, vectors, rows, search, device):
+        """Index vectors (n_vectors, vector_size), of which each label has some rows."""
         vectors = vectors.astype(np.float32, copy=False)
         # Terms with equal vectors share one row of the index. Matrix products can round equal rows
         # differently, and labels with equal scores must keep their order.
@@ -394,14 +408,14 @@ class LabelSpace:
         return points
 
 
-def _labels_with_vectors(vocabulary, rows):
+def _labels_with_vectors(vocabulary, rows, what="labels"):
     """Return the labels that have rows, and these rows; refuse or drop the other labels."""
     has_vector = np.array(list(map(bool, rows)))
     if has_vector.all():
         return vocabulary.labels, rows
     missing = vocabulary.labels[~has_vector].tolist()
     if vocabulary.on_missing != "drop" or not has_vector.any():
-        raise LabelWithoutVectorError(missing, n_asked=len(rows))
+        raise LabelWithoutVectorError(missing, len(rows), what)
     warn(
         f"{len(missing)} of {len(rows)} labels have no vector and are dropped: "
         f"{name_some(missing)}. LabelVocabulary.coverage names all of them.",

@@ -100,7 +100,8 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Create the trainer of the projection from the parameters and the fitted parts."""
         from skdevise.models._devise_net import Trainer
 
-        fitted = self._fitted_params | {"lr": self.lr_, "device": str(available_device(self.device_))}
+        device = str(available_device(self.device_))
+        fitted = self._fitted_params | {"lr": self.lr_, "device": device}
         return Trainer(
             self.get_params(deep=False) | fitted,
             class_vectors=self.label_space_.targets,

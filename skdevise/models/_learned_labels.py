@@ -13,7 +13,6 @@ from skdevise._typing import Inputs, NDArray
 from skdevise._utils import training_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
-from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._features import FeatureScaler, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
@@ -98,7 +97,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         # The vectors belong to the labels, so the terms of training labels do not matter.
         rows = embedder.rows(vocabulary.labels)
         vectors = embedder.unit(embedder.vectors[rows]) * (rows >= 0)[:, None]
-        return space_of_vectors(vocabulary, vectors, self.search, self._search_device)
+        return LabelSpace._of_vectors(vocabulary, vectors, self.search, self._search_device)
 
     def _open_candidates(self, labels=None):
         try:
@@ -110,36 +109,6 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
                 f"{type(self).__name__} can only answer training labels, and not "
                 f"{name_some(error.missing)}.{self._advice}"
             ) from None
-
-
-def space_of_vectors(vocabulary, vectors, search, device="auto"):
-    """Build the label space of given vectors (n_labels, vector_size). Rows of zeros are missing."""
-    labels = vocabulary.labels.tolist()
-    positions = {label: str(position) for position, label in enumerate(labels)}
-    # WordNet has no terms for positions.
-    on_missing = "drop" if vocabulary.on_missing == "drop" else "error"
-    numbered = LabelVocabulary(vocabulary.labels, positions, on_missing=on_missing)
-    try:
-        space = LabelSpace(numbered, _Rows(vectors), search, device)
-    except LabelWithoutVectorError as error:
-        raise LabelWithoutVectorError(error.missing, error.n_asked, what="candidates") from None
-    space.vocabulary = vocabulary  # Explanations need the terms.
-    return space
-
-
-class _Rows:
-    """An embedder whose terms are positions in a table of vectors."""
-
-    def __init__(self, vectors):
-        self.vectors = vectors
-
-    def has_vector(self, terms):
-        return self.vectors.any(axis=1)[list(map(int, terms))]
-
-    def transform(self, terms):
-        # Positions come in order, so all of them need no copy.
-        is_all = len(terms) == len(self.vectors)
-        return self.vectors if is_all else self.vectors[list(map(int, terms))]
 
 
 class LabelVectors:

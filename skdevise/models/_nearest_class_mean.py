@@ -12,11 +12,11 @@ from skdevise._columns import name_some
 from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import check_unchanged, draw_seed, find_device, warn
-from skdevise.labels import Hierarchy
+from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._features import Samples, join_labels
 from skdevise.models._label_kernels import LabelFacts
-from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier, space_of_vectors
+from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
 
 # The module that needs torch is imported in the method that trains.
 
@@ -363,7 +363,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         vectors[rows >= 0] = embedder.vectors[rows[rows >= 0]]
         is_placed = (rows >= 0) | (mixtures.sum(axis=1) > 0)
         vectors = embedder.unit(vectors) * is_placed[:, None]
-        return space_of_vectors(vocabulary, vectors, self.search, self._search_device)
+        return LabelSpace._of_vectors(vocabulary, vectors, self.search, self._search_device)
 
 
 class AncestorMeans:

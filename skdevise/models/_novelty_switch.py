@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._columns import positions_in
 from skdevise._compat import HasMethods, StrOptions, safe_indexing
 from skdevise._typing import Classifier, Embedder, Inputs, Labels, NDArray
 from skdevise.labels import LabelVocabulary
@@ -247,8 +248,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         return self._slope * (novelty - self._threshold)
 
     def _score_labels(self, X, space):
-        position = {label: i for i, label in enumerate(self.classes_.tolist())}
-        columns = np.array([position.get(label, -1) for label in space.labels.tolist()])
+        columns = positions_in(self.classes_, space.labels)
         is_seen = columns >= 0
         kinds = []
         if is_seen.any():

@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_consistent_length, gen_batches, indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdevise._columns import check_targets
+from skdevise._columns import check_targets, positions_in
 from skdevise._compat import HasMethods, Interval, fit_context, safe_indexing
 from skdevise._typing import (
     ArrayLike,
@@ -24,7 +24,7 @@ from skdevise._typing import (
     VisualFeaturizer,
 )
 from skdevise.exceptions import LabelWithoutVectorError
-from skdevise.labels import Hierarchy
+from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.labels._vocabulary import refuse_numbers
 from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
@@ -33,7 +33,6 @@ from skdevise.models._explanation import ExplanationMixin
 from skdevise.models._features import training_weights
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
-from skdevise.models._learned_labels import space_of_vectors
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 from skdevise.models._seen_classifier import fit_linear, quiet_training
 
@@ -350,8 +349,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _fit_temperatures(self, features, y, weight, gram):
         """Fit the temperatures of `predict_proba` on held-out samples and classes."""
-        position = {label: i for i, label in enumerate(self.classes_.tolist())}
-        targets = np.array([position.get(label, -1) for label in y.tolist()])
+        targets = positions_in(self.classes_, y)
         rows = np.flatnonzero(targets >= 0)
         if not len(rows):
             self._fit_temperature_unseen(features, y, weight)
@@ -420,7 +418,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         vectors = np.empty((facts.n_labels, self._regression.vector_size), np.float32)
         for batch in gen_batches(facts.n_labels, BATCH_SIZE):
             vectors[batch] = self._regression.predict(self._kernel(facts.take(batch)))
-        return space_of_vectors(vocabulary, vectors, self.search)
+        return LabelSpace._of_vectors(vocabulary, vectors, self.search)
 
     def _offsets(self, space):
         offsets = super()._offsets(space)
