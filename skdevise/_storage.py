@@ -32,7 +32,6 @@ _CLASSES = {
     "labels._space": "LabelSpace",
     "language": "EncoderEmbedder PretrainedEmbedder RandomEmbedder SkipGramEmbedder",
     "language._io": "Subwords",
-    "language._tuned": "TunedEmbedder",
     "metrics": "HierarchicalPrecisionAtK HitAtK",
     "model_selection": "UnseenClassSplit",
     "models": (
@@ -41,6 +40,7 @@ _CLASSES = {
         "NoveltySwitchClassifier RidgeProjectionClassifier WSABIEClassifier"
     ),
     "models._features": "ClassMeans FeatureScaler",
+    "models._fitted_projection": "TunedEmbedder",
     "models._label_kernels": (
         "DefinitionKernel GlossKernel HierarchyKernel LabelFacts LabelKernel NameKernel "
         "SentenceKernel"

@@ -553,7 +553,7 @@ def read_text(path):
 def read_weights(path):
     import torch
 
-    from skdevise.vision._weights import read_state_dict
+    from skdevise.vision._backbones import read_state_dict
 
     net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     state = read_state_dict(path, net)

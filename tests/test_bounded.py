@@ -19,8 +19,8 @@ from skdevise import FeatureCache, Hierarchy, LabelVocabulary, PretrainedEmbedde
 from skdevise._bounded import MAX_PHOTO_BYTES, open_bounded, read_all
 from skdevise.datasets import load_image_folder, load_image_table
 from skdevise.exceptions import UnreadablePhotoError
+from skdevise.vision._backbones import read_state_dict
 from skdevise.vision._photos import Photos
-from skdevise.vision._weights import read_state_dict
 from tests.fuzz import make_fasttext
 
 resource = pytest.importorskip("resource")

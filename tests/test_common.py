@@ -40,8 +40,8 @@ from skdevise import (
     load,
     save,
 )
-from skdevise.language._tuned import TunedEmbedder
 from skdevise.metrics import HitAtK, hit_at_k
+from skdevise.models._fitted_projection import TunedEmbedder
 
 LABELS = ["cat", "dog", "truck"]
 UNSEEN = ["yak", "lynx", "lorry", "emu"]

@@ -34,13 +34,13 @@ SAVED = [
     ),
 ]
 TESTS = {  # modules, and the tests that must kill their mutants
-    "metrics/_ranking": ["tests/metrics/test_ranking.py", "tests/metrics/test_scorers.py"],
-    "metrics/_generalized": ["tests/metrics/test_generalized.py"],
-    "metrics/_scorers": ["tests/metrics/test_scorers.py"],
-    "metrics/_rejection": [
+    "metrics/_ranking": [
+        *("tests/metrics/test_ranking.py", "tests/metrics/test_scorers.py"),
         "tests/inspection/test_rejection_curve.py",
         "tests/model_selection/test_reject_below.py",
     ],
+    "metrics/_generalized": ["tests/metrics/test_generalized.py"],
+    "metrics/_scorers": ["tests/metrics/test_scorers.py"],
     "models/_negatives": ["tests/models/test_negatives.py", "tests/models/test_losses.py"],
     "model_selection/_splits": ["tests/model_selection/test_splits.py"],
     "labels/_hierarchy": ["tests/labels/test_hierarchy.py"],

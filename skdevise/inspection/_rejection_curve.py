@@ -7,7 +7,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdevise._typing import ArrayLike, Axes, Classifier, Inputs, Labels
 from skdevise.inspection._curves import CurveDisplay, check_answers, draw_line, find_candidates
-from skdevise.metrics._rejection import rejection_curve
+from skdevise.metrics._ranking import rejection_curve
 from skdevise.models._top_k import reach_classifier
 
 

@@ -7,9 +7,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.preprocessing import normalize
 
-from skdevise.language import RandomEmbedder
-from skdevise.language._tuned import TunedEmbedder
-
 # Largest error of the length of a unit vector. Rows of float16 need it.
 _TOLERANCE = 0.005
 
@@ -40,10 +37,7 @@ def check_embedder(embedder):
 
 def looks_up_words(embedder):
     """Return whether the vectors of an embedder depend on the meaning of the terms: bool."""
-    if isinstance(embedder, TunedEmbedder):
-        embedder = embedder.embedder
-    # Label vectors that a classifier learned belong to labels, whatever their names mean.
-    return getattr(embedder, "looks_up_words", not isinstance(embedder, RandomEmbedder))
+    return getattr(embedder, "_looks_up_words", True)
 
 
 def known_terms(embedder, terms, templates=(), question="has_vector"):

@@ -47,6 +47,7 @@ class RandomEmbedder(UntrainedMixin, TermTransformerMixin, BaseEstimator):
         "vector_size": [Interval(Integral, 1, None, closed="left")],
         "random_state": [Interval(Integral, None, None, closed="neither")],
     }
+    _looks_up_words = False  # A number has a vector like any other term.
 
     def __init__(self, vector_size: int = 500, random_state: int = 0) -> None:
         self.vector_size = vector_size

@@ -1,4 +1,4 @@
-"""Metrics of ranked labels: hit@k and hierarchical precision@k."""
+"""Metrics of answers: hit@k, hierarchical precision@k, and the accuracy if some are rejected."""
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -128,6 +128,22 @@ def hierarchical_precision_at_k(
     answers = hierarchy.positions(y_top[:, :k].ravel()).reshape(-1, k)
     is_correct = hierarchy.graph.in_correct_sets(starts, answers, k, is_valid)
     return _average(is_correct.mean(axis=1), y_true, sample_weight, average)
+
+
+def rejection_curve(confidence, is_right, weight=None):
+    """Compute shares of accepted answers, their accuracies and thresholds: arrays (n_thresholds,).
+
+    An answer is accepted if its confidence is at least the threshold. The thresholds are the
+    different confidences, in descending order.
+    """
+    weight = np.ones(len(confidence)) if weight is None else weight
+    order = np.argsort(-confidence, kind="stable")
+    # Answers with equal confidence are accepted together.
+    last = np.flatnonzero(np.append(np.diff(confidence[order]) < 0, True))
+    total = np.cumsum(weight[order])[last]
+    n_right = np.cumsum((weight * is_right)[order])[last]
+    accuracy = np.divide(n_right, total, out=np.zeros(len(total)), where=total > 0)
+    return total / total[-1], accuracy, confidence[order][last]
 
 
 def check_hierarchy(hierarchy):

@@ -13,7 +13,7 @@ from skdevise._compat import safe_indexing
 from skdevise._typing import ArrayLike, Classifier, Inputs, RandomState
 from skdevise._utils import check_count, draw_seed
 from skdevise.metrics._generalized import generalized_scores, harmonic_mean
-from skdevise.metrics._rejection import rejection_curve
+from skdevise.metrics._ranking import rejection_curve
 from skdevise.model_selection._splits import UnseenClassSplit
 from skdevise.models._top_k import reach_classifier
 from skdevise.training._early_stopping import hold_out_samples

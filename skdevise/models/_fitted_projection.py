@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._typing import Inputs, NDArray
 from skdevise._utils import available_device, draw_seed, seeded
-from skdevise.labels._embedding import first_known
-from skdevise.language._tuned import TunedEmbedder
+from skdevise.labels._embedding import first_known, known_terms, looks_up_words
+from skdevise.language._terms import check_terms, find_rows, index_terms
 from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
 from skdevise.models._features import check_features, finite_blocks, is_on_disk, read_rows
 
@@ -263,3 +263,45 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if "_lazy" in state:
             state["_lazy"] = {}
         return state
+
+
+class TunedEmbedder:
+    """Term embedder with new unit vectors (n_terms, vector_size) for some terms.
+
+    A new vector also serves the other spellings for which `embedder` returns the same vector.
+    """
+
+    def __init__(self, embedder, terms, vectors):
+        self.embedder = embedder
+        self.terms = list(terms)
+        self.vectors = np.asarray(vectors, dtype=np.float32)
+        self._row_of = {term: row for row, term in enumerate(self.terms)}
+        self._index = index_terms(self.terms)
+        self._untuned = np.asarray(embedder.transform(self.terms), dtype=np.float32)
+
+    @property
+    def _looks_up_words(self):
+        return looks_up_words(self.embedder)
+
+    def __repr__(self):
+        return f"TunedEmbedder({self.embedder!r}, {len(self.terms)} terms)"
+
+    def transform(self, X):
+        """Return the unit vector of each term: (n_terms, vector_size) float32."""
+        terms = check_terms(X)
+        vectors = np.array(self.embedder.transform(terms), dtype=np.float32)
+        rows = np.array([self._row_of.get(term, -1) for term in terms], dtype=np.intp)
+        rows = np.where(rows >= 0, rows, find_rows(terms, self._index))
+        # The embedder may know both spellings as different terms, as in "glass" and "glasses".
+        same = np.isclose(vectors, self._untuned[rows], atol=1e-6).all(axis=1)
+        tuned = same & (rows >= 0)
+        vectors[tuned] = self.vectors[rows[tuned]]
+        return vectors
+
+    def has_vector(self, X):
+        """Return whether each term has a vector: (n_terms,) bool."""
+        return known_terms(self.embedder, check_terms(X))
+
+    def has_term(self, X):
+        """Return whether each term is known as one unit: (n_terms,) bool."""
+        return known_terms(self.embedder, check_terms(X), question="has_term")

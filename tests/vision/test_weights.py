@@ -7,8 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from skdevise.vision._backbones import load_backbone
-from skdevise.vision._weights import is_path
+from skdevise.vision._backbones import is_path, load_backbone
 from tests.vision.conftest import headless_net, tiny_net
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skdevise import DeViSEClassifier, PretrainedEmbedder, RandomEmbedder
-from skdevise.language._tuned import TunedEmbedder
+from skdevise.models._fitted_projection import TunedEmbedder
 
 NEW = np.array([[0.6, 0.8, 0], [0, 0.6, 0.8]], dtype=np.float32)
 
