@@ -3,17 +3,17 @@
 All zero-shot classifiers side by side
 ======================================
 
-This example trains the classifiers of skdevise that can answer unseen labels. They learn from one
-photo of each ImageNet label that has a word vector. Then they classify photos of Caltech-101 whose
-labels the network has never seen.
+This example compares the classifiers of skdevise that can answer unseen labels. They learn from one
+photo of each ImageNet label that has a word vector. Then they classify photos of Caltech-101, with
+labels that the network was not trained on.
 """
 
 # %%
 # Photos
 # ------
 #
-# The features are bundled. Labels are WordNet ids in training, so that all classifiers can use
-# them.
+# The features of the photos are bundled. The training labels are WordNet ids, so that all
+# classifiers can use them.
 
 from time import process_time
 
@@ -90,10 +90,12 @@ no_knowledge = {"random vectors": DeViSEClassifier(RandomEmbedder(), random_stat
 # %%
 # Train and test
 # --------------
+#
+# hit@k is the share of photos whose true label is among the k best answers.
 
 kinds = {
     "word vectors": word_vectors,
-    "word vectors and WordNet, or WordNet": with_wordnet,
+    "WordNet, with or without word vectors": with_wordnet,
     "no knowledge of labels": no_knowledge,
 }
 results = []
@@ -118,13 +120,12 @@ for ax, k in zip(axes, (1, 5), strict=True):
         part = table[f"hit@{k}"].where(table["kind"] == kind)
         ax.plot(part, table.index, marker, markersize=8, label=kind)
     ax.axvline(k / len(names), color="0.5", linestyle=":", label="chance")
-    ax.set(title=f"hit@{k} among {len(names)} unseen labels", xlim=(0, None))
+    ax.set(xlabel=f"hit@{k} among {len(names)} unseen labels", xlim=(0, None))
     ax.grid(axis="y", alpha=0.3)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plt.show()
 
 # %%
-# Most classifiers only know word vectors. The two with squares also know WordNet, and the last one
-# knows nothing about the meaning of labels, so it is close to chance. The results are those of one
-# photo per training label and of the bundled word vectors. :doc:`/benchmarks` has tables for more
-# photos and better vectors.
+# The two classifiers with squares know WordNet. The one with a cross knows nothing about the
+# meaning of labels, so it is close to chance. The order can change with more photos and better word
+# vectors: :doc:`/benchmarks` has such tables.

@@ -37,14 +37,10 @@ print(f"temperature for unseen labels {clf.unseen_temperature_:.3f}")
 # Compare probabilities with accuracies
 # -------------------------------------
 #
-# The probabilities are a softmax of the scores divided by a temperature. For comparison, we also
-# use the temperature that makes the labels of the *training* photos most likely. The error is the
-# mean difference between probability and accuracy in ten groups of answers.
-
-
-def overconfident(scores):
-    """Turn scores into probabilities by the temperature that suits the training photos."""
-    return softmax(scores / training_temperature, axis=1)
+# The probabilities are a softmax of the scores divided by a temperature. A higher temperature gives
+# more equal probabilities. For comparison, we also use the temperature that makes the labels of the
+# *training* photos most likely. The error is the mean difference between probability and accuracy
+# in ten groups of answers.
 
 
 def error(confidence, is_right):
@@ -69,7 +65,9 @@ for ax, (title, rows) in zip(axes, parts.items(), strict=True):
     labels = np.unique(y[rows])
     ways = {
         "calibrated": clf.predict_proba(X[rows], labels=labels),
-        "fitted on training photos": overconfident(clf.decision_function(X[rows], labels=labels)),
+        "fitted on training photos": softmax(
+            clf.decision_function(X[rows], labels=labels) / training_temperature, axis=1
+        ),
     }
     for marker, (name, proba) in zip("os", ways.items(), strict=True):
         confidence = proba.max(axis=1)

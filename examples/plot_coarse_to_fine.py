@@ -35,38 +35,29 @@ levels = {
 # Ask three times
 # ---------------
 #
-# ``predict_proba`` gives the probabilities of the labels that we pass. Computing the features of a
-# photo takes most of the time, so we compute them once.
-
-import numpy as np
+# ``predict_top_k`` returns the best of the labels that we pass. Computing the features of a photo
+# takes most of the time, so we compute them once. The figure shows the four best labels of each
+# list.
 
 classifier = load_zero_shot_classifier()
 features = classifier.visual_.transform(list(photos.values()))
-answers, probabilities = {}, {}
-for level, labels in levels.items():
-    proba = classifier.predict_proba(features, labels=labels)
-    best = np.argsort(-proba, axis=1)[:, :4]
-    answers[level] = np.array(labels)[best]
-    probabilities[level] = np.take_along_axis(proba, best, axis=1)
-for photo, *names in zip(photos, *(top[:, 0] for top in answers.values()), strict=True):
-    print(f"{photo:>15}: {' > '.join(names)}")
-
-# %%
-# Each photo has the four best labels of each list below it, with their probabilities.
-
-display = TopKDisplay(list(photos.values()), answers, list(photos), probabilities=probabilities)
-display.plot(n_columns=2)
+answers = {
+    level: classifier.predict_top_k(features, k=4, labels=labels)
+    for level, labels in levels.items()
+}
+TopKDisplay(list(photos.values()), answers, list(photos)).plot(n_columns=2)
 
 # %%
 # The medium and the fine answers fit all four photos, but the cat is not recognised as an animal.
-# The classifier knows a label by the training labels that are similar to it. Many are similar to
+# The classifier knows a label by the training labels that are similar to it. Some are similar to
 # "tabby", but no photo looks like an animal in general.
 #
 # Derive the coarse answer
 # ------------------------
 #
-# So ask for fine labels, and look up the coarse ones. WordNet knows what each label is a kind of.
-# Here we add up the probabilities of the 1,000 training labels by the coarse labels above them.
+# So ask for fine labels, and look up the coarse ones. WordNet, a dictionary, knows what each label
+# is a kind of. Here we add up the probabilities of the 1,000 training labels by the coarse labels
+# above them. The codes are WordNet's ids of the coarse labels.
 
 from skdevise import Hierarchy
 

@@ -34,9 +34,9 @@ client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_ad
 # Compute features in parts
 # -------------------------
 #
-# The photos show 42 coloured shapes. The featurizer is a task, so each worker receives it once.
-# Dask calls ``compute`` for each part of the photos, and returns the results in their order. We
-# also note the worker, the start and the end of each part.
+# The photos show 42 coloured shapes. ``dask.delayed`` makes the featurizer a task, so each worker
+# receives it once. Dask calls ``compute`` for each part of the photos, and returns the results in
+# their order. We also note the worker, the start and the end of each part.
 
 shapes = datasets.make_shapes(126, random_state=0)
 featurizer = VisualFeaturizer("efficientnet_lite0", batch_size=6, engine="torch", device="cpu")
@@ -76,9 +76,9 @@ with scattered(embedder, client=client), joblib.parallel_config("dask"):
 # Who did what
 # ------------
 #
-# On the left, each bar is a part of the photos. A worker that is done takes the next part, so both
-# are busy until the end. On the right, the line is the mean over the four splits, and the band
-# covers one standard deviation.
+# On the left, each bar is a numbered part of the photos. A worker that is done takes the next part,
+# so both are busy until the end. On the right, the line is the mean over the four splits, and the
+# band covers one standard deviation.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(10, 3), width_ratios=(2, 1), layout="constrained"
@@ -87,7 +87,7 @@ begin = min(first for _, _, first, _ in parts)
 for number, (_, worker, first, last) in enumerate(parts):
     left.barh(worker, last - first, left=first - begin, edgecolor="white", color=f"C{worker}")
     middle = (first + last) / 2 - begin
-    left.text(middle, worker, number, ha="center", va="center", color="white", fontsize=8)
+    left.text(middle, worker, number, ha="center", va="center", fontsize=8)
 left.set(yticks=[0, 1], yticklabels=["worker 0", "worker 1"], xlabel="seconds")
 left.set_title("Parts of the photos, by worker")
 margins = search.cv_results_["param_margin"].astype(float)
@@ -96,7 +96,9 @@ right.fill_between(margins, mean - std, mean + std, alpha=0.2)
 right.plot(margins, mean, marker="o")
 right.axhline(1 / 12, color="grey", linestyle="--")
 right.text(margins[0], 1 / 12, "chance", va="bottom", color="grey")
-right.set(xscale="log", ylim=(0, None), xlabel="margin", title="hit@1 of 12 unseen labels")
+right.set(xscale="log", ylim=(0, None), xlabel="margin", ylabel="hit@1 of 12 unseen labels")
+right.set_xticks(margins, [f"{margin:g}" for margin in margins])
+right.minorticks_off()
 plt.show()
 
 # %%

@@ -100,6 +100,5 @@ answers = {
 TopKDisplay(photos, answers, y_true=unseen).plot(n_columns=3)
 
 # %%
-# Without stage 2, the curves become flat, because the features limit what a projection can do.
-# Stage 2 changes the features. The loss falls again, and hit@1 rises, on seen and on unseen
-# labels.
+# Stage 1 improves little after a few epochs, because the features limit what a projection can do.
+# Stage 2 changes the features, so the loss falls, and hit@1 rises on seen and on unseen labels.

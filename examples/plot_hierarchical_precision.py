@@ -69,14 +69,15 @@ for name, clf in classifiers.items():
 #
 # The four classifiers have nearly the same accuracy, because the labels were all seen in training.
 # The second to twentieth answers of DeViSE are nearer to the true label than those with random
-# vectors: word vectors know which labels are similar.
+# vectors: word vectors know which labels are similar. WSABIE learns from the photos which labels
+# look similar, which helps too.
 #
 # Where do wrong answers lie?
 # ---------------------------
 #
 # A confusion matrix of all labels would be too large to read. The display groups them by branches
-# of WordNet. We look at a classifier that has never seen the labels: it is ready to use, and
-# knows only ImageNet labels. Its answers are among the same names.
+# of WordNet. We look at the ready classifier, which was trained on ImageNet labels, and at photos
+# of labels that it has never seen.
 
 from skdevise import load_zero_shot_classifier
 

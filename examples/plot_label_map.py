@@ -52,6 +52,8 @@ for group, name in GROUPS.items():
 # %%
 # The map
 # -------
+#
+# At most 60 points are named.
 
 names = list(groups)
 display = LabelMapDisplay.from_embedder(table.embedder, names, groups, perplexity=12)
@@ -78,7 +80,7 @@ print(f"silhouette, shuffled groups  {silhouette_score(vectors, shuffled, metric
 #
 # If you pass a hierarchy, the display finds groups: the hypernyms (broader terms) that contain the
 # most labels, except very general ones. ``on_missing="drop"`` leaves out labels without a vector,
-# and a warning names some of them. All others are points, and at most 60 of them are named.
+# and a warning names some of them.
 
 thousand = LabelVocabulary(datasets.load_imagenet_labels().ilsvrc2012, on_missing="drop")
 LabelMapDisplay.from_embedder(table.embedder, thousand, wordnet)

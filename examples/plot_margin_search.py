@@ -3,8 +3,9 @@
 Search for the best margin
 ========================================
 
-A grid search finds the best margin of the hinge rank loss. The answer depends on your goal.
-Ordinary cross-validation measures how well the classifier recognises new photos of *seen* labels.
+The margin is the amount by which the score of the true label should exceed the others in training.
+A grid search finds the best one, and the answer depends on your goal. Ordinary cross-validation
+measures how well the classifier recognises new photos of *seen* labels.
 :class:`~skdevise.model_selection.UnseenClassSplit` measures how well it recognises *unseen* labels,
 because the classes of each test set do not occur in training.
 """
@@ -61,7 +62,7 @@ for name, search in {"unseen": unseen_search, "seen": seen_search}.items():
     print(f"best for {name} labels: {search.best_params_}, hit@1 {search.best_score_:.3f}")
 
 # %%
-# The error bars are the standard deviation over the five splits.
+# The error bars are the standard deviation over the five splits. The vertical axes differ.
 
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 panels = (
@@ -89,7 +90,6 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-# The two searches disagree. The best margin is 0.1 for seen labels, and 0.3 for unseen labels. For
-# unseen labels, most error bars are as long as the differences between margins: the choice of test
-# labels matters as much as the margin. Use more splits or more labels before you trust a small
-# difference.
+# The best margin for unseen labels need not be the best one for seen labels. For unseen labels,
+# most error bars are as long as the differences between margins: the choice of test labels matters
+# as much as the margin. Use more splits or more labels before you trust a small difference.

@@ -3,9 +3,9 @@
 Measure a service
 ===============================
 
-How long does a client wait for the labels of a photo? We start the service of :doc:`serve` in this
-process, post photos to it from several threads, and draw the times. :doc:`/guide/production`
-explains the choices.
+How long does a client wait for the labels of a photo? We start the HTTP service of :doc:`serve`,
+post photos to it from several threads, and draw the times. :doc:`/guide/production` explains the
+choices.
 """
 
 # %%
@@ -70,9 +70,10 @@ for photo in photos:
 # More clients wait longer
 # ------------------------
 #
-# A client posts its next photo when it has the answer to the last one. The network runs one photo
-# at a time, so the wait grows with the number of clients. With 16 clients, more photos arrive than
-# the service has places. It answers 503 to some of them at once.
+# A client posts its next photo when it has the answer to the last one. The network classifies one
+# photo at a time, so the wait grows with the number of clients. The service holds eight photos
+# (``n_places``). With 16 clients, more arrive. It refuses some of them at once with the status 503,
+# which means "try again later".
 
 results = {}
 for n_clients in (1, 2, 4, 8, 16):
@@ -86,7 +87,7 @@ for color, (n_clients, answers) in zip(colors, results.items(), strict=True):
     ax.plot(times, np.linspace(0, 100, len(times)), color=color, lw=2, label=n_clients)
     n_busy = sum(status == 503 for status, _, _ in answers)
     print(f"clients: {n_clients}, {np.median(times):.0f} ms (median), {n_busy} answers of 503")
-ax.set(xscale="log", xlabel="time to the answer (ms)", ylabel="answers (%)")
+ax.set(xscale="log", xlabel="time (ms)", ylabel="answers within this time (%)")
 ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 ax.xaxis.set_major_formatter("{x:.0f}")
 ax.minorticks_off()

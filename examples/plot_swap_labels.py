@@ -6,8 +6,6 @@ Change the labels
 A zero-shot classifier does not have a fixed list of classes. Every label with a word vector can be
 a candidate. We train a projection on one photo for each of the ImageNet labels. Then we ask for
 labels of Caltech-101 that neither the projection nor the network has seen.
-
-The features of the photos are bundled, so the example runs offline.
 """
 
 # %%
@@ -80,8 +78,9 @@ print(synonyms["airplane"])
 # Compare with chance
 # -------------------
 #
-# The task is harder if the seen labels are candidates too, because the projection was trained to
-# bring photos close to them. The operator ``|`` joins two vocabularies. The DeViSE paper calls this
+# hit@k is the share of photos whose true label is among the k best answers. The task is harder if
+# the seen labels are candidates too, because the projection was trained to bring photos close to
+# them. The operator ``|`` joins two vocabularies. The DeViSE paper calls this
 # task DeViSE+1K, and the one with unseen candidates only DeViSE-0.
 
 seen = LabelVocabulary(clf.classes_)
@@ -96,9 +95,6 @@ hits = {
     for name, labels in settings.items()
 }
 chance = {name: [k / labels.n_labels for k in ks] for name, labels in settings.items()}
-for name in settings:
-    for k, hit, by_chance in zip(ks, hits[name], chance[name], strict=True):
-        print(f"{' '.join(name.split()):17} hit@{k} {hit:.3f} (chance {by_chance:.3f})")
 
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
 for column, (ax, k) in enumerate(zip(axes, ks, strict=True)):
@@ -116,14 +112,14 @@ plt.show()
 
 # %%
 # The numbers below the bars count the candidates. Among the unseen labels, the true one is first
-# about ten times as often as by chance. Synonyms change little here. If the seen labels are
-# candidates too, hardly any first answer is right. Report both tasks.
+# far more often than by chance. Synonyms change little here. If the seen labels are candidates too,
+# hardly any first answer is right. Report both tasks.
 #
 # The scorer ``HitAtK`` measures the same without synonyms. You can pass it to a grid search as
 # ``scoring``.
 
-print("DeViSE-0 ", HitAtK(k=5, labels="test")(clf, X, y))
-print("DeViSE+1K", HitAtK(k=5, labels="all")(clf, X, y))
+print(f"DeViSE-0:  hit@5 {HitAtK(k=5, labels='test')(clf, X, y):.3f}")
+print(f"DeViSE+1K: hit@5 {HitAtK(k=5, labels='all')(clf, X, y):.3f}")
 
 # %%
 # Some unseen labels have a narrower or a broader label among the 1,000 ImageNet labels: "lobster"
@@ -132,7 +128,8 @@ print("DeViSE+1K", HitAtK(k=5, labels="all")(clf, X, y))
 
 strict = caltech.target_names[caltech.strict & has_vector]
 is_strict = np.isin(y, strict)
-print(len(strict), "labels:", HitAtK(k=5, labels="test")(clf, X[is_strict], y[is_strict]))
+hit = HitAtK(k=5, labels="test")(clf, X[is_strict], y[is_strict])
+print(f"DeViSE-0 with {len(strict)} labels: hit@5 {hit:.3f}")
 
 # %%
 # Ask the ready classifier

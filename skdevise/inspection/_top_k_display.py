@@ -227,6 +227,7 @@ class TopKDisplay:
             squeeze=False,
             layout="compressed",
         )
+        self.figure_.get_layout_engine().set(h_pad=0.1)  # Titles keep away from answers above.
         for ax in self.axes_.flat:
             ax.axis("off")
         for i, ax in zip(range(len(photos)), self.axes_.flat, strict=False):
