@@ -17,6 +17,8 @@ from skdevise.models._prediction import contains_photos, refuse_photos
 # A larger memory map stays on disk.
 _N_BYTES_IN_MEMORY = 2**28
 
+FEATURE_SCALINGS = {"root", "centered", "l2", "standard", "none"}
+
 # Features on disk are read in blocks of this many numbers (4 MB).
 _BLOCK_SIZE = 2**20
 
@@ -51,12 +53,12 @@ class Samples:
             weight = None if self.weight is None else self.weight[part]
             yield read_rows(self.features, self.rows[part]), weight
 
-    def class_means(self, n_classes):
+    def class_means(self, n_classes, scale=lambda block: block):
         """Compute the mean features (n_classes, n_features) and total weights (n_classes,)."""
         weight = np.ones(len(self.rows)) if self.weight is None else self.weight
         sums, totals = 0, np.bincount(self.targets, weight, n_classes)
         for part in row_blocks(self.features, len(self.rows)):
-            block = read_rows(self.features, self.rows[part])
+            block = scale(read_rows(self.features, self.rows[part]))
             entries = weight[part].astype(block.dtype), (self.targets[part], np.arange(len(block)))
             sums = sums + csr_array(entries, shape=(n_classes, len(block))) @ block
         return sums / np.where(totals > 0, totals, 1)[:, None], totals
@@ -196,24 +198,26 @@ class FeatureScaler:
     def __init__(self, scaling):
         self.scaling = scaling
         self.standard = None
-        if scaling in ("centered", "standard"):
+        if scaling in ("root", "centered", "standard"):
             self.standard = StandardScaler(with_std=scaling == "standard")
 
     def fit(self, blocks):
         """Fit the scaler on blocks of features and their weights, in addition to earlier ones."""
         if self.standard is not None:
             for block, weight in blocks:
-                self.standard.partial_fit(self._unit_length(block), sample_weight=weight)
+                self.standard.partial_fit(self.scale_samples(block), sample_weight=weight)
         return self
 
     def __call__(self, features):
         """Scale features: (n, n_features)."""
-        features = self._unit_length(features)
+        features = self.scale_samples(features)
         return features if self.standard is None else self.standard.transform(features)
 
-    def _unit_length(self, features):
-        """Give each sample unit length, if the scaling does that."""
-        return normalize(features) if self.scaling in ("centered", "l2") else features
+    def scale_samples(self, features):
+        """Scale each sample by itself, before the fitted part: (n, n_features)."""
+        if self.scaling == "root":
+            features = np.copysign(np.sqrt(np.abs(features)), features)
+        return features if self.scaling in ("standard", "none") else normalize(features)
 
 
 def as_tensor(features):

@@ -2,47 +2,71 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from skdevise import DeViSEClassifier, PretrainedEmbedder, RandomEmbedder
 
-# The mean label is (0.5, 0.5). So each label differs from it by 1 in the L1 norm.
 AXES = PretrainedEmbedder({"cat": [1, 0], "truck": [0, 1]})
 
 
 def rate(X, y, **params):
-    return DeViSEClassifier(AXES, random_state=0, **params).fit(X, y).lr_
-
-
-def test_rate_of_samples_that_agree():
-    # The mean of (t_y - mean) v^T is [[0.25, -0.25], [-0.25, 0.25]]. Its L1 norm is 1, the same
-    # as the mean spread. So the agreement is 1, and the rate is 1/4 of the margin.
-    assert rate([[1, 0], [0, 1]], ["cat", "truck"]) == pytest.approx(0.025)
-
-
-def test_rate_of_samples_that_contradict_each_other():
-    # The gradient is zero, so the agreement counts as 1/16. The rate is 2/5 of the margin times 16.
-    X, y = [[1, 0], [1, 0]], ["cat", "truck"]
-    assert rate(X, y, feature_scaling="l2") == pytest.approx(0.64)
+    params = {"feature_scaling": "none", "random_state": 0, **params}
+    return DeViSEClassifier(AXES, **params).fit(X, y).lr_
 
 
 @pytest.mark.parametrize(
     "params, expected",
     [
-        ({"margin": 0.2}, 0.025),
-        ({"loss": "warp"}, 0.025),
-        ({"loss": "mse"}, 0.25),
-        ({"loss": "cosine"}, 0.5),
-        ({"loss": "contrastive"}, 0.5),
-        ({"optimizer": "adam"}, 0.0025),
+        ({}, 0.0141),
+        ({"margin": 0.2}, 0.0141),
+        ({"loss": "warp"}, 0.0141),
+        ({"loss": "mse"}, 0.141),
+        ({"loss": "cosine"}, 0.283),
+        ({"loss": "contrastive"}, 0.283),
+        ({"optimizer": "adam"}, 0.00141),
         ({"optimizer": "sgd"}, 0.02),
         ({"projection": "mlp"}, 0.02),
-        ({"max_epochs": 120}, 0.0125),
-        ({"max_epochs": 1}, 0.137),  # sqrt(30) times the rate
+        ({"max_epochs": 120}, 0.00707),
+        ({"max_epochs": 1}, 0.0774),  # sqrt(30) times the rate
         ({"lr": 0.3}, 0.3),
     ],
 )
 def test_rate_follows_the_parameters(params, expected):
-    assert rate([[1, 0], [0, 1]], ["cat", "truck"], **params) == pytest.approx(expected)
+    # The label vectors are (0.5, -0.5) and (-0.5, 0.5) from their mean, so the map
+    # [[0.5, 0], [-0.5, 0]] turns the features into these. The root mean square of its weights is
+    # 0.5 / sqrt(2), and the penalty changes it by 0.02 %. The rate is 0.4 * 0.1 times this size.
+    assert rate([[1, 0], [-1, 0]], ["cat", "truck"], **params) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_copies, expected", [(1, 0.471), (10, 1.18)])
+def test_rate_of_classes_that_differ_little(n_copies, expected):
+    # The mean of v v' is diag(1, 1e-4), the mean of (t - mean) v' is [[0, 0.005], [0, -0.005]], and
+    # the penalty is 2e-4 / n_copies. The weights of the second feature are +-0.005 / (1e-4 +
+    # penalty). More samples allow larger weights, because they make the class means more exact.
+    X, y = np.array([[1, 0.01], [1, -0.01]]), np.array(["cat", "truck"])
+    assert rate(X.repeat(n_copies, axis=0), y.repeat(n_copies)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_features", [3, 40])
+def test_rate_is_that_of_ridge_regression(n_features):
+    rng = np.random.default_rng(0)
+    embedder, y = RandomEmbedder(6), np.array([f"label {i % 10}" for i in range(50)])
+    X, weight = rng.normal(size=(50, n_features)), rng.random(50)
+    clf = DeViSEClassifier(embedder, feature_scaling="none", random_state=0)
+    lr = clf.fit(X, y, sample_weight=weight).lr_
+    labels = np.unique(y)
+    share = np.array([weight[y == label].sum() for label in labels]) / weight.sum()
+    means = np.array([np.average(X[y == c], axis=0, weights=weight[y == c]) for c in labels])
+    vectors = clf.embedder_.transform(labels)
+    vectors = vectors - share @ vectors
+    alpha = share @ np.square(means).sum(axis=1) / (5000 * 5)
+    ridge = Ridge(alpha, fit_intercept=False).fit(means, vectors, sample_weight=share)
+    assert lr == pytest.approx(0.04 * np.sqrt(np.mean(ridge.coef_**2)), rel=0.01)
+
+
+@pytest.mark.parametrize("X", [[[0, 0], [0, 0]], [[1, 0], [1, 0]]])
+def test_rate_of_classes_with_the_same_features_is_a_constant(X):
+    assert rate(X, ["cat", "truck"]) == 0.02
 
 
 def test_the_margin_changes_the_directions_of_the_map():
@@ -56,14 +80,11 @@ def test_the_margin_changes_the_directions_of_the_map():
     assert np.abs(narrow - wide).max() > 0.01
 
 
-def test_rate_without_any_gradient_is_a_constant():
-    assert rate([[0, 0], [0, 0]], ["cat", "truck"]) == 0.02
-
-
 def test_a_weight_of_two_counts_as_two_samples():
     X, y = np.array([[1, 0], [1, 1], [0, 1]]), np.array(["cat", "truck", "truck"])
     weighted = DeViSEClassifier(AXES, random_state=0).fit(X, y, sample_weight=[1, 2, 1])
-    assert weighted.lr_ == rate(X[[0, 1, 1, 2]], y[[0, 1, 1, 2]])
+    repeated = DeViSEClassifier(AXES, random_state=0).fit(X[[0, 1, 1, 2]], y[[0, 1, 1, 2]])
+    assert weighted.lr_ == pytest.approx(repeated.lr_, rel=0.01)
 
 
 @pytest.mark.parametrize("factor", [0.01, 100.0])
@@ -77,9 +98,9 @@ def test_the_scale_of_the_features_does_not_matter(factor):
 
 
 def test_partial_fit_keeps_the_automatic_rate_of_the_first_call():
-    X, y = [[1, 0], [0, 1]], ["cat", "truck"]
-    clf = DeViSEClassifier(AXES, random_state=0).partial_fit(X, y)
-    assert clf.partial_fit([[1, 0], [1, 0]], y).lr_ == pytest.approx(0.025)
+    X, y = [[1, 0], [-1, 0]], ["cat", "truck"]
+    clf = DeViSEClassifier(AXES, feature_scaling="none", random_state=0).partial_fit(X, y)
+    assert clf.partial_fit([[1, 0], [1, 0]], y).lr_ == pytest.approx(0.0141)
     assert clf.set_params(lr=0.5).partial_fit(X, y).lr_ == 0.5
 
 
