@@ -191,13 +191,13 @@ def test_scores_and_tables_come_out_of_wrappers(devise, shapes, wrap):
     expected, expected_scores = devise.predict_top_k(X, 2, labels, return_scores=True)
     top, scores = predict_top_k(wrapped, X, 2, labels, return_scores=True)
     assert_array_equal(top, expected)
-    assert_allclose(scores, expected_scores, rtol=1e-5)
+    assert_allclose(scores, expected_scores, rtol=1e-5, atol=1e-6)
     frame = predict_top_k(wrapped, X, 2, labels, as_frame=True)
     assert frame.columns.tolist() == ["rank", "label", "score"]
     assert frame.index.tolist() == np.arange(len(X)).repeat(2).tolist()
     assert frame["rank"].tolist() == [1, 2] * len(X)
     assert_array_equal(frame["label"].to_numpy(), expected.ravel())
-    assert_allclose(frame["score"], expected_scores.ravel(), rtol=1e-5)
+    assert_allclose(frame["score"], expected_scores.ravel(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_table_of_answers_has_the_index_of_the_samples():
