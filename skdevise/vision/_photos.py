@@ -3,10 +3,12 @@
 import copy
 import io
 import os
+import stat
 import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 import numpy as np
@@ -18,6 +20,7 @@ from skdevise._columns import is_missing
 from skdevise._compat import decode_jpeg
 from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
+from skdevise.vision._jpeg import is_simple_jpeg
 
 _ADVICE = (
     "Pass a list of paths, bytes, binary files, PIL images, arrays of shape (H, W, 3) or tensors "
@@ -42,6 +45,9 @@ _TURNS = {
 
 # Pixels are converted in bands of rows, so that a large photo takes little extra memory.
 _PIXELS_PER_BAND = 2**20
+
+# Without these options, opening a named pipe would wait forever, and Windows would change bytes.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 # Two threads must not read the same open file, or load the same PIL image, at the same time.
 _LOCKS = [threading.Lock() for _ in range(16)]
@@ -165,6 +171,10 @@ def read_pixels(photo):
 
 def decode(data):
     """Decode the bytes of an image file: uint8 (3, H, W). Only the first frame is decoded."""
+    if is_simple_jpeg(data):
+        pixels = decode_jpeg(data)
+        if pixels is not None:
+            return pixels
     with Image.open(io.BytesIO(data)) as image:
         check_ratio(image.width * image.height, len(data), "pixels")
         # torchvision takes two thirds of Pillow's time for a JPEG and gives the same pixels.
@@ -274,10 +284,7 @@ def _read_bytes(photo):
     if isinstance(photo, _BYTES):
         return bytes(photo)
     if isinstance(photo, _PATHS):
-        if os.path.exists(photo) and not os.path.isfile(photo):
-            raise OSError("it is not a regular file")  # Opening a named pipe would wait forever.
-        with open(photo, "rb") as file:
-            return read_all(file, MAX_PHOTO_BYTES)
+        return _read_file(photo)
     if callable(getattr(photo, "open", None)):
         with photo.open("rb") as file:
             return read_all(file, MAX_PHOTO_BYTES)
@@ -290,6 +297,26 @@ def _read_bytes(photo):
             return read_all(photo, MAX_PHOTO_BYTES)
         finally:
             photo.seek(position)
+
+
+def _read_file(path):
+    """Read a regular file with four calls of the system, where `open` needs eight.
+
+    After each of them, a thread waits for Python's lock, if many threads read photos.
+    """
+    file = os.open(path, _READ)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is not a regular file")
+        if status.st_size > MAX_PHOTO_BYTES:
+            raise ValueError(f"it has more than {MAX_PHOTO_BYTES} bytes")
+        data = os.read(file, status.st_size)
+        while len(data) < status.st_size and (part := os.read(file, status.st_size - len(data))):
+            data += part
+        return data
+    finally:
+        os.close(file)
 
 
 def _lock(photo):
@@ -350,9 +377,10 @@ def _is_file(photo):
 
 def _check_photo(photo, index):
     """Raise TypeError unless a photo has an accepted form, or its entry in a table is missing."""
-    is_photo = isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo)
-    if is_photo or is_missing(photo):
-        return
+    if not _is_array(photo):
+        is_photo = isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo)
+        if is_photo or is_missing(photo):
+            return
     advice = _advise_on_array(photo)
     if advice is not None:
         raise TypeError(f"The photo at index {index} has {_describe(photo)}. {advice}")
@@ -364,8 +392,7 @@ def _advise_on_array(photo):
         return _ADVICE
     if 0 in photo.shape:
         return "Remove this photo, because it has no pixels."
-    dtype = getattr(photo.dtype, "name", str(photo.dtype).removeprefix("torch."))
-    if dtype not in _DTYPES:
+    if not _is_accepted(photo.dtype):
         return "Convert it to uint8, with values from 0 to 255."
     axis, other_axis = (2, 0) if isinstance(photo, np.ndarray) else (0, 2)
     if photo.ndim == 2 or photo.shape[axis] in _N_CHANNELS:
@@ -373,6 +400,12 @@ def _advise_on_array(photo):
     if photo.shape[other_axis] in _N_CHANNELS:
         return f"Move its channels from axis {other_axis} to axis {axis}."
     return f"Give it 1, 3 or 4 channels along axis {axis}."
+
+
+@cache
+def _is_accepted(dtype):
+    """Return whether a dtype of NumPy or torch is accepted. The name of a dtype takes time."""
+    return getattr(dtype, "name", str(dtype).removeprefix("torch.")) in _DTYPES
 
 
 def _describe(value):

@@ -371,6 +371,7 @@ def test_wrong_photos_in_a_dataset_are_refused_when_read():
 
 
 def test_named_pipes_are_unreadable(make_pipe, tmp_path):
+    make_pipe(tmp_path / "pipe.png")
     for read in (Photos([tmp_path / "pipe.png"]).pixels, Photos(["/dev/zero"]).read):
         with pytest.raises(UnreadablePhotoError, match=r"pipe\.png|zero"):
             read(0)
@@ -392,6 +393,14 @@ def test_unreadable_files_are_named(paths, tmp_path):
             Photos([path]).pixels(0)
 
 
+def test_files_that_are_too_large_are_unreadable(tmp_path):
+    path = tmp_path / "large.jpg"
+    with open(path, "wb") as file:
+        file.truncate(2**28 + 1)
+    with pytest.raises(UnreadablePhotoError, match=f"large.*{2**28} bytes"):
+        Photos([path]).read(0)
+
+
 def test_unreadable_photos_without_a_name_are_numbered(paths):
     class Broken(PhotoDataset):
         def __getitem__(self, index):
@@ -410,6 +419,8 @@ def test_decompression_bombs_are_refused(paths, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses twice as many.
     with pytest.raises(UnreadablePhotoError, match="480 pixels"):
         Photos(paths).pixels(0)
+    with pytest.raises(UnreadablePhotoError, match="1887 pixels"):
+        Photos([JPEGS["4:2:0"]]).pixels(0)
 
 
 # --- files
@@ -419,6 +430,18 @@ _ROWS, _COLUMNS = np.mgrid[:37, :51]
 PHOTO = Image.fromarray(
     np.stack([5 * _ROWS, 5 * _COLUMNS, 255 * (_ROWS > _COLUMNS)], axis=2).astype(np.uint8)
 )
+
+
+def with_late_orientation(jpeg):
+    """Insert an orientation right before the pixels of a JPEG, where few programs write it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = exif.tobytes()
+    place = jpeg.index(b"\xff\xda")
+    segment = b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
+    return jpeg[:place] + segment + jpeg[place:]
+
+
 JPEGS = {
     "4:2:0": encode(PHOTO, "JPEG", subsampling="4:2:0"),
     "4:2:2": encode(PHOTO, "JPEG", subsampling="4:2:2"),
@@ -429,13 +452,16 @@ JPEGS = {
     "CMYK": encode(PHOTO.convert("CMYK"), "JPEG"),
     "restarts": encode(PHOTO, "JPEG", restart_marker_blocks=2),
     "several": encode(PHOTO, "MPO", save_all=True, append_images=[ImageOps.mirror(PHOTO)]),
+    "late orientation": with_late_orientation(encode(PHOTO, "JPEG")),
     "garbage in EXIF": encode(PHOTO, "JPEG", exif=b"Exif\0\0garbage"),
 }
 
 
 @pytest.mark.parametrize("name", JPEGS)
 def test_jpegs_have_the_pixels_of_pillow(name):
-    np.testing.assert_array_equal(as_array(decode(JPEGS[name])), decode_by_pillow(JPEGS[name]))
+    expected = decode_by_pillow(JPEGS[name])
+    assert expected.shape == ((51, 37, 3) if name == "late orientation" else (37, 51, 3))
+    np.testing.assert_array_equal(as_array(decode(JPEGS[name])), expected)
 
 
 @settings(max_examples=150, deadline=None)
