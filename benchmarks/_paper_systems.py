@@ -64,7 +64,7 @@ class System:
 def devise(setting, embedder=None, **params):
     """Make DeViSE with the word vectors of the setting, or with other vectors.
 
-    The features only get unit length, because the paper neither roots nor centres them.
+    The features are not centred, because the map of the paper has no bias.
     """
     embedder = setting.embedder if embedder is None else embedder
     params = {"feature_scaling": "l2", "random_state": setting.seed} | params
@@ -146,7 +146,6 @@ WORDNET = {"knows_hierarchy": True}
 # DeViSE has these rows for each of the word vectors.
 DEVISE = {
     "DeViSE": {},
-    "DeViSE, default features": {"feature_scaling": "auto"},
     "DeViSE, all negatives": {"negatives": "all"},
     "DeViSE, trained label vectors": {"train_label_vectors": True},
 }

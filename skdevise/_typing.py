@@ -60,7 +60,7 @@ Inputs: TypeAlias = ArrayLike | PhotoList
 Terms: TypeAlias = Sequence[str] | Column
 
 Average: TypeAlias = Literal["sample", "class"]
-FeatureScaling: TypeAlias = Literal["root", "centered", "l2", "standard", "none"]
+FeatureScaling: TypeAlias = Literal["centered", "l2", "standard", "none"]
 Hubness: TypeAlias = Literal["csls", "inverted_softmax"] | None
 Pool: TypeAlias = Literal["terms", "first", "mean"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]

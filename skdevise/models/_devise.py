@@ -20,7 +20,6 @@ from skdevise._typing import (
 )
 from skdevise.labels._vocabulary import LabelVocabulary
 from skdevise.models._devise_training import DeViSETrainingMixin
-from skdevise.models._features import FEATURE_SCALINGS
 from skdevise.models._prediction import LabelPredictionMixin
 
 
@@ -90,15 +89,13 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Weights of the classes, multiplied into the sample weights. "balanced" gives each class the
         same total weight. Use it if some labels have many more samples than others. A class that is
         missing in a dict has weight 1.
-    feature_scaling : {"auto", "root", "centered", "l2", "standard", "none"}, default="auto"
+    feature_scaling : {"auto", "centered", "l2", "standard", "none"}, default="auto"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
-        then subtracts the mean of the training samples, which acts like a bias. "root" first takes
-        the square root of each feature (with its sign), and then does the same as "centered".
-        "standard" gives each feature zero mean and unit variance over the training samples; use it
-        if the features have different units. "none" leaves the features as they are, as in the
-        paper. "auto" means "l2" unless `projection="linear"` and `loss` only compares the labels of
-        a sample ("hinge_rank" and "warp"). It then means "root" if no training feature is negative,
-        as after a ReLU layer, and otherwise "centered". `lr="auto"` follows the scaling.
+        then subtracts the mean of the training samples, which acts like a bias. "standard" gives
+        each feature zero mean and unit variance over the training samples; use it if the features
+        have different units. "none" leaves the features as they are, as in the paper. "auto" means
+        "centered" if `projection="linear"` and `loss` only compares the labels of a sample
+        ("hinge_rank" and "warp"), and "l2" otherwise. `lr="auto"` follows the scaling.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
@@ -194,7 +191,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     lr_ : float
         Learning rate of stage 1: `lr`, or the rate that "auto" chose.
     scaler_ : StandardScaler
-        Scaler of the features. It does not exist if these are scaled as "l2" or "none".
+        Scaler of the features, if they are "centered" or "standard".
     device_ : str
         Torch device of the last stage, for example "cpu" or "cuda".
     temperature_ : float
@@ -234,20 +231,22 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     Notes
     -----
     `lr="auto"` usually needs no tuning. The first step of Adagrad from zero moves each weight by
-    the learning rate, so this rate should suit the size of the weights that solve the task. We
-    estimate this size by a ridge regression from the mean features :math:`\bar{v}_c` of the classes
-    to their label vectors, whose mean is :math:`\bar{t}`:
+    the learning rate, so this rate should suit the weights that solve the task. We estimate their
+    size by a ridge regression from the mean features :math:`v_c` of the classes to their centred
+    label vectors :math:`d_c = t_c - \bar{t}`:
 
-    .. math:: M_0 = \arg\min_M \sum_c p_c \lVert M \bar{v}_c - (t_c - \bar{t}) \rVert^2
-       + \frac{\lVert M \rVert^2}{5000 \, q} \sum_c p_c \lVert \bar{v}_c \rVert^2
+    .. math:: M_0 = \arg\min_M \sum_c p_c \lVert M v_c - d_c \rVert^2
+       + \frac{\lVert M \rVert^2}{1000 \, q} \sum_c p_c \lVert v_c \rVert^2
 
     :math:`p_c` is the share of a class in the samples, and q the mean number of samples of a class.
-    The rate is :math:`0.4 \, m \sqrt{30 / n}` times the root mean square of the weights in
-    :math:`M_0`, for n `max_epochs`. m is the default margin of 0.1 for "hinge_rank" and "warp", 1
-    for "mse", and 2 for "cosine" and "contrastive". It does not follow `margin`, because M would
-    then only grow with the margin, and no prediction would change. "adam" takes a tenth of the
-    rate, because its steps do not shrink. For other projections and optimizers, "auto" means 0.02.
-    The rate is rounded to three digits.
+    A larger map would open the gaps :math:`\lVert d_c \rVert^2` between the true and the mean label
+    in full. :math:`M_0` opens the share :math:`g = \sum_c p_c \, d_c \cdot M_0 v_c / \sum_c p_c
+    \lVert d_c \rVert^2`. If r is the root mean square of its weights, the rate is
+    :math:`\frac{m r}{3 g} \sqrt{30 / n}` for n `max_epochs`. m is the default margin of 0.1 for
+    "hinge_rank" and "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow
+    `margin`, because M would then only grow with the margin, and no prediction would change. "adam"
+    takes a tenth of the rate, because its steps do not shrink. For other projections and
+    optimizers, "auto" means 0.02. The rate is rounded to three digits.
 
     References
     ----------
@@ -282,7 +281,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         "loss_temperature": [StrOptions({"learned"}), Interval(Real, 1e-4, 1e4, closed="both")],
         "train_label_vectors": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "feature_scaling": [StrOptions({"auto", *FEATURE_SCALINGS})],
+        "feature_scaling": [StrOptions({"auto", "centered", "l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "lr": [StrOptions({"auto"}), Interval(Real, 0, 1e6, closed="right")],

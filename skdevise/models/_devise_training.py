@@ -100,9 +100,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             self._check_projection(X, start)
             features = self._training_features(X, together=self.distributed)
             samples = Samples(X, features, rows, targets, weight)
-            training = samples.take(kept)
-            self._fit_scale(self._make_scale(training, together=True), training, together=True)
-            self._choose_lr(training, together=True)
+            self._fit_scale(self._make_scale(), samples.take(kept), together=True)
+            self._choose_lr(samples.take(kept), together=True)
             self._choose_device(len(kept), self.max_epochs)
             net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
             self._keep(net)
@@ -195,7 +194,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
                 self._check_projection(X)
             targets = np.searchsorted(self.classes_, y[rows])
             samples = Samples(X, self._training_features(X), rows, targets, weight)
-            self._fit_scale(self._make_scale(samples) if first else deepcopy(self._scale), samples)
+            self._fit_scale(self._make_scale() if first else deepcopy(self._scale), samples)
             if first or self.lr != "auto":
                 self._choose_lr(samples)
             if first or self.device != "auto":
@@ -348,18 +347,15 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         self._n_features = features.shape[1]
         return features
 
-    def _make_scale(self, samples, together=False):
+    def _make_scale(self):
         """Create the scaling of the features, which is not fitted yet."""
         scaling = self.feature_scaling
         if scaling == "auto":
             # The other losses compare points with label vectors. These have a mean, which centred
             # features cannot reach without a bias.
             compares_labels = self.loss in ("hinge_rank", "warp")
-            scaling = "l2"
-            if compares_labels and self.projection == "linear":
-                blocks = (block for block, _ in samples.blocks())
-                is_rooted = self._once(lambda: all((b >= 0).all() for b in blocks), together)
-                scaling = "root" if is_rooted else "centered"
+            is_centered = compares_labels and self.projection == "linear"
+            scaling = "centered" if is_centered else "l2"
         return FeatureScaler(scaling)
 
     def _fit_scale(self, scale, samples, together=False):

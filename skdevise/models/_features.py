@@ -17,8 +17,6 @@ from skdevise.models._prediction import contains_photos, refuse_photos
 # A larger memory map stays on disk.
 _N_BYTES_IN_MEMORY = 2**28
 
-FEATURE_SCALINGS = {"root", "centered", "l2", "standard", "none"}
-
 # Features on disk are read in blocks of this many numbers (4 MB).
 _BLOCK_SIZE = 2**20
 
@@ -198,26 +196,24 @@ class FeatureScaler:
     def __init__(self, scaling):
         self.scaling = scaling
         self.standard = None
-        if scaling in ("root", "centered", "standard"):
+        if scaling in ("centered", "standard"):
             self.standard = StandardScaler(with_std=scaling == "standard")
 
     def fit(self, blocks):
         """Fit the scaler on blocks of features and their weights, in addition to earlier ones."""
         if self.standard is not None:
             for block, weight in blocks:
-                self.standard.partial_fit(self.scale_samples(block), sample_weight=weight)
+                self.standard.partial_fit(self._unit_length(block), sample_weight=weight)
         return self
 
     def __call__(self, features):
         """Scale features: (n, n_features)."""
-        features = self.scale_samples(features)
+        features = self._unit_length(features)
         return features if self.standard is None else self.standard.transform(features)
 
-    def scale_samples(self, features):
-        """Scale each sample by itself, before the fitted part: (n, n_features)."""
-        if self.scaling == "root":
-            features = np.copysign(np.sqrt(np.abs(features)), features)
-        return features if self.scaling in ("standard", "none") else normalize(features)
+    def _unit_length(self, features):
+        """Give each sample unit length, if the scaling does that."""
+        return normalize(features) if self.scaling in ("centered", "l2") else features
 
 
 def as_tensor(features):

@@ -10,9 +10,6 @@ from skdevise.models._features import as_tensor
 from skdevise.training._net import BATCH_NORMS, trains_batch_norms
 from skdevise.vision._engines import InferenceEngine, photos_at_once
 
-# Smaller features have no gradient in stage 2. That of a square root is infinite at 0.
-_SMALLEST_ROOTED = 1e-8
-
 
 class AugmentedFeatures:
     """Scaled features of photos that are augmented anew whenever a batch needs them."""
@@ -73,11 +70,9 @@ class PhotoProjection(nn.Module):
     def forward(self, photos):
         """Compute features, scale them and project them."""
         features = self.net(photos)
-        if self.feature_scaling == "root":
-            features = features.sign() * features.abs().clamp_min(_SMALLEST_ROOTED).sqrt()
-        if self.feature_scaling in ("root", "centered", "l2"):
+        if self.feature_scaling in ("centered", "l2"):
             features = F.normalize(features, dim=1)
-        if self.feature_scaling in ("root", "centered", "standard"):
+        if self.feature_scaling in ("centered", "standard"):
             features = features - self.mean
         if self.feature_scaling == "standard":
             features = features / self.std

@@ -13,7 +13,7 @@ from skdevise._typing import Inputs, NDArray
 from skdevise._utils import training_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
-from skdevise.models._features import FEATURE_SCALINGS, FeatureScaler, training_data
+from skdevise.models._features import FeatureScaler, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 
@@ -27,7 +27,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
     """
 
     _common_constraints = {
-        "feature_scaling": [StrOptions(FEATURE_SCALINGS)],
+        "feature_scaling": [StrOptions({"centered", "l2", "standard", "none"})],
         **{
             name: LabelPredictionMixin._prediction_constraints[name]
             for name in ("labels", "reject_below", "unknown_label")

@@ -10,8 +10,8 @@ _SCORE_SIZES = {"hinge_rank": 0.1, "warp": 0.1, "mse": 1.0, "cosine": 2.0, "cont
 
 # First step of Adagrad, relative to the weights of a map that opens gaps of the above size, and
 # ridge penalty of this map. benchmarks/defaults.py compares them with the best of a grid.
-_FIRST_STEP = 0.4
-_PENALTY = 2e-4
+_FIRST_STEP = 1 / 3
+_PENALTY = 1e-3
 
 # A smaller agreement of features and label vectors is due to rounding.
 _ROUNDING = 1e-6
@@ -40,7 +40,7 @@ def automatic_lr(samples, vectors, scale, params):
 
 
 def _typical_weight(samples, vectors, scale):
-    """Compute the root mean square of a map from class means to centred label vectors: float."""
+    """Compute the root mean square of the weights that map class means to label vectors: float."""
     means, totals = samples.class_means(len(vectors), scale)
     means, vectors, share = (part[totals > 0] for part in (means, vectors, totals / totals.sum()))
     root = np.sqrt(share)[:, None]
@@ -58,4 +58,6 @@ def _typical_weight(samples, vectors, scale):
     else:
         gram = means.T @ means + penalty * np.eye(len(moment))
         map_ = solve(gram, moment, assume_a="pos")
-    return np.sqrt(np.mean(np.square(map_)))
+    # The penalty, or a lack of features, keeps the map from reaching the vectors.
+    share_of_gaps = (map_ * moment).sum() / np.square(vectors).sum()
+    return np.sqrt(np.mean(np.square(map_))) / share_of_gaps

@@ -15,7 +15,7 @@ from skdevise._compat import StrOptions, fit_context
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys, split_rows
-from skdevise.models._features import FEATURE_SCALINGS, FeatureScaler, join_labels, training_data
+from skdevise.models._features import FeatureScaler, join_labels, training_data
 from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
@@ -39,7 +39,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
     """
 
     _common_constraints = {
-        "feature_scaling": [StrOptions(FEATURE_SCALINGS)],
+        "feature_scaling": [StrOptions({"centered", "l2", "standard", "none"})],
         **LabelPredictionMixin._prediction_constraints,
     }
 
@@ -159,9 +159,8 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             vars(self).pop("scaler_", None)  # An earlier fit may have made one.
             if scale.standard is not None:
                 self.scaler_ = scale.standard
-        elif self._is_centred:
-            features = FeatureScaler(self.feature_scaling).scale_samples(X)
-            self.scaler_ = deepcopy(self.scaler_).partial_fit(features, None, sample_weight)
+        elif self.feature_scaling == "centered":
+            self.scaler_ = deepcopy(self.scaler_).partial_fit(normalize(X), None, sample_weight)
         targets, keys = np.searchsorted(self.classes_, y), row_keys(X)
         every, data = np.arange(len(X)), (X, targets, sample_weight)
         # Later calls continue the second training that lacks these samples.
@@ -227,7 +226,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
     @property
     def _is_centred(self):
         """Whether the features are centred: bool."""
-        return self._fitted_params["feature_scaling"] in ("root", "centered")
+        return self._fitted_params["feature_scaling"] == "centered"
 
     def _scale(self, X):
         """Scale features as the fit did: (n, n_features)."""
@@ -238,9 +237,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
 
     def _unshifted(self, X):
         """Scale features, but do not centre them: the mean is only known after the last call."""
-        if self._is_centred:
-            return FeatureScaler(self._fitted_params["feature_scaling"]).scale_samples(X)
-        return self._scale(X)
+        return normalize(X) if self._is_centred else self._scale(X)
 
     def _project(self, X, coef, shift=0):
         """Project features (n, n_features), shift the points, and scale them to unit length."""

@@ -59,12 +59,11 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     n_components : int, default=256
         Number of rows of W, at most the number of features and of samples. The paper compares 32
         to 1,024, and more are better.
-    feature_scaling : {"root", "centered", "l2", "standard", "none"}, default="l2"
+    feature_scaling : {"centered", "l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
-        then subtracts the mean of the training samples. "root" first takes the square root of each
-        feature, and then does the same as "centered". Try it if no feature is negative. "standard"
-        gives each feature zero mean and unit variance over the training samples; use it if the
-        features have different units. "none" does not scale.
+        then subtracts the mean of the training samples. "standard" gives each feature zero mean and
+        unit variance over the training samples; use it if the features have different units. "none"
+        does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives labels the terms by which `hierarchy` finds them.
@@ -106,8 +105,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         Torch device of the training, for example "cpu" or "cuda". It only exists if
         `metric="learned"`.
     scaler_ : StandardScaler
-        Fitted scaler. It only exists if `feature_scaling` is "root", "centered" or
-        "standard".
+        Fitted scaler. It only exists if `feature_scaling` is "centered" or "standard".
     label_space_ : LabelSpace
         The training labels, with vectors that contain their projected means.
     temperature_ : float

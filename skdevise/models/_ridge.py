@@ -25,12 +25,11 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
     alpha : float, default=1.0
         Strength of the L2 penalty, a positive number. Raise it if the projection overfits. The
         penalty weighs less in larger training sets, so raise it with the number of samples.
-    feature_scaling : {"root", "centered", "l2", "standard", "none"}, default="centered"
+    feature_scaling : {"centered", "l2", "standard", "none"}, default="centered"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
-        then subtracts the mean of the training samples, because the projection has no bias. "root"
-        first takes the square root of each feature, and then does the same as "centered". Try it if
-        no feature is negative. "standard" gives each feature zero mean and unit variance over the
-        training samples; use it if the features have different units. "none" does not scale.
+        then subtracts the mean of the training samples, because the projection has no bias.
+        "standard" gives each feature zero mean and unit variance over the training samples; use it
+        if the features have different units. "none" does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
@@ -57,8 +56,7 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
     coef_ : ndarray of float64, of shape (vector_size, n_features)
         The projection M, applied to scaled features.
     scaler_ : StandardScaler
-        Fitted scaler. It only exists if `feature_scaling` is "root", "centered" or
-        "standard".
+        Fitted scaler. It only exists if `feature_scaling` is "centered" or "standard".
     label_space_ : LabelSpace
         The training labels and their vectors.
     temperature_ : float

@@ -40,12 +40,11 @@ class WSABIEClassifier(LearnedLabelClassifier):
     max_norm : float, default=2.0
         Largest norm of a column of V and of a label vector, called C in the paper. It regularises
         the classifier: raise it if there are many samples for each label.
-    feature_scaling : {"root", "centered", "l2", "standard", "none"}, default="l2"
+    feature_scaling : {"centered", "l2", "standard", "none"}, default="l2"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
-        then subtracts the mean of the training samples. "root" first takes the square root of each
-        feature, and then does the same as "centered". Try it if no feature is negative. "standard"
-        gives each feature zero mean and unit variance over the training samples; use it if the
-        features have different units. "none" does not scale.
+        then subtracts the mean of the training samples. "standard" gives each feature zero mean and
+        unit variance over the training samples; use it if the features have different units. "none"
+        does not scale.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. They must be training labels. None means all
         training labels.
@@ -81,8 +80,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
     device_ : str
         Torch device of the training, for example "cpu" or "cuda".
     scaler_ : StandardScaler
-        Fitted scaler. It only exists if `feature_scaling` is "root", "centered" or
-        "standard".
+        Fitted scaler. It only exists if `feature_scaling` is "centered" or "standard".
     label_space_ : LabelSpace
         The training labels and their vectors, extended to unit length by one more number.
     temperature_ : float

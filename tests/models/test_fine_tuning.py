@@ -15,8 +15,6 @@ from torch import nn
 
 from skdevise import DeViSEClassifier, RandomEmbedder, VisualFeaturizer
 from skdevise.datasets import make_shapes
-from skdevise.models._features import FeatureScaler
-from skdevise.models._fine_tuning import PhotoProjection
 
 
 def tiny_net():
@@ -318,26 +316,13 @@ def test_both_stages_draw_the_terms_of_labels(clf, colours):
     assert not np.allclose(clf.transform(X), points)
 
 
-@pytest.mark.parametrize("scaling", ["root", "centered", "standard", "none"])
+@pytest.mark.parametrize("scaling", ["centered", "standard", "none"])
 def test_stage_2_continues_from_any_projection_and_scaling(clf, colours, scaling):
     X, y = colours
     clf.set_params(projection="mlp", feature_scaling=scaling, finetune_lr=0.003).fit(X, y)
     assert clf.score(X, y) > 0.5
     loaded = pickle.loads(pickle.dumps(clf))
     np.testing.assert_allclose(loaded.transform(X), clf.transform(X), atol=1e-5)
-
-
-def test_stage_2_scales_features_as_stage_1(plane):
-    # A feature of 0 has no gradient, whereas that of its root is infinite.
-    features = torch.tensor([[0.0, 4.0, -1.0], [9.0, 0.0, 0.0]], requires_grad=True)
-    scale = FeatureScaler("root").fit([(np.array([[0.0, 1.0, 4.0], [1.0, 1.0, 1.0]]), None)])
-    net = PhotoProjection(nn.Identity(), nn.Identity(), scale=scale, freeze_batch_norm=True)
-    scaled = net(features)
-    expected = scale(features.numpy(force=True))
-    np.testing.assert_allclose(scaled.numpy(force=True), expected, atol=1e-6)
-    (scaled * torch.arange(6.0).view(2, 3)).sum().backward()
-    assert features.grad.isfinite().all()
-    assert features.grad[0, 0] == 0 and features.grad[0, 1] != 0
 
 
 def test_stage_2_needs_a_visual_model(plane):
