@@ -148,13 +148,17 @@ def _never_waits(net):
 
 def _recorded(run, device):
     """Record a function on a GPU for the largest batch, so that a batch is started at once."""
-    recorded, lock = None, Lock()
+    recorded, last_stream, lock = None, None, Lock()
 
     @torch.inference_mode()
     def run_recorded(photos):
-        nonlocal recorded
+        nonlocal recorded, last_stream
         photos = photos.to(device, memory_format=torch.channels_last)
+        stream = torch.cuda.current_stream(device)
         with lock:  # A replay of another thread would overwrite the batch.
+            if last_stream not in (None, stream):  # So would one on another stream of the user.
+                stream.wait_stream(last_stream)
+            last_stream = stream
             if recorded is None or len(photos) > recorded.n_rows:
                 recorded = Recorded(run, len(photos), lambda run: record_on_gpu(run, device, []))
             return recorded(photos)

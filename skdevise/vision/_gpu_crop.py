@@ -100,7 +100,9 @@ class GPUCrop:
 @cache
 def _stream(device):
     """Return the stream that sends photos to a GPU. Memory of a stream serves no other stream."""
-    return torch.cuda.Stream(device)
+    # PyTorch has 32 streams of each priority, and gives them out again. The stream must not be the
+    # one on which a thread records a network, because the recording would contain the photos.
+    return torch.cuda.Stream(device, priority=-1)
 
 
 def resize_and_crop(photos, crop):

@@ -325,3 +325,17 @@ def test_bfloat16_on_a_gpu_is_close_to_float32():
     assert features.dtype == np.float32
     cosines = F.cosine_similarity(torch.from_numpy(features), torch.from_numpy(expected))
     assert cosines.min() > 0.999
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no GPU.")
+def test_a_recorded_network_serves_several_streams():
+    net, device = make("sequential"), torch.device("cuda")
+    engine = InferenceEngine(net, SHAPE, device=device)
+    streams = [torch.cuda.Stream(device) for _ in range(2)]
+    batches = [factor * photos(64) for factor in range(12)]
+    waiting = []
+    for i, batch in enumerate(batches):
+        with torch.cuda.stream(streams[i % 2]):
+            waiting.append(engine.start(batch))
+    for batch, read in zip(batches, waiting, strict=True):
+        np.testing.assert_allclose(read(), eager(net, batch), rtol=1e-2, atol=1e-2)
