@@ -17,6 +17,7 @@ import argparse
 import os
 import time
 import warnings
+from collections import deque
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,8 +36,11 @@ from torchvision.transforms import v2
 from training import BareLoop, Ours, cpu_time, problem
 
 from skdevise import DeViSEClassifier, LabelSpace, RandomEmbedder, VisualFeaturizer
+from skdevise.vision._batches import load_batches
 from skdevise.vision._crop import CentreCrop
-from skdevise.vision._photos import decode
+from skdevise.vision._photos import Photos, decode
+
+_N_THREADS = 4, 8, 16
 
 LARGE = {
     "n": 200_000, "n_features": 1_280, "vector_size": 300, "n_labels": 1_000, "n_all": 21_841,
@@ -199,6 +203,13 @@ def compare_host(paths, device):
         f"One core decodes a photo of 500 x 375 in {decoding:.2f} ms, and resizes and crops it in "
         f"{resizing:.2f} ms."
     )
+    source, rates = Photos(paths), []
+    gpu = torch.device("cuda") if device == "cuda" else None
+    for n_jobs in _N_THREADS:
+        load = partial(load_batches, source.pixels, range(len(paths)), crop, 32, n_jobs, gpu)
+        rate = len(paths) / seconds(lambda load=load: deque(load(), maxlen=0), device, 1)
+        rates.append(f"{rate:.0f} with {n_jobs} threads")
+    yield f"Photos a second that are read, decoded and resized: {', '.join(rates)}."
     if device != "cuda":
         return
     data = [torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8) for path in paths]
