@@ -4,17 +4,17 @@ How wrong are the wrong answers?
 ================================
 
 Taking a dog for a wolf is a smaller mistake than taking it for a truck. Hierarchical precision
-(hp@k) measures this with WordNet, which knows what each label is a kind of. We draw it against the
-number of answers k, as in tables 1 and 3 of the DeViSE paper, and look at where the wrong answers
-lie.
+(hp@k) is the share of the k best answers that are close to the true label in WordNet, which knows
+what each label is a kind of. We draw it against k, as in tables 1 and 3 of the DeViSE paper, and
+look at where the wrong answers lie.
 """
 
 # %%
 # Photos and hierarchy
 # --------------------
 #
-# We train on half of the photos of Caltech-101 and test on the other half. ``rename`` gives
-# WordNet's synsets, groups of words with one meaning, the names that the photos have.
+# We train on half of the photos of Caltech-101 and test on the other half. WordNet consists of
+# synsets, groups of words with one meaning. ``rename`` gives them the names of our labels.
 
 import numpy as np
 
@@ -64,8 +64,8 @@ for name, clf in classifiers.items():
     print(f"{name:>22}: " + " ".join(f"{p:.3f}" for p in display.precision))
 
 # %%
-# hp@1 is the accuracy. From there on, the k best answers are compared with the k labels that are
-# nearest to the true label in WordNet.
+# hp@1 is the accuracy. Further right, the k best answers are compared with the k labels that are
+# nearest to the true label in WordNet, or more if some are equally near.
 #
 # The four classifiers have nearly the same accuracy, because the labels were all seen in training.
 # The second to twentieth answers of DeViSE are nearer to the true label than those with random

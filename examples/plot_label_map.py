@@ -3,9 +3,9 @@
 Draw the label space
 ======================
 
-t-SNE places the word vectors of labels in the plane, as in figure 1b of the DeViSE paper. The
-vectors come from text only. The colours come from WordNet only. If labels of one colour stay
-together, text and WordNet agree.
+t-SNE places the word vectors of labels in the plane, so that neighbours stay neighbours, as in
+figure 1b of the DeViSE paper. The vectors come from text only. The colours come from WordNet only.
+If labels of one colour stay together, text and WordNet agree.
 """
 
 # %%

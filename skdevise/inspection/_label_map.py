@@ -243,11 +243,12 @@ def _write_labels(ax, points, labels, colours):
     figure = ax.figure.figure  # The whole figure, if the axes are in a subfigure.
     figure.draw_without_rendering()  # The layout moves the axes.
     rows = _spread_out(points, min(_MAX_TEXTS, len(points)))
+    are_few = len(labels) <= 100
     texts = [
         ax.text(
             *points[row],
             labels[row],
-            fontsize=10 if len(labels) <= 100 else 8,
+            fontsize=10 if are_few else 8,
             color=make_visible(colours[row], ax.get_facecolor(), _TEXT_CONTRAST),
             path_effects=[withStroke(linewidth=1.8, foreground=ax.get_facecolor())],
             parse_math=False,
@@ -255,9 +256,8 @@ def _write_labels(ax, points, labels, colours):
         for row in rows
     ]
     # A limit of steps gives the same map on every machine; a limit of seconds would not.
-    adjust_text(
-        texts, *points[rows].T, ax=ax, expand=(1.1, 1.4), prevent_crossings=False, iter_lim=30
-    )
+    others = points if are_few else points[rows]  # Between many points, there is no room.
+    adjust_text(texts, *others.T, ax=ax, expand=(1.25, 1.5), prevent_crossings=False, iter_lim=30)
     # Remove texts that found no room near their point.
     pixels = ax.transData.transform(points[rows])
     frame = ax.get_window_extent().extents

@@ -27,6 +27,15 @@ def test_texts_neither_overlap_nor_leave_the_frame(n_labels, n_written):
     assert (high <= frame.max).all()
 
 
+def test_texts_avoid_points_without_a_text():
+    points = np.random.default_rng(0).uniform(size=(90, 2))
+    display = LabelMapDisplay(points, [f"label {i}" for i in range(90)]).plot()
+    pixels = display.ax_.transData.transform(points)
+    boxes = np.array([text.get_window_extent().extents for text in display.texts_])[:, None]
+    is_covered = ((pixels > boxes[..., :2]) & (pixels < boxes[..., 2:])).all(axis=2)
+    assert is_covered.sum() <= 2  # It was 6 when texts only avoided points with a text.
+
+
 def test_a_text_is_near_its_point_in_a_shade_of_its_colour():
     display = LabelMapDisplay([[0, 0], [1, 0], [0, 5]], ["cat", "dog", "car"]).plot()
     text = display.texts_[1]
