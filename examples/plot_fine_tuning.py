@@ -58,7 +58,8 @@ featurizer.fit(X, y)
 embedder = SkipGramEmbedder(
     vector_size=32, window=5, max_epochs=5, terms=list(shapes.target_names), random_state=0
 ).fit(shapes.corpus)
-settings = {"batch_size": 64, "early_stopping": True, "n_iter_no_change": 20, "random_state": 0}
+settings = {"lr": 0.01, "batch_size": 64, "random_state": 0}
+settings |= {"early_stopping": True, "n_iter_no_change": 20}
 frozen = FrozenEstimator(featurizer)
 one_stage = DeViSEClassifier(embedder, frozen, max_epochs=20, **settings)
 two_stages = DeViSEClassifier(

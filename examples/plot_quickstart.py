@@ -14,11 +14,12 @@ quickstart.png.
 # Classify photos
 # ---------------
 #
-# The classifier is fitted already. It has learned from photos of the 1,000 labels of ImageNet, from
-# WordNet (a dictionary that sorts words by meaning), and from word vectors.
+# ``load_zero_shot_classifier`` returns a fitted classifier. It has learned from photos of the 1,000
+# labels of ImageNet, from WordNet (a dictionary that sorts words by meaning), and from word
+# vectors.
 #
-# We ask twice. The first names are the true ones. The others are only similar, such as "leopard"
-# for a cat. They need not be training labels, and nothing is trained. ``visual_`` computes the
+# We ask twice: with the true names, and with names that are only similar, such as "leopard" for a
+# cat. A name need not be a training label, and nothing is trained. ``visual_`` computes the
 # features of the photos, so the network processes each photo once.
 
 from pathlib import Path
