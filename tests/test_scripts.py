@@ -21,7 +21,7 @@ WORDNET = next((p for p in map(Path, ("/usr/share/wordnet",)) if (p / "data.noun
 TABLES = ("1", "2", "3", "4", "5", "caltech", "generalized")
 # Arguments of each script, and the constants that make it small. Names in braces are files below.
 SCRIPTS = {
-    "benchmarks/calibration.py": ["{vectors}", "N_ROUNDS=1; STEP=5; N_PHOTOS=(3,)"],
+    "benchmarks/calibration.py": ["{vectors}", "N_ROUNDS=1; STEP=5; N_PHOTOS={{3: 1}}"],
     "benchmarks/cluster.py": ["--plan"],
     "benchmarks/defaults.py": ["{vectors}", "--n-seeds=1", "EPOCHS=(1, 2)", "LABEL_ALPHAS=(1.0,)",
                                "RULES={{'1 epoch': (1, {{'max_epochs': 1}})}}"],

@@ -202,14 +202,22 @@ class CalibrationMixin:
             fitted["seen"] = corrected(fitted["seen"], with_fewer, counts)
         if unseen:
             # Few held-out classes may say nothing, so the seen labels count like one more class.
-            n_classes = [group.scores.shape[1] for group in unseen]
-            shares = n_classes + [1 / len(seen) for _ in seen]
-            fitted["unseen"] = pooled_temperature(unseen + seen, shares)
+            n_classes = np.array([group.scores.shape[1] for group in unseen])
+            of_seen = np.full(len(seen), 1 / max(1, len(seen)))
+            fitted["unseen"] = pooled_temperature(unseen + seen, [*n_classes, *of_seen])
+            # If both compete, either can be right, so both count equally.
+            shares = [*n_classes / n_classes.sum(), *of_seen]
+            fitted["mixed"] = pooled_temperature(unseen + seen, shares)
         self._temperatures = self._temperatures | fitted
         # One of them may lack held-out samples.
         default = next(iter(self._temperatures.values()), 1.0)
         self.temperature_ = self._temperatures.get("seen", default)
         self.unseen_temperature_ = self._temperatures.get("unseen", default)
+
+    @property
+    def mixed_temperature_(self):
+        """Temperature of `predict_proba` if seen and unseen labels are candidates: float."""
+        return self._temperatures.get("mixed", self.unseen_temperature_)
 
     def _calibration_splits(self, counts):
         """Choose what each second training lacks: list of Split."""

@@ -70,7 +70,7 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         Temperature of `predict_proba` if all candidates are training labels. It is fitted on
         samples that are held out of another training with all classes.
     unseen_temperature_ : float
-        Temperature of `predict_proba` if some candidates are unseen. It is fitted on classes that
+        Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
 
     See Also

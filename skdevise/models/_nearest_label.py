@@ -62,7 +62,7 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
     temperature_ : float
         Temperature of `predict_proba` if all candidates are training labels.
     unseen_temperature_ : float
-        Temperature of `predict_proba` if some candidates are unseen.
+        Temperature of `predict_proba` if all candidates are unseen.
     n_features_in_ : int
         Number of features, which is also the size of the vectors.
     feature_names_in_ : ndarray of shape (n_features,)

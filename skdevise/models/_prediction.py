@@ -174,10 +174,11 @@ class LabelPredictionMixin(
         """Estimate the probability of each candidate label.
 
         It is the softmax of the scores divided by a temperature. If all candidates are training
-        labels, this is `temperature_`. Otherwise it is `unseen_temperature_`. The fit chooses both
-        by maximum likelihood on data that other trainings lack: on samples for the first, and
-        on whole classes for the second. Of the answers with probability 0.8, about 80 % are right.
-        If seen and unseen labels compete, the probabilities are less exact.
+        labels, this is `temperature_`. If all are unseen, it is `unseen_temperature_`. The fit
+        chooses both by maximum likelihood on data that other trainings lack: on samples for the
+        first, and on whole classes for the second. Of the answers with probability 0.8, about 80 %
+        are right. If seen and unseen labels compete, `mixed_temperature_` is fitted on both kinds
+        of data, and the probabilities are less exact.
 
         Parameters
         ----------
@@ -367,7 +368,12 @@ class LabelPredictionMixin(
 
     def _temperature(self, space):
         """Choose the temperature of some candidates: float."""
-        return self.temperature_ if self._is_seen(space) else self.unseen_temperature_
+        if space is self.label_space_:
+            return self.temperature_
+        is_seen = np.isin(space.labels, self.classes_)
+        if is_seen.all():
+            return self.temperature_
+        return self.mixed_temperature_ if is_seen.any() else self.unseen_temperature_
 
     def _is_seen(self, space):
         """Return whether all candidates are training labels: bool."""

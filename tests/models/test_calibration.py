@@ -21,6 +21,7 @@ from skdevise import (
     RandomEmbedder,
     RidgeProjectionClassifier,
 )
+from skdevise.datasets import load_caltech101_features, load_term_vectors
 from skdevise.models._calibration import (
     HeldOut,
     Split,
@@ -47,7 +48,7 @@ def make_data(n_per_class=8, noise=0.7, n_features=6):
 
 
 def naive_temperatures(classifier, X, y, weight=None, hubness=None):
-    """Fit the temperatures of seen and of unseen labels, by a new fit for each split."""
+    """Fit the temperatures of seen, unseen and mixed labels, by a new fit for each split."""
     keys, targets = row_keys(X), np.searchsorted(LABELS, y)
     counts = sample_counts(keys, targets)
 
@@ -78,10 +79,18 @@ def naive_temperatures(classifier, X, y, weight=None, hubness=None):
     # Each split lacks two classes, and the seen labels count like one.
     shares = [2] * len(unseen) + [1 / len(seen)] * len(seen)
     of_unseen = pooled_temperature([*unseen, *seen], shares)
+    # The photos of both kinds count equally.
+    shares = [1 / len(unseen)] * len(unseen) + [1 / len(seen)] * len(seen)
+    mixed = pooled_temperature([*unseen, *seen], shares)
     if fewer:
         with_fewer = pooled_temperature(fewer, [group.total_weight for group in fewer])
         temperature = corrected(temperature, with_fewer, counts)
-    return temperature, of_unseen
+    return temperature, of_unseen, mixed
+
+
+def temperatures(clf):
+    """Return the three temperatures of a fitted classifier: list of float."""
+    return [clf.temperature_, clf.unseen_temperature_, clf.mixed_temperature_]
 
 
 CLASSIFIERS = [
@@ -247,7 +256,7 @@ def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part
     if hubness is not None:
         clf.set_params(hubness=hubness)
     clf.fit(X, y)
-    assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
+    assert_allclose(temperatures(clf), expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier])
@@ -272,7 +281,7 @@ def test_samples_are_left_out_of_a_closed_form(
     expected = naive_temperatures(clf, X, y, weight)
     clf.fit(X, y, sample_weight=weight)
     # Random vectors say nothing of unseen labels, so their best temperature can be nearly infinite.
-    inverse = np.reciprocal([clf.temperature_, clf.unseen_temperature_])
+    inverse = np.reciprocal(temperatures(clf))
     assert_allclose(inverse, np.reciprocal(expected), rtol=1e-3, atol=1e-5)
 
 
@@ -288,12 +297,12 @@ def test_held_out_classes_that_are_guessed_do_not_make_all_probabilities_equal(k
 def test_the_candidates_choose_the_temperature(classifier):
     X, y = make_data()
     clf = classifier.fit(X, y)
-    assert clf.temperature_ != clf.unseen_temperature_
+    assert len(set(temperatures(clf))) == 3
     for labels, temperature in (
         (None, clf.temperature_),
         (["h", "b"], clf.temperature_),
         (["x", "y"], clf.unseen_temperature_),
-        (["x", "b"], clf.unseen_temperature_),
+        (["x", "b"], clf.mixed_temperature_),
     ):
         scores = clf.decision_function(X, labels)
         expected = softmax(scores / temperature, axis=1)
@@ -302,13 +311,27 @@ def test_the_candidates_choose_the_temperature(classifier):
         assert_allclose(log_proba, np.log(expected), rtol=1e-4, atol=1e-5)
 
 
+def test_seen_and_unseen_candidates_together_are_calibrated():
+    embedder, caltech = load_term_vectors().embedder, load_caltech101_features()
+    known = embedder.has_vector(caltech.target)
+    X, y = caltech.data[known], caltech.target[known]
+    labels = np.unique(y)
+    is_tested = np.arange(len(y)) % 4 == 0
+    is_trained = ~is_tested & ~np.isin(y, labels[1::4])
+    clf = RidgeProjectionClassifier(embedder, seen_penalty=0.4).fit(X[is_trained], y[is_trained])
+    proba = clf.predict_proba(X[is_tested], labels=labels)
+    accuracy = np.mean(labels[proba.argmax(axis=1)] == y[is_tested])
+    # With the temperature of unseen labels, the difference is .18.
+    assert abs(proba.max(axis=1).mean() - accuracy) < 0.05
+
+
 def test_the_second_training_does_not_change_the_answers(classifier):
     X, y = make_data()
     points = clone(classifier).fit(X, y).transform(X)
     few = y < "d"  # Three classes are too few to hold any out.
     assert_allclose(clone(classifier).fit(X, y).transform(X), points)
     clf = classifier.fit(X[few], y[few])
-    assert clf.temperature_ == clf.unseen_temperature_
+    assert clf.temperature_ == clf.unseen_temperature_ == clf.mixed_temperature_
 
 
 def test_one_sample_per_class_is_calibrated_on_classes(classifier):
@@ -347,8 +370,10 @@ def test_parts_are_calibrated_like_the_whole(kind):
         labels = np.array(LABELS)[is_in]
         scores = second.decision_function(X[rows], labels=labels)
         groups.append(HeldOut(scores, np.searchsorted(labels, y[rows]), len(rows)))
-    expected = pooled_temperature(groups[:1], [1]), pooled_temperature(groups, [1, 2])
-    assert_allclose([clf.temperature_, clf.unseen_temperature_], expected, rtol=1e-3)
+    expected = [
+        pooled_temperature(groups[: len(shares)], shares) for shares in ([1], [1, 2], [1, 1])
+    ]
+    assert_allclose(temperatures(clf), expected, rtol=1e-3)
 
 
 def test_devise_is_calibrated_in_each_call_of_partial_fit():
@@ -359,10 +384,10 @@ def test_devise_is_calibrated_in_each_call_of_partial_fit():
     again = pickle.loads(pickle.dumps(clf))
     assert_allclose(again.predict_proba(X), clf.predict_proba(X), rtol=1e-5)
     assert again.partial_fit(X, y).temperature_ > 0
-    # A batch without held-out classes keeps their temperature.
-    before, is_held_out = clf.unseen_temperature_, classes_to_hold_out({}, LABELS)
+    # A batch without held-out classes keeps the temperatures of unseen labels.
+    before, is_held_out = temperatures(clf), classes_to_hold_out({}, LABELS)
     kept = np.array([not is_held_out[label] for label in y.tolist()])
-    assert clf.partial_fit(X[kept], y[kept]).unseen_temperature_ == before
+    assert temperatures(clf.partial_fit(X[kept], y[kept]))[1:] == before[1:]
     # A batch may hold a single sample, even of a held-out class.
     for row in (0, np.flatnonzero(~kept)[0]):
         clf.partial_fit(X[[row]], y[[row]])

@@ -61,7 +61,7 @@ def test_the_highest_cosine_wins(fitted, embedder):
     assert_array_equal(top, np.array(labels)[order])
     assert_allclose(scores, np.take_along_axis(cosines, order, axis=1), atol=1e-6)
     assert_array_equal(clf.predict(X, labels), top[:, 0])
-    proba = softmax(cosines / clf.unseen_temperature_, axis=1)
+    proba = softmax(cosines / clf.mixed_temperature_, axis=1)
     assert_allclose(clf.predict_proba(X, labels), proba, rtol=1e-4)
     assert_allclose(clf.predict_log_proba(X, labels), np.log(proba), rtol=1e-4)
 
@@ -254,18 +254,24 @@ def test_answers_below_the_threshold_are_rejected(fitted):
     assert_allclose(clf.predict_proba(X, labels), proba)
 
 
-@pytest.mark.parametrize("labels", [["f"], ["b", "f", "a"], ["c", "d"], None])
-def test_candidates_compete_with_none_of_them(fitted, labels):
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (["f"], "unseen_temperature_"),
+        (["b", "f", "a"], "mixed_temperature_"),
+        (["c", "d"], "temperature_"),
+        (None, "temperature_"),
+    ],
+)
+def test_candidates_compete_with_none_of_them(fitted, labels, kind):
     clf, X, _ = fitted
     clf.set_params(seen_penalty=0.1)
     scores, trained = clf.decision_function(X, labels), clf.decision_function(X, list("abcde"))
-    seen = labels in (None, ["c", "d"])
-    if not seen:
+    if kind != "temperature_":
         trained = trained + 0.1  # The penalty does not lower "none of the candidates".
     # One of five normally distributed scores exceeds the mean by .8416 standard deviations.
     none = trained.mean(axis=1) + 0.8416 * trained.std(axis=1)
-    temperature = clf.temperature_ if seen else clf.unseen_temperature_
-    expected = softmax(np.column_stack([scores, none]) / temperature, axis=1)[:, :-1]
+    expected = softmax(np.column_stack([scores, none]) / getattr(clf, kind), axis=1)[:, :-1]
     assert_allclose(clf.predict_confidence(X, labels), expected, rtol=1e-3)
 
 
