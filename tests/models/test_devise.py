@@ -221,7 +221,7 @@ def test_training_leaves_the_global_generators_alone(plane, pets_and_trucks, ran
 def test_additional_false_labels_are_avoided(plane, pets_and_trucks):
     # "lynx" lies near "cat". Cats are pushed away from it, to the far side of "cat".
     X, y = pets_and_trucks
-    clf = DeViSEClassifier(plane, random_state=0, max_epochs=100)
+    clf = DeViSEClassifier(plane, lr=0.05, random_state=0, max_epochs=100)
     pushed = clone(clf).set_params(negative_labels=["lynx", "cat"]).fit(X, y)
     leads = [
         model.decision_function(X[y == "cat"], labels=["cat", "lynx"]) @ [1, -1]
