@@ -66,11 +66,7 @@ class DocumentationLinkMixin:
 
 
 def find_documentation(page):
-    """Return the address of a page of our documentation, or "" if it cannot be found.
-
-    The metadata of the installed package may have the address of the site. In a clone of the
-    repository, the page can also come from ``make docs``.
-    """
+    """Return the address of a page of our documentation, or "" if it cannot be found."""
     try:
         addresses = metadata("skdevise").get_all("Project-URL", [])
     except PackageNotFoundError:
@@ -85,10 +81,7 @@ def find_documentation(page):
 
 @cache
 def _torchvision_folder():
-    """Return the folder of torchvision, without importing it.
-
-    An import also loads torch's compiler, and takes as long as the import of torch.
-    """
+    """Return the folder of torchvision without importing it, which takes as long as torch."""
     return Path(find_spec("torchvision").origin).parent
 
 
@@ -115,13 +108,9 @@ def _load_jpeg_decoder():
 
 
 def decode_jpeg(data):
-    """Decode a JPEG by torchvision: uint8 (3, H, W), or None if torchvision cannot decode it.
-
-    The result is also None if the process has not imported torch, because Pillow decodes hundreds
-    of photos while torch is imported.
-    """
+    """Decode a JPEG by torchvision: uint8 (3, H, W), or None if torchvision cannot decode it."""
     torch = sys.modules.get("torch")
-    if torch is None:
+    if torch is None:  # Pillow decodes hundreds of photos while torch is imported.
         return None
     try:
         _load_jpeg_decoder()
@@ -134,10 +123,7 @@ def decode_jpeg(data):
 
 
 def adagrad_step(optimizer, parameter, lr):
-    """Take the step of a torch Adagrad optimizer that has this one parameter.
-
-    The learning rate is a float or a Tensor.
-    """
+    """Take the step of a torch Adagrad optimizer of one parameter. `lr` may be a Tensor."""
     # torch 2.6 to 2.14 name the state "sum" and the option "eps". The hooks around
     # `Optimizer.step` would take a tenth of the time of a small training step.
     group, squares = optimizer.param_groups[0], optimizer.state[parameter]["sum"]

@@ -157,10 +157,7 @@ def atomic_write(path):
 
 
 def check_count(name, value, least=1, most=None, what=None):
-    """Raise ValueError unless a value is a whole number in a range. Bools are no numbers.
-
-    `most` is the number of the things named by `what`, such as "candidates".
-    """
+    """Raise ValueError unless a value is a whole number in a range, and no bool."""
     is_number = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_number or value < least or (most is not None and value > most):
         limits = f"from {least}" if most is None else f"from {least} to {most}"

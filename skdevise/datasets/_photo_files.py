@@ -142,10 +142,7 @@ def _archive_protocol(root):
 
 
 def _list_folder(root):
-    """Yield the name and path of each regular file and broken link below a local folder.
-
-    The path of a folder is None.
-    """
+    """Yield the name and path of each regular file and broken link. A folder has None."""
     if not os.path.exists(root):
         raise FileNotFoundError(f"The folder {root!r} does not exist. Check its path.")
     if not os.path.isdir(root):

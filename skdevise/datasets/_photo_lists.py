@@ -23,13 +23,11 @@ N_NAMES = 3
 
 
 def photo_names(files):
-    """Select the photos among files, given by the parts of their names, and sort them.
-
-    The photos of a folder come before those of the folders inside it.
-    """
+    """Select the photos among files, given by the parts of their names, and sort them."""
     formats = Image.registered_extensions().items()
     decoded = {*Image.OPEN, "MPO"} - _NOT_PHOTOS  # Pillow opens an MPO file as a JPEG.
     suffixes = {suffix for suffix, name in formats if name in decoded} | _NEED_A_PLUGIN
+    # The photos of a folder come before those of the folders inside it.
     return sorted(
         (parts for parts in files if PurePosixPath(parts[-1]).suffix.lower() in suffixes),
         key=lambda parts: (parts[:-1], parts[-1]),

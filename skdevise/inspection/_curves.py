@@ -34,10 +34,8 @@ def find_candidates(classifier, labels):
 
 
 def check_answers(y_true, y_pred, sample_weight):
-    """Validate true labels, predicted labels and weights, all (n_samples,). None means no weights.
-
-    Numbers of numpy become those of Python, so that labels of two types can be compared.
-    """
+    """Validate true labels, predicted labels and weights or None, all (n_samples,)."""
+    # Python compares values of two types, such as text and numbers.
     y_true, y_pred = (check_targets(y, one_type=False).tolist() for y in (y_true, y_pred))
     check_consistent_length(y_true, y_pred)
     if not y_true:

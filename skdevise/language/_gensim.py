@@ -77,10 +77,7 @@ def extend_model(model, vocabulary, window, sample):
 
 
 def train_model(model, shards, *, max_epochs, lr, min_lr, n_threads, checkpoint=None, progress_bar):
-    """Train on the shards {path: number of tokens}; return the model and its loss curve.
-
-    If the file `checkpoint` exists, training continues from there.
-    """
+    """Train on shards {path: number of tokens}, or resume a checkpoint: model, loss curve."""
     losses, n_finished = [], 0
     steps = list(shards.items()) * max_epochs
     if checkpoint is not None and checkpoint.exists():

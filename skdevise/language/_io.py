@@ -284,10 +284,8 @@ def _read_fasttext(path, stream, limit):
 
 
 def _check_fasttext(path):
-    """Raise ValueError if a fastText model ends before its words or numbers do.
-
-    gensim would read words forever, or ask for memory for all numbers.
-    """
+    """Raise ValueError if a fastText model ends before its words or numbers do."""
+    # gensim would read words forever, or ask for memory for all numbers.
     with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         # The numbers of words and of pruned n-grams follow 64 bytes of parameters.
         (n_words, n_pruned), end = struct.unpack_from("<i16xq", data, 64), 92

@@ -56,10 +56,7 @@ def words_of(text):
 
 
 def normalise_term(term):
-    """Return a term in lower case, with single blanks instead of "_" and repeated blanks.
-
-    A term without any other characters, such as "_", stays as it is.
-    """
+    """Return a term in lower case, with single blanks instead of "_". The term "_" stays."""
     words = unicodedata.normalize("NFC", term).lower().replace("_", " ").split()
     return " ".join(words) or term
 

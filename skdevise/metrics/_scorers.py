@@ -22,10 +22,7 @@ from skdevise.models._top_k import predict_top_k, reach_classifier
 
 
 class _TopKScorer:
-    """Base of the scorers: ranks candidates, pickles, and works with metadata routing.
-
-    scikit-learn's `make_scorer` cannot pass `labels` to the response method.
-    """
+    """Base of the scorers, as `make_scorer` cannot pass `labels` to the response method."""
 
     _sample_weight: bool | str | None = True
 

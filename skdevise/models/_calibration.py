@@ -89,10 +89,8 @@ def class_splits(held_out):
 
 
 def split_rows(keys, targets, is_held_out, part=0, n_parts=1):
-    """Split samples into kept rows, held-out rows of kept classes, and rows of held-out classes.
-
-    Samples with equal keys stay together, so that no copy of a held-out photo is trained on.
-    """
+    """Split samples into kept rows, held-out rows of kept classes, and rows of held-out classes."""
+    # Samples with equal keys stay together, so that no copy of a held-out photo is trained on.
     of_held_out = is_held_out[targets]
     rest = np.flatnonzero(~of_held_out)
     pairs = np.column_stack([targets[rest], keys[rest]])
@@ -145,10 +143,7 @@ def corrected(temperature, with_fewer, counts):
 
 
 def _errors(counts):
-    """Estimate the sizes of sampling errors if 0, 1 or 2 parts are held out: (3,).
-
-    They are the inverse square roots of the numbers of kept samples, averaged over classes.
-    """
+    """Estimate the sizes of sampling errors if 0, 1 or 2 parts are held out: (3,)."""
     return np.array([np.mean((counts - _n_held_out(counts, n)) ** -0.5) for n in range(3)])
 
 
@@ -329,10 +324,7 @@ def pooled_temperature(groups, shares):
 
 
 def _below_best(group, n_distinct):
-    """Subtract the best score of each sample: scores (n_samples, n_labels), goals (n_samples,).
-
-    The goal mixes the score of the true label with that of the best other label.
-    """
+    """Subtract the best score of each sample: scores (n_samples, n_labels), goals (n_samples,)."""
     each = np.arange(len(group.scores))
     scores = group.scores - group.scores.max(axis=1, keepdims=True)
     true, others = scores[each, group.targets], scores.copy()

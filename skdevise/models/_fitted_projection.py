@@ -61,10 +61,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._lazy["net"]
 
     def __dir__(self):
-        """List the attributes, with `net_` only if it exists already.
-
-        The HTML representation of scikit-learn reads all of them, and making `net_` imports torch.
-        """
+        """List the attributes, with `net_` only if it exists already, because it imports torch."""
         hidden = set() if "net" in vars(self).get("_lazy", {}) else {"net_"}
         return [name for name in {*object.__dir__(self)} - hidden if hasattr(self, name)]
 

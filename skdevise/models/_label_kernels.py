@@ -156,6 +156,8 @@ class DefinitionKernel:
 class VectorKernel:
     """Similarity exp((cosine - 1) / width) of centred vectors, averaged over those of a label."""
 
+    # A subclass has `width`. Its `_vectors` returns vectors, and the matrix of means over a label.
+
     def fit(self, facts):
         """Learn the centre, and compare the training labels: (n, n)."""
         vectors, mean = self._vectors(facts)
@@ -164,10 +166,6 @@ class VectorKernel:
         kernel = self._compare(vectors, mean)
         np.fill_diagonal(kernel, 1.0)  # A label without a vector still equals itself.
         return kernel
-
-    def _vectors(self, facts):
-        """Return vectors, and the matrix that averages those of a label: (n_labels, n_vectors)."""
-        raise NotImplementedError
 
     def __call__(self, facts):
         """Compare labels with the training labels: (n_labels, n_training)."""
@@ -361,12 +359,10 @@ def _stem(word):
 
 
 def _name_vectors(embedder, hierarchy, facts):
-    """Embed the first terms of labels, and the mean of all: two (n, vector_size), positions (n,).
-
-    If an embedder has no vector for a name, the terms of its senses stand in for it.
-    """
+    """Embed the first term and the mean term of labels: two (n, vector_size), positions (n,)."""
     terms = [list(names) for names in facts.terms]
     known = _select_known(embedder, terms)
+    # The terms of the senses stand in for a name without a vector.
     lacking = [i for i, found in enumerate(known) if not found and len(facts.senses[i])]
     if lacking:
         labels = [hierarchy.labels[facts.senses[i]].tolist() for i in lacking]

@@ -199,11 +199,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         return self
 
     def _sums_of(self, rows, X, targets, sample_weight):
-        """Sum over some rows of X, whose features are not centred.
-
-        These are the sums of w x x', w x t', w x, w t and w, with weights w, features x and label
-        vectors t.
-        """
+        """Sum w x x', w x t', w x, w t, w over rows: weights w, label vectors t, features x."""
         gram, moment, feature_sum, vector_sum, total = 0, 0, 0, 0, 0
         label_vectors = self.label_space_.targets.astype(np.float64)
         for batch in gen_batches(len(rows), _N_ROWS):
@@ -246,11 +242,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
 
 
 class RidgeSolution:
-    """Ridge regression, solved from the sums over samples.
-
-    With `is_centred`, the features are centred. The coefficients are then those of a regression
-    with a bias.
-    """
+    """Ridge regression, solved from the sums over samples. Centred features give it a bias."""
 
     def __init__(self, sums, alpha, is_centred):
         gram, moment, feature_sum, self.vector_sum, self.total = sums

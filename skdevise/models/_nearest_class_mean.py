@@ -367,10 +367,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
 
 
 class AncestorMeans:
-    """Mixtures of class means for unseen labels (Mensink et al., ECCV 2012).
-
-    `facts` are the `LabelFacts` of the training labels in a hierarchy.
-    """
+    """Mixtures of class means (Mensink et al., ECCV 2012). `facts` are of the training labels."""
 
     def __init__(self, hierarchy, facts):
         self.hierarchy = hierarchy

@@ -33,10 +33,7 @@ _SMALLEST = 1e-6
 
 
 class GaussianNovelty:
-    """Negative log-density of the likeliest training label, under isotropic Gaussians.
-
-    The mean of a label is its vector, and its variance comes from its training points.
-    """
+    """Negative log-density of the likeliest label, under Gaussians around the label vectors."""
 
     def __init__(self, points, targets, vectors):
         size = vectors.shape[1]

@@ -10,10 +10,7 @@ from skdevise.models._features import ClassMeans
 
 @dataclass(frozen=True)
 class SecondTraining:
-    """A projection that is trained like the first one, but without the held-out samples.
-
-    The methods return the second training after `fit` or `partial_fit` has trained it.
-    """
+    """A projection that is trained like the first one, but without the held-out samples."""
 
     net: Any = None
     """Net that trains the projection, or None after a pickle."""

@@ -92,10 +92,7 @@ class SeenClassifierMixin:
         return LogisticRegression() if self.classifier is None else clone(self.classifier)
 
     def _proba(self, classifier, X):
-        """Read the probabilities of the training labels: (n_samples, n_classes).
-
-        Columns of labels without a vector are left out. Columns of the same label are added.
-        """
+        """Read the probabilities of the training labels, added by label: (n_samples, n_classes)."""
         proba = np.asarray(classifier.predict_proba(X))
         columns = positions_in(self.classes_, np.asarray(classifier.classes_))
         if np.array_equal(columns, np.arange(len(self.classes_))):
@@ -159,10 +156,7 @@ def quiet_training():
 
 
 def fit_linear(classifier, features, y, weight):
-    """Fit a clone; return it with its weights (n_classes, n_features) and biases (n_classes,).
-
-    None means logistic regression. If all sample weights (n,) are 1, they are not passed.
-    """
+    """Fit a clone; return it with its weights (n_classes, n_features) and biases (n_classes,)."""
     new = LogisticRegression(max_iter=1_000) if classifier is None else clone(classifier)
     weights = {"sample_weight": weight} if (weight != 1).any() else {}
     if weights:

@@ -125,10 +125,7 @@ def _top_k_frame(top, scores, index):
 
 
 def reach_classifier(estimator, X=None):
-    """Find the classifier in a Pipeline or a search, and transform X up to it: classifier, X.
-
-    Without X, nothing is transformed.
-    """
+    """Find the classifier in a Pipeline or a search, and transform X (if given) up to it: both."""
     while True:
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator

@@ -41,10 +41,7 @@ def from_first(make):
 
 
 def compute_together(compute, take, n_rows):
-    """Compute rows of a table in parts, one in each process: the table (n_rows, n_columns).
-
-    `take(rows)` selects the rows of a part, and `compute` turns them into rows of the table.
-    """
+    """Compute rows by `compute(take(rows))`, a part in each process: (n_rows, n_columns)."""
     accelerator = open_accelerator()
     rows = np.array_split(np.arange(n_rows), accelerator.num_processes)[accelerator.process_index]
     part = compute(take(rows)) if len(rows) else None

@@ -219,10 +219,7 @@ def _openvino_run(net, shape, device):
 
 @no_statistics()
 def convert(net, shape, n_threads):
-    """Convert a network to OpenVINO: its model, and a function that runs it.
-
-    Raise RuntimeError if that is impossible, or if the features differ.
-    """
+    """Convert a network to OpenVINO, or raise RuntimeError: model, and function that runs it."""
     openvino = import_optional("openvino", extra="fast", purpose="engine='openvino'")
     # The converted network can share memory with the weights, so we convert a copy.
     net, photos = copy.deepcopy(net).cpu(), _noise(shape)

@@ -30,11 +30,7 @@ _NOT_IN_KEY = {
 
 
 def pretrain(featurizer, photos, y, seed, device):
-    """Train a network on labelled photos: FittedNetwork, and table of epochs.
-
-    Unreadable photos are left out, with a warning, unless `on_error` is "raise". The training then
-    raises the error itself.
-    """
+    """Train a network on labelled photos: FittedNetwork, and table of epochs."""
     check_training_params(
         {"optimizer": featurizer.optimizer},
         featurizer.callbacks,
@@ -68,10 +64,7 @@ def pretrain(featurizer, photos, y, seed, device):
 
 
 def _train(featurizer, loaded, photos, rows, labels, seed, device, checkpoint):
-    """Train a `Backbone` by cross-entropy: FittedNetwork, and table of epochs.
-
-    The photos are decoded again in each epoch. Dropout uses torch's global generators.
-    """
+    """Train a `Backbone` by cross-entropy: FittedNetwork, and table of epochs."""
     classes, targets = np.unique(labels, return_inverse=True)
     loaded.resize_softmax(len(classes))
     net = loaded.net

@@ -39,10 +39,7 @@ class HingeRank(LabelLoss):
 
     @property
     def keeps_all_points(self):
-        """True if the pulls of points without a violating label are computed too, as zeros.
-
-        A GPU computes them faster than the processor finds out which points have one.
-        """
+        """True if points without a violating label get a pull of zero, which a GPU prefers."""
         return self.fixed.device.type != "cpu"
 
     def forward(self, points, target):
