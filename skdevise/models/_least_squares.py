@@ -155,12 +155,12 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             self._fitted_params = {
                 name: getattr(self, name) for name in ("embedder", "feature_scaling")
             }
-            scale = FeatureScaler(self.feature_scaling).fit([(X, sample_weight)])
+            self._scale = FeatureScaler(self.feature_scaling)
             vars(self).pop("scaler_", None)  # An earlier fit may have made one.
-            if scale.standard is not None:
-                self.scaler_ = scale.standard
-        elif self.feature_scaling == "centered":
-            self.scaler_ = deepcopy(self.scaler_).partial_fit(normalize(X), None, sample_weight)
+        if is_first or self._is_centred:
+            self._scale = deepcopy(self._scale).fit([(X, sample_weight)])
+            if self._scale.standard is not None:
+                self.scaler_ = self._scale.standard
         targets, keys = np.searchsorted(self.classes_, y), row_keys(X)
         every, data = np.arange(len(X)), (X, targets, sample_weight)
         # Later calls continue the second training that lacks these samples.
@@ -222,14 +222,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
     @property
     def _is_centred(self):
         """Whether the features are centred: bool."""
-        return self._fitted_params["feature_scaling"] == "centered"
-
-    def _scale(self, X):
-        """Scale features as the fit did: (n, n_features)."""
-        scale = FeatureScaler(self._fitted_params["feature_scaling"])
-        if scale.standard is not None:
-            scale.standard = self.scaler_
-        return scale(X)
+        return self._scale.scaling == "centered"
 
     def _unshifted(self, X):
         """Scale features, but do not centre them: the mean is only known after the last call."""
