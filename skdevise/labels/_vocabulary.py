@@ -314,14 +314,10 @@ class LabelVocabulary:
         return as_vocabulary(other) - self
 
     @property
-    def _terms_of(self):
-        return dict(zip(self.labels.tolist(), self.terms, strict=True))
-
-    @property
     def _named_terms(self):
         """Terms of each label, without those of numbers that nobody named: dict."""
-        unnamed = set(self._unnamed)
-        return {label: terms for label, terms in self._terms_of.items() if label not in unnamed}
+        unnamed, pairs = set(self._unnamed), zip(self.labels.tolist(), self.terms, strict=True)
+        return {label: terms for label, terms in pairs if label not in unnamed}
 
     @property
     def _options(self):

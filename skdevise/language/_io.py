@@ -208,7 +208,7 @@ def _without_repeats(path, table):
 
 def _read_safetensors(path, limit, mmap):
     arrays, digests = read_tensors(path)
-    if digests and not mmap:  # Older files have no digests.
+    if digests and not mmap:  # Files of other tools have no digests.
         check_digests(arrays, digests)
     if not {"terms", "vectors"} <= arrays.keys():
         raise ValueError(f"Its tensors are {sorted(arrays)}, not 'terms' and 'vectors'.")

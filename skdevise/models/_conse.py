@@ -139,10 +139,6 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
     def _placer(self, proba, data=None):
         return lambda X: self._combine(proba(X))
 
-    @property
-    def _n_features_out(self):
-        return self.label_space_.vector_size
-
     def _combine(self, proba):
         """Average the vectors of the most probable labels: (n_samples, vector_size), unit rows."""
         n_top = min(self.n_top, proba.shape[1])

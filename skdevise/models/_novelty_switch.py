@@ -265,10 +265,6 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
                 scores[:, kind] += log_expit(sign * log_odds)
         return scores
 
-    @property
-    def _n_features_out(self):
-        return self.label_space_.vector_size
-
     def _finish_fit(self, X, y, weights):
         """Fit the projection, and the probability of novelty on held-out samples and classes."""
         X, is_known = indexable(X)[0], np.isin(y, self.classes_)

@@ -139,6 +139,10 @@ class SeenClassifierMixin:
         weight = weights.get("sample_weight")
         self._calibrate(targets, row_keys(X), weight, place, refit)
 
+    @property
+    def _n_features_out(self):
+        return self.label_space_.vector_size
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         classifier = LogisticRegression() if self.classifier is None else self.classifier

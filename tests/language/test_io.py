@@ -349,7 +349,7 @@ def test_changed_bytes_of_our_format_are_noticed(tmp_path, animals):
         save_file(arrays, path, file.metadata())
     with pytest.raises(ValueError, match=r"v\.safetensors.*'vectors'"):
         PretrainedEmbedder.load(path)
-    save_file(arrays, path)  # Older files have no checksums.
+    save_file(arrays, path)  # Files of other tools have no checksums.
     assert_array_equal(PretrainedEmbedder.load(path).vectors.matrix, arrays["vectors"])
 
 

@@ -1,13 +1,10 @@
 """Random term vectors."""
 
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
 
 from skdevise import RandomEmbedder
 
@@ -76,20 +73,6 @@ def test_a_string_is_not_a_list_of_letters():
 def test_parameters_are_validated(params, method):
     with pytest.raises(ValueError, match=next(iter(params))):
         getattr(RandomEmbedder(**params), method)(["cat"])
-
-
-def test_clones_and_pickles_give_the_same_vectors():
-    embedder = RandomEmbedder(vector_size=4, random_state=3).fit()
-    expected = embedder.transform(["cat"])
-    for copy in (clone(embedder), pickle.loads(pickle.dumps(embedder))):
-        assert copy is not embedder
-        assert_array_equal(copy.transform(["cat"]), expected)
-
-
-def test_output_features_have_names():
-    embedder = RandomEmbedder(vector_size=2).set_output(transform="pandas")
-    frame = embedder.transform(["cat"])
-    assert frame.columns.tolist() == ["randomembedder0", "randomembedder1"]
 
 
 def test_parameters_can_be_set_at_any_time():

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from gensim.models import FastText, Word2Vec
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from tqdm import tqdm
 
@@ -70,15 +69,6 @@ def test_the_defaults_are_those_of_the_paper():
     assert (params["vector_size"], params["window"]) == (500, 20)
     assert (params["hierarchical_softmax"], params["negative"]) == (True, 0)
     assert (params["max_vocab"], params["max_epochs"]) == (155_000, 1)
-
-
-def test_a_clone_has_the_parameters_but_not_the_vectors():
-    embedder = small(terms=["great white shark"], window=3).fit(TEXT)
-    copied = clone(embedder)
-    assert copied.get_params() == embedder.get_params()
-    with pytest.raises(NotFittedError):
-        copied.transform(["shark"])
-    assert_array_equal(vectors_of(copied.fit(TEXT)), vectors_of(embedder))
 
 
 def test_a_changed_parameter_takes_effect_at_the_next_fit():

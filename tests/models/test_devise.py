@@ -72,30 +72,11 @@ def test_the_nearest_labels_come_in_the_order_of_their_angles(clf, pets_and_truc
     assert top[0, 2:].tolist() == ["dog", "lynx", "cat"]
 
 
-def test_a_vocabulary_gives_training_labels_their_terms(plane, pets_and_trucks):
-    X, y = pets_and_trucks
-    codes = np.array([{"cat": 7, "dog": 8, "truck": 9}[label] for label in y])
-    vocabulary = LabelVocabulary([7, 8, 9], ["cat", "dog", ["truck", "lorry"]])
-    clf = DeViSEClassifier(plane, labels=vocabulary, random_state=0).fit(X, codes)
-    assert clf.score(X, codes) == 1.0
-    assert clf.predict(X[:1], labels=[9, 7]).tolist() == [7]
-
-
 def test_wordnet_ids_are_labels():
     embedder = PretrainedEmbedder({"dog": [1, 0], "true cat": [0, 1]})
     X, y = [[0, 1], [1, 0]], ["n02084071", "n02121620"]  # dog; cat, true cat
     clf = DeViSEClassifier(embedder, random_state=0).fit(X, y)
     assert clf.predict(X).tolist() == y
-
-
-def test_transform_returns_unit_rows_with_names(clf, pets_and_trucks):
-    X, _ = pets_and_trucks
-    points = clf.transform(X)
-    assert points.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, rtol=1e-5)
-    frame = clone(clf).set_output(transform="pandas").fit(X, clf.predict(X))
-    assert frame.transform(X).columns.tolist() == ["deviseclassifier0", "deviseclassifier1"]
-    assert (frame.predict(X) == clf.predict(X)).all()
 
 
 def test_centred_features_have_unit_length_and_then_no_mean(plane, pets_and_trucks):
@@ -770,11 +751,6 @@ def test_trying_a_projection_changes_no_random_numbers(plane, pets_and_trucks):
         assert np.array_equal(weights, same[name])
 
 
-def test_an_unfitted_embedder_is_refused():
-    with pytest.raises(NotFittedError, match="SkipGramEmbedder"):
-        DeViSEClassifier(SkipGramEmbedder()).fit([[0], [1]], ["cat", "dog"])
-
-
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(
     ("params", "X", "label", "expected"),
@@ -1091,12 +1067,6 @@ def test_a_search_over_parameters_of_the_embedder_leaves_it_unchanged():
 
 
 def test_an_embedder_that_changes_later_does_not_change_the_classifier(pets_and_trucks):
-    embedder = SkipGramEmbedder(vector_size=4, random_state=0).fit(["cat dog truck"] * 9)
-    clf = DeViSEClassifier(embedder, random_state=0).fit(np.eye(3), ["cat", "dog", "truck"])
-    before = clf.decision_function(np.eye(3), labels=["dog", "cat"])
-    embedder.set_params(random_state=1).fit(["truck dog cat cat"] * 9)
-    after = clf.decision_function(np.eye(3), labels=["dog", "cat", "truck"])
-    np.testing.assert_allclose(before, after[:, :2], rtol=1e-5)
     X, y = pets_and_trucks
     embedder = RandomEmbedder(vector_size=4)
     clf = DeViSEClassifier(embedder, random_state=0).partial_fit(X, y)

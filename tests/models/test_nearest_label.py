@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
-from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -86,7 +85,3 @@ def test_features_of_another_size_are_refused(plane):
         NearestLabelClassifier(plane).predict(np.eye(3), LABELS)
     with pytest.raises(ValueError, match="VisualFeaturizer"):
         NearestLabelClassifier(plane).predict(["cat.jpg"], LABELS)
-
-
-def test_clones_share_the_embedder(plane):
-    assert clone(NearestLabelClassifier(plane)).embedder is plane

@@ -540,14 +540,6 @@ def test_methods_need_a_fitted_featurizer(arrays):
         tiny().get_feature_names_out()
 
 
-def test_set_output_names_the_features(arrays):
-    featurizer = tiny().set_output(transform="pandas")
-    table = featurizer.fit_transform(arrays)
-    assert isinstance(table, pd.DataFrame)
-    assert list(table) == [f"visualfeaturizer{column}" for column in range(6)]
-    assert featurizer.get_feature_names_out().tolist() == list(table)
-
-
 @pytest.mark.parametrize("backbone", [tiny_net, tiny_net()])
 def test_pickles_and_clones_give_the_same_features(arrays, backbone):
     featurizer = tiny(backbone=backbone).fit(arrays)
