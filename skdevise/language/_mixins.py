@@ -122,9 +122,6 @@ class UntrainedMixin:
         self._validate_params()
         return self
 
-    def __sklearn_is_fitted__(self):
-        return True
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False

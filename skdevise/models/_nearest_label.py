@@ -201,9 +201,6 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
     def _temperature(self, space):
         return super()._temperature(space) if hasattr(self, "temperature_") else self.temperature
 
-    def __sklearn_is_fitted__(self):
-        return True
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False

@@ -208,9 +208,6 @@ class OpenVINOFeaturizer(
     def __sklearn_clone__(self):
         return self  # It has nothing to fit.
 
-    def __sklearn_is_fitted__(self):
-        return True
-
     @property
     def _n_features_out(self):
         return self.n_features
