@@ -198,7 +198,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Temperature of `predict_proba` if all candidates are training labels. It is fitted on
         samples that are held out of another training with all classes.
     unseen_temperature_ : float
-        Temperature of `predict_proba` if some candidates are unseen. It is fitted on classes that
+        Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
     loss_temperature_ : float
         Learned temperature of the "contrastive" loss, if `loss_temperature="learned"`.
