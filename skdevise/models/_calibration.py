@@ -210,7 +210,7 @@ class CalibrationMixin:
         self.unseen_temperature_ = self._temperatures.get("unseen", default)
 
     @property
-    def mixed_temperature_(self):
+    def mixed_temperature_(self) -> float:
         """Temperature of `predict_proba` if seen and unseen labels are candidates: float."""
         return self._temperatures.get("mixed", self.unseen_temperature_)
 
