@@ -710,6 +710,13 @@ def test_both_temperatures_are_fitted(fitted_classifier):
         assert (fitted_classifier.predict_proba(X, labels) < 1).all()
 
 
+def test_all_temperatures_are_described(fitted_classifier):
+    doc = fitted_classifier.__doc__
+    # A switch divides the scores of each kind of label before they compete.
+    has_both = "unseen_temperature_ : float" in doc and not hasattr(fitted_classifier, "novelty")
+    assert ("mixed_temperature_ : float" in doc) == has_both
+
+
 def test_score_is_hit_at_1(fitted_classifier):
     X, y = make_features()
     weight = np.random.default_rng(0).uniform(0, 1, 24)

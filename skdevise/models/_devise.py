@@ -200,6 +200,8 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     unseen_temperature_ : float
         Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
+    mixed_temperature_ : float
+        Temperature of `predict_proba` if seen and unseen labels are candidates.
     loss_temperature_ : float
         Learned temperature of the "contrastive" loss, if `loss_temperature="learned"`.
     embedder_ : term embedder

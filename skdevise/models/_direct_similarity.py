@@ -72,6 +72,8 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
     unseen_temperature_ : float
         Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
+    mixed_temperature_ : float
+        Temperature of `predict_proba` if seen and unseen labels are candidates.
 
     See Also
     --------

@@ -63,6 +63,8 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
         Temperature of `predict_proba` if all candidates are training labels.
     unseen_temperature_ : float
         Temperature of `predict_proba` if all candidates are unseen.
+    mixed_temperature_ : float
+        Temperature of `predict_proba` if seen and unseen labels are candidates.
     n_features_in_ : int
         Number of features, which is also the size of the vectors.
     feature_names_in_ : ndarray of shape (n_features,)

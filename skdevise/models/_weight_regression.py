@@ -134,6 +134,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
     unseen_temperature_ : float
         Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
+    mixed_temperature_ : float
+        Temperature of `predict_proba` if seen and unseen labels are candidates.
     n_features_in_ : int
         Number of features, if X was features in `fit`.
 
