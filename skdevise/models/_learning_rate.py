@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.linalg import norm
-from scipy.linalg import solve
+from sklearn.linear_model import Ridge
 
 # Size of the scores that a loss asks for. For the losses with a margin it is the default margin. If
 # the rate grew with `margin`, it would only scale M, and the predictions would not depend on it.
@@ -43,21 +43,14 @@ def _typical_weight(samples, vectors, scale):
     """Compute the root mean square of the weights that map class means to label vectors: float."""
     means, totals = samples.class_means(len(vectors), scale)
     means, vectors, share = (part[totals > 0] for part in (means, vectors, totals / totals.sum()))
-    root = np.sqrt(share)[:, None]
-    means = root * means.astype(np.float64)
-    vectors = root * (vectors - share @ vectors)
-    moment = means.T @ vectors
-    if norm(moment) <= _ROUNDING * norm(means) * norm(vectors):
+    vectors = vectors - share @ vectors
+    size, gaps = (share @ np.square(part).sum(axis=1) for part in (means, vectors))
+    moment = (share[:, None] * vectors).T @ means
+    if norm(moment) <= _ROUNDING * np.sqrt(size * gaps):
         return 0.0
     # The fewer samples a class has, the less exact is its mean.
-    penalty = _PENALTY * np.square(means).sum() * len(means) / len(samples.rows)
-    # Both forms solve the same equations. We choose the smaller ones.
-    if len(means) < means.shape[1]:
-        gram = means @ means.T + penalty * np.eye(len(means))
-        map_ = means.T @ solve(gram, vectors, assume_a="pos")
-    else:
-        gram = means.T @ means + penalty * np.eye(len(moment))
-        map_ = solve(gram, moment, assume_a="pos")
+    penalty = _PENALTY * size * len(means) / len(samples.rows)
+    map_ = Ridge(penalty, fit_intercept=False).fit(means, vectors, share).coef_
     # The penalty, or a lack of features, keeps the map from reaching the vectors.
-    share_of_gaps = (map_ * moment).sum() / np.square(vectors).sum()
+    share_of_gaps = (map_ * moment).sum() / gaps
     return np.sqrt(np.mean(np.square(map_))) / share_of_gaps
