@@ -31,7 +31,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     so they may include labels that do not occur in training.
 
     The default projection is the linear map M of the paper [1]_, trained with its hinge rank loss
-    (eq. 1). For features v, the score of label c with vector :math:`t_c` is :math:`t_c \cdot M v`.
+    (eq. 1). For features x, the score of label c with vector :math:`t_c` is :math:`t_c \cdot M x`.
     The score of the true label must exceed the scores of the false labels by `margin`.
 
     Training has two stages. Stage 1 trains the projection on fixed features. The optional stage 2
@@ -147,7 +147,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Fraction of the samples of each class, or of the classes, to hold out for early stopping.
     validation_split : {"samples", "classes"}, default="samples"
         Part to hold out for early stopping. "samples" holds out some samples of each class.
-        "classes" holds out whole classes; choose it if you will predict unseen labels.
+        "classes" holds out whole classes, which measures unseen labels.
     n_iter_no_change : int, default=5
         Number of epochs without a better hit@1 after which early stopping ends a stage.
     callbacks : list of skorch callbacks, default=None
@@ -234,21 +234,22 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     -----
     `lr="auto"` usually needs no tuning. The first step of Adagrad from zero moves each weight by
     the learning rate, so this rate should suit the weights that solve the task. We estimate their
-    size by a ridge regression from the mean features :math:`v_c` of the classes to their centred
+    size by a ridge regression from the mean features :math:`\mu_c` of the classes to their centred
     label vectors :math:`d_c = t_c - \bar{t}`:
 
-    .. math:: M_0 = \arg\min_M \sum_c p_c \lVert M v_c - d_c \rVert^2
-       + \frac{\lVert M \rVert^2}{1000 \, q} \sum_c p_c \lVert v_c \rVert^2
+    .. math:: M_0 = \arg\min_M \sum_c p_c \lVert M \mu_c - d_c \rVert^2
+       + \frac{\lVert M \rVert^2}{1000 \, q} \sum_c p_c \lVert \mu_c \rVert^2
 
     :math:`p_c` is the share of a class in the samples, and q the mean number of samples of a class.
-    A larger map would open the gaps :math:`\lVert d_c \rVert^2` between the true and the mean label
-    in full. :math:`M_0` opens the share :math:`g = \sum_c p_c \, d_c \cdot M_0 v_c / \sum_c p_c
-    \lVert d_c \rVert^2`. If r is the root mean square of its weights, the rate is
-    :math:`\frac{m r}{3 g} \sqrt{30 / n}` for n `max_epochs`. m is the default margin of 0.1 for
-    "hinge_rank" and "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow
-    `margin`, because M would then only grow with the margin, and no prediction would change. "adam"
-    takes a tenth of the rate, because its steps do not shrink. For other projections and
-    optimizers, "auto" means 0.02. The rate is rounded to three digits.
+    The penalty, or a lack of features, makes :math:`M_0` too small. It raises the true label above
+    the mean label by only a share g of :math:`\lVert d_c \rVert^2`, with
+    :math:`g = \sum_c p_c \, d_c \cdot M_0 \mu_c / \sum_c p_c \lVert d_c \rVert^2`. The root mean
+    square of its weights is r. The rate is :math:`\frac{m r}{3 g} \sqrt{30 / n}` for n
+    `max_epochs`. m is the difference of scores that the loss asks for: 0.1 for "hinge_rank" and
+    "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow `margin`, because
+    M would then only grow with the margin, and no prediction would change. "adam" takes a tenth of
+    the rate, because its steps do not shrink. For other projections and optimizers, "auto" means
+    0.02. The rate is rounded to three digits.
 
     References
     ----------
