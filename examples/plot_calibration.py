@@ -83,6 +83,6 @@ plt.show()
 # %%
 # A curve below the diagonal promises too much, and one above it too little. For seen labels, both
 # temperatures are good. For unseen labels, that of the training photos promises far too much. Their
-# scores are less reliable, so ``fit`` chooses a second, higher temperature for them. With it the
+# scores are less reliable, so ``fit`` chooses another, higher temperature for them. With it the
 # error is smaller, although the most probable answers are right even more often than promised.
 # :doc:`/guide/probabilities` explains how the temperatures are fitted.

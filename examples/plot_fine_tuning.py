@@ -58,8 +58,7 @@ featurizer.fit(X, y)
 embedder = SkipGramEmbedder(
     vector_size=32, window=5, max_epochs=5, terms=list(shapes.target_names), random_state=0
 ).fit(shapes.corpus)
-settings = {"lr": 0.01, "batch_size": 64, "random_state": 0}
-settings |= {"early_stopping": True, "n_iter_no_change": 20}
+settings = {"batch_size": 64, "early_stopping": True, "n_iter_no_change": 20, "random_state": 0}
 frozen = FrozenEstimator(featurizer)
 one_stage = DeViSEClassifier(embedder, frozen, max_epochs=20, **settings)
 two_stages = DeViSEClassifier(
@@ -70,6 +69,7 @@ for clf in (one_stage, two_stages):
 
 # %%
 # The dotted line marks the beginning of stage 2, and rings mark the epochs whose weights are kept.
+# The curves of stage 1 differ, because the automatic learning rate depends on ``max_epochs``.
 
 display = TrainingCurveDisplay.from_estimator(two_stages, name="two stages")
 TrainingCurveDisplay.from_estimator(one_stage, name="stage 1 only", axes=display.axes_)
@@ -102,4 +102,5 @@ TopKDisplay(photos, answers, y_true=unseen).plot(n_columns=3)
 
 # %%
 # Stage 1 improves little after a few epochs, because the features limit what a projection can do.
-# Stage 2 changes the features, so the loss falls, and hit@1 rises on seen and on unseen labels.
+# Stage 2 changes the features. After a jump at its start, the loss falls, and hit@1 rises on seen
+# and on unseen labels.
