@@ -63,10 +63,10 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
         False labels in the "hinge_rank" loss of each sample. A false label violates the margin if
         its score is too close to that of the true label. "first_violation" uses the first violating
-        label in random order, as in the paper. "all" uses all violating labels. It is often better
-        for unseen labels, and worse for seen labels with many photos. "hardest" uses the one with
-        the highest score. It is often better for seen labels, and worse for unseen ones. An int is
-        the number of false labels to draw at random.
+        label in random order, as in the paper. "all" uses all violating labels. It is often
+        slightly better for unseen labels, and worse for seen labels with many photos. "hardest"
+        uses the one with the highest score. It is often better for seen labels, and worse for
+        unseen ones. An int is the number of false labels to draw at random.
     negative_labels : "training", LabelVocabulary or array-like of labels, default="training"
         Labels that serve as false labels in addition to the training labels, for example the unseen
         labels that you will predict. The losses "mse" and "cosine" use no false labels. "training"
