@@ -195,7 +195,7 @@ def test_the_default_rate_keeps_what_a_pretrained_network_knows(seed):
         embedder, visual, max_epochs=10, finetune_epochs=2, batch_size=8, random_state=seed
     ).fit(X, y)
     losses = clf.history_["train_loss"]
-    assert losses[1, 10] == 0
+    assert losses[1, 10] < 0.001
     assert losses[2, 2] < 0.001  # With a rate of 0.001, it is 0.024 or 0.003.
 
 
