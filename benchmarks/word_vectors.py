@@ -40,7 +40,7 @@ SIMILARITY = 4
 MEANS = {False: "left in", True: "subtracted"}
 SPLIT = UnseenClassSplit(5, test_size=0.2, random_state=0)
 SYSTEMS = {
-    "first_violation": {"lr": 0.02, "max_epochs": 60},
+    "first_violation": {},
     "all": {"negatives": "all"},
 }
 
