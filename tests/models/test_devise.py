@@ -529,9 +529,10 @@ def test_two_passes_equal_a_fit_of_two_epochs(plane, pets_and_trucks):
     np.testing.assert_allclose(clf.partial_fit(X, y).partial_fit(X, y).coef_, whole, rtol=1e-4)
 
 
-def test_labels_may_join_later_if_they_have_a_vector(plane, pets_and_trucks):
+@pytest.mark.parametrize("loss", ["hinge_rank", "warp"])
+def test_labels_may_join_later_if_they_have_a_vector(plane, pets_and_trucks, loss):
     X, y = pets_and_trucks
-    clf = DeViSEClassifier(plane, lr=0.1, random_state=0)
+    clf = DeViSEClassifier(plane, loss=loss, lr=0.1, random_state=0)
     with pytest.raises(ValueError, match="'cat'"):
         clf.partial_fit(X[:2], ["cat", "cat"])
     clf.partial_fit(X[:2], ["cat", "cat"], classes=["cat", "truck"])
