@@ -3,10 +3,10 @@
 How wrong are the wrong answers?
 ================================
 
-Taking a dog for a wolf is a smaller mistake than taking it for a truck. Hierarchical precision
-(hp@k) is the share of the k best answers that are close to the true label in WordNet, which knows
-what each label is a kind of. We draw it against k, as in tables 1 and 3 of the DeViSE paper, and
-look at where the wrong answers lie.
+Taking a dog for a wolf is a smaller mistake than taking it for a truck. WordNet knows what each
+label is a kind of. Hierarchical precision (hp@k) is the share of the k best answers that are close
+to the true label in this hierarchy. We draw it against k, as in tables 1 and 3 of the DeViSE paper,
+and look at where the wrong answers lie.
 """
 
 # %%
