@@ -11,34 +11,21 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
 
-# The module that defines each public name.
-_HOMES = {
-    "SkipGramEmbedder": "language",
-    "PretrainedEmbedder": "language",
-    "EncoderEmbedder": "language",
-    "RandomEmbedder": "language",
-    "VisualFeaturizer": "vision",
-    "FeatureCache": "vision",
-    "OpenVINOFeaturizer": "vision",
-    "to_openvino": "vision",
-    "LabelVocabulary": "labels",
-    "LabelSpace": "labels",
-    "Hierarchy": "labels",
-    "DeViSEClassifier": "models",
-    "ConSEClassifier": "models",
-    "RidgeProjectionClassifier": "models",
-    "ESZSLClassifier": "models",
-    "DirectSimilarityClassifier": "models",
-    "NoveltySwitchClassifier": "models",
-    "NearestClassMeanClassifier": "models",
-    "NearestLabelClassifier": "models",
-    "WSABIEClassifier": "models",
-    "ClassifierWeightRegressor": "models",
-    "load_zero_shot_classifier": "_ready",
-    "load": "persistence",
-    "save": "persistence",
-    "show_versions": "_versions",
+# The modules that define the public names.
+_PACKAGES = {
+    "language": "EncoderEmbedder PretrainedEmbedder RandomEmbedder SkipGramEmbedder",
+    "vision": "FeatureCache OpenVINOFeaturizer VisualFeaturizer to_openvino",
+    "labels": "Hierarchy LabelSpace LabelVocabulary",
+    "models": (
+        "ClassifierWeightRegressor ConSEClassifier DeViSEClassifier DirectSimilarityClassifier "
+        "ESZSLClassifier NearestClassMeanClassifier NearestLabelClassifier "
+        "NoveltySwitchClassifier RidgeProjectionClassifier WSABIEClassifier"
+    ),
+    "persistence": "load save",
+    "_ready": "load_zero_shot_classifier",
+    "_versions": "show_versions",
 }
+_HOMES = {name: module for module, names in _PACKAGES.items() for name in names.split()}
 _MODULES = (
     "datasets",
     "exceptions",
@@ -51,46 +38,19 @@ _MODULES = (
     "vision",
 )
 
-if TYPE_CHECKING:
-    from skdevise import (
-        datasets,
-        exceptions,
-        inspection,
-        labels,
-        language,
-        metrics,
-        model_selection,
-        models,
-        vision,
-    )
-    from skdevise._ready import load_zero_shot_classifier
-    from skdevise._versions import show_versions
-    from skdevise.labels import Hierarchy, LabelSpace, LabelVocabulary
-    from skdevise.language import (
-        EncoderEmbedder,
-        PretrainedEmbedder,
-        RandomEmbedder,
-        SkipGramEmbedder,
-    )
-    from skdevise.models import (
-        ClassifierWeightRegressor,
-        ConSEClassifier,
-        DeViSEClassifier,
-        DirectSimilarityClassifier,
-        ESZSLClassifier,
-        NearestClassMeanClassifier,
-        NearestLabelClassifier,
-        NoveltySwitchClassifier,
-        RidgeProjectionClassifier,
-        WSABIEClassifier,
-    )
-    from skdevise.persistence import load, save
-    from skdevise.vision import (
-        FeatureCache,
-        OpenVINOFeaturizer,
-        VisualFeaturizer,
-        to_openvino,
-    )
+if TYPE_CHECKING:  # A strict type checker finds only names that are imported in these ways.
+    from skdevise import datasets as datasets
+    from skdevise import exceptions as exceptions
+    from skdevise import inspection as inspection
+    from skdevise import metrics as metrics
+    from skdevise import model_selection as model_selection
+    from skdevise._ready import load_zero_shot_classifier as load_zero_shot_classifier
+    from skdevise._versions import show_versions as show_versions
+    from skdevise.labels import *
+    from skdevise.language import *
+    from skdevise.models import *
+    from skdevise.persistence import *
+    from skdevise.vision import *
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
