@@ -311,8 +311,10 @@ def _read_file(path):
             raise OSError("it is not a regular file")
         if status.st_size > MAX_PHOTO_BYTES:
             raise ValueError(f"it has more than {MAX_PHOTO_BYTES} bytes")
-        data = os.read(file, status.st_size)
-        while len(data) < status.st_size and (part := os.read(file, status.st_size - len(data))):
+        # Some file systems make a file when it is read, and say that it has 0 bytes.
+        size = status.st_size or MAX_PHOTO_BYTES
+        data = os.read(file, size)
+        while len(data) < size and (part := os.read(file, size - len(data))):
             data += part
         return data
     finally:

@@ -377,6 +377,12 @@ def test_named_pipes_are_unreadable(make_pipe, tmp_path):
             read(0)
 
 
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="Linux makes such files")
+def test_a_file_of_unknown_size_is_read_whole():
+    assert Path("/proc/version").stat().st_size == 0
+    assert Photos(["/proc/version"]).read(0).data == Path("/proc/version").read_bytes()
+
+
 def test_unreadable_files_are_named(paths, tmp_path):
     for name, data in [("cut.png", paths[0].read_bytes()[:200]), ("a.jpg", b"text"), ("b", b"")]:
         path = tmp_path / name
