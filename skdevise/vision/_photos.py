@@ -16,7 +16,7 @@ import PIL
 from PIL import ExifTags, Image
 
 from skdevise._bounded import MAX_PHOTO_BYTES, check_ratio, is_url, read_all
-from skdevise._columns import is_missing
+from skdevise._columns import is_missing, refuse_unordered
 from skdevise._compat import decode_jpeg
 from skdevise._utils import content_hash
 from skdevise.exceptions import UnreadablePhotoError
@@ -60,12 +60,8 @@ class Photos:
     """
 
     def __init__(self, X, first_index=0):
-        is_pyarrow = hasattr(X, "column_names")
-        if (is_pyarrow or hasattr(X, "columns")) and X.shape[1] != 1:
-            raise TypeError(
-                f"X is a {type(X).__name__} of {X.shape[1]} columns. Pass its column of photos."
-            )
-        if is_pyarrow:  # a table
+        refuse_unordered(X, "photos")
+        if hasattr(X, "column_names"):  # a table of pyarrow
             X = X.column(0)
         if hasattr(X, "to_pylist"):  # a column of pyarrow
             X = X.to_pylist()
@@ -329,20 +325,10 @@ def _check_container(X):
     """Raise TypeError unless X is a sequence of photos."""
     if isinstance(X, _PATHS) and os.path.isdir(X):
         raise TypeError(f"X is the folder {X!s:.80}. List its photos with load_image_folder.")
-    if _is_single(X):
-        raise TypeError(
-            f"X is a single photo of type {type(X).__name__}. Put it into a list: [photo]."
-        )
-    if not hasattr(X, "__len__") or not hasattr(X, "__getitem__") or isinstance(X, Mapping):
-        raise TypeError(f"X has type {type(X).__name__}, not a sequence of photos. {_ADVICE}")
-    is_array = _is_array(X)
-    if getattr(X, "ndim", 1) != 1 and not (is_array and X.ndim == 4):
-        # A matrix of floats holds features more often than a photo.
-        is_photo = (
-            is_array and _advise_on_array(X) is None and (X.ndim == 3 or "uint8" in str(X.dtype))
-        )
-        advice = "Put a single photo into a list: [photo]." if is_photo else _ADVICE
-        raise TypeError(f"X has {_describe(X)}. {advice}")
+    is_sequence = hasattr(X, "__len__") and hasattr(X, "__getitem__") and not _is_single(X)
+    n_axes = (1, 4) if _is_array(X) else (1,)
+    if not is_sequence or isinstance(X, Mapping) or getattr(X, "ndim", 1) not in n_axes:
+        raise TypeError(f"X has {_describe(X)}. {_ADVICE} Put a single photo into a list: [photo].")
 
 
 def _is_single(X):

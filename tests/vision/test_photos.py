@@ -334,7 +334,7 @@ def test_single_photos_are_refused(X, use):
         (np.zeros((2, 3, 8, 8), np.uint8), "from axis 0 to axis 2"),
         (np.zeros((2, 8, 8)), r"\(2, 8, 8\)"),
         (pd.DataFrame({"a": [1.0]}), r"\(1, 1\)"),
-        (pd.DataFrame({"a": ["cat.jpg"], "b": ["dog.jpg"]}), "DataFrame of 2 columns"),
+        (pd.DataFrame({"a": ["cat.jpg"], "b": ["dog.jpg"]}), "table of 2 columns"),
         ({"a.jpg"}, "set"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.int32), "int32"),
         (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\).*\[photo\]"),
