@@ -12,29 +12,19 @@ from skdevise._compat import StrOptions, validate_params
 from skdevise._typing import PathLike
 from skdevise._utils import warn
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
-from skdevise.datasets._photo_lists import (
-    N_NAMES,
-    describe_photos,
-    drop_unreadable,
-    photo_names,
-    photos_bunch,
-)
+from skdevise.datasets._photo_lists import N_NAMES, photo_names, readable_bunch
 
-# Folders with these names usually hold the subsets of a data set, not its classes.
-_SUBSETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 # A wrong root is noticed without a look at all photos.
 _MOST_MISSING = 1000
-_CHECK = [StrOptions({"header", "pixels"}), None]
+_OPTIONS = {
+    "check": [StrOptions({"header", "pixels"}), None],
+    "return_X_y": ["boolean"],
+    "as_frame": ["boolean"],
+}
 
 
 @validate_params(
-    {
-        "root": [str, os.PathLike],
-        "folder": [str, os.PathLike, None],
-        "check": _CHECK,
-        "return_X_y": ["boolean"],
-        "as_frame": ["boolean"],
-    },
+    {"root": [str, os.PathLike], "folder": [str, os.PathLike, None], **_OPTIONS},
     prefer_skip_nested_validation=True,
 )
 def load_image_folder(
@@ -159,23 +149,20 @@ def load_image_folder(
     if all(file is None for file in files.values()):
         raise ValueError(f"{root!r} has no class folders. Put each class in its own folder.")
 
-    photos = photo_names(files)  # sorted by class
-    data, target, unreadable = drop_unreadable(
-        [files[parts] for parts in photos], [parts[depth] for parts in photos], check, root
-    )
     if outside:
         warn(
             "Photos outside of the class folders are left out: "
             f"{name_some(['/'.join(parts) for parts in outside], N_NAMES)}."
         )
-    _warn_about_labels({parts[depth] for parts in files}, set(target))
-    return photos_bunch(
-        data,
-        target,
+    photos = photo_names(files)  # sorted by class
+    return readable_bunch(
+        [files[parts] for parts in photos],
+        [parts[depth] for parts in photos],
+        check,
+        root,
+        class_folders={parts[depth] for parts in files},
         return_X_y=return_X_y,
         as_frame=as_frame,
-        unreadable=unreadable,
-        DESCR=describe_photos(data, target, unreadable, root),
     )
 
 
@@ -185,9 +172,7 @@ def load_image_folder(
         "path_column": [str],
         "label_column": [str],
         "root": [str, os.PathLike, None],
-        "check": _CHECK,
-        "return_X_y": ["boolean"],
-        "as_frame": ["boolean"],
+        **_OPTIONS,
     },
     prefer_skip_nested_validation=True,
 )
@@ -283,16 +268,10 @@ def load_image_table(
             f"{name} has {len(table)} rows, and {len(missing)} of them lack a path or a label, "
             f"such as row {missing[0] + 1}. Fill these in, or remove the rows."
         )
-    paths, labels = table[path_column].tolist(), table[label_column].tolist()
-    data, target, unreadable = drop_unreadable(_find_photos(paths, root), labels, check, name)
-    return photos_bunch(
-        data,
-        target,
-        return_X_y=return_X_y,
-        as_frame=as_frame,
-        unreadable=unreadable,
-        DESCR=describe_photos(data, target, unreadable, name),
-    )
+    photos = _find_photos(table[path_column].tolist(), root)
+    labels = table[label_column].tolist()
+    options = {"return_X_y": return_X_y, "as_frame": as_frame}
+    return readable_bunch(photos, labels, check, name, **options)
 
 
 def _read_csv(path):
@@ -368,19 +347,3 @@ def _find_photos(paths, root):
             f"{names}. Set root to the folder or archive that holds them."
         )
     return photos
-
-
-def _warn_about_labels(labels, labels_with_photos):
-    """Warn about classes without photos, and about subsets that are taken for classes."""
-    empty = sorted(labels - labels_with_photos)
-    if empty:
-        warn(
-            f"{len(empty)} of {len(labels)} class folders have no readable photo and are left out: "
-            f"{name_some(empty, N_NAMES)}.",
-        )
-    if len(labels_with_photos) > 1 and labels_with_photos <= _SUBSETS:
-        names = name_some(sorted(labels_with_photos), N_NAMES)
-        warn(
-            f"The class folders look like subsets: {names}. To read one of them, pass "
-            f"folder={min(labels_with_photos)!r}.",
-        )

@@ -17,6 +17,8 @@ from skdevise.language._terms import normalise_term
 _NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # Pillow needs a plugin for these suffixes. Without it, such files are listed as unreadable.
 _NEED_A_PLUGIN = {".heic", ".heif", ".jxl"}
+# Folders with these names usually hold the subsets of a data set, not its classes.
+_SUBSETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 # Number of files that a message names.
 N_NAMES = 3
@@ -34,8 +36,8 @@ def photo_names(files):
     )
 
 
-def drop_unreadable(photos, labels, check, source):
-    """Split the photos of a source into readable ones, their labels, and unreadable ones."""
+def readable_bunch(photos, labels, check, source, *, class_folders=(), **options):
+    """Return the readable photos of a source, and their labels, as `photos_bunch` does."""
     readable = [check is None or _is_readable(photo, check) for photo in photos]
     unreadable = [photo for photo, good in zip(photos, readable, strict=True) if not good]
     if unreadable:
@@ -51,7 +53,12 @@ def drop_unreadable(photos, labels, check, source):
         )
     for texts in (photos, labels):
         check_padding([text for text in texts if isinstance(text, str)])
-    return list(compress(photos, readable)), list(compress(labels, readable)), unreadable
+    data, target = list(compress(photos, readable)), list(compress(labels, readable))
+    if class_folders:
+        _warn_about_folders(class_folders, set(target))
+    left_out = f", without {len(unreadable)} unreadable files" if unreadable else ""
+    summary = f"{len(data)} photos of {len(set(target))} labels from {source}{left_out}."
+    return photos_bunch(data, target, unreadable=unreadable, DESCR=summary, **options)
 
 
 def _is_readable(photo, check):
@@ -73,10 +80,20 @@ def _is_readable(photo, check):
         return False
 
 
-def describe_photos(data, target, unreadable, source):
-    """Summarise the photos in one sentence."""
-    left_out = f", without {len(unreadable)} unreadable files" if unreadable else ""
-    return f"{len(data)} photos of {len(set(target))} labels from {source}{left_out}."
+def _warn_about_folders(labels, labels_with_photos):
+    """Warn about classes without photos, and about subsets that are taken for classes."""
+    empty = sorted(labels - labels_with_photos)
+    if empty:
+        warn(
+            f"{len(empty)} of {len(labels)} class folders have no readable photo and are left out: "
+            f"{name_some(empty, N_NAMES)}.",
+        )
+    if len(labels_with_photos) > 1 and labels_with_photos <= _SUBSETS:
+        names = name_some(sorted(labels_with_photos), N_NAMES)
+        warn(
+            f"The class folders look like subsets: {names}. To read one of them, pass "
+            f"folder={min(labels_with_photos)!r}.",
+        )
 
 
 def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):
