@@ -260,7 +260,7 @@ def _read_word2vec(path, suffix, compression, limit):
         if compression == ".zip" and suffix != ".bin":
             suffix = PurePath(stream.name.lower()).suffix
         if suffix == ".bin" and stream.peek(4)[:4] == _FASTTEXT_MAGIC:
-            return _read_fasttext(path, stream if compression else None, limit)
+            return _read_fasttext(path, stream, compression, limit)
         read = _read_binary if suffix == ".bin" else _read_text
         terms, values, size = read(stream, sys.maxsize if limit is None else limit)
     if not terms:
@@ -268,19 +268,17 @@ def _read_word2vec(path, suffix, compression, limit):
     return TermTable(terms, np.frombuffer(values, dtype="<f4").reshape(-1, size))
 
 
-def _read_fasttext(path, stream, limit):
+def _read_fasttext(path, stream, is_compressed, limit):
     """Read a fastText model from a path, or from the stream of a compressed one."""
     from gensim.models.fasttext import load_facebook_vectors
 
-    if stream is None:
+    with TemporaryDirectory() as folder:
+        if is_compressed:  # gensim 4.4 silently reads wrong numbers from such a model.
+            path = os.path.join(folder, "model.bin")
+            with open(path, "wb") as file:
+                shutil.copyfileobj(stream, file)
         _check_fasttext(path)
         return table_of(load_facebook_vectors(path), limit)
-    # gensim 4.4 silently reads wrong numbers from a compressed model.
-    with TemporaryDirectory() as folder:
-        unpacked = os.path.join(folder, "model.bin")
-        with open(unpacked, "wb") as file:
-            shutil.copyfileobj(stream, file)
-        return _read_fasttext(unpacked, None, limit)
 
 
 def _check_fasttext(path):
