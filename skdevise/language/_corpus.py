@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from functools import cache
 from glob import glob
 from io import TextIOWrapper
 from itertools import chain
@@ -131,16 +130,12 @@ def as_tokenizer(tokenizer):
     """Return a function that splits text into lower-case tokens."""
     if tokenizer == "words":
         return words_of
-    split = tokenizer if callable(tokenizer) else _nltk_tokenizer(tokenizer)
+    split = tokenizer
+    if not callable(tokenizer):
+        import nltk.tokenize
+
+        split = getattr(nltk.tokenize, _NLTK[tokenizer])().tokenize
     return lambda text: lower_tokens(split(text))
-
-
-@cache
-def _nltk_tokenizer(name):
-    """Return the function of nltk that splits text."""
-    import nltk.tokenize
-
-    return getattr(nltk.tokenize, _NLTK[name])().tokenize
 
 
 def lower_tokens(tokens):
@@ -255,29 +250,27 @@ def write_shards(documents, folder, shard_tokens=SHARD_TOKENS, progress=None):
     """Write documents to text files; return {path: number of tokens} and a Counter of the keys."""
     folder.mkdir()
     shards, counts = {}, Counter()
-    documents = iter(documents)
-    document = next(documents, None)
-    while document is not None:
+    lines = filter(None, map(_as_keys, documents))
+    keys = next(lines, None)
+    while keys:
         path, n_tokens = folder / f"{len(shards):06d}.txt", 0
         with open(path, "w", encoding="utf-8", newline="\n") as file:
-            while document is not None and n_tokens < shard_tokens:
-                text = " ".join(document)
-                keys = text.split()
-                if keys != document:  # Some tokens hold blanks, or are empty.
-                    keys = [key for key in map(as_key, document) if key]
-                    text = " ".join(keys)
+            while keys and n_tokens < shard_tokens:
                 counts.update(keys)
                 n_tokens += len(keys)
-                if len(keys) <= LINE_TOKENS:
-                    file.write(text + "\n")
-                else:
-                    for start in range(0, len(keys), LINE_TOKENS):
-                        file.write(" ".join(keys[start : start + LINE_TOKENS]) + "\n")
+                for start in range(0, len(keys), LINE_TOKENS):
+                    file.write(" ".join(keys[start : start + LINE_TOKENS]) + "\n")
                 if progress is not None:
                     progress(len(keys))
-                document = next(documents, None)
+                keys = next(lines, None)
         shards[path] = n_tokens
     return shards, counts
+
+
+def _as_keys(document):
+    """List the keys of the tokens of a document. Some tokens hold blanks, or are empty."""
+    keys = " ".join(document).split()
+    return keys if keys == document else [key for key in map(as_key, document) if key]
 
 
 def read_shards(shards):
@@ -322,11 +315,9 @@ def choose_vocabulary(counts, wanted, min_count, max_vocab):
 
 def coverage(keys_of, counts, vocabulary):
     """Return a DataFrame with the count of each term, and whether it is in the vocabulary."""
-    table = pd.DataFrame(
-        {
-            "count": [sum(counts[key] for key in keys) for keys in keys_of.values()],
-            "has_own_vector": [any(key in vocabulary for key in keys) for keys in keys_of.values()],
-        },
-        index=list(keys_of),
-    )
-    return table.astype({"count": int, "has_own_vector": bool})
+    rows = [
+        (sum(counts[key] for key in keys), any(key in vocabulary for key in keys))
+        for keys in keys_of.values()
+    ]
+    types = {"count": int, "has_own_vector": bool}
+    return pd.DataFrame(rows, index=list(keys_of), columns=list(types)).astype(types)
