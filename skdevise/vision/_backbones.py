@@ -38,19 +38,13 @@ class Backbone:
     n_classes: int  # 0 without a softmax layer
     is_linear: bool  # whether the scores are a linear function of the features
 
-    @property
-    def softmax_weight(self):
-        """Weight of a linear softmax layer: array (n_classes, n_features)."""
-        weight = self.net.get_submodule(self.softmax_name).weight
-        return weight.float().numpy(force=True).reshape(self.n_classes, self.n_features)
-
-    @property
-    def softmax_bias(self):
-        """Bias of a linear softmax layer: array (n_classes,)."""
-        bias = self.net.get_submodule(self.softmax_name).bias
-        if bias is None:
-            return np.zeros(self.n_classes, dtype=np.float32)
-        return bias.float().numpy(force=True)
+    def linear_softmax(self):
+        """Return the weight (n_classes, n_features) and the bias (n_classes,) of the layer."""
+        layer = self.net.get_submodule(self.softmax_name)
+        weight = layer.weight.float().numpy(force=True).reshape(self.n_classes, self.n_features)
+        if layer.bias is None:
+            return weight, np.zeros(self.n_classes, dtype=np.float32)
+        return weight, layer.bias.float().numpy(force=True)
 
     def digest(self):
         """Hash the network, its weights and its preprocessing: str, the same in every process."""

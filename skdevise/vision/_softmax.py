@@ -123,12 +123,12 @@ class SoftmaxMixin(ClassifierMixin):
     @property
     def softmax_coef_(self) -> NDArray[Any]:
         """Weights of the softmax layer: float32 (n_classes, n_features_out)."""
-        return self._linear_softmax().softmax_weight.copy()
+        return self._linear_softmax()[0].copy()
 
     @property
     def softmax_intercept_(self) -> NDArray[Any]:
         """Biases of the softmax layer: float32 (n_classes,)."""
-        return self._linear_softmax().softmax_bias.copy()
+        return self._linear_softmax()[1].copy()
 
     @property
     def synsets_(self) -> NDArray[Any] | None:
@@ -138,7 +138,7 @@ class SoftmaxMixin(ClassifierMixin):
         return load_imagenet_labels().ilsvrc2012 if has_same_order else None
 
     def _linear_softmax(self):
-        """Return the `Backbone`, or raise AttributeError if its scores are not linear."""
+        """Return the weight and the bias, or raise AttributeError if scores are not linear."""
         check_is_fitted(self)
         loaded = self._network.loaded
         if not loaded.is_linear:
@@ -146,7 +146,7 @@ class SoftmaxMixin(ClassifierMixin):
                 "The scores of this network are not a linear function of the features. Use "
                 "predict_proba if the network has a softmax layer."
             )
-        return loaded
+        return loaded.linear_softmax()
 
     def _scores(self, X):
         """Return the scores of the softmax layer: (n_photos, n_classes)."""
@@ -158,8 +158,7 @@ class SoftmaxMixin(ClassifierMixin):
                 "The backbone has no softmax layer, because its last layer is not an nn.Linear. "
                 "Train a classifier on the features, or pre-train with weights=None."
             )
-        loaded = self._network.loaded
-        if not loaded.is_linear:
+        if not self._network.loaded.is_linear:
             return self._compute(Photos(X), with_softmax=True)
-        features = self._compute(Photos(X))
-        return features @ loaded.softmax_weight.T + loaded.softmax_bias
+        weight, bias = self._linear_softmax()
+        return self._compute(Photos(X)) @ weight.T + bias

@@ -52,7 +52,7 @@ def _given_source(backbone, weights, image_size):
             )
         return net
 
-    return Source(title, None, _imagenet_crop(image_size), None, build)
+    return Source(title, None, _scaled_crop(image_size), None, build)
 
 
 def _lite_source(name, weights, image_size):
@@ -67,15 +67,10 @@ def _lite_source(name, weights, image_size):
         return net
 
     # The published networks leave out a margin of 16 pixels on each side of the photo.
-    published_size = VARIANTS[name].image_size
-    size = image_size or published_size
-    preprocess = CentreCrop(
-        size,
-        round(size * (published_size + 32) / published_size),
-        mean=(127 / 255,) * 3,  # The weights expect (pixel - 127) / 128.
-        std=(128 / 255,) * 3,
-        interpolation="bicubic",
-    )
+    size = VARIANTS[name].image_size
+    # The weights expect (pixel - 127) / 128.
+    colours = (127 / 255,) * 3, (128 / 255,) * 3
+    preprocess = _scaled_crop(image_size, size, size + 32, *colours, "bicubic")
     categories = None if weights is None else imagenet_categories()
     return Source(title, weights, preprocess, categories, build)
 
@@ -87,7 +82,7 @@ def _torchvision_source(name, weights, image_size, verbose):
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
         raise ValueError(_unknown_network(name, "torchvision or skdevise", [*VARIANTS, *names]))
-    published, preprocess, categories = None, _imagenet_crop(image_size), None
+    published, preprocess, categories = None, _scaled_crop(image_size), None
     if weights is not None:
         members = torchvision.models.get_model_weights(name)
         member = getattr(weights, "name", weights).removeprefix(f"{members.__name__}.")
@@ -99,15 +94,9 @@ def _torchvision_source(name, weights, image_size, verbose):
             )
         published = members[member]
         preset, categories = published.transforms(), published.meta["categories"]
-        crop_size, resize_size = preset.crop_size[0], preset.resize_size[0]
-        size = image_size or crop_size
-        preprocess = CentreCrop(
-            size,
-            round(size * resize_size / crop_size),
-            tuple(preset.mean),
-            tuple(preset.std),
-            preset.interpolation.value,
-        )
+        colours = tuple(preset.mean), tuple(preset.std)
+        sizes = preset.crop_size[0], preset.resize_size[0]
+        preprocess = _scaled_crop(image_size, *sizes, *colours, preset.interpolation.value)
 
     def build(loads_published):
         if loads_published:
@@ -167,10 +156,10 @@ def _timm_source(name, weights, image_size):
     return Source(title, weights, preprocess, categories, build)
 
 
-def _imagenet_crop(image_size):
-    """Return the usual preprocessing of ImageNet networks."""
-    size = image_size or 224
-    return CentreCrop(size, round(size * 256 / 224))
+def _scaled_crop(image_size, crop_size=224, resize_size=256, *options):
+    """Return a `CentreCrop` of photos of another size, by default that of ImageNet networks."""
+    size = image_size or crop_size
+    return CentreCrop(size, round(size * resize_size / crop_size), *options)
 
 
 def _check_name(weights, reason):

@@ -98,7 +98,8 @@ def test_scores_are_the_softmax_layer_of_the_features(name):
     assert features.shape == (2, n_features)
     assert loaded.is_linear == (name != "squeezenet1_1")  # SqueezeNet pools its scores.
     if loaded.is_linear:
-        expected = features @ loaded.softmax_weight.T + loaded.softmax_bias
+        weight, bias = loaded.linear_softmax()
+        expected = features @ weight.T + bias
         np.testing.assert_allclose(expected, scores, rtol=1e-3, atol=1e-4 * abs(scores).max())
 
 

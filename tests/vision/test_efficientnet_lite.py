@@ -59,8 +59,9 @@ def test_published_weights_work_offline(installed):
     assert (loaded.softmax_name, loaded.n_features, loaded.n_classes) == ("_fc", 1280, 1000)
     assert (loaded.categories[0], loaded.is_published) == ("tench", True)
     weights = published_weights(installed)
-    np.testing.assert_array_equal(loaded.softmax_weight, weights["_fc.weight"])
-    np.testing.assert_array_equal(loaded.softmax_bias, weights["_fc.bias"])
+    weight, bias = loaded.linear_softmax()
+    np.testing.assert_array_equal(weight, weights["_fc.weight"])
+    np.testing.assert_array_equal(bias, weights["_fc.bias"])
 
 
 @pytest.mark.slow
