@@ -45,7 +45,12 @@ def main(arguments=None, *, classifier=None):
         Exit status: 0 if all photos were classified, 1 if some could not be read, and 2 if an error
         ended the command.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.top < 1:
+        parser.error(f"--top={options.top} is not a whole number from 1")
+    if options.reject_below is not None and not 0 <= options.reject_below <= 1:
+        parser.error(f"--reject-below={options.reject_below} is not a number from 0 to 1")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
@@ -105,11 +110,11 @@ def _parser():
         "one label on each line",
     )
     classify.add_argument(
-        "--top", type=_count, default=1, metavar="K", help="labels to show for each photo (1)"
+        "--top", type=int, default=1, metavar="K", help="labels to show for each photo (1)"
     )
     classify.add_argument(
         "--reject-below",
-        type=_probability,
+        type=float,
         metavar="P",
         help="answer 'unknown' if no label has a confidence of at least P",
     )
@@ -119,24 +124,6 @@ def _parser():
         help="print a CSV table with the columns photo, rank, label and probability",
     )
     return parser
-
-
-def _count(text):
-    """Read a whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def _probability(text):
-    """Read a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
 
 
 def _read_labels(text):
