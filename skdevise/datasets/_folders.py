@@ -14,8 +14,6 @@ from skdevise._utils import warn
 from skdevise.datasets._photo_files import StoredPhoto, is_local_folder, list_files
 from skdevise.datasets._photo_lists import N_NAMES, photo_names, readable_bunch
 
-# A wrong root is noticed without a look at all photos.
-_MOST_MISSING = 1000
 _OPTIONS = {
     "check": [StrOptions({"header", "pixels"}), None],
     "return_X_y": ["boolean"],
@@ -325,25 +323,20 @@ def _class_depth(files):
 def _find_photos(paths, root):
     """Return the photos at `paths` below `root`. All of them must exist."""
     files = None if is_local_folder(root) else list_files(root)
-    photos, missing = [], []
-    for path in paths:
+
+    def find(path):
         if isinstance(path, StoredPhoto):  # from the frame of load_image_folder
-            photo = path
-        elif files is None:
-            photo = os.path.join(root, path)
-            photo = photo if os.path.exists(photo) else None
-        else:
-            photo = files.get(PurePosixPath(path).parts)
-        photos.append(photo)
-        if photo is None:
-            missing.append(path)
-        if len(missing) == _MOST_MISSING:
-            break
+            return path
+        if files is not None:
+            return files.get(PurePosixPath(path).parts)
+        photo = os.path.join(root, path)
+        return photo if os.path.exists(photo) else None
+
+    photos = [find(path) for path in paths]
+    missing = [str(path) for path, photo in zip(paths, photos, strict=True) if photo is None]
     if missing:
-        more = " or more" * (len(missing) == _MOST_MISSING)
-        names = name_some(list(map(str, missing)), N_NAMES)
         raise FileNotFoundError(
-            f"{len(missing)}{more} of {len(paths)} photos are missing in {root or os.getcwd()!r}: "
-            f"{names}. Set root to the folder or archive that holds them."
+            f"{len(missing)} of {len(paths)} photos are missing in {root or os.getcwd()!r}: "
+            f"{name_some(missing, N_NAMES)}. Set root to the folder or archive that holds them."
         )
     return photos
