@@ -18,6 +18,11 @@ _FILE_NAME = "features-v3.sqlite"
 _TABLE = (
     "rows (network TEXT, photo TEXT, features BLOB, checksum INTEGER, PRIMARY KEY (network, photo))"
 )
+# Size of the file in bytes, without pages that are about to be removed.
+_USED_BYTES = (
+    "SELECT (page_count - freelist_count) * page_size "
+    "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
 _TIMEOUT = 60  # seconds to wait while another process writes
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
@@ -197,7 +202,7 @@ class FeatureCache:
         """
         with self._connect() as connection:
             n_rows = _scalar(connection, "SELECT count(*) FROM rows")
-            n_bytes = _used_bytes(connection)
+            n_bytes = _scalar(connection, _USED_BYTES)
         return CacheInfo(self._hits, self._misses, n_rows, n_bytes, self.size_limit, self.folder)
 
     def clear(self) -> None:
@@ -294,20 +299,12 @@ def _checksum(network, photo, row):
 
 def _delete_oldest(connection, size_limit):
     """Delete a tenth of the rows, the oldest first, until the rest is below the limit."""
-    while _used_bytes(connection) > size_limit:
+    while _scalar(connection, _USED_BYTES) > size_limit:
         n_deleted = _scalar(connection, "SELECT count(*) FROM rows") // 10 + 1
         connection.execute(
             "DELETE FROM rows WHERE rowid IN (SELECT rowid FROM rows ORDER BY rowid LIMIT ?)",
             (n_deleted,),
         )
-
-
-def _used_bytes(connection):
-    """Return the size of the file in bytes, without pages that are about to be removed."""
-    n_pages = _scalar(connection, "PRAGMA page_count") - _scalar(
-        connection, "PRAGMA freelist_count"
-    )
-    return n_pages * _scalar(connection, "PRAGMA page_size")
 
 
 def _scalar(connection, query):
