@@ -25,7 +25,7 @@ def _table_state(table):
     return table.columns.tolist(), columns, table.index.tolist(), list(table.index.names)
 
 
-def _make_table(state, decoder):
+def _make_table(state):
     import pandas as pd
 
     names, columns, index, index_names = state
@@ -37,7 +37,7 @@ def _make_table(state, decoder):
     return table.set_axis(names, axis=1)
 
 
-def _make_random_state(state, decoder):
+def _make_random_state(state):
     position, last = state["state"]["pos"], _POSITIONS["pos"]
     if not 0 <= position <= len(state["state"]["key"]) == last:
         raise ValueError("The position of a random generator is out of range")
@@ -53,7 +53,7 @@ def _hierarchy_state(hierarchy):
     return [hierarchy.labels, edges, *(None if t is None else list(t) for t in tables)]
 
 
-def _make_hierarchy(state, decoder):
+def _make_hierarchy(state):
     from skdevise.labels import Hierarchy
 
     return Hierarchy.wordnet(state) if isinstance(state, str) else Hierarchy(*state)
@@ -64,14 +64,14 @@ def _vocabulary_state(vocabulary):
     return labels, terms, make.keywords
 
 
-def _make_vocabulary(state, decoder):
+def _make_vocabulary(state):
     from skdevise.labels import LabelVocabulary
 
     labels, terms, options = state
     return LabelVocabulary(labels, terms, **options)
 
 
-def _make_term_table(state, decoder):
+def _make_term_table(state):
     from skdevise.language._io import TermTable
 
     return TermTable(*state)
@@ -88,7 +88,7 @@ def _tensor_state(tensor):
     return array, np.argsort(order).tolist(), is_bfloat16
 
 
-def _make_tensor(state, decoder):
+def _make_tensor(state):
     import torch
 
     array, order, is_bfloat16 = state
@@ -96,16 +96,16 @@ def _make_tensor(state, decoder):
     return (tensor.view(torch.bfloat16) if is_bfloat16 else tensor).permute(order)
 
 
-def _make_tree(vectors, decoder):
+def _make_tree(vectors):
     from skdevise.labels._search import TreeSearch
 
     return TreeSearch(vectors)
 
 
-def _make_faiss(state, decoder):
+def _make_faiss(state, trusted):
     from skdevise.labels._search import FaissSearch
 
-    if not decoder.trusts("faiss"):  # faiss does not check what it reads.
+    if "faiss" not in trusted:  # faiss does not check what it reads.
         return FaissSearch(state["vectors"], state["method"])
     index = FaissSearch.__new__(FaissSearch)
     index.__setstate__(state)
@@ -197,7 +197,7 @@ SPECIAL = {
     ),
     "tree": (_is("TreeSearch", "skdevise"), _make_tree, lambda value: value.vectors),
     "faiss": (_is("FaissSearch", "skdevise"), _make_faiss, lambda value: value.__getstate__()),
-    "bunch": (_is("Bunch", "sklearn"), lambda state, decoder: Bunch(**state), dict),
-    "path": (lambda value: isinstance(value, os.PathLike), lambda s, decoder: s, os.fspath),
-    "enum": (lambda value: isinstance(value, Enum), lambda s, decoder: s, str),
+    "bunch": (_is("Bunch", "sklearn"), lambda state: Bunch(**state), dict),
+    "path": (lambda value: isinstance(value, os.PathLike), str, os.fspath),
+    "enum": (lambda value: isinstance(value, Enum), str, str),
 }

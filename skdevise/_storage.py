@@ -144,7 +144,11 @@ class _Encoder:
             items = [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
             return {"is": kind, "of": items}
         if type(value) is dict:
-            return {"is": "dict", "of": self._pairs(value, where)}
+            pairs = [
+                [self.encode(key, f"{where} key"), self.encode(item, f"{where}[{key!r}]")]
+                for key, item in value.items()
+            ]
+            return {"is": "dict", "of": pairs}
         if type(value) is slice:
             return {"is": "slice", "of": [value.start, value.stop, value.step]}
         if id(value) in self._known:
@@ -164,12 +168,6 @@ class _Encoder:
         if hasattr(value, "__qualname__") or isinstance(value, np.ufunc):
             return self._encode_function(value, where)
         return self._encode_object(value, where)
-
-    def _pairs(self, mapping, where):
-        return [
-            [self.encode(key, f"{where} key"), self.encode(item, f"{where}[{key!r}]")]
-            for key, item in mapping.items()
-        ]
 
     def _array(self, array):
         """Store an array of numbers, and return its name."""
@@ -321,7 +319,10 @@ class _Decoder:
         return self._made[node["of"]]
 
     def read_special(self, node):
-        value = self._made[node["id"]] = SPECIAL[node["of"]][1](self.decode(node["state"]), self)
+        arguments = [self.decode(node["state"])]
+        if node["of"] == "faiss":
+            arguments.append(self._trusted)
+        value = self._made[node["id"]] = SPECIAL[node["of"]][1](*arguments)
         return value
 
     def read_skops(self, node):
@@ -343,10 +344,6 @@ class _Decoder:
         else:
             vars(value).update(state)
         return value
-
-    def trusts(self, name):
-        """Return whether a name is trusted."""
-        return name in self._trusted
 
 
 def _without_folders(state):
