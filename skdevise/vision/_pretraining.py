@@ -1,14 +1,14 @@
 """Train a network with its softmax layer on labelled photos (DeViSE, section 3.2)."""
 
+from itertools import chain
+
 import numpy as np
 import torch
 from sklearn.utils import check_consistent_length, compute_sample_weight
-from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 
 from skdevise._columns import check_targets
 from skdevise._utils import check_checkpoint_folder, gpu_only, seeded, warn
-from skdevise.exceptions import UnreadablePhotoError
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
 from skdevise.training._net import (
@@ -19,7 +19,7 @@ from skdevise.training._net import (
     epoch_table,
 )
 from skdevise.vision._backbones import load_backbone
-from skdevise.vision._batches import PhotoTensors
+from skdevise.vision._batches import PhotoTensors, load_batches
 from skdevise.vision._network import FittedNetwork
 
 # Parameters that do not change the result of pre-training. The others identify a checkpoint.
@@ -129,23 +129,15 @@ def _open_checkpoint(featurizer, photos, rows, labels, seed, device):
 
 def _readable_rows(photos, n_jobs):
     """Return the rows of the photos that can be read, and warn about the others."""
-    errors = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_reading_error)(photos, row) for row in range(len(photos))
-    )
-    failures = [error for error in errors if error is not None]
-    if len(failures) == len(errors):
-        raise ValueError(f"None of the {len(errors)} photos can be read. Give other photos.")
-    if failures:
+    # The pixels are decoded, but not kept.
+    blank = torch.zeros(1, 1, 1)
+    batches = load_batches(photos.pixels, range(len(photos)), lambda photo: blank, 32, n_jobs)
+    errors = dict(chain.from_iterable(batch.errors.items() for batch in batches))
+    if len(errors) == len(photos):
+        raise ValueError(f"None of the {len(photos)} photos can be read. Give other photos.")
+    if errors:
         warn(
-            f"{len(failures)} of {len(errors)} photos cannot be read. Pre-training leaves them "
-            f"out. The first error is: {failures[0]}",
+            f"{len(errors)} of {len(photos)} photos cannot be read. Pre-training leaves them out. "
+            f"The first error is: {next(iter(errors.values()))}",
         )
-    return np.flatnonzero([error is None for error in errors])
-
-
-def _reading_error(photos, row):
-    """Return the error with which a photo cannot be read, or None."""
-    try:
-        photos.pixels(row)
-    except UnreadablePhotoError as error:
-        return error
+    return np.setdiff1d(np.arange(len(photos)), list(errors))
