@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skdevise._compat import Interval
-from skdevise.language._mixins import ImmutableMixin, TermTransformerMixin
+from skdevise._untrained import ImmutableMixin
+from skdevise.language._mixins import TermTransformerMixin
 from skdevise.language._postprocessing import unit_rows
 
 

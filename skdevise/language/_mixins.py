@@ -1,7 +1,7 @@
 """Shared behaviour of the term embedders."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -96,63 +96,6 @@ class TermTransformerMixin(
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-class UntrainedMixin:
-    """Embedder that learns nothing in `fit`."""
-
-    def fit(self, X: object = None, y: object = None) -> Self:
-        """Validate the parameters. Nothing is learned.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Present for compatibility with scikit-learn.
-
-        Returns
-        -------
-        self : embedder
-            The embedder itself.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter is invalid.
-        """
-        self._validate_params()
-        return self
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
-
-
-class ImmutableMixin(UntrainedMixin):
-    """Embedder that never changes. Its clones are the embedder itself."""
-
-    def set_params(self, **params: Any) -> Self:
-        """Raise an error, because clones share this embedder.
-
-        Parameters
-        ----------
-        **params : dict
-            Must be empty. Create another embedder to change a parameter.
-
-        Returns
-        -------
-        self : embedder
-            The embedder itself.
-        """
-        if params:
-            raise ValueError(
-                f"{type(self).__name__} is immutable, so {sorted(params)} cannot be set. Create "
-                "another one. In a parameter grid, list the embedders themselves."
-            )
-        return self
-
-    def __sklearn_clone__(self):
-        return self
 
 
 class TermTableMixin:

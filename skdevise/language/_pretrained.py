@@ -13,9 +13,10 @@ from sklearn.utils import gen_batches
 
 from skdevise._compat import Interval, StrOptions
 from skdevise._typing import PathLike
+from skdevise._untrained import ImmutableMixin
 from skdevise._utils import check_count
 from skdevise.language._io import TermTable, read_vectors, table_of, write_vectors
-from skdevise.language._mixins import ImmutableMixin, TermTableMixin, TermTransformerMixin
+from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
 from skdevise.language._postprocessing import (
     CommonComponent,
     finite_rows,

@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
 
 from skdevise._compat import Interval
-from skdevise.language._mixins import TermTransformerMixin, UntrainedMixin
+from skdevise._untrained import UntrainedMixin
+from skdevise.language._mixins import TermTransformerMixin
 
 
 class RandomEmbedder(UntrainedMixin, TermTransformerMixin, BaseEstimator):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import DocumentationLinkMixin
 from skdevise._typing import NDArray, PhotoList
+from skdevise._untrained import ImmutableMixin
 from skdevise._utils import import_optional
 from skdevise.vision._featurizer import VisualFeaturizer
 
@@ -102,7 +103,11 @@ def _convert_parts(estimator, n_threads):
 
 
 class OpenVINOFeaturizer(
-    DocumentationLinkMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    ImmutableMixin,
+    DocumentationLinkMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Compute the features of a `VisualFeaturizer` with OpenVINO and without torch.
 
@@ -126,6 +131,8 @@ class OpenVINOFeaturizer(
     to_openvino : Make it from a fitted estimator.
     """
 
+    _parameter_constraints = {}  # `to_openvino` makes the parameters.
+
     def __init__(
         self,
         network: NDArray[np.uint8],
@@ -139,23 +146,6 @@ class OpenVINOFeaturizer(
         self.crop = crop
         self.n_features = n_features
         self.n_threads = n_threads
-
-    def fit(self, X: object = None, y: object = None) -> Self:
-        """Do nothing: the network is complete.
-
-        Parameters
-        ----------
-        X : photos
-            Ignored.
-        y : array-like
-            Ignored.
-
-        Returns
-        -------
-        self : OpenVINOFeaturizer
-            The same featurizer.
-        """
-        return self
 
     def transform(self, X: PhotoList) -> NDArray[np.float32]:
         """Compute the features of photos, one photo at a time.
@@ -205,9 +195,6 @@ class OpenVINOFeaturizer(
         state.pop("_run", None)
         return state
 
-    def __sklearn_clone__(self):
-        return self  # It has nothing to fit.
-
     @property
     def _n_features_out(self):
         return self.n_features
@@ -216,7 +203,6 @@ class OpenVINOFeaturizer(
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
-        tags.requires_fit = False
         tags.no_validation = True
         return tags
 

@@ -90,6 +90,12 @@ def test_classifiers_and_pipelines_are_converted(featurizer):
         assert_array_equal(estimator.predict_proba(PHOTOS), before)
 
 
+def test_a_clone_is_the_featurizer_itself_so_its_parameters_are_fixed(converted):
+    assert clone(converted) is converted
+    with pytest.raises(ValueError, match="n_threads"):
+        clone(converted).set_params(n_threads=2)
+
+
 def test_copies_give_the_same_features(converted, tmp_path):
     features = converted.transform(PHOTOS[:2])
     save(converted, tmp_path / "network")
