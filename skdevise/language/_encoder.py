@@ -84,16 +84,15 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
             vectors = vectors.detach().cpu().float()
         try:
             vectors = np.asarray(vectors)
-        except ValueError as error:  # NumPy refuses rows of several lengths.
+            found = f"shape {vectors.shape} and dtype {vectors.dtype}"
+            size = self._n_features_out if self._vector_of else (vectors.shape or (0,))[-1]
+            is_table = size and vectors.shape == (len(texts), size)
+        except ValueError:  # NumPy refuses rows of several lengths.
+            found, is_table = "vectors of different lengths", False
+        if not is_table or vectors.dtype.kind not in "biuf":
             raise ValueError(
-                f"The encoder returned vectors of different lengths for {len(texts)} texts. It "
-                "must return one row of numbers for each text."
-            ) from error
-        size = self._n_features_out if self._vector_of else (vectors.shape or (0,))[-1]
-        if not size or vectors.shape != (len(texts), size) or vectors.dtype.kind not in "biuf":
-            raise ValueError(
-                f"The encoder returned shape {vectors.shape} and dtype {vectors.dtype} for "
-                f"{len(texts)} texts. It must return one row of numbers for each text."
+                f"The encoder returned {found} for {len(texts)} texts. It must return one row of "
+                "numbers for each text."
             )
         self._vector_of.update(zip(texts, unit_rows(vectors), strict=True))
 
