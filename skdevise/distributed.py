@@ -50,6 +50,7 @@ def scattered(*embedders: Any, client: Any = None) -> Iterator[None]:
     >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     with scattered(embedder), joblib.parallel_config("dask"):
     ...         _ = search.fit(X, y)
+    ...
     >>> float(search.best_score_)
     1.0
     """

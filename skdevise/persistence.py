@@ -66,6 +66,7 @@ def save(estimator: object, path: PathLike, *, card: Mapping[str, Any] | None = 
     >>> with TemporaryDirectory() as folder:
     ...     save(clf, Path(folder, "model.safetensors"))
     ...     again = load(Path(folder, "model.safetensors"))
+    ...
     >>> again.predict([[0, 2]])
     array(['cat'], dtype='<U5')
     """

@@ -127,6 +127,7 @@ def load_image_folder(
     ...         Image.new("RGB", (8, 8)).save(Path(root, "photos", label, "1.png"))
     ...     photos = load_image_folder(f"{root}/photos")
     ...     archived = load_image_folder(make_archive(f"{root}/photos", "zip", f"{root}/photos"))
+    ...
     >>> photos.target.tolist()
     ['okapi', 'zebra']
     >>> archived.data[0].url
@@ -231,6 +232,7 @@ def load_image_table(
     ...     table = Path(folder, "photos.csv")
     ...     _ = table.write_text("path,animal\n7.png,okapi\n")
     ...     photos = load_image_table(table, label_column="animal")
+    ...
     >>> photos.target.tolist()
     ['okapi']
     """

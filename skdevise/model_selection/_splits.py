@@ -22,7 +22,7 @@ class UnseenClassSplit(GroupShuffleSplit):
     Parameters
     ----------
     n_splits : int, default=5
-        Number of splits.
+        Number of splits. More splits make the mean score less noisy, and take longer.
     test_size : float or int, default=0.2
         Classes in the test set: a float is their share, rounded up, and an int their number.
     random_state : int, RandomState instance or None, default=None

@@ -59,7 +59,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     margin : float, default=0.1
         Amount by which the score of the true label must exceed the score of a false label. It is
         used by the "hinge_rank" and "warp" losses. With a larger margin, more false labels
-        contribute to the loss.
+        contribute to the loss. Try 0.05 and 0.2 in a grid search.
     negatives : {"first_violation", "all", "hardest"} or int, default="first_violation"
         False labels in the "hinge_rank" loss of each sample. A false label violates the margin if
         its score is too close to that of the true label. "first_violation" uses the first violating
@@ -88,7 +88,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights. "balanced" gives each class the
         same total weight. Use it if some labels have many more samples than others. A class that is
-        missing in a dict has weight 1.
+        missing in a dict has weight 1. None gives every class weight 1.
     feature_scaling : {"auto", "centered", "l2", "standard", "none"}, default="auto"
         Scaling of the features. "l2" gives each sample unit length. "centered" does so too, and
         then subtracts the mean of the training samples, which acts like a bias. "standard" gives
@@ -109,23 +109,27 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
         of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
         nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
+        None corrects nothing.
     reject_below : float, default=None
         Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
     max_epochs : int, default=30
-        Number of epochs of stage 1.
+        Number of epochs of stage 1: passes over the samples. More epochs often help training
+        labels, and fewer often help unseen labels.
     lr : "auto" or float, default="auto"
         Learning rate of stage 1. "auto" measures the features and the label vectors, and chooses a
-        rate that suits them, the loss and `max_epochs` (see Notes). `lr_` holds the rate.
+        rate that suits them, the loss and `max_epochs` (see Notes). `lr_` holds the rate. A
+        lower one often helps unseen labels, and costs accuracy on training labels.
     lr_schedule : {"linear", "cosine"} or callable, default=None
         Schedule of the learning rate in each stage. "linear" and "cosine" lower it to zero. A
         callable takes the fraction of epochs that are done, and returns the fraction of the
         learning rate that remains. None keeps the learning rate constant.
     optimizer : {"adagrad", "adam", "sgd"} or callable, default="adagrad"
-        Optimizer of stage 1. "sgd" has momentum 0.9 and weight decay 0.0005. A callable is called
-        as ``optimizer(parameters, lr=lr)``, for example a class of `torch.optim`.
+        Optimizer of stage 1. Choose "adam" for `projection="mlp"`. "sgd" has momentum 0.9 and
+        weight decay 0.0005. A callable is called as ``optimizer(parameters, lr=lr)``, for example a
+        class of `torch.optim`.
     batch_size : int, default=128
         Number of samples per gradient step, in both stages. Reduce it if memory runs out in
         stage 2.
@@ -142,14 +146,16 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         only if the photos differ much from those of the pre-training, and batches are large.
     early_stopping : bool, default=False
         Hold out some training samples, and measure hit@1 (the accuracy) on them after each epoch. A
-        stage ends when hit@1 stops improving, and the best weights are kept.
+        stage ends when hit@1 stops improving, and the best weights are kept. Use it in stage 2, or
+        if the classifier overfits.
     validation_fraction : float, default=0.1
         Fraction of the samples of each class, or of the classes, to hold out for early stopping.
     validation_split : {"samples", "classes"}, default="samples"
         Part to hold out for early stopping. "samples" holds out some samples of each class.
         "classes" holds out whole classes, which measures unseen labels.
     n_iter_no_change : int, default=5
-        Number of epochs without a better hit@1 after which early stopping ends a stage.
+        Number of epochs without a better hit@1 after which early stopping ends a stage. Raise it if
+        hit@1 goes up and down.
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training loop: instances, classes or (name, callback) pairs. They can
         monitor "train_loss" and, with `early_stopping`, "valid_hit@1". There is no "valid_loss".

@@ -46,7 +46,7 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
     hubness : {"csls", "inverted_softmax"}, default=None
         Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
         of a label to up to 1,000 training samples from its scores, so it needs `fit`. "csls"
-        measures it with the 10 nearest samples, "inverted_softmax" with all.
+        measures it with the 10 nearest samples, "inverted_softmax" with all. None corrects nothing.
     reject_below : float, default=None
         Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.

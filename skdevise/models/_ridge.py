@@ -43,6 +43,7 @@ class RidgeProjectionClassifier(LeastSquaresClassifier):
         Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
         of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
         nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
+        None corrects nothing.
     reject_below : float, default=None
         Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.

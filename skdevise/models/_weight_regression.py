@@ -88,13 +88,14 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         features that this model computed. None means that X holds features.
     hierarchy_weight : float, default=0.3
         Weight of the hierarchy itself in the kernel, from 0 to 1. Names and definitions have the
-        rest.
+        rest. Decrease it if the hierarchy says little about looks.
     alpha : float, default=0.3
         Strength of the ridge penalty. Increase it if the labels are described poorly.
     mixture_weight : float, default=5.0
-        Weight m of the probabilities of the training labels in the score.
+        Weight m of the probabilities of the training labels in the score. 0 leaves them out.
     hub_penalty : float, default=0.4
-        Strength h of the correction for hubs. 0 corrects nothing.
+        Strength h of the correction for hubs. Increase it if few labels are predicted often. 0
+        corrects nothing.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.

@@ -57,7 +57,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         Number of passes over the training samples.
     lr : float, default=0.02
         Learning rate of Adagrad. The paper uses the same rate for all weights, and chooses it anew
-        for each data set.
+        for each data set, so include it in a grid search.
     batch_size : int, default=128
         Number of samples per gradient step. The paper uses 1, which takes much longer.
     device : str, default="auto"

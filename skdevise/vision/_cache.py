@@ -52,6 +52,7 @@ class CacheInfo(NamedTuple):
     >>> from skdevise import FeatureCache
     >>> with TemporaryDirectory() as folder:
     ...     info = FeatureCache(folder).info()
+    ...
     >>> info.hits, info.n_rows
     (0, 0)
     """
@@ -104,6 +105,7 @@ class FeatureCache:
     ...     for _ in range(2):  # The network runs only once.
     ...         features = featurizer.transform(photos)
     ...     info = cache.info()
+    ...
     >>> info.hits, info.misses, info.n_rows
     (1, 1, 1)
     """

@@ -79,7 +79,7 @@ class VisualFeaturizer(
         "cpu".
     engine : {"auto", "torch", "compile", "openvino"}, default="auto"
         Software that runs the network. "openvino" (extra ``fast``) is about twice as fast as
-        "torch" on a CPU, after a conversion that takes seconds. "compile" is `torch.compile`.
+        "torch" on a CPU, after a conversion of about a second. "compile" is `torch.compile`.
         "auto" uses OpenVINO on a CPU if it is installed, supports the network, and the call has at
         least 256 photos that are not in the cache. Otherwise it uses "torch". Choose "openvino" for
         a process that receives a few photos at a time.
@@ -105,7 +105,7 @@ class VisualFeaturizer(
     max_epochs : int, default=10
         Number of passes over the photos in pre-training.
     lr : float, default=0.01
-        Learning rate of pre-training.
+        Learning rate of pre-training. Lower it if training diverges.
     lr_schedule : {"linear", "cosine"} or callable, default=None
         Decrease of the learning rate over the epochs. "linear" and "cosine" reach zero at the end.
         A callable takes the fraction of epochs that are done, and returns the fraction of `lr` that
@@ -183,6 +183,7 @@ class VisualFeaturizer(
     >>> from skdevise import VisualFeaturizer
     >>> def tiny_net():
     ...     return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 2))
+    ...
     >>> black, white = np.zeros((10, 12, 3), np.uint8), np.full((10, 12, 3), 255, np.uint8)
     >>> featurizer = VisualFeaturizer(tiny_net, weights=None, image_size=8, random_state=0)
     >>> featurizer.fit_transform([black, white], ["night", "day"]).shape

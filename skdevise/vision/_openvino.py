@@ -69,6 +69,7 @@ def to_openvino(estimator: BaseEstimator, *, n_threads: int = 1) -> Any:
     >>> from torch import nn
     >>> def tiny_net():
     ...     return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 5))
+    ...
     >>> photos = np.zeros((2, 9, 12, 3), np.uint8)
     >>> featurizer = VisualFeaturizer(tiny_net, image_size=8).fit(photos)
     >>> to_openvino(featurizer).transform(photos).shape
