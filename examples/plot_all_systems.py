@@ -128,4 +128,4 @@ plt.show()
 # %%
 # The two classifiers with squares know WordNet. The one with a cross knows nothing about the
 # meaning of labels, so it is close to chance. The order can change with more photos and better word
-# vectors: :doc:`/benchmarks` has such tables.
+# vectors: :doc:`/guide/paper` has such tables.
