@@ -26,6 +26,7 @@ version = release = skdevise.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosectionlabel",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
     "numpydoc",
@@ -38,6 +39,8 @@ extensions = [
 exclude_patterns = ["_*", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
 default_role = "py:obj"
+autosectionlabel_prefix_document = True  # :ref:`benchmarks:Serving` links to a section
+suppress_warnings = ["autosectionlabel.*"]  # Some pages have the same heading twice.
 
 # Every name must resolve, except those of other projects: the build downloads no inventories.
 nitpicky = True
