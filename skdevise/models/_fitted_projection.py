@@ -9,10 +9,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
+from skdevise._ranking import nearest_by_product
 from skdevise._typing import Inputs, NDArray
 from skdevise._utils import available_device, draw_seed, seeded
 from skdevise.labels._embedding import first_known, known_terms, looks_up_words
-from skdevise.language._terms import check_terms, find_rows, index_terms
+from skdevise.language._terms import check_terms
 from skdevise.models._calibration import calibration_rows, refit_rows, row_keys
 from skdevise.models._features import check_features, finite_blocks, is_on_disk, read_rows
 
@@ -265,15 +266,13 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 class TunedEmbedder:
     """Term embedder with new unit vectors (n_terms, vector_size) for some terms.
 
-    A new vector also serves the other spellings for which `embedder` returns the same vector.
+    A new vector also serves the other terms for which `embedder` returns the same vector.
     """
 
     def __init__(self, embedder, terms, vectors):
         self.embedder = embedder
         self.terms = list(terms)
         self.vectors = np.asarray(vectors, dtype=np.float32)
-        self._row_of = {term: row for row, term in enumerate(self.terms)}
-        self._index = index_terms(self.terms)
         self._untuned = np.asarray(embedder.transform(self.terms), dtype=np.float32)
 
     @property
@@ -285,14 +284,10 @@ class TunedEmbedder:
 
     def transform(self, X):
         """Return the unit vector of each term: (n_terms, vector_size) float32."""
-        terms = check_terms(X)
-        vectors = np.array(self.embedder.transform(terms), dtype=np.float32)
-        rows = np.array([self._row_of.get(term, -1) for term in terms], dtype=np.intp)
-        rows = np.where(rows >= 0, rows, find_rows(terms, self._index))
-        # The embedder may know both spellings as different terms, as in "glass" and "glasses".
-        same = np.isclose(vectors, self._untuned[rows], atol=1e-6).all(axis=1)
-        tuned = same & (rows >= 0)
-        vectors[tuned] = self.vectors[rows[tuned]]
+        vectors = np.array(self.embedder.transform(check_terms(X)), dtype=np.float32)
+        rows = nearest_by_product(vectors, self._untuned, 1)[0].squeeze(1)
+        is_tuned = np.isclose(vectors, self._untuned[rows], atol=1e-6).all(axis=1)
+        vectors[is_tuned] = self.vectors[rows[is_tuned]]
         return vectors
 
     def has_vector(self, X):
