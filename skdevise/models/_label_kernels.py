@@ -103,42 +103,45 @@ class LabelFacts:
         return np.flatnonzero([not len(rows) for rows in self.senses])
 
 
-class HierarchyKernel:
-    """Cosine of the sets of ancestors. An ancestor of many training labels counts less."""
+class FeatureKernel:
+    """Product of sparse features of labels, which have unit length."""
 
-    def __init__(self, hierarchy):
-        self.hierarchy = hierarchy
-
-    def fit(self, facts):
-        """Learn the weights of ancestors, and compare the training labels: (n, n)."""
-        above = self.hierarchy.graph.ancestors(facts.all_senses)
-        n_below = (facts.sum_of_senses @ above > 0).sum(axis=0)
-        self._weights = diags_array(1 / np.sqrt(np.maximum(n_below, 1)), format="csr")
-        self.training = self.features(facts)
-        return self(facts)
-
-    def features(self, facts):
-        """Describe labels by their weighted ancestors: sparse (n_labels, n_nodes)."""
-        above = self.hierarchy.graph.ancestors(facts.all_senses)
-        return facts.mean_of_senses @ _unit(above @ self._weights)
-
-    def __call__(self, facts):
-        """Compare labels with the training labels: (n_labels, n_training)."""
-        return (self.features(facts) @ self.training.T).toarray()
-
-
-class DefinitionKernel:
-    """Cosine of the words of definitions and synonyms (tf-idf)."""
+    # A subclass has `features(facts)`, which returns (n_labels, n_features).
 
     def __init__(self, hierarchy):
         self.hierarchy = hierarchy
 
     def fit(self, facts):
         """Compare the training labels: (n, n)."""
-        self._training = self._features(facts)
+        self.training = self.features(facts)
         return self(facts)
 
-    def _features(self, facts):
+    def __call__(self, facts):
+        """Compare labels with the training labels: (n_labels, n_training)."""
+        return (self.features(facts) @ self.training.T).toarray()
+
+
+class HierarchyKernel(FeatureKernel):
+    """Cosine of the sets of ancestors. An ancestor of many training labels counts less."""
+
+    def fit(self, facts):
+        """Learn the weights of ancestors, and compare the training labels: (n, n)."""
+        above = self.hierarchy.graph.ancestors(facts.all_senses)
+        n_below = (facts.sum_of_senses @ above > 0).sum(axis=0)
+        self._weights = diags_array(1 / np.sqrt(np.maximum(n_below, 1)), format="csr")
+        return super().fit(facts)
+
+    def features(self, facts):
+        """Describe labels by their weighted ancestors: sparse (n_labels, n_nodes)."""
+        above = self.hierarchy.graph.ancestors(facts.all_senses)
+        return facts.mean_of_senses @ _unit(above @ self._weights)
+
+
+class DefinitionKernel(FeatureKernel):
+    """Cosine of the words of definitions and synonyms (tf-idf)."""
+
+    def features(self, facts):
+        """Describe labels by their weighted words: sparse (n_labels, n_words)."""
         corpus = _corpus(self.hierarchy)
         counts = corpus.near(facts.all_senses) + corpus.count_terms(facts.all_senses)
         features = facts.mean_of_senses @ _unit(corpus.weigh(counts))
@@ -148,15 +151,15 @@ class DefinitionKernel:
         place = _sums(facts.lacks_sense, facts.n_labels)
         return features + place @ _unit(corpus.weigh(names))
 
-    def __call__(self, facts):
-        """Compare labels with the training labels: (n_labels, n_training)."""
-        return (self._features(facts) @ self._training.T).toarray()
-
 
 class VectorKernel:
     """Similarity exp((cosine - 1) / width) of centred vectors, averaged over those of a label."""
 
     # A subclass has `width`. Its `_vectors` returns vectors, and the matrix of means over a label.
+
+    def __init__(self, embedder, hierarchy):
+        self.embedder = embedder
+        self.hierarchy = hierarchy
 
     def fit(self, facts):
         """Learn the centre, and compare the training labels: (n, n)."""
@@ -183,8 +186,7 @@ class NameKernel(VectorKernel):
     width = _NAME_WIDTH
 
     def __init__(self, embedder, hierarchy, uses_all):
-        self.embedder = embedder
-        self.hierarchy = hierarchy
+        super().__init__(embedder, hierarchy)
         self.uses_all = uses_all
 
     def _vectors(self, facts):
@@ -197,21 +199,16 @@ class GlossKernel(VectorKernel):
 
     width = _GLOSS_WIDTH
 
-    def __init__(self, embedder, hierarchy):
-        self.embedder = embedder
-        self.hierarchy = hierarchy
-
     def _vectors(self, facts):
         corpus = _corpus(self.hierarchy)
         weights = corpus.weigh(corpus.near(facts.all_senses))
         used = np.unique(weights.indices)
-        words = corpus.words[used].tolist()
-        is_known = known_terms(self.embedder, words)
-        used, words = used[is_known], [words[i] for i in np.flatnonzero(is_known)]
+        used = used[known_terms(self.embedder, corpus.words[used].tolist())]
         names, _, named = facts.names(self.embedder, self.hierarchy)
         glosses = np.zeros((len(facts.all_senses), names.shape[1]))
-        if words:
-            glosses += weights[:, used] @ embed_terms(self.embedder, words).astype(float)
+        if len(used):
+            words = embed_terms(self.embedder, corpus.words[used].tolist())
+            glosses += weights[:, used] @ words.astype(float)
         name_of = np.zeros((facts.n_labels, names.shape[1]))
         name_of[named] = names
         glosses += _NAME_IN_GLOSS * name_of[facts.owners]
@@ -227,10 +224,6 @@ class SentenceKernel(VectorKernel):
 
     width = _SENTENCE_WIDTH
 
-    def __init__(self, encoder, hierarchy):
-        self.encoder = encoder
-        self.hierarchy = hierarchy
-
     def _vectors(self, facts):
         definitions = self.hierarchy.definitions(self.hierarchy.labels[facts.all_senses])
         clauses = [f", {text.split(';')[0]}" if text else "" for text in definitions]
@@ -241,7 +234,7 @@ class SentenceKernel(VectorKernel):
             for owner, clause in zip(owners, clauses, strict=True)
         ]
         mean = [facts.mean_of_senses, _sums(facts.lacks_sense, facts.n_labels)]
-        return embed_terms(self.encoder, texts).astype(float), hstack(mean, format="csr")
+        return embed_terms(self.embedder, texts).astype(float), hstack(mean, format="csr")
 
 
 class LabelKernel:
@@ -261,13 +254,12 @@ class LabelKernel:
         texts = []
         for embedder in embedders:
             share = 1 / len(embedders)
-            if isinstance(embedder, EncoderEmbedder) and hierarchy is not None:
-                texts.append(("definition", 2 * share, SentenceKernel(embedder, hierarchy)))
-            elif hierarchy is not None:
-                texts.append(("definition", 0.5 * share, GlossKernel(embedder, hierarchy)))
+            if hierarchy is not None:
+                is_encoder = isinstance(embedder, EncoderEmbedder)
+                kind, weight = (SentenceKernel, 2) if is_encoder else (GlossKernel, 0.5)
+                texts.append(("definition", weight * share, kind(embedder, hierarchy)))
             for uses_all in (False, True):
-                kernel = NameKernel(embedder, hierarchy, uses_all)
-                texts.append(("name", 0.25 * share, kernel))
+                texts.append(("name", 0.25 * share, NameKernel(embedder, hierarchy, uses_all)))
         if hierarchy is not None:
             texts.append(("definition", 1.0, DefinitionKernel(hierarchy)))
         total = sum(weight for _, weight, _ in texts)
