@@ -84,11 +84,10 @@ class DeViSENet(TrainingNet):
     @property
     def can_record(self):
         """True if all steps can be the same operations on the same tensors of a GPU."""
-        is_adagrad = self.optimizer is OPTIMIZERS["adagrad"]
         return (
             self.device.type == "cuda"
             and self.has_closed_form
-            and is_adagrad
+            and self.optimizer is OPTIMIZERS["adagrad"]
             and not self.callbacks
             and self.n_processes == 1
         )
@@ -167,20 +166,6 @@ def checkpoint_params(params, stage):
     """Select the parameters that the checkpoint of a stage depends on: dict."""
     names = _STAGE_1_PARAMS if stage == 1 else _STAGE_1_PARAMS + _STAGE_2_PARAMS
     return {name: params[name] for name in names}
-
-
-class NearestClass:
-    """Predict the nearest of the given vectors, or else of the first `n_trained` of the loss."""
-
-    def __init__(self, n_trained, vectors=None):
-        self.n_trained = n_trained
-        self.vectors = vectors
-
-    def __call__(self, net, points):
-        vectors = self.vectors
-        if vectors is None:
-            vectors = net.bare_criterion.vectors[: self.n_trained]
-        return (points @ vectors.T).argmax(dim=1)
 
 
 @dataclass
@@ -282,41 +267,26 @@ class Trainer:
 
     def make_projection(self, n_features, state=None):
         """Create the projection, in the given state or a new one."""
-        return make_projection(
-            self.params["projection"],
-            n_features,
-            self.class_vectors.shape[1],
-            self.params["loss"],
-            state,
-        )
+        sizes = n_features, self.class_vectors.shape[1]
+        return make_projection(self.params["projection"], *sizes, self.params["loss"], state)
 
     def make_net(self, projection, trained, seeds, temperature=None, stage=1, distributed=False):
         """Create the net that trains a projection against the vectors of some classes."""
         params, module = self.params, projection
         if stage == 2:
-            module = PhotoProjection(
-                self.visual._feature_net(),
-                projection,
-                scale=self.scale,
-                freeze_batch_norm=params["freeze_batch_norm"],
-            )
+            net, is_frozen = self.visual._feature_net(), params["freeze_batch_norm"]
+            module = PhotoProjection(net, projection, scale=self.scale, freeze_batch_norm=is_frozen)
         if params["compile"] and not isinstance(module, LinearProjection):
             module.compile()
         n_trained = len(trained) if params["train_label_vectors"] else 0
         loss = make_loss(params, self._vectors(trained), n_trained, seeds[2], temperature)
         self._choose_targets(loss, trained)
-        net = (DistributedDeViSENet if distributed else DeViSENet).build(
-            module,
-            loss,
-            optimizer=params["optimizer" if stage == 1 else "finetune_optimizer"],
-            lr=params["lr" if stage == 1 else "finetune_lr"],
-            batch_size=params["batch_size"],
-            callbacks=params["callbacks"],
-            precision=params["precision"],
-            device=params["device"],
-            order_seed=seeds[1],
-            verbose=params["verbose"],
-        )
+        shared = ("batch_size", "callbacks", "precision", "device", "verbose")
+        options = {name: params[name] for name in shared}
+        for name in ("optimizer", "lr"):
+            options[name] = params[name if stage == 1 else f"finetune_{name}"]
+        kind = DistributedDeViSENet if distributed else DeViSENet
+        net = kind.build(module, loss, order_seed=seeds[1], **options)
         net.trained, net.params = trained, self._net_params(trained)
         return net
 
@@ -361,8 +331,12 @@ class Trainer:
         if self.params["validation_split"] == "classes":
             classes, targets = np.unique(targets, return_inverse=True)
             vectors = torch.from_numpy(self.class_vectors[classes]).to(self.device)
+
+        def answer(net, points):
+            candidates = net.bare_criterion.vectors[: len(trained)] if vectors is None else vectors
+            return (points @ candidates.T).argmax(dim=1)
+
         data = TrainingSet(source, held_out.rows, targets)
-        answer = NearestClass(len(trained), vectors)
         return EarlyStopping(data, answer, self.params["n_iter_no_change"])
 
     def _open_checkpoint(self, stage, samples, seed, start):

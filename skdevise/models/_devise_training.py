@@ -1,6 +1,8 @@
 """The training of DeViSEClassifier: checks, labels, features, and the stages of the fit."""
 
 from copy import deepcopy
+from functools import partial
+from operator import is_not
 from typing import Self
 
 import numpy as np
@@ -86,16 +88,18 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         self._check_resources()
         start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
         if not (self.max_epochs or self.finetune_epochs or start):
-            warn(
-                "max_epochs=0 trains nothing, so the predictions are arbitrary. Raise max_epochs.",
-            )
+            warn("max_epochs=0 trains nothing, so the predictions are arbitrary. Raise max_epochs.")
         with self._unchanged_on_error():
-            self._forget_fit()
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                delattr(self, name)
             X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
             classes, targets = np.unique(y[rows], return_inverse=True)
             self._embed_labels(classes, first=True)
             seed = self._once(self._draw_seed)
-            kept, held_out = self._hold_out(targets, seed)
+            kept, held_out = np.arange(len(targets)), np.arange(0)
+            if self.early_stopping:
+                split = hold_out_classes if self.validation_split == "classes" else hold_out_samples
+                kept, held_out = split(targets, self.validation_fraction, seed)
             self._fit_visual(X, y, rows[kept])
             self._check_projection(X, start)
             features = self._training_features(X, together=self.distributed)
@@ -110,9 +114,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             if self.finetune_epochs:
                 # Processes that share a fit have a GPU each.
                 self.device_ = str(find_device("auto" if self.distributed else self.device))
-                net = self._trainer().train_stage(
-                    2, samples, kept, held_out, seed, self._map_state()
-                )
+                start = self._map_state()
+                net = self._trainer().train_stage(2, samples, kept, held_out, seed, start)
                 samples = self._keep_fine_tuned(net, samples)
             self._class_means = self._once(lambda: ClassMeans().updated(samples, self.classes_))
             self._fit_temperatures(samples, seed)
@@ -187,7 +190,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
                     f"The labels {joined} cannot join while label vectors are trained. Pass all "
                     "labels as classes in the first call."
                 )
-            if has_joined or self._has_new_candidates():
+            candidates = self.labels, self.negative_labels
+            if has_joined or any(map(is_not, candidates, self._fitted_candidates)):
                 self._embed_labels(labels, first)
             if first:
                 self._fit_visual(X, y, rows)
@@ -257,13 +261,6 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             check_consistent_length(X, y)
         return X, y, *training_weights(sample_weight, self.class_weight, y, partial)
 
-    def _hold_out(self, targets, seed):
-        """Split the positions of samples for early stopping: kept, held out."""
-        if not self.early_stopping:
-            return np.arange(len(targets)), np.arange(0)
-        split = hold_out_classes if self.validation_split == "classes" else hold_out_samples
-        return split(targets, self.validation_fraction, seed)
-
     # --- Labels
 
     def _embed_labels(self, classes, first):
@@ -297,11 +294,6 @@ class DeViSETrainingMixin(FittedProjectionMixin):
                 return LabelSpace(vocabulary - classes, self.embedder_, "exact").targets
         return self.label_space_.targets[:0]
 
-    def _has_new_candidates(self):
-        """Return whether `labels` or `negative_labels` has been replaced, compared by identity."""
-        labels, negative_labels = self._fitted_candidates
-        return self.labels is not labels or self.negative_labels is not negative_labels
-
     # --- Features
 
     def _fit_visual(self, X, y, rows):
@@ -319,10 +311,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
     def _check_projection(self, X, start=None):
         """Try the projection before features are computed, if their number is known."""
-        if self.visual is None:
-            n_features = X.shape[1]
-        else:
-            n_features = getattr(self.visual_, "n_features_out_", None)
+        has_features = self.visual is None
+        n_features = X.shape[1] if has_features else getattr(self.visual_, "n_features_out_", None)
         if n_features and (callable(self.projection) or start):
             from skdevise.models._projection import make_projection
 
@@ -337,11 +327,16 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         """
         rank_and_size = ()
         if together:
-            from skdevise.training._distributed import open_accelerator
+            from skdevise.models._fine_tuning import take_photos
+            from skdevise.training._distributed import compute_together, open_accelerator
 
             accelerator = open_accelerator()
             rank_and_size = accelerator.process_index, accelerator.num_processes
-        features = self._features_together(X) if together else self._features(X)
+        if together and self.visual is not None:
+            n_photos = X.shape[0] if hasattr(X, "shape") else len(X)
+            features = compute_together(self._features, partial(take_photos, X), n_photos)
+        else:
+            features = self._features(X)
         for _ in finite_blocks(features, *rank_and_size):
             pass
         self._n_features = features.shape[1]

@@ -68,9 +68,8 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _draw_seed(self):
         """Draw the seed of a call. With a checkpoint, None counts as 0, to find the file again."""
-        if self.random_state is None and self.checkpoint is not None:
-            return draw_seed(0)
-        return draw_seed(self.random_state)
+        is_fixed = self.random_state is None and self.checkpoint is not None
+        return draw_seed(0 if is_fixed else self.random_state)
 
     def _once(self, make, together=True):
         """Make a value. If processes share a fit `together`, the first one makes it for all."""
@@ -79,16 +78,6 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         from skdevise.training._distributed import from_first
 
         return from_first(make)
-
-    def _features_together(self, X):
-        """Return the features of X. If they come from photos, each process computes a part."""
-        if not hasattr(self, "visual_"):
-            return X
-        from skdevise.models._fine_tuning import take_photos
-        from skdevise.training._distributed import compute_together
-
-        n_photos = X.shape[0] if hasattr(X, "shape") else len(X)
-        return compute_together(self._features, lambda rows: take_photos(X, rows), n_photos)
 
     def _features(self, X):
         """Return the features of X, which may be on disk: (n_samples, n_features), unscaled."""
@@ -130,7 +119,10 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             self.loss_temperature_ = net.criterion_.temperature.item()
         if self.train_label_vectors:
             vectors = net.criterion_.vectors[: len(net.trained)].numpy(force=True)
-            self._keep_label_vectors(self.classes_[net.trained], vectors)
+            vocabulary = self._vocabulary(self.classes_[net.trained])
+            embedder = self._untrained_embedder
+            terms = [first_known(embedder, terms) for terms in vocabulary.terms]
+            self._bind_labels(self.classes_, TunedEmbedder(embedder, terms, vectors))
         self.history_ = epoch_table(net.history)
 
     def _refuse_divergence(self, net):
@@ -148,12 +140,6 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"Training diverged with a learning rate of {net.lr}: the loss is {loss:.3g}. "
                 "Lower it."
             )
-
-    def _keep_label_vectors(self, classes, vectors):
-        """Give the first known term of each class its trained vector."""
-        embedder = self._untrained_embedder
-        terms = [first_known(embedder, terms) for terms in self._vocabulary(classes).terms]
-        self._bind_labels(self.classes_, TunedEmbedder(embedder, terms, vectors))
 
     def _keep_fine_tuned(self, net, samples):
         """Keep the result of stage 2, and return samples with features of the new network."""
@@ -177,19 +163,14 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return features @ self.coef_.T.astype(features.dtype, copy=False)
         from skdevise.models._projection import project
 
-        if projection is None:
-            projection = self._fitted_module()
-        # A net computes in float32.
-        return project(projection, features).astype(features.dtype, copy=False)
-
-    def _fitted_module(self):
-        """Return the fitted projection that is no linear map, as a module."""
-        if "module" not in self._lazy:
+        if projection is None and "module" not in self._lazy:
             device = available_device(self.device_)
             with seeded(0, device):
                 module = self._trainer().make_projection(self._n_features, self.projection_weights_)
             self._lazy["module"] = module.to(device)
-        return self._lazy["module"]
+        projection = self._lazy["module"] if projection is None else projection
+        # A net computes in float32.
+        return project(projection, features).astype(features.dtype, copy=False)
 
     def _fit_temperatures(self, samples, seed, partial=False):
         """Fit the temperatures of `predict_proba` on held-out samples and classes."""
@@ -233,12 +214,6 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Return the weights of the projection, and the learned temperature of the loss or None."""
         state = {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
         return state, getattr(self, "loss_temperature_", None)
-
-    def _forget_fit(self):
-        """Delete the fitted attributes."""
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
-        vars(self).pop("_lazy", None)
 
     @contextmanager
     def _unchanged_on_error(self):
