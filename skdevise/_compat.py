@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 from importlib.util import find_spec
-from numbers import Number
 from pathlib import Path
 from runpy import run_path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -124,12 +123,9 @@ def decode_jpeg(data):
 
 def adagrad_step(optimizer, parameter, lr):
     """Take the step of a torch Adagrad optimizer of one parameter. `lr` may be a Tensor."""
-    # torch 2.6 to 2.14 name the state "sum" and the option "eps". The hooks around
-    # `Optimizer.step` would take a tenth of the time of a small training step.
+    # torch 2.6 to 2.14 name the state "sum" and the option "eps". `Optimizer.step` cannot be
+    # recorded as a CUDA graph.
     group, squares = optimizer.param_groups[0], optimizer.state[parameter]["sum"]
     squares.addcmul_(parameter.grad, parameter.grad)
     deviation = squares.sqrt().add_(group["eps"])
-    if isinstance(lr, Number):
-        parameter.addcdiv_(parameter.grad, deviation, value=-lr)
-    else:
-        parameter.addcdiv_(parameter.grad * lr, deviation, value=-1)
+    parameter.addcdiv_(parameter.grad * lr, deviation, value=-1)

@@ -113,27 +113,20 @@ class DeViSENet(TrainingNet):
             return super().step(X, target, weight, batch)
         if self.recorded is not None:
             return self.recorded(X, target, weight, float(self.optimizer_.param_groups[0]["lr"]))
-        with torch.no_grad():
-            loss = self._set_gradient(X, target, weight)
-            map_ = self.bare_module.weight
-            self.average(map_.grad)
-            self.notify_gradient(batch)
-            if self.optimizer is OPTIMIZERS["adagrad"]:
-                adagrad_step(self.optimizer_, map_, self.optimizer_.param_groups[0]["lr"])
-                if not self.callbacks:
-                    return loss
-                # Without a gradient, the call below changes no weight. Schedulers count it.
-                map_.grad = None
+        loss = self._set_gradient(X, target, weight)
+        self.average(self.bare_module.weight.grad)
+        self.notify_gradient(batch)
         self.optimizer_.step()
         return loss
 
     @torch.no_grad()
     def _adagrad_step(self, X, target, weight, lr):
-        """Take a step of Adagrad, and return the loss. `lr` is a float or a Tensor."""
+        """Take a step of Adagrad that can be recorded. `lr` is a float or a Tensor."""
         loss = self._set_gradient(X, target, weight)
         adagrad_step(self.optimizer_, self.bare_module.weight, lr)
         return loss
 
+    @torch.no_grad()
     def _set_gradient(self, X, target, weight):
         """Set the gradient of M, which is the outer product of pulls and features."""
         map_ = self.bare_module.weight
