@@ -76,34 +76,17 @@ def _parts(n_rows, *tensors):
 def _from_matrix(points, target, vectors, least, generator):
     """Draw a violating label of each point from all scores: labels, numbers of violating labels."""
     labels, counts = [], []
-    # After trials of many labels, the points that are left have few violating labels.
-    pick = _pick_from_dense if len(vectors) < _MANY_LABELS else _pick_from_sparse
     n_rows = max(1, _N_SCORES // len(vectors))
     for part, true, lowest in _parts(n_rows, points, target, least):
         violates = part @ vectors.T > lowest[:, None]
         violates.scatter_(1, true[:, None], False)
-        picked, n_violating = pick(violates, uniform(len(violates), generator, points.device))
-        labels.append(picked)
-        counts.append(n_violating)
+        running = violates.cumsum(dim=1, dtype=torch.int32)
+        counts.append(running[:, -1])
+        # Violating label i of a point, from 0, is the first whose running count exceeds i.
+        i = (uniform(len(part), generator, points.device) * counts[-1]).int()
+        found = torch.searchsorted(running, i[:, None], right=True).squeeze(1)
+        labels.append(found.clamp_max_(len(vectors) - 1))
     return torch.cat(labels), torch.cat(counts)
-
-
-def _pick_from_dense(violates, draw):
-    """Pick the true column of each row at a share `draw` (n,) of them: columns, counts."""
-    running = violates.cumsum(dim=1, dtype=torch.int32)
-    # Position i among the true columns, from 0, is the first whose running count exceeds i.
-    i = (draw * running[:, -1]).int()
-    columns = torch.searchsorted(running, i[:, None], right=True).squeeze(1)
-    return columns.clamp_max_(running.shape[1] - 1), running[:, -1]
-
-
-def _pick_from_sparse(violates, draw):
-    """Pick as `_pick_from_dense` does. It is faster if few columns are true."""
-    rows, columns = violates.nonzero(as_tuple=True)
-    counts = torch.bincount(rows, minlength=len(violates))
-    place = counts.cumsum(0) - counts + (draw * counts).long()
-    columns = torch.cat([columns, columns.new_zeros(1)])  # for rows without a true column
-    return columns[place.clamp_max_(len(columns) - 1)], counts
 
 
 def _from_trials(points, target, vectors, least, generator):

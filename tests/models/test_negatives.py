@@ -7,8 +7,6 @@ from scipy.stats import chisquare
 
 from skdevise.models._negatives import (
     _count_draws,
-    _pick_from_dense,
-    _pick_from_sparse,
     first_by_key,
     first_violation,
     hardest,
@@ -218,20 +216,6 @@ def test_random_labels_that_do_not_violate_are_left_out():
     drawn, violates = by_scores(random_labels, scores, torch.zeros(50).long(), 3, generator)
     assert (violates == (drawn == 1)).all()
     assert 40 < violates.sum() < 110  # Half of 150 draws.
-
-
-def test_both_ways_to_pick_a_violating_label_agree():
-    generator = torch.Generator().manual_seed(0)
-    violates = torch.rand(50, 30, generator=generator) < 0.1
-    violates[:3] = False
-    violates[-1] = False
-    draw = torch.rand(50, generator=generator)
-    dense, dense_counts = _pick_from_dense(violates, draw)
-    sparse, sparse_counts = _pick_from_sparse(violates, draw)
-    has_any = violates.any(dim=1)
-    assert dense_counts.tolist() == sparse_counts.tolist() == violates.sum(dim=1).tolist()
-    assert dense[has_any].tolist() == sparse[has_any].tolist()
-    assert violates[has_any, dense[has_any]].all()
 
 
 @pytest.mark.parametrize("sampler", [first_violation, first_by_key, hardest])
