@@ -84,7 +84,7 @@ def tune_seen_penalty(
     _check_parameter(classifier, "seen_penalty")
     if not 0 < test_size < 1:
         raise ValueError(f"test_size={test_size!r} is invalid. Use a share between 0 and 1.")
-    X, y = _check_data(X, y)
+    X, y = indexable(X, check_targets(y))
     seed = draw_seed(random_state)
     labels = np.unique(y)
     curves = []
@@ -177,7 +177,7 @@ def tune_reject_below(
         raise ValueError(f"min_accuracy={min_accuracy!r} is invalid. Use a share above 0.")
     if not 0 <= unknown_share < 1:
         raise ValueError(f"unknown_share={unknown_share!r} is invalid. Use a share below 1.")
-    X, y = _check_data(X, y)
+    X, y = indexable(X, check_targets(y))
     seed = draw_seed(random_state)
     confidence, is_right = [], []
     for train, unseen in _unseen_splits(cv, X, y, seed):
@@ -217,12 +217,6 @@ def _check_parameter(classifier, parameter):
             f"tune {parameter}. Use another classifier, or choose a threshold with a "
             "RejectionCurveDisplay of held-out samples."
         )
-
-
-def _check_data(X, y):
-    """Check the labels and the number of samples, and return X and y as an array."""
-    y = check_targets(y)
-    return indexable(X, y)
 
 
 def _unseen_splits(cv, X, y, seed):

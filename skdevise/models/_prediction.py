@@ -271,19 +271,18 @@ class LabelPredictionMixin(
         if set(answers).isdisjoint(np.asarray(y).tolist()):
             warn(
                 "None of the true labels is a candidate, so the score is 0. Pass `labels` to the "
-                "constructor or to a scorer.",
+                "constructor or to a scorer."
             )
         return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
 
     def _confidence(self, samples, space):
         """Compute `predict_confidence` of `_samples` for the labels of a label space."""
-        scores = self._scores_in(samples, space)
-        trained = scores
+        scores = trained = self._scores_in(samples, space)
         if space is not self.label_space_:
             trained = self._scores_in(samples, self.label_space_)
-        if not self._is_seen(space):
-            # The penalty lowers seen candidates against unseen ones, and not "none".
-            trained = trained + self.seen_penalty
+            if not np.isin(space.labels, self.classes_).all():
+                # The penalty lowers seen candidates against unseen ones, and not "none".
+                trained = trained + self.seen_penalty
         deviations = float(ndtri(1 - 1 / max(2, trained.shape[1])))  # It keeps the dtype.
         none = trained.mean(axis=1) + deviations * trained.std(axis=1)
         return softmax(np.column_stack([scores, none]) / self._temperature(space), axis=1)[:, :-1]
@@ -374,10 +373,6 @@ class LabelPredictionMixin(
         if is_seen.all():
             return self.temperature_
         return self.mixed_temperature_ if is_seen.any() else self.unseen_temperature_
-
-    def _is_seen(self, space):
-        """Return whether all candidates are training labels: bool."""
-        return space is self.label_space_ or np.isin(space.labels, self.classes_).all()
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "temperature_")

@@ -101,14 +101,6 @@ class SeenClassifierMixin:
         np.add.at(known, (slice(None), columns[columns >= 0]), proba[:, columns >= 0])
         return known
 
-    def _train_again(self, X, y, weights):
-        """Fit a new classifier on some of the samples."""
-        try:
-            with quiet_training():
-                return self._new_classifier().fit(X, y, **weights)
-        except ValueError:  # A cross-validation inside needs more samples of each class.
-            return self.classifier_
-
     def _finish_fit(self, X, y, weights):
         """Fit the temperatures of `predict_proba` on samples and classes that are held out."""
         targets = positions_in(self.classes_, y)
@@ -128,7 +120,11 @@ class SeenClassifierMixin:
             is_hidden = self._is_held_out()
             kept_weights = {name: weight[kept] for name, weight in weights.items()}
             data = safe_indexing(X, kept), y[kept], kept_weights
-            classifier = self._train_again(*data)
+            try:
+                with quiet_training():
+                    classifier = self._new_classifier().fit(*data[:2], **kept_weights)
+            except ValueError:  # A cross-validation inside needs more samples of each class.
+                classifier = self.classifier_
             # A frozen classifier still knows the held-out classes.
             return on_rows(self._placer(lambda X: self._proba(classifier, X) * ~is_hidden, data))
 

@@ -82,7 +82,12 @@ def predict_top_k(
     estimator, X = reach_classifier(estimator, X)
     top, scores = _rank(estimator, X, k, labels, return_scores or as_frame)
     if as_frame:
-        return _top_k_frame(top, scores, index)
+        import pandas as pd
+
+        n_samples, k = top.shape
+        index = pd.RangeIndex(n_samples, name="sample") if index is None else index
+        columns = {"rank": np.tile(np.arange(1, k + 1), n_samples), "label": top.ravel()}
+        return pd.DataFrame(columns | {"score": scores.ravel()}, index=index.repeat(k))
     return (top, scores) if return_scores else top
 
 
@@ -112,16 +117,6 @@ def _rank(estimator, X, k, labels, return_scores):
     check_count("k", k, most=scores.shape[1], what="candidates")
     best = best_columns(scores, k)
     return np.asarray(estimator.classes_)[best], np.take_along_axis(scores, best, axis=1)
-
-
-def _top_k_frame(top, scores, index):
-    """Turn labels and scores, both (n, k), into a table with one row for each of them."""
-    import pandas as pd
-
-    n_samples, k = top.shape
-    index = pd.RangeIndex(n_samples, name="sample") if index is None else index
-    columns = {"rank": np.tile(np.arange(1, k + 1), n_samples), "label": top.ravel()}
-    return pd.DataFrame(columns | {"score": scores.ravel()}, index=index.repeat(k))
 
 
 def reach_classifier(estimator, X=None):

@@ -397,7 +397,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _features(self, X, reset=False):
         """Return the features of photos, or X itself if it is a table of numbers, validated."""
-        if hasattr(self, "visual_") and not _is_table(X):
+        is_2d = len(getattr(X, "shape", ())) == 2
+        if hasattr(self, "visual_") and not (is_2d and np.asarray(X[:1]).dtype.kind in "iuf"):
             X = np.asarray(self.visual_.transform(X))
         refuse_photos(X)
         return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
@@ -442,8 +443,3 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         if self.visual is not None:
             tags.input_tags.two_d_array = False
         return tags
-
-
-def _is_table(X):
-    """Return whether X is a two-dimensional table of numbers: bool."""
-    return len(getattr(X, "shape", ())) == 2 and np.asarray(X[:1]).dtype.kind in "iuf"

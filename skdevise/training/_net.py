@@ -288,7 +288,8 @@ class TrainingNet(NeuralNet):
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **params):
         """Run an epoch as skorch does, but read the losses once, so that a GPU does not wait."""
-        if any(map(_watches_batches, self.callbacks_)):
+        events, kinds = ("on_batch_begin", "on_batch_end"), {type(c) for _, c in self.callbacks_}
+        if any(getattr(kind, e) is not getattr(Callback, e) for kind in kinds for e in events):
             super().run_single_epoch(iterator, training, prefix, step_fn, **params)
             return
         losses, sizes = [], []
@@ -375,13 +376,6 @@ class TrainingNet(NeuralNet):
         """Restore a copy made by `weights`."""
         for module, state in zip((self.bare_module, self.bare_criterion), weights, strict=True):
             module.load_state_dict(state)
-
-
-def _watches_batches(named_callback):
-    """Return whether a callback (name, callback) is called for each batch."""
-    kind = type(named_callback[1])
-    names = "on_batch_begin", "on_batch_end"
-    return any(getattr(kind, name) is not getattr(Callback, name) for name in names)
 
 
 def plain_rows(history):
