@@ -95,11 +95,13 @@ def _replacements(vocabulary, found, embedder):
     if vocabulary.on_missing != "wordnet" or not missing:
         return synonyms, broader
     wordnet, labels = Hierarchy.wordnet(), vocabulary.labels[missing].tolist()
-    senses = [
-        _synsets_of(label, vocabulary.terms[row], wordnet)
-        for label, row in zip(labels, missing, strict=True)
-    ]
-    levels = [wordnet.positions(synsets).tolist() for synsets, _ in senses]
+    # The first term that is a term of WordNet counts, or else the last words of the first term.
+    terms = [vocabulary.terms[row] for row in missing]
+    whole = [next(filter(wordnet.synsets, some), None) for some in terms]
+    names = [name or some[0] for name, some in zip(whole, terms, strict=True)]
+    senses = photo_senses(names, wordnet)
+    senses = [[x] if x in wordnet else found for x, found in zip(labels, senses, strict=True)]
+    levels = [wordnet.positions(synsets).tolist() for synsets in senses]
     above = wordnet.graph.ancestors(list(chain.from_iterable(levels))).indices
     terms_of = {row: wordnet.terms(wordnet.labels[row]) for row in dict.fromkeys(above.tolist())}
     has_vector = _has_vector(vocabulary, terms_of.values(), embedder)
@@ -107,21 +109,12 @@ def _replacements(vocabulary, found, embedder):
         row: next((term for term in row_terms if has_vector[term]), None)
         for row, row_terms in terms_of.items()
     }
-    for label, (_, is_whole), level in zip(labels, senses, levels, strict=True):
+    for label, name, level in zip(labels, whole, levels, strict=True):
         term, n_steps = _nearest_term(level, term_of, wordnet.graph.parents)
         if term is not None:
+            is_whole = label in wordnet or name is not None
             (synonyms if is_whole and not n_steps else broader)[label] = term
     return synonyms, broader
-
-
-def _synsets_of(label, terms, wordnet):
-    """Return the synsets of a label, and whether they have a whole term of it."""
-    if label in wordnet:
-        return [label], True
-    for term in terms:
-        if wordnet.synsets(term):
-            return photo_senses([term], wordnet)[0], True
-    return photo_senses(terms[:1], wordnet)[0], False
 
 
 def _nearest_term(level, term_of, parents):

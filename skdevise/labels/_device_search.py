@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from skdevise._utils import available_device, fits
+from skdevise._utils import available_device, fits, gpu_only
 
 # "auto" searches on a GPU from this many products on. An estimate: a processor core computes them
 # in about 10 ms, and a GPU in less than the time of its fixed costs.
@@ -24,8 +24,7 @@ def find_gpu(device, n_products=_MANY_PRODUCTS):
         return torch.device("cuda")
     if device == "cpu":
         return None
-    device = available_device(device)
-    return device if device.type == "cuda" else None
+    return gpu_only(available_device(device))
 
 
 def has_room(vectors, gpu):

@@ -18,9 +18,8 @@ class LabelIndex:
     def __contains__(self, label):
         try:
             return label in self._position
-        except TypeError:  # A list, for example, cannot be looked up.
+        except TypeError:  # A list, for example, cannot be looked up. The check refuses it.
             check_types([label])
-            raise
 
     def positions(self, labels):
         """Return the position of each label, or raise a ValueError that names unknown ones."""
