@@ -131,18 +131,10 @@ class HierarchicalPrecisionDisplay(CurveDisplay):
         classifier, X = reach_classifier(estimator, X)
         candidates, chosen = find_candidates(classifier, labels)
         k = _check_k(k, len(candidates))
-        return cls.from_predictions(
-            y,
-            predict_top_k(classifier, X, int(k[-1]), **chosen),
-            hierarchy,
-            candidates,
-            k=k,
-            sample_weight=sample_weight,
-            average=average,
-            name=type(classifier).__name__ if name is None else name,
-            ax=ax,
-            **kwargs,
-        )
+        top = predict_top_k(classifier, X, int(k[-1]), **chosen)
+        name = type(classifier).__name__ if name is None else name
+        kwargs |= {"sample_weight": sample_weight, "average": average, "name": name, "ax": ax}
+        return cls.from_predictions(y, top, hierarchy, candidates, k=k, **kwargs)
 
     @classmethod
     def from_predictions(
@@ -189,16 +181,9 @@ class HierarchicalPrecisionDisplay(CurveDisplay):
             If `k` is out of range, lengths differ, or the hierarchy lacks a label.
         """
         k = _check_k(k, np.shape(y_top)[1])
+        options = {"sample_weight": sample_weight, "average": average}
         precision = [
-            hierarchical_precision_at_k(
-                y_true,
-                y_top,
-                int(n),
-                hierarchy,
-                valid,
-                sample_weight=sample_weight,
-                average=average,
-            )
+            hierarchical_precision_at_k(y_true, y_top, int(n), hierarchy, valid, **options)
             for n in k
         ]
         return cls(k, np.array(precision), name=name).plot(ax=ax, **kwargs)

@@ -109,15 +109,10 @@ class RejectionCurveDisplay(CurveDisplay):
         # Other classifiers have no `predict_confidence`.
         method = getattr(classifier, "predict_confidence", None) or classifier.predict_proba
         proba = method(X, **chosen)
-        return cls.from_predictions(
-            y,
-            answers[proba.argmax(axis=1)],
-            proba.max(axis=1),
-            sample_weight=sample_weight,
-            name=type(classifier).__name__ if name is None else name,
-            ax=ax,
-            **kwargs,
-        )
+        y_pred, confidence = answers[proba.argmax(axis=1)], proba.max(axis=1)
+        name = type(classifier).__name__ if name is None else name
+        kwargs |= {"sample_weight": sample_weight, "name": name, "ax": ax}
+        return cls.from_predictions(y, y_pred, confidence, **kwargs)
 
     @classmethod
     def from_predictions(

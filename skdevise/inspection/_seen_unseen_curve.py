@@ -113,20 +113,12 @@ class SeenUnseenCurveDisplay(CurveDisplay):
         """
         classifier, X = reach_classifier(estimator, X)
         candidates, chosen = find_candidates(classifier, labels)
-        penalty = classifier.seen_penalty
-        is_seen = np.isin(candidates, classifier.classes_)
-        return cls.from_predictions(
-            y,
-            classifier.decision_function(X, **chosen) + penalty * is_seen,
-            labels=candidates,
-            seen=classifier.classes_,
-            seen_penalty=penalty,
-            average=average,
-            sample_weight=sample_weight,
-            name=type(classifier).__name__ if name is None else name,
-            ax=ax,
-            **kwargs,
-        )
+        penalty, seen = classifier.seen_penalty, classifier.classes_
+        scores = classifier.decision_function(X, **chosen) + penalty * np.isin(candidates, seen)
+        name = type(classifier).__name__ if name is None else name
+        kwargs |= {"labels": candidates, "seen": seen, "seen_penalty": penalty, "average": average}
+        kwargs |= {"sample_weight": sample_weight, "name": name, "ax": ax}
+        return cls.from_predictions(y, scores, **kwargs)
 
     @classmethod
     def from_predictions(
@@ -169,15 +161,8 @@ class SeenUnseenCurveDisplay(CurveDisplay):
         ValueError
             As in `generalized_scores`.
         """
-        scores = generalized_scores(
-            y_true,
-            y_score,
-            labels=labels,
-            seen=seen,
-            seen_penalty=seen_penalty,
-            average=average,
-            sample_weight=sample_weight,
-        )
+        options = {"seen_penalty": seen_penalty, "average": average, "sample_weight": sample_weight}
+        scores = generalized_scores(y_true, y_score, labels=labels, seen=seen, **options)
         return cls(scores, name=name).plot(ax=ax, **kwargs)
 
     def _draw(self, ax, name, options):

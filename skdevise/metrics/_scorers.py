@@ -219,12 +219,5 @@ class HierarchicalPrecisionAtK(_TopKScorer):
                 valid = classifier.classes_
             elif hasattr(classifier, "label_space"):
                 valid = classifier.label_space(valid)  # Without labels that were dropped.
-        return hierarchical_precision_at_k(
-            y_true,
-            y_top,
-            self.k,
-            self.hierarchy,
-            valid,
-            sample_weight=sample_weight,
-            average=self.average,
-        )
+        options = {"sample_weight": sample_weight, "average": self.average}
+        return hierarchical_precision_at_k(y_true, y_top, self.k, self.hierarchy, valid, **options)
