@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, eye_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 from skdevise._utils import check_choice
 
@@ -48,14 +48,8 @@ class Graph:
 
     def distances(self, adjacency, starts, most=math.inf):
         """Count the edges from the nearest start to each node; -1 if there are more than most."""
-        distance = np.full(self.n_nodes, -1)
-        ring = np.unique(starts)
-        distance[ring] = 0
-        while ring.size and distance[ring[0]] < most:
-            reached = np.unique(adjacency[ring].indices)
-            ring, step = reached[distance[reached] < 0], distance[ring[0]] + 1
-            distance[ring] = step
-        return distance
+        distance = dijkstra(adjacency, True, starts, unweighted=True, limit=most, min_only=True)
+        return np.where(np.isfinite(distance), distance, -1).astype(int)
 
     def distances_in(self, direction, starts, most):
         """Count the edges of paths in one direction, as `Hierarchy.within_hops` defines it."""
