@@ -4,6 +4,7 @@ from collections.abc import Set
 from typing import Any
 
 import numpy as np
+from scipy.stats import hmean
 from sklearn.metrics import auc
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
@@ -115,7 +116,7 @@ def generalized_scores(
     return Bunch(
         seen=float(on_seen),
         unseen=float(on_unseen),
-        harmonic_mean=float(harmonic_mean(on_seen, on_unseen)),
+        harmonic_mean=float(hmean([on_seen, on_unseen])),
         area=float(auc(won, seen_curve)),
         penalties=penalties,
         seen_curve=seen_curve,
@@ -160,9 +161,3 @@ def _shares(column, of_seen, average, sample_weight):
             )
         weight[group] /= weight[group].sum()
     return weight
-
-
-def harmonic_mean(a, b):
-    """Compute 2ab / (a + b), or 0 where both are 0."""
-    total = np.asarray(a + b)
-    return np.divide(2 * a * b, total, out=np.zeros(total.shape), where=total > 0)

@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.stats import hmean
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
@@ -12,7 +13,7 @@ from skdevise._columns import check_targets
 from skdevise._compat import safe_indexing
 from skdevise._typing import ArrayLike, Classifier, Inputs, RandomState
 from skdevise._utils import check_count, draw_seed
-from skdevise.metrics._generalized import generalized_scores, harmonic_mean
+from skdevise.metrics import generalized_scores
 from skdevise.metrics._ranking import rejection_curve
 from skdevise.model_selection._splits import UnseenClassSplit
 from skdevise.models._top_k import reach_classifier
@@ -103,7 +104,7 @@ def tune_seen_penalty(
     means = np.zeros(len(middles))
     for curve in curves:
         place = np.searchsorted(curve.penalties, middles)
-        means += harmonic_mean(curve.seen_curve[place], curve.unseen_curve[place])
+        means += hmean([curve.seen_curve[place], curve.unseen_curve[place]])
     return float(middles[means.argmax()])
 
 
