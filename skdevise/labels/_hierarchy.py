@@ -352,7 +352,7 @@ class Hierarchy:
         ('carnivore',)
         """
         lowest = self.graph.lowest_common_ancestors(*self.positions([a, b]))
-        return self.labels[lowest[0]].item() if len(lowest) else None
+        return next(iter(self.labels[lowest].tolist()), None)
 
     def within_hops(
         self,

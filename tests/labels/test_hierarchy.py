@@ -182,6 +182,13 @@ def test_distances_by_hand(tiny_tree, two_parents):
         assert reached == set(tiny_tree.labels.tolist())
 
 
+def test_numbers_and_text_have_a_common_ancestor():
+    mixed = Hierarchy.from_edges([("animal", 1), ("animal", "dog"), (2, "stone")])
+    assert mixed.lowest_common_ancestor(1, "dog") == "animal"
+    assert mixed.lowest_common_ancestor(2, "stone") == 2
+    assert mixed.lowest_common_ancestor(1, "stone") is None
+
+
 def test_of_several_lowest_ancestors_the_nearest_and_then_the_first_counts():
     # Over pet and mammal it is 2 from dog to cat, over guest 4; mammal is named before pet.
     edges = [("mammal", "dog"), ("mammal", "cat"), ("pet", "dog"), ("pet", "cat")]
