@@ -258,16 +258,11 @@ def _branches(labels, hierarchy, branches):
         hierarchy.positions(nodes)  # It refuses nodes that are not in the hierarchy.
         above = {label: hierarchy.ancestors(label) | {label} for label in known}
         node_of = {label: next((n for n in nodes if n in above[label]), None) for label in known}
-        found = {k: OTHER if n is None else _name(hierarchy, n) for k, n in node_of.items()}
+        found = {k: OTHER if n is None else hierarchy.terms(n)[0] for k, n in node_of.items()}
     elif branches < 1:
         raise ValueError(f"branches={branches} is invalid. Use a number from 1.")
     elif len(known) <= branches:
-        found = {label: _name(hierarchy, label) for label in known}
+        found = {label: hierarchy.terms(label)[0] for label in known}
     else:
         found = hypernym_groups(known, hierarchy, branches, min(_LARGEST / branches, 1))
     return {label: found.get(label, OTHER) for label in labels}
-
-
-def _name(hierarchy, node):
-    """Return the first term of a node."""
-    return hierarchy.terms(node)[0]

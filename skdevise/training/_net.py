@@ -205,17 +205,8 @@ class TrainingNet(NeuralNet):
             **options,
         ).initialize()
 
-    # `DistributedMixin` overrides these members.
-
-    @property
-    def rank(self):
-        """Number of this process, from 0."""
-        return 0
-
-    @property
-    def n_processes(self):
-        """Number of processes that train."""
-        return 1
+    # `DistributedMixin` overrides these members. Processes are numbered from 0.
+    rank, n_processes = 0, 1
 
     @property
     def bare_module(self):
