@@ -155,11 +155,7 @@ class LabelSpace:
     @property
     def targets(self) -> NDArray[Any]:
         """Training target of each label: (n_labels, vector_size)."""
-        return self._targets_of(slice(None))
-
-    def _targets_of(self, rows: slice) -> NDArray[Any]:
-        """Return a copy of the targets of some labels: (n_rows, vector_size)."""
-        return self._index.vectors[self._rows[self._starts[rows]]]
+        return self._index.vectors[self._rows[self._starts]]
 
     @property
     def term_vectors(self) -> list[NDArray[Any]]:

@@ -400,9 +400,3 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         self.distributed = distributed
         self.random_state = random_state
         self.verbose = verbose
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if self.visual is not None:
-            tags.input_tags.two_d_array = False
-        return tags

@@ -380,6 +380,8 @@ class LabelPredictionMixin(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        if getattr(self, "visual", None) is not None:
+            tags.input_tags.two_d_array = False
         return tags
 
 

@@ -433,13 +433,6 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _hubs(self, space):
         """Measure how near labels are to training photos: (n_labels,)."""
-        # The vectors of 5,000 labels have 46 MB. Batches are not copied at the same time.
-        batches = map(space._targets_of, gen_batches(space.n_labels, BATCH_SIZE // 4))
-        reference = self._reference, self._log_shares
-        return np.concatenate([self._regression.hubs(batch, *reference) for batch in batches])
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if self.visual is not None:
-            tags.input_tags.two_d_array = False
-        return tags
+        # The vectors of 5,000 labels have 46 MB, so they are not copied.
+        hubs = self._regression.hubs(space._index.vectors, self._reference, self._log_shares)
+        return hubs[space._rows[space._starts]]
