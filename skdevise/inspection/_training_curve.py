@@ -158,7 +158,10 @@ class TrainingCurveDisplay:
                 "for each of them."
             )
         self.axes_, self.figure_ = axes, axes[0].figure
-        name, stages, best = self.name if name is None else name, self._stages(), []
+        name, best = self.name if name is None else name, []
+        has_stages = "stage" in self.history.index.names
+        stages = self.history.groupby(level="stage").indices if has_stages else {}
+        stages = stages or {1: np.arange(len(self.history))}
         if "valid_hit@1" in self.history:  # Early stopping kept the weights of the best epochs.
             scores = self.history["valid_hit@1"].to_numpy()
             best = [rows[scores[rows].argmax()] for rows in stages.values()]
@@ -177,13 +180,6 @@ class TrainingCurveDisplay:
             ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         draw_legend(axes[0])
         return self
-
-    def _stages(self):
-        """Find the rows of each stage in the history: dict of int to int (n_epochs,)."""
-        index = self.history.index
-        has_stages = "stage" in index.names
-        stage = index.get_level_values("stage") if has_stages else np.ones(len(index), dtype=int)
-        return {int(value): np.flatnonzero(stage == value) for value in np.unique(stage)}
 
 
 def _mark_stage(ax, stage, start, colour):

@@ -8,7 +8,7 @@ from scipy.stats import hmean
 from sklearn.metrics import auc
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
-from skdevise._columns import check_labels, check_targets, label_column
+from skdevise._columns import check_labels, check_targets, label_column, positions_in
 from skdevise._typing import ArrayLike, Average, Labels
 from skdevise._utils import check_choice
 from skdevise.metrics._ranking import AVERAGES, check_weights
@@ -132,19 +132,18 @@ def _check_scores(y_true, y_score, labels, seen):
     y_score = check_array(y_score, dtype=[np.float64, np.float32])
     check_consistent_length(y_true, y_score)
     labels = check_labels(getattr(labels, "labels", labels))
-    columns = {label: i for i, label in enumerate(labels.tolist())}
-    if y_score.shape[1] != len(columns):
+    if y_score.shape[1] != len(labels):
         raise ValueError(
-            f"There are {len(columns)} labels but {y_score.shape[1]} columns of scores. Pass one "
+            f"There are {len(labels)} labels but {y_score.shape[1]} columns of scores. Pass one "
             "column per label."
         )
-    unknown = sorted({str(label) for label in y_true.tolist() if label not in columns})
-    if unknown:
+    column = positions_in(labels, y_true)
+    if (column < 0).any():
+        unknown = sorted(set(map(str, y_true[column < 0].tolist())))
         raise ValueError(f"The true labels {unknown} are not candidates. Add them to labels.")
     seen = getattr(seen, "labels", seen)
     seen = seen if isinstance(seen, Set) else set(label_column(seen).tolist())
-    is_seen = np.array([label in seen for label in columns])
-    return y_score, np.array([columns[label] for label in y_true.tolist()]), is_seen
+    return y_score, column, np.array([label in seen for label in labels.tolist()])
 
 
 def _shares(column, of_seen, average, sample_weight):
