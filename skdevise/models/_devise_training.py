@@ -219,18 +219,14 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         """Check the device, the training parameters and the visual model before any work."""
         from skdevise.models._devise_net import checkpoint_params
         from skdevise.training._checkpoint import fit_key
-        from skdevise.training._net import check_lr, check_training_params
+        from skdevise.training._net import check_training_params
 
+        params = self.get_params(deep=False)
         find_device(self.device)
-        optimizers = {name: getattr(self, name) for name in ("optimizer", "finetune_optimizer")}
-        check_training_params(
-            optimizers, self.callbacks, self.lr_schedule, early_stopping=self.early_stopping
-        )
-        check_lr("lr", self.lr, self.optimizer)
-        check_lr("finetune_lr", self.finetune_lr, self.finetune_optimizer)
+        check_training_params(params)
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
-            fit_key(checkpoint_params(self.get_params(deep=False), stage=2))
+            fit_key(checkpoint_params(params, stage=2))
         if self.train_label_vectors and self.targets == "sample":
             raise ValueError(
                 "train_label_vectors=True trains the vector of the first term only, so it does not "

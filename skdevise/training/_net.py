@@ -40,16 +40,23 @@ _N_CACHED = 2**18
 _N_GATHERED = 2**22
 
 
-def check_training_params(optimizers, callbacks, schedule, early_stopping=False):
-    """Try the optimizers (dict by parameter name), callbacks and schedule before any work."""
-    for name, optimizer in optimizers.items():
+def check_training_params(params):
+    """Try the optimizers, callbacks and schedule of an estimator's parameters before any work."""
+    for name in [name for name in params if name.endswith("optimizer")]:
+        optimizer, lr_name = params[name], name.replace("optimizer", "lr")
+        lr = params[lr_name]
+        if optimizer == "sgd" and lr != "auto" and lr > _LARGEST_SGD_LR:
+            raise ValueError(
+                f"Training with {lr_name}={lr} diverges, because the weight decay of 'sgd' "
+                f"enlarges the weights. Lower {lr_name} below {_LARGEST_SGD_LR:.0f}."
+            )
         built = _call(OPTIMIZERS.get(optimizer, optimizer), [nn.Parameter(torch.zeros(1, 1))], lr=1)
         if not isinstance(built, torch.optim.Optimizer):
             raise TypeError(
                 f"{name}={optimizer!r} does not create a torch optimizer: {name}(parameters, lr=1) "
                 f"gives {built!r}. Pass a class of torch.optim, for example torch.optim.AdamW."
             )
-    for item in callbacks or []:
+    for item in params["callbacks"] or []:
         is_pair = isinstance(item, tuple | list) and len(item) == 2
         callback = item[1] if is_pair else item
         if is_pair and callback is None:
@@ -60,26 +67,19 @@ def check_training_params(optimizers, callbacks, schedule, early_stopping=False)
                 f"callbacks contains {item!r}, which is not a skorch callback or needs arguments. "
                 "Pass instances of skorch.callbacks.Callback, or (name, instance) pairs."
             )
+        missing = ("valid_loss",) if params["early_stopping"] else ("valid_loss", "valid_hit@1")
         monitor = str(getattr(callback, "monitor", None))
-        if monitor.startswith("valid_loss" if early_stopping else ("valid_loss", "valid_hit@1")):
+        if monitor.startswith(missing):
             raise ValueError(
                 f"The callback {type(callback).__name__} monitors {monitor!r}, which is not "
                 "recorded. Use monitor='train_loss', or 'valid_hit@1' with early_stopping=True."
             )
+    schedule = params["lr_schedule"]
     factor = _call(schedule, 0.0) if callable(schedule) else 1
     if not isinstance(factor, Real) or not 0 <= factor < math.inf:
         raise ValueError(
             f"lr_schedule(0.0) gives {factor!r}. Pass a function that takes the fraction of "
             "finished epochs, and returns the fraction of the learning rate that remains."
-        )
-
-
-def check_lr(name, lr, optimizer):
-    """Raise ValueError if "sgd" diverges at a learning rate for any data."""
-    if optimizer == "sgd" and lr != "auto" and lr > _LARGEST_SGD_LR:
-        raise ValueError(
-            f"Training with {name}={lr} diverges, because the weight decay of 'sgd' enlarges the "
-            f"weights. Lower {name} below {_LARGEST_SGD_LR:.0f}."
         )
 
 

@@ -14,7 +14,6 @@ from skdevise.training._early_stopping import EarlyStopping, hold_out_samples
 from skdevise.training._net import (
     TrainingNet,
     TrainingSet,
-    check_lr,
     check_training_params,
     epoch_table,
 )
@@ -31,13 +30,7 @@ _NOT_IN_KEY = {
 
 def pretrain(featurizer, photos, y, seed, device):
     """Train a network on labelled photos: FittedNetwork, and table of epochs."""
-    check_training_params(
-        {"optimizer": featurizer.optimizer},
-        featurizer.callbacks,
-        featurizer.lr_schedule,
-        early_stopping=featurizer.early_stopping,
-    )
-    check_lr("lr", featurizer.lr, featurizer.optimizer)
+    check_training_params(featurizer.get_params(deep=False))
     if y is None:
         raise ValueError(
             "y is missing, and weights=None trains the network on labelled photos. Give y, or "

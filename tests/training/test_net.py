@@ -23,6 +23,12 @@ from skdevise.training._net import (
 # --- Parameters
 
 
+def check(callbacks=None, schedule=None, early_stopping=False, **optimizers):
+    lrs = {name.replace("optimizer", "lr"): 0.1 for name in optimizers}
+    params = {"callbacks": callbacks, "lr_schedule": schedule, "early_stopping": early_stopping}
+    check_training_params(params | optimizers | lrs)
+
+
 class NeedsEpoch(Callback):
     def __init__(self, epoch):
         self.epoch = epoch
@@ -30,7 +36,7 @@ class NeedsEpoch(Callback):
 
 @pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.RMSprop, torch.optim.LBFGS])
 def test_usable_optimizers_pass(optimizer):
-    check_training_params({"optimizer": optimizer}, None, None)
+    check(optimizer=optimizer)
 
 
 @pytest.mark.parametrize(
@@ -39,35 +45,35 @@ def test_usable_optimizers_pass(optimizer):
 )
 def test_an_unusable_optimizer_is_named(optimizer, named):
     with pytest.raises(TypeError, match=f"finetune_optimizer=.*{named}"):
-        check_training_params({"optimizer": "sgd", "finetune_optimizer": optimizer}, None, None)
+        check(optimizer="sgd", finetune_optimizer=optimizer)
 
 
 @pytest.mark.parametrize("callback", [Callback, Callback(), ("mine", Callback), ("mine", None)])
 def test_callbacks_pass_in_every_form_of_skorch(callback):
-    check_training_params({}, [callback], None)
+    check([callback])
 
 
 @pytest.mark.parametrize("callback", [print, dict, None, ("mine", 3), NeedsEpoch], ids=str)
 def test_an_unusable_callback_is_named(callback):
     with pytest.raises(TypeError, match="callbacks"):
-        check_training_params({}, [Callback(), callback], None)
+        check([Callback(), callback])
 
 
 def test_a_callback_must_not_wait_for_a_validation_loss():
     with pytest.raises(ValueError, match="EarlyStopping.*valid_loss"):
-        check_training_params({}, [EarlyStopping], None)
+        check([EarlyStopping])
 
 
 def test_a_callback_can_wait_for_the_hit_rate_only_with_early_stopping():
     callbacks = [EarlyStopping(monitor="valid_hit@1")]
-    check_training_params({}, callbacks, None, early_stopping=True)
+    check(callbacks, early_stopping=True)
     with pytest.raises(ValueError, match="EarlyStopping.*valid_hit@1"):
-        check_training_params({}, callbacks, None)
+        check(callbacks)
 
 
 @pytest.mark.parametrize("schedule", [None, "linear", "cosine", lambda done: 0, np.exp])
 def test_usable_schedules_pass(schedule):
-    check_training_params({}, None, schedule)
+    check(schedule=schedule)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +88,7 @@ def test_usable_schedules_pass(schedule):
 )
 def test_an_unusable_schedule_is_refused_with_its_answer(schedule, named):
     with pytest.raises(ValueError, match=f"lr_schedule.*{named}"):
-        check_training_params({}, None, schedule)
+        check(schedule=schedule)
 
 
 # --- Batches
