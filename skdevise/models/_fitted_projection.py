@@ -248,6 +248,7 @@ class TunedEmbedder:
         self.embedder = embedder
         self.terms = list(terms)
         self.vectors = np.asarray(vectors, dtype=np.float32)
+        self._row_of = {term: row for row, term in enumerate(self.terms)}
         self._untuned = np.asarray(embedder.transform(self.terms), dtype=np.float32)
 
     @property
@@ -259,8 +260,12 @@ class TunedEmbedder:
 
     def transform(self, X):
         """Return the unit vector of each term: (n_terms, vector_size) float32."""
-        vectors = np.array(self.embedder.transform(check_terms(X)), dtype=np.float32)
-        rows = nearest_by_product(vectors, self._untuned, 1)[0].squeeze(1)
+        terms = check_terms(X)
+        vectors = np.array(self.embedder.transform(terms), dtype=np.float32)
+        nearest = nearest_by_product(vectors, self._untuned, 1)[0].squeeze(1)
+        # Several terms may have had the same vector.
+        pairs = zip(terms, nearest, strict=True)
+        rows = np.array([self._row_of.get(*pair) for pair in pairs], dtype=np.intp)
         is_tuned = np.isclose(vectors, self._untuned[rows], atol=1e-6).all(axis=1)
         vectors[is_tuned] = self.vectors[rows[is_tuned]]
         return vectors

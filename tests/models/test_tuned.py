@@ -42,6 +42,12 @@ def test_case_matters_if_it_matters_to_the_embedder():
     assert_array_equal(tuned.transform(["CAT"]), embedder.transform(["CAT"]))
 
 
+def test_terms_with_the_same_vector_keep_their_own_new_vectors():
+    embedder = PretrainedEmbedder({"car": [1, 0, 0], "automobile": [1, 0, 0]})
+    tuned = TunedEmbedder(embedder, ["car", "automobile"], NEW)
+    assert_array_equal(tuned.transform(["automobile", "car"]), NEW[::-1])
+
+
 def test_no_terms_give_no_rows(embedder):
     assert TunedEmbedder(embedder, ["wolf"], NEW[:1]).transform([]).shape == (0, 3)
 
