@@ -111,8 +111,11 @@ class DeViSENet(TrainingNet):
         """Update the weights, and return the loss: a scalar."""
         if not self.has_closed_form:
             return super().step(X, target, weight, batch)
+        lr = float(self.optimizer_.param_groups[0]["lr"])
         if self.recorded is not None:
-            return self.recorded(X, target, weight, float(self.optimizer_.param_groups[0]["lr"]))
+            return self.recorded(X, target, weight, lr)
+        if self.can_record:  # A GPU would wait for the Python code of `Optimizer.step`.
+            return self._adagrad_step(X, target, weight, lr)
         loss = self._set_gradient(X, target, weight)
         self.average(self.bare_module.weight.grad)
         self.notify_gradient(batch)
