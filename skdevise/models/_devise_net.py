@@ -183,8 +183,7 @@ class Trainer:
 
     def train_stage(self, stage, samples, kept, held_out, seed, start=None):
         """Train the projection (stage 1), or the visual model with it (stage 2): DeViSENet."""
-        params, (state, temperature) = self.params, start or (None, None)
-        seeds = draw_seeds(seed, stage, "stage")
+        params, seeds = self.params, draw_seeds(seed, stage, "stage")
         checkpoint = self._open_checkpoint(stage, samples, seed, start)
         training = samples.take(kept)
         # Whole classes may be held out.
@@ -192,8 +191,7 @@ class Trainer:
         # The mean weight is one, so the learning rate has the same effect as without weights.
         weight = None if training.weight is None else training.weight / training.weight.mean()
         with seeded(seeds[0], self.device):
-            projection = self.make_projection(samples.features.shape[1], state)
-            parts = projection, trained, seeds, temperature, stage
+            parts = samples.features.shape[1], start, trained, seeds, stage
             net = self.make_net(*parts, distributed=params["distributed"])
             source, unaltered = self._sources(samples, stage, seeds[3])
             net.train_epochs(
@@ -218,9 +216,7 @@ class Trainer:
         every = np.arange(len(self.class_vectors))
         with seeded(seeds[0], self.device):
             if net is None or net.params != self._net_params(every):
-                state, temperature = start or (None, None)
-                projection = self.make_projection(samples.features.shape[1], state)
-                net = self.make_net(projection, every, seeds, temperature)
+                net = self.make_net(samples.features.shape[1], start, every, seeds)
             elif not self.params["train_label_vectors"]:
                 net.criterion_.replace_vectors(self._vectors(every))
                 self._choose_targets(net.criterion_, every)
@@ -239,8 +235,7 @@ class Trainer:
         n_times = max(1, round(min(n_times, _MOST_REPLAYED * len(data) / len(means))))
         weights = data.weights
         if weights is not None:
-            weights = weights.cpu()
-            weights = np.append(weights, np.full(n_times * len(means), weights.mean()))
+            weights = np.append(weights.cpu(), np.full(n_times * len(means), weights.mean().item()))
         source, means = data.source, as_tensor(self.scale(means))
         if isinstance(source, torch.Tensor):
             source = torch.cat([source, means.to(source.device)])
@@ -255,20 +250,19 @@ class Trainer:
 
     def restore_net(self, number, n_features, seed, start):
         """Create the net of a fitted projection before a pass: DeViSENet."""
-        seeds = draw_seeds(seed, number, "pass")
-        every, (state, temperature) = np.arange(len(self.class_vectors)), start
+        seeds, every = draw_seeds(seed, number, "pass"), np.arange(len(self.class_vectors))
         with seeded(seeds[0], self.device):
-            projection = self.make_projection(n_features, state)
-        return self.make_net(projection, every, seeds, temperature)
+            return self.make_net(n_features, start, every, seeds)
 
     def make_projection(self, n_features, state=None):
         """Create the projection, in the given state or a new one."""
         sizes = n_features, self.class_vectors.shape[1]
         return make_projection(self.params["projection"], *sizes, self.params["loss"], state)
 
-    def make_net(self, projection, trained, seeds, temperature=None, stage=1, distributed=False):
+    def make_net(self, n_features, start, trained, seeds, stage=1, distributed=False):
         """Create the net that trains a projection against the vectors of some classes."""
-        params, module = self.params, projection
+        params, (state, temperature) = self.params, start or (None, None)
+        module = projection = self.make_projection(n_features, state)
         if stage == 2:
             net, is_frozen = self.visual._feature_net(), params["freeze_batch_norm"]
             module = PhotoProjection(net, projection, scale=self.scale, freeze_batch_norm=is_frozen)
