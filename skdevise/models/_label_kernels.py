@@ -250,7 +250,6 @@ class LabelKernel:
 
     def __init__(self, hierarchy, embedders, hierarchy_weight):
         self.hierarchy = hierarchy
-        self.embedders = embedders
         texts = []
         for embedder in embedders:
             share = 1 / len(embedders)

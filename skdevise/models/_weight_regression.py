@@ -255,13 +255,17 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         else:
             rows, weight = training_weights(sample_weight, None, y, partial=False)
             X, y = safe_indexing(indexable(X)[0], rows), y[rows]
-        self._kernel = self._new_kernel()
+        given = self.embedder if isinstance(self.embedder, list | tuple) else [self.embedder]
+        embedders = [snapshot(embedder) for embedder in given if embedder is not None]
+        if not embedders and self.hierarchy is None:
+            embedders = [RandomEmbedder()]
+        embedder = next(iter(embedders), None)
+        self._kernel = LabelKernel(self.hierarchy, embedders, self.hierarchy_weight)
         vars(self).pop("visual_", None)
         if self.visual is not None:
             self.visual_ = clone(self.visual).fit(X, y)
         features = self._features(X, reset=True)
         classes = self._training_labels(y)
-        embedder = self._kernel.embedders[0] if self._kernel.embedders else None
         gram = self._compare(classes, embedder)
         self._fit_classifier(features, y, weight)
         self._regression = self._new_regression(gram, self.coef_)
@@ -292,14 +296,6 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         return self._join(self._features(X), self.coef_, self.intercept_)
 
     # --- Training
-
-    def _new_kernel(self):
-        """Create the kernel from the embedders and the hierarchy."""
-        given = self.embedder if isinstance(self.embedder, list | tuple) else [self.embedder]
-        embedders = [snapshot(embedder) for embedder in given if embedder is not None]
-        if not embedders and self.hierarchy is None:
-            embedders = [RandomEmbedder()]
-        return LabelKernel(self.hierarchy, embedders, self.hierarchy_weight)
 
     def _uses_softmax_layer(self):
         """Return whether the softmax layer of the visual model is the classifier: bool."""
