@@ -4,7 +4,7 @@ import math
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, eye_array
+from scipy.sparse import block_array, coo_array, csr_array, eye_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from skdevise._utils import check_choice
@@ -51,22 +51,16 @@ class Graph:
         distance = dijkstra(adjacency, True, starts, unweighted=True, limit=most, min_only=True)
         return np.where(np.isfinite(distance), distance, -1).astype(int)
 
-    def distances_in(self, direction, starts, most):
-        """Count the edges of paths in one direction, as `Hierarchy.within_hops` defines it."""
+    def within(self, direction, starts, most):
+        """Mark the nodes within some edges, as `Hierarchy.within_hops` defines it: (n_nodes,)."""
         steps = {"any": self.neighbours, "up": self.parents, "down": self.children}
         check_choice("direction", direction, ("up_down", *steps))
-        if direction in steps:
-            return self.distances(steps[direction], starts, most)
-        distance = self.distances(self.parents, starts, most)
-        # Descend from each ancestor with the edges that the climb has left.
-        for used in range(most):
-            ring = np.flatnonzero(distance == used)
-            if not ring.size:
-                break
-            below = np.unique(self.children[ring].indices)
-            farther = below[(distance[below] < 0) | (distance[below] > used + 1)]
-            distance[farther] = used + 1
-        return distance
+        if direction == "up_down":
+            # Each node stands here twice: on the way up, and on the way down after it.
+            blocks = [[self.parents, self.children], [None, self.children]]
+            steps[direction] = block_array(blocks, format="csr")
+        distance = self.distances(steps[direction], starts, most)
+        return (distance >= 0).reshape(-1, self.n_nodes).any(axis=0)
 
     def lowest_common_ancestors(self, a, b):
         """Return the lowest nodes above or equal to a and b, the nearest one first."""

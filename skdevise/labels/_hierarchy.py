@@ -390,8 +390,8 @@ class Hierarchy:
         (['cat', 'dog', 'pet'], ['cat', 'dog', 'guard', 'pet'])
         """
         check_count("edges", edges, least=0)
-        distance = self.graph.distances_in(direction, self.positions(seeds), edges)
-        return set(self.labels[distance >= 0].tolist())
+        is_within = self.graph.within(direction, self.positions(seeds), edges)
+        return set(self.labels[is_within].tolist())
 
     def correct_set(self, label: Hashable, k: int, valid: Labels) -> set[Any]:
         """Return the labels that count as correct answers at k (DeViSE, appendix A.3).
