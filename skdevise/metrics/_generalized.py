@@ -10,8 +10,7 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 
 from skdevise._columns import check_labels, check_targets, label_column, positions_in
 from skdevise._typing import ArrayLike, Average, Labels
-from skdevise._utils import check_choice
-from skdevise.metrics._ranking import AVERAGES, check_weights
+from skdevise.metrics._ranking import weigh_samples
 
 
 def generalized_scores(
@@ -91,12 +90,18 @@ def generalized_scores(
     >>> scores.penalties.round(2), scores.seen_curve, scores.unseen_curve
     (array([0.1, 0.7]), array([1., 1., 0.]), array([0., 1., 1.]))
     """
-    check_choice("average", average, AVERAGES)
     if not np.isfinite(seen_penalty):
         raise ValueError(f"seen_penalty={seen_penalty!r} is invalid. Use a finite number.")
     y_score, column, is_seen = _check_scores(y_true, y_score, labels, seen)
     of_seen = is_seen[column]
-    share = _shares(column, of_seen, average, sample_weight)
+    share = weigh_samples(column, sample_weight, average)
+    for name, group in (("seen", of_seen), ("unseen", ~of_seen)):
+        if not share[group].any():
+            raise ValueError(
+                f"No sample has a positive weight and a label that is {name}. Pass samples of "
+                "seen and of unseen labels."
+            )
+        share[group] /= share[group].sum()
     hits = share * ((y_score - seen_penalty * is_seen).argmax(axis=1) == column)
     on_seen, on_unseen = hits[of_seen].sum(), hits[~of_seen].sum()
 
@@ -144,19 +149,3 @@ def _check_scores(y_true, y_score, labels, seen):
     seen = getattr(seen, "labels", seen)
     seen = seen if isinstance(seen, Set) else set(label_column(seen).tolist())
     return y_score, column, np.array([label in seen for label in labels.tolist()])
-
-
-def _shares(column, of_seen, average, sample_weight):
-    """Weigh samples so that those of seen labels add up to 1, and the others too."""
-    weight = np.ones(len(column)) if sample_weight is None else check_weights(column, sample_weight)
-    if average == "class":
-        total = np.bincount(column, weight)[column]
-        weight = np.divide(weight, total, out=np.zeros(len(weight)), where=total > 0)
-    for name, group in (("seen", of_seen), ("unseen", ~of_seen)):
-        if not weight[group].any():
-            raise ValueError(
-                f"No sample has a positive weight and a label that is {name}. Pass samples of "
-                "seen and of unseen labels."
-            )
-        weight[group] /= weight[group].sum()
-    return weight

@@ -137,13 +137,11 @@ def rejection_curve(confidence, is_right, weight=None):
     different confidences, in descending order.
     """
     weight = np.ones(len(confidence)) if weight is None else weight
-    order = np.argsort(-confidence, kind="stable")
     # Answers with equal confidence are accepted together.
-    last = np.flatnonzero(np.append(np.diff(confidence[order]) < 0, True))
-    total = np.cumsum(weight[order])[last]
-    n_right = np.cumsum((weight * is_right)[order])[last]
+    negative, step = np.unique(-confidence, return_inverse=True)
+    total, n_right = (np.cumsum(np.bincount(step, w)) for w in (weight, weight * is_right))
     accuracy = np.divide(n_right, total, out=np.zeros(len(total)), where=total > 0)
-    return total / total[-1], accuracy, confidence[order][last]
+    return total / total[-1], accuracy, -negative
 
 
 def check_hierarchy(hierarchy):
@@ -194,12 +192,16 @@ def check_weights(y_true, sample_weight):
 
 def _average(values, y_true, sample_weight, average):
     """Average values (n_samples,) over samples, or over the samples of each label first."""
+    row = {label: i for i, label in enumerate(dict.fromkeys(y_true.tolist()))}
+    group = np.array([row[label] for label in y_true.tolist()])
+    return float(np.average(values, weights=weigh_samples(group, sample_weight, average)))
+
+
+def weigh_samples(group, sample_weight, average):
+    """Return the weights of samples, which add up to 1 in each group with average="class"."""
     check_choice("average", average, AVERAGES)
-    if sample_weight is not None:
-        sample_weight = check_weights(y_true, sample_weight)
+    weight = np.ones(len(group)) if sample_weight is None else check_weights(group, sample_weight)
     if average == "sample":
-        return float(np.average(values, weights=sample_weight))
-    _, group = np.unique(y_true, return_inverse=True)
-    weight = np.bincount(group, weights=sample_weight)
-    total = np.bincount(group, weights=values if sample_weight is None else values * sample_weight)
-    return float((total[weight > 0] / weight[weight > 0]).mean())
+        return weight
+    total = np.bincount(group, weight)[group]
+    return np.divide(weight, total, out=np.zeros(len(weight)), where=total > 0)

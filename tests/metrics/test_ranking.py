@@ -70,6 +70,11 @@ def test_a_weight_is_a_number_of_copies(samples, weights, average):
     assert weighted == pytest.approx(hit_at_k(y_true[copies], y_top[copies], 2, average=average))
 
 
+def test_classes_of_numbers_and_text_are_averaged():
+    y_true, y_top = np.array([1, "cat", "cat"], object), np.array([[1], ["cat"], [1]], object)
+    assert hit_at_k(y_true, y_top, average="class") == pytest.approx((1 + 1 / 2) / 2)
+
+
 # Hierarchical precision
 
 
