@@ -206,7 +206,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             else:
                 second = before.train(*data, seed, self._n_epochs)
             self._second = second
-            return lambda rows: place(rows, second.projection)
+            return lambda rows: place(rows, second.net.projection)
 
         self._calibrate(samples.targets, keys, samples.weight, place, refit)
 

@@ -37,11 +37,6 @@ class WeightRegression:
         self._factor = cho_factor(gram + alpha * np.eye(len(gram)))
         self._dual = cho_solve(self._factor, self._rows)
 
-    @property
-    def vector_size(self):
-        """Length of the vectors of labels: int."""
-        return sum(self._rows.shape) + 1
-
     def predict(self, kernel):
         """Predict vectors of labels: (n_labels, n_features + n + 1).
 
@@ -70,15 +65,12 @@ class WeightRegression:
         means = (np.abs(mixture) ** self._exponent).mean(axis=1, keepdims=True)
         return np.maximum(mixture.shape[1] ** 0.5 * means ** (1 / self._exponent), 1e-12)
 
-    def weights_of(self, vectors):
-        """Return the weights of labels in their vectors: (n_labels, n_features), unit rows."""
-        return vectors[:, : self._rows.shape[1]] * 2**0.5
-
     def hubs(self, vectors, points, log_shares):
         """Measure how near labels are to points with the given logs of shares: (n_labels,)."""
         near = []
         for batch in gen_batches(len(vectors), BATCH_SIZE):
-            cosines = points @ self.weights_of(vectors[batch]).T
+            weights = vectors[batch, : self._rows.shape[1]] * 2**0.5
+            cosines = points @ weights.T
             near.append(logsumexp(cosines / _HUB_TEMPERATURE + log_shares, axis=0))
         return _HUB_TEMPERATURE * np.concatenate(near)
 

@@ -19,11 +19,6 @@ class SecondTraining:
     means: ClassMeans = field(default_factory=ClassMeans)
     """Mean features of the classes in the second training."""
 
-    @property
-    def projection(self):
-        """The module that maps scaled features to points."""
-        return self.net.projection
-
     def train(self, trainer, samples, classes, seed, n_epochs):
         """Train a new projection on the kept samples."""
         every = np.arange(len(samples.rows))

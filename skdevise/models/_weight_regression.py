@@ -415,9 +415,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
     def _make_space(self, vocabulary, embedder):
         refuse_numbers(vocabulary, embedder)
         facts = self._kernel.facts(vocabulary)
-        vectors = np.empty((facts.n_labels, self._regression.vector_size), np.float32)
-        for batch in gen_batches(facts.n_labels, BATCH_SIZE):
-            vectors[batch] = self._regression.predict(self._kernel(facts.take(batch)))
+        batches = map(facts.take, gen_batches(facts.n_labels, BATCH_SIZE))
+        vectors = np.concatenate([self._regression.predict(self._kernel(b)) for b in batches])
         return LabelSpace._of_vectors(vocabulary, vectors, self.search)
 
     def _offsets(self, space):

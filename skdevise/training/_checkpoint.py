@@ -36,8 +36,8 @@ class Checkpoint:
         """Restore the saved state, if any, and return the number of finished epochs."""
         self._callbacks = _describe(net.callbacks)
         with parsing(self.path, "Delete this checkpoint to train from the start."):
-            state = net.from_first(self._read)
-            if state is None:
+            state = net.from_first(lambda: self.path.exists() and _storage.read(self.path))
+            if not state:
                 return 0
             random = state["random"][net.rank]
             net.load_state(state["net"] | {"generators": random["generators"]}, data)
@@ -52,10 +52,6 @@ class Checkpoint:
                 has_ended = has_ended and state["callbacks"] == self._callbacks
         return math.inf if has_ended else len(net.history)
 
-    def _read(self):
-        """Read the saved state, or return None if there is no file."""
-        return _storage.read(self.path) if self.path.exists() else None
-
 
 def _describe(callbacks):
     """Describe callbacks by their classes, and the numbers and texts that they are given: str."""
@@ -66,7 +62,7 @@ def _describe(callbacks):
         if kind is ProgressBar:  # `verbose` adds it. It never ends the training.
             continue
         # skorch lets the names of attributes that training changes end with "_".
-        given = sorted(vars(callback).items()) if callback is not kind else []
+        given = [] if callback is kind else sorted(vars(callback).items())
         given = {
             name: value
             for name, value in given

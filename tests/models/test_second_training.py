@@ -18,6 +18,6 @@ def test_the_second_training_remembers_the_classes_of_earlier_calls(is_pickled):
         clf.partial_fit(data.data[is_new], data.target[is_new])
     kept = np.array([label for label in classes if not clf._held_out[label]])
     rows = np.isin(data.target, kept) & is_old
-    points = clf._project(clf._scale(data.data[rows]), clf._second.projection)
+    points = clf._project(clf._scale(data.data[rows]), clf._second.net.projection)
     answers = kept[(points @ embedder.transform(kept).T).argmax(axis=1)]
     assert np.mean(answers == data.target[rows]) > 0.85
