@@ -291,8 +291,7 @@ class Hierarchy:
         list of labels
             Parents in the order of `labels`. It is empty for a root.
         """
-        (row,) = self.positions([label])
-        return self.labels[self.graph.parents[[row]].indices].tolist()
+        return self.labels[self.graph.parents[self.positions([label])].indices].tolist()
 
     def ancestors(self, label: Hashable) -> set[Any]:
         """Return all labels above a label, up to the root.

@@ -146,11 +146,9 @@ class FaissSearch:
 def _lsh_index(faiss, vector_size):
     """Create an LSH index whose hashes are the signs of the vectors after 8 random rotations."""
     # faiss can draw one rotation into 8 times as many dimensions. For 1,000 it takes 26 s.
-    rng = np.random.default_rng(0)
-    shape = vector_size, vector_size
-    rotations = [
-        np.linalg.qr(rng.standard_normal(shape, dtype=np.float32))[0] for _ in range(_N_ROTATIONS)
-    ]
+    shape = _N_ROTATIONS, vector_size, vector_size
+    normal = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    rotations, _ = np.linalg.qr(normal)
     n_bits = _N_ROTATIONS * vector_size
     hashes = faiss.LinearTransform(vector_size, n_bits, False)
     faiss.copy_array_to_vector(np.ravel(rotations), hashes.A)

@@ -26,14 +26,14 @@ def photo_senses(names, hierarchy):
     first. The list is empty if neither the name nor its last word is a term. A condition is left
     out if the hierarchy lacks its term.
     """
-    is_person = _at_or_below(_labels_of("person", hierarchy), hierarchy)
-    is_visible = _at_or_below(_labels_of("physical entity", hierarchy), hierarchy)
+    # The first label of a term is the one for which it is used most.
+    is_person = _at_or_below(hierarchy.synsets("person")[:1], hierarchy)
+    is_visible = _at_or_below(hierarchy.synsets("physical entity")[:1], hierarchy)
     if is_visible.any():
         # "sign" is mostly used for other things, so the label of public signs is found from below.
-        signs = [
-            x for label in _labels_of("street sign", hierarchy) for x in hierarchy.parents(label)
-        ]
-        is_visible |= _at_or_below(signs + _labels_of("visual signal", hierarchy), hierarchy)
+        signs = [x for y in hierarchy.synsets("street sign")[:1] for x in hierarchy.parents(y)]
+        signs += hierarchy.synsets("visual signal")[:1]
+        is_visible |= _at_or_below(signs, hierarchy)
     else:
         is_visible[:] = True
     rows = [_senses(name, hierarchy, is_visible, is_person) for name in names]
@@ -75,11 +75,6 @@ def _below(rows, tops, graph):
     """Select the rows that are below one of the tops: int (n_selected,)."""
     rows = np.array([*rows], dtype=int)
     return rows[graph.ancestors(rows)[:, [*tops]].sum(axis=1) > 0]
-
-
-def _labels_of(term, hierarchy):
-    """List the label for which a term is used most, or nothing."""
-    return hierarchy.synsets(term)[:1]
 
 
 def _at_or_below(labels, hierarchy):

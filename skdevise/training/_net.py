@@ -114,17 +114,16 @@ class TrainingSet(Dataset):
 
     def __init__(self, source, rows, targets, weights=None):
         self.source = source
-        device = source.device if isinstance(source, torch.Tensor) else "cpu"
+        device, self.n_rows_at_once = "cpu", getattr(source, "n_rows_at_once", 1)
+        if isinstance(source, torch.Tensor):
+            device = source.device
+            n_numbers = _N_CACHED if device.type == "cpu" else _N_GATHERED
+            self.n_rows_at_once = n_numbers // source.shape[1]
         self.rows = torch.as_tensor(rows, device=device)
         self.targets = torch.as_tensor(targets, device=device)
         if weights is not None:
             weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
         self.weights = weights
-        if isinstance(source, torch.Tensor):
-            n_numbers = _N_CACHED if self.rows.device.type == "cpu" else _N_GATHERED
-            self.n_rows_at_once = n_numbers // source.shape[1]
-        else:
-            self.n_rows_at_once = getattr(source, "n_rows_at_once", 1)
 
     def __len__(self):
         return len(self.rows)
