@@ -142,8 +142,9 @@ class DefinitionKernel(FeatureKernel):
 
     def features(self, facts):
         """Describe labels by their weighted words: sparse (n_labels, n_words)."""
-        corpus = _corpus(self.hierarchy)
-        counts = corpus.near(facts.all_senses) + corpus.count_terms(facts.all_senses)
+        corpus, senses = _corpus(self.hierarchy), self.hierarchy.labels[facts.all_senses].tolist()
+        terms = [" ".join(self.hierarchy.terms(label)) for label in senses]
+        counts = corpus.near(facts.all_senses) + corpus.count(terms)
         features = facts.mean_of_senses @ _unit(corpus.weigh(counts))
         if not len(facts.lacks_sense):
             return features
@@ -299,34 +300,25 @@ class _Corpus:
     """The words of all definitions of a hierarchy."""
 
     def __init__(self, hierarchy):
-        self._hierarchy = hierarchy
-        self._vectorizer = CountVectorizer(analyzer=_stems, dtype=np.float64)
+        self._graph = hierarchy.graph
+        vectorizer = CountVectorizer(analyzer=_stems, dtype=np.float64)
         labels = hierarchy.labels.tolist()
         definitions = hierarchy.definitions(labels)
         if not any(definitions):  # The terms are all the text that there is.
             definitions = [" ".join(hierarchy.terms(label)) for label in labels]
-        self._counts = self._vectorizer.fit_transform(definitions).tocsr()
+        self._counts = vectorizer.fit_transform(definitions).tocsr()
+        self.count = vectorizer.transform  # From texts to (n_texts, n_words).
         self._idf = diags_array(np.log(len(labels) / np.bincount(self._counts.indices)))
-        self.words = self._vectorizer.get_feature_names_out()
+        self.words = vectorizer.get_feature_names_out()
 
     def near(self, rows):
         """Count the words of definitions of labels and of their relatives: (n, n_words)."""
-        graph = self._hierarchy.graph
-        parents = graph.parents[rows].astype(float)
-        grandparents = parents @ graph.parents.astype(float)
-        children = graph.children[rows].astype(float)
+        parents = self._graph.parents[rows].astype(float)
+        grandparents = parents @ self._graph.parents.astype(float)
+        children = self._graph.children[rows].astype(float)
         children = diags_array(1 / np.maximum(np.diff(children.indptr), 1)) @ children
         near = _PARENTS * parents + _GRANDPARENTS * grandparents + _CHILDREN * children
         return self._counts[rows] + near @ self._counts
-
-    def count_terms(self, rows):
-        """Count the words of the terms of labels: (n, n_words)."""
-        labels = self._hierarchy.labels[rows].tolist()
-        return self.count([" ".join(self._hierarchy.terms(label)) for label in labels])
-
-    def count(self, texts):
-        """Count the words of texts: (n_texts, n_words)."""
-        return self._vectorizer.transform(texts)
 
     def weigh(self, counts):
         """Weigh words by their rarity, and damp repeated ones: (n, n_words)."""
