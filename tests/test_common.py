@@ -562,6 +562,22 @@ def test_text_may_be_a_column_of_any_library(estimator, column):
             assert estimator.classes_.tolist() == LABELS
 
 
+def test_a_dict_of_labels_is_refused(estimator):
+    X, y = training_data(estimator)
+    if y is None or getattr(estimator, "weights", None) is not None:
+        pytest.skip("The estimator needs no labels.")
+    # NumPy would read the keys, or make one object of it.
+    labels = dict(enumerate(y))
+    fits = [getattr(estimator, name) for name in ("fit", "partial_fit") if hasattr(estimator, name)]
+    for fit in fits:
+        with pytest.raises(TypeError, match="dict"):
+            fit(X, labels)
+    estimator.fit(X, y)
+    if hasattr(estimator, "score"):
+        with pytest.raises(TypeError, match="dict"):
+            estimator.score(X, labels)
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
 @pytest.mark.parametrize("form", [list, lambda values: np.array(values, dtype=object), pd.Series])
 def test_a_missing_label_is_refused(estimator, form, missing):

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._bundled import load_imagenet_labels
+from skdevise._columns import check_targets
 from skdevise._compat import imagenet_categories
 from skdevise._typing import ArrayLike, NDArray, PhotoList
 from skdevise._utils import warn
@@ -113,7 +113,8 @@ class SoftmaxMixin(ClassifierMixin):
             If no label of y is among `classes_`.
         """
         check_is_fitted(self)
-        if set(self.classes_.tolist()).isdisjoint(np.asarray(y).tolist()):
+        y = check_targets(y)
+        if set(self.classes_.tolist()).isdisjoint(y.tolist()):
             warn(
                 "None of the true labels is among classes_, so the score is 0. Use the names in "
                 "classes_, or train a classifier on the features.",
