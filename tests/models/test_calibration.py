@@ -18,6 +18,8 @@ from skdevise import (
     DeViSEClassifier,
     DirectSimilarityClassifier,
     ESZSLClassifier,
+    Hierarchy,
+    NearestClassMeanClassifier,
     RandomEmbedder,
     RidgeProjectionClassifier,
 )
@@ -39,6 +41,9 @@ from skdevise.models._hubness import hub_offsets
 
 LABELS = list("abcdefgh")
 
+# Every held-out class shares an ancestor with others.
+TREE = Hierarchy.from_edges([("left", x) for x in "abcdxy"] + [("right", x) for x in "efgh"])
+
 
 def make_data(n_per_class=8, noise=0.7, n_features=6):
     """Return noisy samples of eight classes: X (n_samples, n_features), y."""
@@ -47,13 +52,16 @@ def make_data(n_per_class=8, noise=0.7, n_features=6):
     return centres + np.random.default_rng(2).normal(0, noise, centres.shape), y
 
 
-def naive_temperatures(classifier, X, y, weight=None, hubness=None):
-    """Fit the temperatures of seen, unseen and mixed labels, by a new fit for each split."""
+def naive_temperatures(classifier, X, y, weight=None, hubness=None, kept_classes=""):
+    """Fit the temperatures of seen, unseen and mixed labels, by a new fit for each split.
+
+    `kept_classes` are never held out.
+    """
     keys, targets = row_keys(X), np.searchsorted(LABELS, y)
     counts = sample_counts(keys, targets)
 
     def group_of(split):
-        is_held_out = np.array([split.held_out[label] for label in LABELS])
+        is_held_out = np.array([split.held_out[x] and x not in kept_classes for x in LABELS])
         kept, samples, unseen = split_rows(keys, targets, is_held_out, *split[1:])
         weights = {} if weight is None else {"sample_weight": weight[kept]}
         second = clone(classifier).fit(X[kept], y[kept], **weights)
@@ -76,11 +84,13 @@ def naive_temperatures(classifier, X, y, weight=None, hubness=None):
     splits = class_splits(held_out) if repeats else [Split(held_out)]
     unseen = [group_of(split) for split in splits]
     temperature = pooled_temperature(seen, [group.total_weight for group in seen])
-    # Each split lacks two classes, and the seen labels count like one.
-    shares = [2] * len(unseen) + [1 / len(seen)] * len(seen)
+    # Each split lacks two classes, or one if the other is always kept. The seen labels count like
+    # one class.
+    n_classes = np.array([group.scores.shape[1] for group in unseen])
+    shares = [*n_classes, *[1 / len(seen)] * len(seen)]
     of_unseen = pooled_temperature([*unseen, *seen], shares)
     # The photos of both kinds count equally.
-    shares = [1 / len(unseen)] * len(unseen) + [1 / len(seen)] * len(seen)
+    shares[: len(unseen)] = n_classes / n_classes.sum()
     mixed = pooled_temperature([*unseen, *seen], shares)
     if fewer:
         with_fewer = pooled_temperature(fewer, [group.total_weight for group in fewer])
@@ -106,6 +116,10 @@ CLASSIFIERS = [
     RidgeProjectionClassifier(RandomEmbedder(5)),
     ESZSLClassifier(RandomEmbedder(5)),
     DirectSimilarityClassifier(embedder=RandomEmbedder(5)),
+    NearestClassMeanClassifier(TREE, metric="euclidean", feature_scaling="none"),
+    NearestClassMeanClassifier(
+        TREE, feature_scaling="none", n_components=3, max_epochs=2, random_state=0
+    ),
 ]
 
 
@@ -257,6 +271,17 @@ def test_the_temperatures_are_those_of_a_classifier_that_lacks_the_held_out_part
         clf.set_params(hubness=hubness)
     clf.fit(X, y)
     assert_allclose(temperatures(clf), expected, rtol=1e-3)
+
+
+def test_a_class_without_relatives_is_not_held_out():
+    # Without any photo of "a", no training label shares an ancestor with it.
+    X, y = make_data()
+    edges = [("left", x) for x in "bcd"] + [("right", x) for x in "efgh"] + [("alone", "a")]
+    clf = NearestClassMeanClassifier(
+        Hierarchy.from_edges(edges), metric="euclidean", feature_scaling="none"
+    )
+    expected = naive_temperatures(clf, X, y, kept_classes="a")
+    assert_allclose(temperatures(clf.fit(X, y)), expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", [RidgeProjectionClassifier, ESZSLClassifier])
