@@ -1,6 +1,7 @@
 """Decide between training labels and unseen labels by novelty detection."""
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Literal
 
 import numpy as np
@@ -87,6 +88,9 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
 
     .. math:: p(y|x) = \sum_{V \in \{s, u\}} p(y|V, x) \, p(V|x)
 
+    `predict_proba` returns this probability. Here all candidates are equally likely before the
+    photo is seen, so p(V|x) depends on the number of candidates of each kind.
+
     If all candidates are of one kind, the novelty of the photo has no effect. Use this classifier
     if both kinds are candidates, and if answers to photos of training labels must stay as good as
     those of `classifier`.
@@ -115,15 +119,17 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
     combination : {"switch", "mix"}, default="switch"
         Use of the novelty. "switch" answers with the best unseen label if the photo is more likely
         novel than not, and otherwise with the best training label. "mix" answers with the label of
-        the highest probability :math:`p(y|x)`. If there are many unseen labels, each has a small
-        probability, so "mix" rarely answers with them unless you set `seen_penalty`.
+        the highest probability :math:`p(y|x)`, where both kinds are equally likely. If there are
+        many unseen labels, each has a small probability, so "mix" rarely answers with them unless
+        you set `seen_penalty`.
     labels : array-like, dict or LabelVocabulary, default=None
         Candidate labels used when a method gets none. None means the training labels. A dict or a
         vocabulary also gives the training labels their terms: synonyms, or names of class numbers.
     seen_penalty : float, default=0
         Amount subtracted from the scores of training labels when unseen labels compete with them.
         Scores are logarithms here, so it moves the threshold of novelty: with 1, a photo counts as
-        novel from a probability of 0.27 on instead of 0.5. `tune_seen_penalty` chooses it.
+        novel from a probability of 0.27 on instead of 0.5. It does not change `predict_proba`.
+        `tune_seen_penalty` chooses it.
     reject_below : float, default=None
         Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
@@ -160,6 +166,10 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
     than four classes, or one sample for each, nothing can be held out. A photo is then novel if its
     novelty is greater than that of all training photos.
 
+    If seen and unseen labels compete, an answer is not always the most probable label. The best
+    unseen label often has a low probability, because there are others like it. As in scikit-learn's
+    `TunedThresholdClassifierCV`, the threshold chooses answers and changes no probability.
+
     References
     ----------
     .. [1] Socher et al., "Zero-shot learning through cross-modal transfer", NeurIPS 2013
@@ -183,6 +193,9 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         "combination": [StrOptions({"switch", "mix"})],
         **ScorePredictionMixin._prediction_constraints,
     }
+
+    # The scores of seen and unseen labels are divided before they compete.
+    _has_mixed_temperature = False
 
     def __init__(
         self,
@@ -323,8 +336,20 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         # The temperature of the classifier needs no held-out classes, but the novelty does.
         return np.zeros(len(self.classes_), dtype=bool)
 
+    def _logits(self, X, labels):
+        # Threshold and penalty choose answers, and change no probability. The novelty assumes that
+        # both kinds are equally likely. This penalty makes all candidates equally likely instead.
+        space = self.label_space(labels)
+        n_seen = np.isin(space.labels, self.classes_).sum()
+        mixture = copy(self)
+        mixture.combination = "mix"
+        mixture.seen_penalty = np.log(max(space.n_labels - n_seen, 1) / max(n_seen, 1))
+        return mixture._columns(X, None if labels is None else space)
+
+    def _best_columns(self, confidence, samples, space):
+        return self._scores_in(samples, space).argmax(axis=1)
+
     def _confidence(self, samples, space):
-        # The scores of seen and unseen labels are probabilities, each among their own kind.
         return self.predict_proba(samples, space)
 
     def _temperature(self, space):

@@ -99,9 +99,9 @@ class LabelPredictionMixin(
         answers = []
         for part in _parts(self._samples(X), space):
             confidence = self._confidence(part, space)
-            best = space.labels[confidence.argmax(axis=1)]
-            is_sure = confidence.max(axis=1) >= self.reject_below
-            answers.append(np.where(is_sure, best, self.unknown_label))
+            best = self._best_columns(confidence, part, space)
+            is_sure = confidence[np.arange(len(best)), best] >= self.reject_below
+            answers.append(np.where(is_sure, space.labels[best], self.unknown_label))
         return np.concatenate(answers)
 
     def predict_top_k(
@@ -274,6 +274,10 @@ class LabelPredictionMixin(
                 "constructor or to a scorer."
             )
         return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
+
+    def _best_columns(self, confidence, samples, space):
+        """Find the answers among candidates whose confidence is (n_samples, n_labels): (n,)."""
+        return confidence.argmax(axis=1)
 
     def _confidence(self, samples, space):
         """Compute `predict_confidence` of `_samples` for the labels of a label space."""

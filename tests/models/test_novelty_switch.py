@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import erf, softmax
+from scipy.special import erf
 from scipy.stats import multivariate_normal
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -19,6 +19,7 @@ from skdevise import (
     RidgeProjectionClassifier,
     WSABIEClassifier,
 )
+from skdevise.datasets import load_caltech101_features, load_term_vectors
 from skdevise.model_selection import tune_seen_penalty
 from skdevise.models._calibration import HeldOut, pooled_temperature, row_keys, split_rows
 from skdevise.models._novelty_switch import GaussianNovelty, LocalOutlierNovelty
@@ -132,17 +133,59 @@ def test_the_probabilities_of_the_classifier_are_calibrated(letters):
     assert clf.predict_proba(X[seen]).max(axis=1).mean() > 0.7
 
 
-def test_the_mixture_is_equation_3(fitted, letters):
+@pytest.mark.parametrize("combination", ["switch", "mix"])
+@pytest.mark.parametrize("penalty", [0, 2])
+def test_the_probabilities_are_equation_3(fitted, letters, combination, penalty):
     X, _ = letters
-    fitted.set_params(combination="mix")
-    novelty = fitted.predict_novelty(X)[:, None]
-    of_seen = fitted.predict_proba(X, SEEN)
-    of_unseen = fitted.projection_.predict_proba(X, UNSEEN)
-    expected = np.hstack([(1 - novelty) * of_seen, novelty * of_unseen])
-    assert_allclose(fitted.predict_proba(X, SEEN + UNSEEN), expected, rtol=1e-5)
-    reordered = ["z", *SEEN, *UNSEEN[:5]]
-    order = [13, *range(13)]
-    assert_allclose(fitted.predict_proba(X, reordered), expected[:, order], rtol=1e-5)
+    # The threshold and the penalty only choose answers.
+    fitted.set_params(combination=combination, seen_penalty=penalty)
+    odds = fitted.predict_novelty(X) / (1 - fitted.predict_novelty(X))
+    for unseen in (UNSEEN, UNSEEN[:1]):
+        # All candidates are equally likely before the sample is seen: the odds of one of six
+        # unseen labels against eight seen ones are 6 to 8.
+        novelty = (1 - 1 / (1 + odds * len(unseen) / 8))[:, None]
+        of_seen = fitted.predict_proba(X, SEEN)
+        of_unseen = fitted.projection_.predict_proba(X, unseen)
+        expected = np.hstack([(1 - novelty) * of_seen, novelty * of_unseen])
+        assert_allclose(fitted.predict_proba(X, SEEN + unseen), expected, rtol=1e-5)
+    reordered = [*UNSEEN[:1], *SEEN]
+    assert_allclose(fitted.predict_proba(X, reordered), expected[:, [8, *range(8)]], rtol=1e-5)
+    # Training labels that are no candidates have no chance.
+    fitted.set_params(labels=[*"ab", *UNSEEN])
+    proba = fitted.predict_proba(X, [*"ab", *UNSEEN])
+    assert_allclose(fitted.predict_proba(X)[:, [0, 1, *range(8, 14)]], proba, rtol=1e-5)
+
+
+@pytest.mark.parametrize("combination", ["switch", "mix"])
+def test_answers_are_rejected_by_their_own_probability(fitted, letters, combination):
+    X, _ = letters
+    candidates = np.array(SEEN + UNSEEN)
+    fitted.set_params(combination=combination, seen_penalty=1)
+    answers = fitted.predict(X, candidates)
+    assert_array_equal(answers, fitted.predict_top_k(X, 1, candidates)[:, 0])
+    confidence = fitted.predict_confidence(X, candidates)
+    assert_allclose(confidence, fitted.predict_proba(X, candidates))
+    assert (candidates[confidence.argmax(axis=1)] != answers).any()
+    of_answer = (confidence * (candidates == answers[:, None])).sum(axis=1)
+    fitted.set_params(reject_below=0.4)
+    expected = np.where(of_answer < 0.4, "unknown", answers)
+    assert_array_equal(fitted.predict(X, candidates), expected)
+
+
+def test_seen_and_unseen_candidates_together_are_calibrated():
+    embedder, caltech = load_term_vectors().embedder, load_caltech101_features()
+    known = embedder.has_vector(caltech.target)
+    X, y = caltech.data[known], caltech.target[known]
+    unseen, is_tested = np.unique(y)[1::4], np.arange(len(y)) % 4 == 0
+    is_trained = ~is_tested & ~np.isin(y, unseen)
+    clf = NoveltySwitchClassifier(embedder=embedder, seen_penalty=1)
+    clf.fit(X[is_trained], y[is_trained])
+    labels = np.append(clf.classes_, unseen)
+    answers = clf.predict(X[is_tested], labels)
+    proba = clf.predict_proba(X[is_tested], labels)[labels == answers[:, None]]
+    accuracy = np.mean(answers == y[is_tested])
+    # If the best label of each kind has the probability of its kind, this is .27.
+    assert abs(proba.mean() - accuracy) < 0.06
 
 
 def test_the_switch_answers_novel_samples_with_unseen_labels(fitted, letters):
@@ -160,7 +203,6 @@ def test_the_switch_answers_novel_samples_with_unseen_labels(fitted, letters):
     odds = np.exp(scores[:, 8:].max(axis=1) - scores[:, :8].max(axis=1))
     novelty = fitted.predict_novelty(X)
     assert_allclose(odds, novelty / (1 - novelty))
-    assert_allclose(fitted.predict_proba(X, candidates), softmax(scores, axis=1))
 
 
 def test_the_penalty_is_tuned_as_for_other_classifiers(fitted, letters):
