@@ -728,9 +728,13 @@ def test_both_temperatures_are_fitted(fitted_classifier):
 
 def test_all_temperatures_are_described(fitted_classifier):
     doc = fitted_classifier.__doc__
+    is_described = "mixed_temperature_ : float" in doc and not knows_no_other_labels(
+        fitted_classifier
+    )
+    assert hasattr(fitted_classifier, "mixed_temperature_") == is_described
     # A switch divides the scores of each kind of label before they compete.
-    has_both = "unseen_temperature_ : float" in doc and not hasattr(fitted_classifier, "novelty")
-    assert ("mixed_temperature_ : float" in doc) == has_both
+    is_switch = isinstance(fitted_classifier, NoveltySwitchClassifier)
+    assert is_described != (is_switch or knows_no_other_labels(fitted_classifier))
 
 
 def test_score_is_hit_at_1(fitted_classifier):

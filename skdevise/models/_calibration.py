@@ -159,6 +159,9 @@ class CalibrationMixin:
     # Whether other classes are held out in turn, which takes further trainings.
     _repeats_calibration = True
 
+    # Whether one temperature can divide the scores of seen and unseen candidates.
+    _has_mixed_temperature = True
+
     def _calibrate_scores(self, score, targets, keys, weight, refit):
         """Fit the temperatures of scores: `score(points)` gives (n, n_classes).
 
@@ -211,7 +214,9 @@ class CalibrationMixin:
 
     @property
     def mixed_temperature_(self) -> float:
-        """Temperature of `predict_proba` if seen and unseen labels are candidates: float."""
+        """Temperature of `predict_proba` if half of the candidates are unseen: float."""
+        if not self._has_mixed_temperature:
+            raise AttributeError(f"{type(self).__name__} has no `mixed_temperature_`.")
         return self._temperatures.get("mixed", self.unseen_temperature_)
 
     def _calibration_splits(self, counts):

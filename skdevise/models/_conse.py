@@ -70,7 +70,7 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
         Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
     mixed_temperature_ : float
-        Temperature of `predict_proba` if seen and unseen labels are candidates.
+        Temperature of `predict_proba` if half of the candidates are unseen.
 
     See Also
     --------

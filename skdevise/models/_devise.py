@@ -207,7 +207,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
     mixed_temperature_ : float
-        Temperature of `predict_proba` if seen and unseen labels are candidates.
+        Temperature of `predict_proba` if half of the candidates are unseen.
     loss_temperature_ : float
         Learned temperature of the "contrastive" loss, if `loss_temperature="learned"`.
     embedder_ : term embedder

@@ -76,7 +76,7 @@ class ESZSLClassifier(LeastSquaresClassifier):
         Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
     mixed_temperature_ : float
-        Temperature of `predict_proba` if seen and unseen labels are candidates.
+        Temperature of `predict_proba` if half of the candidates are unseen.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -43,6 +43,10 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
     embedder, search, seen_penalty, hubness = None, "auto", 0.0, None
     _answers_unseen, _advice = False, ""
 
+    @property
+    def _has_mixed_temperature(self):
+        return self._answers_unseen
+
     def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the space of the label vectors.
 

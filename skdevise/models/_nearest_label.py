@@ -64,7 +64,7 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
     unseen_temperature_ : float
         Temperature of `predict_proba` if all candidates are unseen.
     mixed_temperature_ : float
-        Temperature of `predict_proba` if seen and unseen labels are candidates.
+        Temperature of `predict_proba` if half of the candidates are unseen.
     n_features_in_ : int
         Number of features, which is also the size of the vectors.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -177,8 +177,8 @@ class LabelPredictionMixin(
         labels, this is `temperature_`. If all are unseen, it is `unseen_temperature_`. The fit
         chooses both by maximum likelihood on data that other trainings lack: on samples for the
         first, and on whole classes for the second. Of the answers with probability 0.8, about 80 %
-        are right. If seen and unseen labels compete, `mixed_temperature_` is fitted on both kinds
-        of data, and the probabilities are less exact.
+        are right. If half of the candidates are unseen, the temperature is `mixed_temperature_`,
+        and other shares of unseen labels interpolate linearly. These probabilities are less exact.
 
         Parameters
         ----------
@@ -370,13 +370,13 @@ class LabelPredictionMixin(
         self._calibrate_scores(self.label_space_.scores, targets, keys, weight, refit)
 
     def _temperature(self, space):
-        """Choose the temperature of some candidates: float."""
-        if space is self.label_space_:
+        """Interpolate the temperature by the share of unseen candidates: float."""
+        is_seen = space is self.label_space_ or np.isin(space.labels, self.classes_)
+        unseen_share = 1 - np.mean(is_seen)
+        if not unseen_share:
             return self.temperature_
-        is_seen = np.isin(space.labels, self.classes_)
-        if is_seen.all():
-            return self.temperature_
-        return self.mixed_temperature_ if is_seen.any() else self.unseen_temperature_
+        fitted = self.temperature_, self.mixed_temperature_, self.unseen_temperature_
+        return float(np.interp(unseen_share, (0, 0.5, 1), fitted))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "temperature_")

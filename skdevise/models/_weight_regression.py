@@ -136,7 +136,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         Temperature of `predict_proba` if all candidates are unseen. It is fitted on classes that
         are held out of another training.
     mixed_temperature_ : float
-        Temperature of `predict_proba` if seen and unseen labels are candidates.
+        Temperature of `predict_proba` if half of the candidates are unseen.
     n_features_in_ : int
         Number of features, if X was features in `fit`.
 

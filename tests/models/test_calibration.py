@@ -328,6 +328,10 @@ def test_the_candidates_choose_the_temperature(classifier):
         (["h", "b"], clf.temperature_),
         (["x", "y"], clf.unseen_temperature_),
         (["x", "b"], clf.mixed_temperature_),
+        # Two of three are unseen, so 1/3 of the way from half of them to all of them.
+        (["x", "b", "y"], (2 * clf.mixed_temperature_ + clf.unseen_temperature_) / 3),
+        # One of nine is unseen, so 2/9 of the way from none of them to half of them.
+        ([*LABELS, "x"], (7 * clf.temperature_ + 2 * clf.mixed_temperature_) / 9),
     ):
         scores = clf.decision_function(X, labels)
         expected = softmax(scores / temperature, axis=1)
@@ -336,17 +340,20 @@ def test_the_candidates_choose_the_temperature(classifier):
         assert_allclose(log_proba, np.log(expected), rtol=1e-4, atol=1e-5)
 
 
-def test_seen_and_unseen_candidates_together_are_calibrated():
+@pytest.mark.parametrize(("n_seen", "n_unseen"), [(68, 25), (68, 1), (1, 25)])
+def test_seen_and_unseen_candidates_together_are_calibrated(n_seen, n_unseen):
     embedder, caltech = load_term_vectors().embedder, load_caltech101_features()
     known = embedder.has_vector(caltech.target)
     X, y = caltech.data[known], caltech.target[known]
-    labels = np.unique(y)
+    unseen = np.unique(y)[1::4]
     is_tested = np.arange(len(y)) % 4 == 0
-    is_trained = ~is_tested & ~np.isin(y, labels[1::4])
-    clf = RidgeProjectionClassifier(embedder, seen_penalty=0.4).fit(X[is_trained], y[is_trained])
-    proba = clf.predict_proba(X[is_tested], labels=labels)
+    is_trained = ~is_tested & ~np.isin(y, unseen)
+    clf = RidgeProjectionClassifier(embedder, seen_penalty=0.3).fit(X[is_trained], y[is_trained])
+    labels = np.append(clf.classes_[:n_seen], unseen[:n_unseen])
+    is_tested &= np.isin(y, labels)
+    proba = clf.predict_proba(X[is_tested], labels)
     accuracy = np.mean(labels[proba.argmax(axis=1)] == y[is_tested])
-    # With the temperature of unseen labels, the difference is .18.
+    # With `mixed_temperature_`, all differences are above .12.
     assert abs(proba.max(axis=1).mean() - accuracy) < 0.05
 
 

@@ -258,7 +258,7 @@ def test_answers_below_the_threshold_are_rejected(fitted):
     ("labels", "kind"),
     [
         (["f"], "unseen_temperature_"),
-        (["b", "f", "a"], "mixed_temperature_"),
+        (["b", "f", "a", "g"], "mixed_temperature_"),
         (["c", "d"], "temperature_"),
         (None, "temperature_"),
     ],
