@@ -159,7 +159,7 @@ class CalibrationMixin:
     # Whether other classes are held out in turn, which takes further trainings.
     _repeats_calibration = True
 
-    # Whether one temperature can divide the scores of seen and unseen candidates.
+    # One temperature can divide the scores of seen and unseen candidates.
     _has_mixed_temperature = True
 
     def _calibrate_scores(self, score, targets, keys, weight, refit):

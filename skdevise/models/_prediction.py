@@ -203,7 +203,7 @@ class LabelPredictionMixin(
         .. math:: s_\text{none} = \mu + \Phi^{-1}(1 - 1/n) \, \sigma
 
         The softmax and its temperature are those of `predict_proba`. `reject_below` is compared
-        with the largest value of a sample. The values of :class:`NoveltySwitchClassifier`, and of
+        with the value of the answer. The values of :class:`NoveltySwitchClassifier`, and of
         a :class:`NearestLabelClassifier` without a fit, are those of `predict_proba`.
 
         Parameters
