@@ -2,8 +2,10 @@
 
 import json
 import os
+import platform
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,7 @@ from skdevise import (
     PretrainedEmbedder,
     RandomEmbedder,
     RidgeProjectionClassifier,
+    __version__,
     load,
     save,
 )
@@ -262,19 +265,60 @@ def test_a_failed_save_keeps_the_old_file(path):
 def test_a_card_states_the_facts_labels_parameters_and_versions(path):
     clf = RidgeProjectionClassifier(EMBEDDER, alpha=7).fit(X, Y)
     save(clf, path, card={"metrics": {"hit@1": 0.75}, "limits": "Photos of *one* object."})
-    card = path.with_name("model.safetensors.md").read_text()
-    for fact in [
-        "# RidgeProjectionClassifier",
-        'load("model.safetensors")',
-        "## Data\n\nNot stated.",
-        "| hit@1 | 0.75 |",
-        "## Limits\n\nPhotos of *one* object.",
-        "2 labels: cat, truck",
-        "alpha=7",
-        f"| numpy | {np.__version__} |",
-    ]:
-        assert fact in card
+    installed = {"skdevise": __version__, "python": platform.python_version()}
+    installed |= {name: version(name) for name in ("numpy", "scikit-learn", "torch")}
+    assert (
+        path.with_name("model.safetensors.md").read_text()
+        == f"""# RidgeProjectionClassifier
+
+```python
+import skdevise
+
+clf = skdevise.load("model.safetensors")
+```
+
+## Data
+
+Not stated.
+
+## Metrics
+
+| | |
+|---|---|
+| hit@1 | 0.75 |
+
+## Licence
+
+Not stated.
+
+## Limits
+
+Photos of *one* object.
+
+## Training labels
+
+2 labels: cat, truck
+
+## Parameters
+
+```python
+{clf!r}
+```
+
+## Versions
+
+| | |
+|---|---|
+{"".join(f"| {name} | {number} |{chr(10)}" for name, number in installed.items())}"""
+    )
     assert_array_equal(load(path).predict(X), Y)
+
+
+def test_a_card_of_an_object_that_is_no_estimator_shows_it(path):
+    tree = Hierarchy.from_edges([("animal", "cat")])
+    save(tree, path, card={})
+    card = path.with_name("model.safetensors.md").read_text()
+    assert "# Hierarchy\n" in card and f"```python\n{tree!r}\n```" in card
 
 
 def test_a_card_names_ten_labels_and_no_folder_of_the_machine(path):
@@ -283,8 +327,13 @@ def test_a_card_names_ten_labels_and_no_folder_of_the_machine(path):
     pipe = make_pipeline(Normalizer(), RidgeProjectionClassifier(), memory=folder)
     save(pipe.fit(np.eye(12), labels), path, card={})
     card = path.with_name("model.safetensors.md").read_text()
-    assert "12 labels: bird 0, bird 1, bird 10, " in card and "bird 8" not in card
+    shown = ", ".join(f"bird {i}" for i in [0, 1, 10, 11, 2, 3, 4, 5, 6, 7])
+    assert f"12 labels: {shown}, ...\n" in card
+    save(RidgeProjectionClassifier().fit(np.eye(10), labels[:10]), path, card={})
+    assert "bird 9\n" in path.with_name("model.safetensors.md").read_text()
     assert "my folder" not in card
+    save(make_pipeline(DeViSEClassifier(checkpoint=folder)), path, card={})
+    assert "my folder" not in path.with_name("model.safetensors.md").read_text()
 
 
 def test_a_card_must_be_a_dict(path):
