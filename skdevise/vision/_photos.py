@@ -75,7 +75,7 @@ class Photos:
         self._items = X
         self._rows = range(len(X))
         self._first_index = first_index
-        self._is_checked = isinstance(X, list | tuple) or _is_array(X)
+        self._is_checked = isinstance(X, list | tuple) or _kind(X) == "array"
         if self._is_checked:
             for row, photo in enumerate(X):
                 _check_photo(photo, first_index + row)
@@ -105,10 +105,12 @@ class Photos:
             photo = photo[0]  # (photo, target)
         if not self._is_checked:
             _check_photo(photo, self._first_index + row)
-        name = _path_of(photo) or name
+        kind = _kind(photo)
+        name = _path_of(photo, kind) or name
         try:
-            is_decoded = _is_decoded(photo)
-            return PhotoContent(name, read_pixels(photo) if is_decoded else _read_bytes(photo))
+            is_decoded = kind in ("array", "image")
+            data = read_pixels(photo) if is_decoded else _read_bytes(photo, kind)
+            return PhotoContent(name, data)
         except Exception as error:  # A photo of a user's class can raise anything.
             raise _unreadable(name, error) from error
 
@@ -275,16 +277,16 @@ def as_image(pixels):
     return Image.fromarray(pixels.transpose(1, 2, 0))
 
 
-def _read_bytes(photo):
+def _read_bytes(photo, kind):
     """Read the whole file of a photo that is not decoded yet. An open file keeps its position."""
-    if isinstance(photo, _BYTES):
+    if kind == "bytes":
         return bytes(photo)
-    if isinstance(photo, _PATHS):
+    if kind == "path":
         return _read_file(photo)
-    if callable(getattr(photo, "open", None)):
+    if kind == "opener":
         with photo.open("rb") as file:
             return read_all(file, MAX_PHOTO_BYTES)
-    if is_missing(photo):
+    if kind is None:
         raise ValueError(f"its entry is {photo!r}")
     with _lock(photo):
         position = photo.tell()
@@ -326,15 +328,14 @@ def _check_container(X):
     if isinstance(X, _PATHS) and os.path.isdir(X):
         raise TypeError(f"X is the folder {X!s:.80}. List its photos with load_image_folder.")
     is_sequence = hasattr(X, "__len__") and hasattr(X, "__getitem__") and not _is_single(X)
-    n_axes = (1, 4) if _is_array(X) else (1,)
+    n_axes = (1, 4) if _kind(X) == "array" else (1,)
     if not is_sequence or isinstance(X, Mapping) or getattr(X, "ndim", 1) not in n_axes:
         raise TypeError(f"X has {_describe(X)}. {_ADVICE} Put a single photo into a list: [photo].")
 
 
 def _is_single(X):
     """Return whether X is a single photo, except for an array."""
-    is_photo = isinstance(X, (*_PATHS, *_BYTES, Image.Image))
-    return is_photo or (_is_file(X) and not _is_dataset(X))
+    return _kind(X) not in (None, "array") and not _is_dataset(X)
 
 
 def _is_tensor(value):
@@ -342,41 +343,40 @@ def _is_tensor(value):
     return "torch" in sys.modules and isinstance(value, sys.modules["torch"].Tensor)
 
 
-def _is_array(value):
-    return isinstance(value, np.ndarray) or _is_tensor(value)
-
-
-def _is_decoded(photo):
-    return isinstance(photo, Image.Image) or _is_array(photo)
-
-
 def _is_dataset(X):
     """Return whether X is a torch Dataset, without importing torch."""
     return "torch" in sys.modules and isinstance(X, sys.modules["torch"].utils.data.Dataset)
 
 
-def _is_file(photo):
-    """Return whether a photo is an open file, or opens as one."""
-    if _is_decoded(photo):
-        return False
-    has_open = callable(getattr(photo, "open", None))
-    return has_open or all(hasattr(photo, name) for name in ("read", "seek", "tell"))
+def _kind(photo):
+    """Name the form of a photo, or return None for other values."""
+    if isinstance(photo, _PATHS):
+        return "path"
+    if isinstance(photo, _BYTES):
+        return "bytes"
+    if isinstance(photo, Image.Image):
+        return "image"
+    if isinstance(photo, np.ndarray) or _is_tensor(photo):
+        return "array"
+    if callable(getattr(photo, "open", None)):
+        return "opener"  # for example a member of an archive
+    return "file" if all(hasattr(photo, name) for name in ("read", "seek", "tell")) else None
 
 
 def _check_photo(photo, index):
     """Raise TypeError unless a photo has an accepted form, or its entry in a table is missing."""
-    if not _is_array(photo):
-        is_photo = isinstance(photo, (*_PATHS, *_BYTES, Image.Image)) or _is_file(photo)
-        if is_photo or is_missing(photo):
-            return
-    advice = _advise_on_array(photo)
+    kind = _kind(photo)
+    if kind == "array":
+        advice = _advise_on_array(photo)
+    else:
+        advice = _ADVICE if kind is None and not is_missing(photo) else None
     if advice is not None:
         raise TypeError(f"The photo at index {index} has {_describe(photo)}. {advice}")
 
 
 def _advise_on_array(photo):
-    """Return advice if a photo is not an array or tensor in an accepted form, otherwise None."""
-    if not _is_array(photo) or photo.ndim not in (2, 3):
+    """Return advice if an array or tensor is no photo in an accepted form, otherwise None."""
+    if photo.ndim not in (2, 3):
         return _ADVICE
     if 0 in photo.shape:
         return "Remove this photo, because it has no pixels."
@@ -404,13 +404,13 @@ def _describe(value):
     return f"type {name}, shape {tuple(value.shape)} and dtype {value.dtype}"
 
 
-def _path_of(photo):
+def _path_of(photo, kind):
     """Return the path of a photo, or None."""
-    if isinstance(photo, _PATHS):
+    if kind == "path":
         return os.fspath(photo)
-    if callable(getattr(photo, "open", None)):
+    if kind == "opener":
         return str(photo)
-    name = None if _is_decoded(photo) else getattr(photo, "name", None)
+    name = getattr(photo, "name", None) if kind == "file" else None
     return name if isinstance(name, str) else None
 
 
