@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pickle import UnpicklingError
 
@@ -156,14 +157,11 @@ def find_softmax(net, photo, title):
     """
     last = {}
 
-    def remember(name):
-        def hook(layer, inputs, output):
-            last.update(name=name, layer=layer, input=inputs[0], output=output, copy=output.clone())
-
-        return hook
+    def remember(name, layer, inputs, output):
+        last.update(name=name, layer=layer, input=inputs[0], output=output, copy=output.clone())
 
     hooks = [
-        layer.register_forward_hook(remember(name))
+        layer.register_forward_hook(partial(remember, name))
         for name, layer in net.named_modules()
         if name and isinstance(layer, nn.Linear | nn.Conv2d)
     ]
