@@ -43,10 +43,10 @@ def label_column(labels):
     return label_array(array) if array.ndim == 1 else array.astype(object)
 
 
-def check_sequence(labels):
-    """Raise TypeError for labels that are one value."""
-    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
-        raise TypeError(f"Labels must be a sequence, got {labels!r:.80}. Pass a list.")
+def check_sequence(values, name="labels"):
+    """Raise TypeError for one value."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise TypeError(f"The {name} must be a sequence, got {values!r:.80}. Pass a list.")
 
 
 def check_types(labels):
@@ -112,10 +112,7 @@ def by_label(values, labels, name, index=None):
 
     A pandas Series is a mapping if its index holds labels. `index` is that of the labels, if any.
     """
-    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
-        raise TypeError(
-            f"{name}={values!r:.80} is neither a dict nor a list. Pass one entry per label."
-        )
+    check_sequence(values, name)
     if isinstance(values, Mapping):
         return values
     if hasattr(values, "iloc"):
