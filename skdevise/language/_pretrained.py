@@ -253,12 +253,12 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     @cached_property
     def terms_(self) -> tuple[str, ...]:
         """Terms of the table: tuple of str."""
-        return tuple(self._table[0])
+        return tuple(self._table.terms)
 
     @property
     def vector_size_(self) -> int:
         """Dimension of the vectors: int."""
-        return self._table[1].shape[1]
+        return self._table.matrix.shape[1]
 
     @property
     def _n_features_out(self):
@@ -289,20 +289,20 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
         """Component to subtract from all vectors, or None."""
         if not self.center and not self.all_but_the_top:
             return None
-        matrix = self._table[1]
+        matrix = self._table.matrix
         blocks = (matrix[rows] for rows in gen_batches(len(matrix), _BLOCK))
         return CommonComponent.fit(blocks, self.all_but_the_top)
 
     def _find_rows(self, terms):
-        return find_rows(terms, self._table[0])
+        return find_rows(terms, self._table.terms)
 
     def _unit_blocks(self):
-        terms = self._table[0]
+        terms = self._table.terms
         return terms, (self._units(rows) for rows in gen_batches(len(terms), _BLOCK))
 
     def _units(self, rows):
         """Return the unit vectors of some rows of the table."""
-        return unit_rows(self._own_part(self._table[1][rows]))
+        return unit_rows(self._own_part(self._table.matrix[rows]))
 
     def _own_part(self, vectors):
         """Subtract the common component, if any. Rows without direction become zeros."""
@@ -331,8 +331,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
             return vectors
         words = list(dict.fromkeys(chain.from_iterable(words_of_term)))
         units, unknown = self._look_up(words)
-        if self._table[2] is not None:
-            embedded = self._table[2].embed([words[i] for i in unknown])
+        if self._table.subwords is not None:
+            embedded = self._table.subwords.embed([words[i] for i in unknown])
             units[unknown] = unit_rows(self._own_part(embedded))
         row_of = {word: row for row, word in enumerate(words)}
         parts = units[[row_of[word] for i in composed for word in words_of_term[i]]]
