@@ -7,13 +7,14 @@ from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._compat import DocumentationLinkMixin, HasMethods, Interval, StrOptions, fit_context
+from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, Module, NDArray, PathLike, PhotoList, Precision, RandomState
 from skdevise._utils import draw_seed, find_device, gpu_only, seeded
-from skdevise.vision._cache import CacheMixin, FeatureCache
+from skdevise.vision._cache import FeatureCache
+from skdevise.vision._mixins import CacheMixin, PhotoTransformerMixin
 from skdevise.vision._network import load_network
 from skdevise.vision._softmax import SoftmaxMixin
 
@@ -22,14 +23,7 @@ from skdevise.vision._softmax import SoftmaxMixin
 _BATCHES_PER_PART = 8  # in transform_iter
 
 
-class VisualFeaturizer(
-    DocumentationLinkMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    SoftmaxMixin,
-    CacheMixin,
-    BaseEstimator,
-):
+class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEstimator):
     """Turn photos into features with a neural network.
 
     This is the visual model of DeViSE [1]_ (section 3.2). `transform` returns the inputs of the
@@ -442,9 +436,6 @@ class VisualFeaturizer(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.string = True
         tags.target_tags.required = self.weights is None
         tags.transformer_tags.preserves_dtype = []
-        tags.no_validation = True
         return tags

@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._compat import DocumentationLinkMixin
 from skdevise._typing import NDArray, PhotoList
 from skdevise._untrained import ImmutableMixin
 from skdevise._utils import import_optional
 from skdevise.vision._featurizer import VisualFeaturizer
+from skdevise.vision._mixins import PhotoTransformerMixin
 
 # Two threads must not compile a network at the same time.
 _LOCK = threading.Lock()
@@ -103,13 +103,7 @@ def _convert_parts(estimator, n_threads):
     return converted
 
 
-class OpenVINOFeaturizer(
-    ImmutableMixin,
-    DocumentationLinkMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class OpenVINOFeaturizer(ImmutableMixin, PhotoTransformerMixin, BaseEstimator):
     """Compute the features of a `VisualFeaturizer` with OpenVINO and without torch.
 
     `to_openvino` makes it from a fitted `VisualFeaturizer`. It is complete without a fit.
@@ -199,13 +193,6 @@ class OpenVINOFeaturizer(
     @property
     def _n_features_out(self):
         return self.n_features
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.string = True
-        tags.no_validation = True
-        return tags
 
 
 @contextmanager
