@@ -5,7 +5,7 @@ Each entry names the version in which it was seen. The rest of the package impor
 
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
     # scikit-learn has no types. These decorators keep the signature of a function.
     def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Function], _Function]: ...
-    def validate_params(
-        parameter_constraints: dict[str, Any], *, prefer_skip_nested_validation: bool
-    ) -> Callable[[_Function], _Function]: ...
+    def validate_params(constraints: dict[str, Any]) -> Callable[[_Function], _Function]: ...
 else:
     from sklearn.base import _fit_context as fit_context
-    from sklearn.utils._param_validation import validate_params
+    from sklearn.utils import _param_validation
+
+    # Our functions call no function of scikit-learn with parameters of the user.
+    validate_params = partial(_param_validation.validate_params, prefer_skip_nested_validation=True)
 
 # Classes of scikit-learn 1.7 to 1.9 that are parts of fitted estimators, with their modules. Their
 # objects consist of attributes, so they can be saved like estimators.

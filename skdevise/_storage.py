@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from skdevise import _PACKAGES
 from skdevise._bounded import parsing
 from skdevise._compat import SKLEARN_PARTS
 from skdevise._special_objects import FOLDERS, SPECIAL, dump_by_skops, load_by_skops
@@ -30,15 +31,11 @@ FORMAT = "skdevise 1"
 _CLASSES = {
     "labels._search": "ExactSearch",
     "labels._space": "LabelSpace",
-    "language": "EncoderEmbedder PretrainedEmbedder RandomEmbedder SkipGramEmbedder",
+    "language": _PACKAGES["language"],
     "language._io": "Subwords",
     "metrics": "HierarchicalPrecisionAtK HitAtK",
     "model_selection": "UnseenClassSplit",
-    "models": (
-        "ClassifierWeightRegressor ConSEClassifier DeViSEClassifier DirectSimilarityClassifier "
-        "ESZSLClassifier NearestClassMeanClassifier NearestLabelClassifier "
-        "NoveltySwitchClassifier RidgeProjectionClassifier WSABIEClassifier"
-    ),
+    "models": _PACKAGES["models"],
     "models._features": "ClassMeans FeatureScaler",
     "models._fitted_projection": "TunedEmbedder",
     "models._label_kernels": (

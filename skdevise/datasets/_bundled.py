@@ -20,7 +20,7 @@ _FEATURE_OPTIONS = {"return_X_y": ["boolean"], "as_frame": ["boolean"]}
 _MAX_EDGES = {"2-hop": 1, "3-hop": 2, "all": 3}
 
 
-@validate_params(_FEATURE_OPTIONS, prefer_skip_nested_validation=True)
+@validate_params(_FEATURE_OPTIONS)
 def load_caltech101_features(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load features of the photos of Caltech-101, with an honest zero-shot split.
 
@@ -91,7 +91,7 @@ def load_caltech101_features(*, return_X_y: bool = False, as_frame: bool = False
     )
 
 
-@validate_params(_FEATURE_OPTIONS, prefer_skip_nested_validation=True)
+@validate_params(_FEATURE_OPTIONS)
 def load_imagenet_features(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load features of 1,000 photos, one for each class of ILSVRC-2012.
 
@@ -175,7 +175,7 @@ def load_term_vectors() -> Bunch:
     )
 
 
-@validate_params({"name": [StrOptions({*_MAX_EDGES, "1k"})]}, prefer_skip_nested_validation=True)
+@validate_params({"name": [StrOptions({*_MAX_EDGES, "1k"})]})
 def load_zero_shot_split(name: Literal["2-hop", "3-hop", "all", "1k"]) -> Bunch:
     """Load the labels of a zero-shot test on ImageNet from table 2 of the DeViSE paper.
 

@@ -21,10 +21,7 @@ _OPTIONS = {
 }
 
 
-@validate_params(
-    {"root": [str, os.PathLike], "folder": [str, os.PathLike, None], **_OPTIONS},
-    prefer_skip_nested_validation=True,
-)
+@validate_params({"root": [str, os.PathLike], "folder": [str, os.PathLike, None], **_OPTIONS})
 def load_image_folder(
     root: PathLike,
     *,
@@ -172,8 +169,7 @@ def load_image_folder(
         "label_column": [str],
         "root": [str, os.PathLike, None],
         **_OPTIONS,
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def load_image_table(
     table: Any,

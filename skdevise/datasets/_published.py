@@ -28,7 +28,7 @@ def _options(*subsets):
     return options | ({"subset": [StrOptions({*subsets, "all"})]} if subsets else {})
 
 
-@validate_params(_options(), prefer_skip_nested_validation=True)
+@validate_params(_options())
 def fetch_caltech101(
     *,
     data_home: PathLike | None = None,
@@ -55,7 +55,7 @@ def fetch_caltech101(
     return fetch_set("caltech101", "all", data_home, download_if_missing, return_X_y, as_frame)
 
 
-@validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
+@validate_params(_options("train", "test"))
 def fetch_cifar100(
     *,
     subset: Literal["train", "test", "all"] = "train",
@@ -120,7 +120,7 @@ def fetch_cifar100(
     return fetch_set("cifar100", subset, data_home, download_if_missing, return_X_y, as_frame)
 
 
-@validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
+@validate_params(_options("train", "test"))
 def fetch_cifar10(
     *,
     subset: Literal["train", "test", "all"] = "train",
@@ -149,7 +149,7 @@ def fetch_cifar10(
     return fetch_set("cifar10", subset, data_home, download_if_missing, return_X_y, as_frame)
 
 
-@validate_params(_options("train", "val", "test"), prefer_skip_nested_validation=True)
+@validate_params(_options("train", "val", "test"))
 def fetch_flowers102(
     *,
     subset: Literal["train", "val", "test", "all"] = "train",
@@ -178,7 +178,7 @@ def fetch_flowers102(
     return fetch_set("flowers102", subset, data_home, download_if_missing, return_X_y, as_frame)
 
 
-@validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
+@validate_params(_options("train", "test"))
 def fetch_food101(
     *,
     subset: Literal["train", "test", "all"] = "train",
@@ -207,7 +207,7 @@ def fetch_food101(
     return fetch_set("food101", subset, data_home, download_if_missing, return_X_y, as_frame)
 
 
-@validate_params(_options("train", "test"), prefer_skip_nested_validation=True)
+@validate_params(_options("train", "test"))
 def fetch_pets(
     *,
     subset: Literal["train", "test", "all"] = "train",
@@ -236,7 +236,7 @@ def fetch_pets(
     return fetch_set("pets", subset, data_home, download_if_missing, return_X_y, as_frame)
 
 
-@validate_params(_options("train", "val"), prefer_skip_nested_validation=True)
+@validate_params(_options("train", "val"))
 def fetch_tiny_imagenet(
     *,
     subset: Literal["train", "val", "all"] = "train",

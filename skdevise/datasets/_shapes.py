@@ -74,8 +74,7 @@ _ROOT = "thing"
         "image_size": [Interval(Integral, 8, None, closed="left")],
         "n_sentences": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def make_shapes(
     n_samples: int = 420,
