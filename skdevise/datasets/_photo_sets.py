@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,21 +91,16 @@ def _read_pets(folder, split):
     return [folder / "images" / f"{name}.jpg" for name in names], labels
 
 
-@dataclass(frozen=True)
-class _PhotoSet:
+class _PhotoSet(NamedTuple):
     """A photo set that torchvision downloads."""
 
     title: str
     source: str
     citation: str
-    dataset: str
-    """Name of torchvision's class."""
-    folder: str
-    """Folder below the data home."""
-    subsets: dict[str, dict]
-    """Arguments of torchvision's class for each subset."""
-    read: Callable | None = None
-    """Reader of the paths and labels of a subset. None means that torchvision holds the pixels."""
+    dataset: str  # name of torchvision's class
+    folder: str  # folder below the data home
+    subsets: dict[str, dict]  # arguments of torchvision's class for each subset
+    read: Callable | None = None  # reader of paths and labels, unless torchvision holds the pixels
 
 
 _CIFAR_CITATION = (
