@@ -61,22 +61,17 @@ class DocumentationLinkMixin:
 
     @property
     def _doc_link_template(self):
-        # scikit-learn fills in the other names between braces.
-        return find_documentation(f"api/generated/skdevise.{type(self).__name__}.html")
-
-
-def find_documentation(page):
-    """Return the address of a page of our documentation, or "" if it cannot be found."""
-    try:
-        addresses = metadata("skdevise").get_all("Project-URL", [])
-    except PackageNotFoundError:
-        addresses = []
-    for address in addresses:
-        name, _, site = address.partition(", ")
-        if name == "Documentation":
-            return f"{site.rstrip('/')}/{page}"
-    built = Path(__file__).parents[1] / "docs" / "_build" / "html" / page
-    return built.as_uri() if built.exists() else ""
+        page = f"api/generated/skdevise.{type(self).__name__}.html"
+        try:
+            addresses = metadata("skdevise").get_all("Project-URL", [])
+        except PackageNotFoundError:
+            addresses = []
+        for address in addresses:
+            name, _, site = address.partition(", ")
+            if name == "Documentation":
+                return f"{site.rstrip('/')}/{page}"
+        built = Path(__file__).parents[1] / "docs" / "_build" / "html" / page
+        return built.as_uri() if built.exists() else ""
 
 
 @cache
