@@ -21,7 +21,7 @@ FOLD_FROM, CONVERT_FROM = 32, 256
 
 # Size in bytes of a layer's largest output on a CPU. A network holds about three at the same time,
 # and `keep_freed_memory` keeps 64 MB. The system would clear the memory of larger ones again.
-_LARGEST_OUTPUT = 20 * 2**20
+_LARGEST_OUTPUT, _KEPT_MEMORY = 20 * 2**20, 2**26
 
 _CPU = torch.device("cpu")
 
@@ -181,8 +181,12 @@ def photos_at_once(net, shape):
     finally:
         for hook in hooks:
             hook.remove()
+    largest, n_threads = max(sizes), torch.get_num_threads()
+    n_photos = max(1, _LARGEST_OUTPUT // largest)
+    if n_threads == 1 and 16 * largest <= _KEPT_MEMORY:
+        return max(16, n_photos // 16 * 16)  # PyTorch has slower convolutions for fewer photos.
     # With many threads, each thread needs enough work.
-    return max(1, _LARGEST_OUTPUT // max(sizes)) * max(1, torch.get_num_threads() // 2)
+    return n_photos * max(1, n_threads // 2)
 
 
 def _read_later(features):

@@ -216,11 +216,22 @@ class BatchSize(nn.Module):
 
 @pytest.mark.parametrize("plan", plans()[:2])
 @pytest.mark.parametrize(
-    # The limit is 20 MiB for the outputs of a layer.
-    ("n_bytes", "sizes"),
-    [(2**20, [20, 20, 1]), (2**23, [2, 2, 2, 1]), (2**25, [1, 1, 1])],
+    # The limit is 20 MiB for the outputs of a layer. With one thread, 16 photos may take 64 MiB.
+    ("n_threads", "n_bytes", "sizes"),
+    [
+        (1, 2**19, [32, 5]),
+        (1, 2**20, [16, 16, 1]),
+        (1, 2**22, [16, 3]),
+        (1, 2**23, [2, 2, 2, 1]),
+        (1, 2**25, [1, 1, 1]),
+        (2, 2**20, [20, 20, 1]),
+        (4, 2**22, [10, 1]),
+    ],
 )
-def test_torch_processes_a_few_photos_at_once_on_a_cpu(plan, n_bytes, sizes):
+def test_torch_processes_a_few_photos_at_once_on_a_cpu(
+    plan, n_threads, n_bytes, sizes, monkeypatch
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     run = InferenceEngine(BatchSize(n_bytes), SHAPE, plan)
     seen = run(photos(sum(sizes))).ravel().tolist()
     assert seen == [n for n in sizes for _ in range(n)]
