@@ -252,9 +252,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         """Validate the training data: X, y, the rows with a weight and their weights or None."""
         y = check_targets(y)
         if self.visual is None:
-            X, y = check_features(self, X, y, reset=first)
-        else:
-            check_consistent_length(X, y)
+            X = check_features(self, X, reset=first)
+        check_consistent_length(X, y)
         return X, y, *training_weights(sample_weight, self.class_weight, y, partial)
 
     # --- Labels

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils import compute_sample_weight
 from sklearn.utils.validation import validate_data
 
 from skdevise._columns import check_targets
@@ -113,19 +113,15 @@ def row_blocks(features, n_rows):
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
-def check_features(estimator, X, y="no_validation", *, reset):
-    """Validate the form of features and, if given, y; values on disk are not read."""
+def check_features(estimator, X, *, reset):
+    """Validate the form of features; values on disk are not read."""
     if is_on_disk(X):
         if len(X.shape) != 2 or 0 in X.shape or np.dtype(X.dtype).kind not in "biuf":
             raise ValueError(
                 f"X has shape {tuple(X.shape)} and dtype {X.dtype}. Pass a table of numbers, with "
                 "one row per sample."
             )
-        validate_data(estimator, X, skip_check_array=True, reset=reset)
-        if isinstance(y, str):
-            return X
-        check_consistent_length(X, y)
-        return X, column_or_1d(y, warn=True)
+        return validate_data(estimator, X, skip_check_array=True, reset=reset)
     if contains_photos(X):
         raise ValueError(
             "X contains photos, but visual=None expects features. Pass "
@@ -135,9 +131,8 @@ def check_features(estimator, X, y="no_validation", *, reset):
     if hasattr(X, "detach"):
         X = X.detach().cpu()
         X = (X.float() if X.itemsize < 4 else X).numpy()  # NumPy has no bfloat16.
-    return validate_data(
-        estimator, X, y, dtype=[np.float32, np.float64], reset=reset, ensure_all_finite=False
-    )
+    options = {"dtype": [np.float32, np.float64], "ensure_all_finite": False}
+    return validate_data(estimator, X, reset=reset, **options)
 
 
 def training_data(estimator, X, y, sample_weight, *, reset=True):

@@ -259,12 +259,8 @@ class TrainingNet(NeuralNet):
         self.notify("on_epoch_begin", dataset_train=data, dataset_valid=None)
         self.module_.train()
         self.criterion_.train()
-        self.run_single_epoch(
-            self.get_iterator(data, training=True),
-            training=True,
-            prefix="train",
-            step_fn=self.train_step,
-        )
+        batches = self.get_iterator(data, training=True)
+        self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
         if early_stopping is not None:
             early_stopping.evaluate(self)
         has_ended = early_stopping is not None and early_stopping.has_ended
@@ -357,10 +353,8 @@ class TrainingNet(NeuralNet):
 
     def weights(self):
         """Copy the parameters and running statistics of module and criterion: list of dict."""
-        return [
-            {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}
-            for module in (self.bare_module, self.bare_criterion)
-        ]
+        modules = self.bare_module, self.bare_criterion
+        return [dict(deepcopy(module.state_dict())) for module in modules]
 
     def load_weights(self, weights):
         """Restore a copy made by `weights`."""
