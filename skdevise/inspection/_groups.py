@@ -46,6 +46,7 @@ def hypernym_groups(labels, hierarchy, n_groups=9, largest=0.13):
             break
         # Among equal hypernyms, the most specific one covers fewest labels, and lies deepest.
         equal = [node for node, n in sizes.items() if n == size]
-        chosen = min(equal, key=lambda node: (totals[node], -len(hierarchy.ancestors(node)), node))
+        depth = {node: len(hierarchy.ancestors(node)) for node in equal}
+        chosen = min(equal, key=lambda node: (totals[node], -depth[node], str(node)))
         group_of |= {label: hierarchy.terms(chosen)[0] for label in rest if chosen in above[label]}
     return {label: group_of.get(label, OTHER) for label in labels}

@@ -256,3 +256,9 @@ def test_groups_are_read_by_the_index_of_a_series():
     assert LabelMapDisplay(np.eye(2), ["a", "b"], pd.Series(["y", "x"])).groups == ["y", "x"]
     with pytest.raises(TypeError, match="set"):
         LabelMapDisplay(np.eye(2), ["a", "b"], {"x", "y"})
+
+
+def test_hypernyms_may_be_numbers_and_text():
+    tree = Hierarchy.from_edges([(1, "a"), (1, "b"), ("x", "c"), ("x", "d")])
+    groups = hypernym_groups(["a", "b", "c", "d"], tree, largest=0.6)
+    assert groups == {"a": "1", "b": "1", "c": "x", "d": "x"}
