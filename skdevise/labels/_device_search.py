@@ -120,15 +120,11 @@ def in_blocks(compute, n_rows, size):
 
     start = 0
     while start < n_rows:
-        block, is_done = slice(start, min(start + size, n_rows)), True
+        block = slice(start, min(start + size, n_rows))
         try:
             compute(block)
-        except torch.cuda.OutOfMemoryError:
+            start = block.stop
+        except torch.cuda.OutOfMemoryError:  # After this block, it keeps no tensors alive.
             if size == 1:
                 raise
-            is_done = False
-        # Here the error keeps no tensors alive any more.
-        if is_done:
-            start = block.stop
-        else:
             size = max(1, (block.stop - start) // 2)

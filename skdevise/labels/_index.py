@@ -68,12 +68,8 @@ class LabelIndex:
 class TermIndex:
     """Positions of the labels that have a term, the label for which it is used most first.
 
-    Parameters
-    ----------
-    terms : sequence of n_labels sequences of str
-        Terms of each label.
-    counts : iterable of n_labels sequences of int, default=None
-        Number of uses of each term for the label. None keeps the labels in order.
+    `terms` and `counts` hold the terms of each label, and how often each term is used for it.
+    Without counts, the labels keep their order.
     """
 
     def __init__(self, terms, counts=None):

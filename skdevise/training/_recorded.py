@@ -64,18 +64,9 @@ class Recorded:
     needs longer to start them one by one than a GPU needs to compute them. A replay starts all at
     once. It reads its input from tensors that stay where they are.
 
-    Parameters
-    ----------
-    run : callable
-        Function of Tensors of a batch, and of numbers, which are float or scalar Tensors. An input
-        may be None. It returns one Tensor.
-    n_rows : int
-        Number of rows of a batch that is replayed. Other batches run without a recording.
-    record : callable
-        Function that records a call without parameters. It returns a function that replays it, and
-        its result. An example is `record_on_gpu` with its other arguments.
-    name : str, default=None
-        Name of the function in a warning, if it cannot be recorded. None does not warn.
+    `run` takes Tensors of a batch, numbers (float or scalar Tensors) and None. It returns a Tensor.
+    Batches of another number of rows than `n_rows` run without a recording. `record` is like
+    `record_on_gpu` with its other arguments. A warning names the function, if it has a `name`.
     """
 
     def __init__(self, run, n_rows, record, name=None):
