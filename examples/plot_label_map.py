@@ -79,8 +79,11 @@ print(f"silhouette, shuffled groups  {silhouette_score(vectors, shuffled, metric
 # ----------------------------------
 #
 # If you pass a hierarchy, the display finds groups: the hypernyms (broader terms) that contain the
-# most labels, except very general ones. ``on_missing="drop"`` leaves out labels without a vector,
-# and a warning names some of them.
+# most labels, except very general ones. ``coverage`` finds the labels without a vector, which we
+# leave out.
 
-thousand = LabelVocabulary(datasets.load_imagenet_labels().ilsvrc2012, on_missing="drop")
+ids = datasets.load_imagenet_labels().ilsvrc2012
+missing = set(LabelVocabulary(ids).coverage(table.embedder).missing)
+print(f"{len(missing)} of {len(ids)} labels have no vector")
+thousand = LabelVocabulary([label for label in ids if label not in missing])
 LabelMapDisplay.from_embedder(table.embedder, thousand, wordnet)
