@@ -69,7 +69,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 #
 # ``VisualFeaturizer`` turns photos into features with a network that was trained on ImageNet.
 # ``ESZSLClassifier`` learns how the features and the word vectors of the labels belong together. It
-# is a good first choice for few photos, because it solves one equation and needs no tuning.
+# solves one equation, so it is fast and needs no tuning. :doc:`/guide/classifiers` compares it with
+# others.
 
 from sklearn.pipeline import make_pipeline
 
