@@ -186,33 +186,18 @@ class LabelMapDisplay:
         for group, rows, colour, marker in self._styles():
             colour = make_visible(colour, ax.get_facecolor(), _POINT_CONTRAST)
             colours[rows] = [to_hex(colour)] * len(rows)
-            points = ax.scatter(
-                self.points[rows, 0],
-                self.points[rows, 1],
-                s=area,
-                color=colour,
-                marker=marker,
-                label=None if group is None else f"{group} ({len(rows)})",
-                linewidths=0.4,
-                edgecolors=ax.get_facecolor(),
-                zorder=1 if group == OTHER else 2,
-            )
-            drawn.append(points)
+            style = {"s": area, "color": colour, "marker": marker, "linewidths": 0.4}
+            style |= {"edgecolors": ax.get_facecolor(), "zorder": 1 if group == OTHER else 2}
+            label = None if group is None else f"{group} ({len(rows)})"
+            drawn.append(ax.scatter(*self.points[rows].T, label=label, **style))
         ax.set(xticks=[], yticks=[])
         ax.margins(0.06)
         for spine in ax.spines.values():
             spine.set_color(blend(rcParams["text.color"], ax.get_facecolor(), 0.15))
         if self.groups is not None:
-            legend = ax.legend(
-                drawn,
-                [""] * len(drawn),
-                loc="upper left",
-                bbox_to_anchor=(1.01, 1),
-                borderaxespad=0,
-                frameon=False,
-                markerscale=(60 / area) ** 0.5,
-                labelspacing=0.7,
-            )
+            style = {"frameon": False, "markerscale": (60 / area) ** 0.5, "labelspacing": 0.7}
+            style |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+            legend = ax.legend(drawn, [""] * len(drawn), **style)
             # Set here, because matplotlib hides legend labels that begin with "_".
             for text, points in zip(legend.get_texts(), drawn, strict=True):
                 text.set(text=points.get_label(), parse_math=False)

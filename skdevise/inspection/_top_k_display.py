@@ -220,12 +220,9 @@ class TopKDisplay:
         n_lines = 1 + max(np.shape(ranked)[1] for ranked in self.answers.values())
         if self.reasons:
             n_lines += max(map(len, chain.from_iterable(self.reasons.values())))
+        size = 2.9 * n_columns, (2.6 + 0.2 * n_lines) * n_rows
         self.figure_, self.axes_ = plt.subplots(
-            n_rows,
-            n_columns,
-            figsize=(2.9 * n_columns, (2.6 + 0.2 * n_lines) * n_rows),
-            squeeze=False,
-            layout="compressed",
+            n_rows, n_columns, figsize=size, squeeze=False, layout="compressed"
         )
         self.figure_.get_layout_engine().set(h_pad=0.1)  # Titles keep away from answers above.
         for ax in self.axes_.flat:
@@ -271,18 +268,11 @@ class TopKDisplay:
                     line.set_clip_on(False)
                     ax.add_artist(line)
                 # The layout makes room for annotations below the axes.
-                ax.annotate(
-                    value + text + tick,
-                    (left, 0),
-                    xycoords="axes fraction",
-                    xytext=(0, below),
-                    textcoords="offset points",
-                    fontsize=8,
-                    va="top",
-                    color=green if correct else rcParams["text.color"],
-                    fontweight="bold" if row == 0 else "normal",
-                    parse_math=False,
-                )
+                place = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
+                style = {"fontsize": 8, "fontweight": "bold" if row == 0 else "normal"}
+                style |= {"color": green if correct else rcParams["text.color"]}
+                text = value + text + tick
+                ax.annotate(text, (left, 0), (0, below), parse_math=False, **place, **style)
 
 
 def _explain(classifier, points, chosen, n_reasons):

@@ -22,9 +22,6 @@ from skdevise.models._calibration import CalibrationMixin, calibration_rows
 from skdevise.models._candidates import CandidatesMixin
 from skdevise.models._hubness import hub_offsets
 
-# Amount subtracted from the scores of training labels that are no candidates.
-_FAR = 1e4
-
 # Scores computed at once, which limits memory when there are many labels.
 _BLOCK_NUMBERS = 2**23
 _MIN_ROWS = 128
@@ -307,10 +304,9 @@ class LabelPredictionMixin(
             return scores
         # scikit-learn's wrappers take the columns for `classes_`. These scores never win.
         others = self._scores_in(samples, self.label_space_).astype(np.float64)
-        largest = np.abs(np.hstack([scores, others])).max(axis=1, initial=1, keepdims=True)
+        largest = np.abs(np.hstack([scores, others])).max(axis=1, keepdims=True)
         # Distances, and the temperature that belongs to them, can be large.
-        far = max(_FAR, 100 * self._temperature(space))
-        others -= np.maximum(far, 100 * largest)
+        others -= 100 * np.maximum(largest, max(100, self._temperature(space)))
         column_of = dict(zip(classes + candidates, [*others.T, *scores.T], strict=True))
         return np.column_stack(list(column_of.values()))
 
