@@ -69,15 +69,10 @@ def coverage_of(vocabulary, embedder):
     first = [terms[0] for terms in found if terms]
     is_whole[has_vector] = known_terms(embedder, first, vocabulary.templates, "has_term")
     synonyms, broader = _replacements(vocabulary, found, embedder)
-    replaced = [label in synonyms or label in broader for label in vocabulary.labels.tolist()]
-    labels = vocabulary.labels
-    return Coverage(
-        labels[is_whole],
-        labels[~is_whole & has_vector],
-        labels[~has_vector & ~np.array(replaced)],
-        synonyms,
-        broader,
-    )
+    labels, replaced = vocabulary.labels, synonyms | broader
+    missing = ~has_vector & [label not in replaced for label in labels.tolist()]
+    composed = labels[has_vector & ~is_whole]
+    return Coverage(labels[is_whole], composed, labels[missing], synonyms, broader)
 
 
 def _replacements(vocabulary, found, embedder):

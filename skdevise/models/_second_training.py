@@ -45,14 +45,8 @@ class SecondTraining:
 
 def _plain(trainer, n_epochs):
     """Copy a trainer, without all that needs the photos or that the user watches."""
-    params = {
-        "callbacks": None,
-        "checkpoint": None,
-        "early_stopping": False,
-        "max_epochs": n_epochs,
-        "train_label_vectors": False,
-        "verbose": 0,
-    }
+    params = {"callbacks": None, "checkpoint": None, "early_stopping": False, "verbose": 0}
+    params |= {"max_epochs": n_epochs, "train_label_vectors": False}
     # Without the visual model, training uses features that are not augmented.
     return replace(trainer, params=trainer.params | params, visual=None)
 
