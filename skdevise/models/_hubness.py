@@ -26,14 +26,11 @@ def hub_offsets(score, points, method):
     2017, eq. 9). The term that both papers subtract for the sample is the same for all its labels,
     so it is left out.
     """
-    total = None
-    for rows in gen_batches(len(points), _N_POINTS):
-        block = score(points[rows])
-        if method == "csls":
-            best = block if total is None else np.vstack([total, block])
-            k = min(_N_NEIGHBORS, len(best))
-            total = np.partition(best, len(best) - k, axis=0)[len(best) - k :]
-        else:
-            block = logsumexp(block / _TEMPERATURE, axis=0)
-            total = block if total is None else np.logaddexp(total, block)
-    return total.mean(axis=0) / 2 if method == "csls" else _TEMPERATURE * total
+    blocks, best = (score(points[rows]) for rows in gen_batches(len(points), _N_POINTS)), []
+    if method == "inverted_softmax":
+        near = [logsumexp(block / _TEMPERATURE, axis=0) for block in blocks]
+        return _TEMPERATURE * logsumexp(near, axis=0)
+    for block in blocks:
+        best = np.vstack([*best, block])
+        best = np.partition(best, max(0, len(best) - _N_NEIGHBORS), axis=0)[-_N_NEIGHBORS:]
+    return best.mean(axis=0) / 2
