@@ -114,7 +114,7 @@ def read_vectors(path, limit=None, mmap=False, trusted=False):
         else:
             table = _read_word2vec(path, suffix, compression, limit)
         _check_table(table, mmap)
-        return _without_repeats(path, table)
+        return without_repeats(path, table)
 
 
 def write_vectors(path, terms, matrix, subwords=None):
@@ -187,7 +187,7 @@ def _sizes(matrix):
     return sizes
 
 
-def _without_repeats(path, table):
+def without_repeats(source, table):
     """Keep the first row of each term. Some published files repeat a term."""
     terms, row_of = table.terms, {}
     for row, term in enumerate(terms):
@@ -196,7 +196,7 @@ def _without_repeats(path, table):
         return table
     repeated = next(term for row, term in enumerate(terms) if row_of[term] != row)
     warn(
-        f"{path!r} has {len(terms) - len(row_of)} repeated terms, such as {repeated!r}. Only the "
+        f"{source!r} has {len(terms) - len(row_of)} repeated terms, such as {repeated!r}. Only the "
         "first vector of each term is kept.",
     )
     return table._replace(terms=list(row_of), matrix=table.matrix[list(row_of.values())])
@@ -226,7 +226,7 @@ def _read_safetensors(path, limit, mmap):
         subwords = Subwords(ngrams, shortest, longest)
     table = TermTable(terms, matrix, subwords)
     _check_table(table, mmap)
-    return table if digests else _without_repeats(path, table)
+    return table if digests else without_repeats(path, table)
 
 
 def _write_safetensors(path, terms, matrix, subwords):

@@ -15,7 +15,7 @@ from skdevise._compat import Interval, StrOptions
 from skdevise._typing import PathLike
 from skdevise._untrained import ImmutableMixin
 from skdevise._utils import check_count
-from skdevise.language._io import TermTable, read_vectors, table_of, write_vectors
+from skdevise.language._io import TermTable, read_vectors, table_of, without_repeats, write_vectors
 from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
 from skdevise.language._postprocessing import (
     CommonComponent,
@@ -53,8 +53,9 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     Parameters
     ----------
     vectors : dict, tuple (terms, matrix) or gensim KeyedVectors
-        Terms and their vectors, which need not have unit length. If terms differ only in case or
-        "_", the first one counts. To read a file, call :meth:`load`.
+        Terms and their vectors, which need not have unit length. If a term occurs twice, the first
+        vector counts, and a warning says so. The first also counts, without a warning, if terms
+        differ only in case or "_". To read a file, call :meth:`load`.
     oov : {"compose", "error"}, default="compose"
         Treatment of terms that are not in the table (out of vocabulary). "compose" averages the
         unit vectors of the words of a term if all words are known. The vectors of a fastText model
@@ -282,7 +283,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     @cached_property
     def _given_table(self):
         """Table of terms."""
-        return TermTable(*_as_table(self.vectors))
+        return _as_table(self.vectors)
 
     @cached_property
     def _common(self):
@@ -350,7 +351,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
 
 
 def _as_table(vectors):
-    """Validate the input of the constructor: terms, matrix (n_terms, d) and subwords, or None."""
+    """Validate the input of the constructor: TermTable."""
     if hasattr(vectors, "index_to_key"):
         vectors = table_of(vectors)
     subwords = None
@@ -364,8 +365,8 @@ def _as_table(vectors):
             "KeyedVectors, or read a file with PretrainedEmbedder.load(path)."
         )
     if not isinstance(terms, PackedTerms):
-        terms = TermTuple(check_terms(terms))
-    if not terms:
+        terms = check_terms(terms)
+    if not len(terms):
         raise ValueError("vectors contains no term. Pass at least one term and its vector.")
     try:
         matrix = np.asanyarray(matrix)
@@ -381,4 +382,7 @@ def _as_table(vectors):
         )
     if matrix.dtype.kind not in "fiu":
         raise ValueError(f"The vectors have dtype {matrix.dtype}. Pass real numbers.")
-    return terms, matrix, subwords
+    if isinstance(terms, PackedTerms):
+        return TermTable(terms, matrix, subwords)
+    table = without_repeats("vectors", TermTable(terms, matrix, subwords))
+    return table._replace(terms=TermTuple(table.terms))

@@ -479,3 +479,13 @@ def test_vectors_of_any_length_become_unit_vectors(scale):
     embedder = PretrainedEmbedder({"cat": np.array([3, 4]) * np.float32(scale), "dog": [0, 1]})
     rtol = 0.2 if scale < 1e-40 else 1e-6
     assert_allclose(embedder.transform(["cat", "dog"]), [[0.6, 0.8], [0, 1]], rtol=rtol)
+
+
+def test_the_first_of_repeated_terms_counts_with_a_warning():
+    # For example one row of attributes for each photo, instead of each class.
+    embedder = PretrainedEmbedder((["cat", "dog", "cat"], [[1, 0], [0, 1], [0, 1]]), center=True)
+    with pytest.warns(UserWarning, match="1 repeated .*'cat'"):
+        vectors = embedder.transform(["cat", "dog"])
+    # The mean of both rows is (1, 1) / 2.
+    np.testing.assert_allclose(vectors, np.array([[1, -1], [-1, 1]]) / 2**0.5, rtol=1e-6)
+    assert embedder.terms_ == ("cat", "dog")
