@@ -51,11 +51,14 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         Form of the projection. "linear" is the map of the paper, without a bias. "mlp" is a network
         with one hidden layer: dropout, 1,024 ReLU units, batch norm and a linear layer. Try it if
         you have many photos. A callable takes (n_features, vector_size) and returns a module.
-    loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"}, default="hinge_rank"
+    loss : {"hinge_rank", "mse", "cosine", "warp", "contrastive"} or callable, default="hinge_rank"
         Training loss. "hinge_rank" is the loss of the paper. "mse" is the squared distance to the
         vector of the true label, the L2 baseline of the paper. "cosine" is one minus the cosine
         similarity. "warp" weights the hinge by the estimated rank of the true label (WSABIE).
-        "contrastive" is the cross-entropy of a softmax over cosine similarities, as in CLIP.
+        "contrastive" is the cross-entropy of a softmax over cosine similarities, as in CLIP. A
+        callable takes (points, target, vectors), three tensors: the projected samples, the position
+        of the true label of each, and the unit vectors of all labels. It returns a tensor with one
+        loss for each sample.
     margin : float, default=0.1
         Amount by which the score of the true label must exceed the score of a false label. It is
         used by the "hinge_rank" and "warp" losses. With a larger margin, more false labels
@@ -255,7 +258,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow `margin`, because
     M would then only grow with the margin, and no prediction would change. "adam" takes a tenth of
     the rate, because its steps do not shrink. For other projections and optimizers, "auto" means
-    0.02. The rate is rounded to three digits.
+    0.02. The rate is rounded to three digits. For a loss of your own, m is 1.
 
     References
     ----------
@@ -279,7 +282,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     _parameter_constraints = {
         "visual": [HasMethods(["fit", "transform"]), None],
         "projection": [StrOptions({"linear", "mlp"}), callable],
-        "loss": [StrOptions({"hinge_rank", "mse", "cosine", "warp", "contrastive"})],
+        "loss": [StrOptions({"hinge_rank", "mse", "cosine", "warp", "contrastive"}), callable],
         "margin": [Interval(Real, 0, 1e6, closed="right")],
         "negatives": [
             StrOptions({"first_violation", "all", "hardest"}),
@@ -322,7 +325,8 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         visual: VisualFeaturizer | None = None,
         *,
         projection: Literal["linear", "mlp"] | Callable[..., Any] = "linear",
-        loss: Literal["hinge_rank", "mse", "cosine", "warp", "contrastive"] = "hinge_rank",
+        loss: Literal["hinge_rank", "mse", "cosine", "warp", "contrastive"]
+        | Callable[..., Any] = "hinge_rank",
         margin: float = 0.1,
         negatives: Literal["first_violation", "all", "hardest"] | int = "first_violation",
         negative_labels: Literal["training"] | Labels = "training",

@@ -11,7 +11,7 @@ from skdevise._utils import content_hash, find_device, seeded
 from skdevise.models._features import FeaturesOnDisk, FeaturesWithMeans, as_tensor, is_on_disk
 from skdevise.models._fine_tuning import AugmentedFeatures, PhotoProjection
 from skdevise.models._projection import LinearProjection, make_projection
-from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, Warp
+from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, OwnLoss, Warp
 from skdevise.training._checkpoint import Checkpoint, fit_key
 from skdevise.training._distributed import DistributedMixin, open_accelerator
 from skdevise.training._early_stopping import EarlyStopping
@@ -49,6 +49,8 @@ def make_loss(params, vectors, n_trained, seed, temperature=None):
             return MeanSquaredError(vectors, n_trained, seed)
         case "cosine":
             return Cosine(vectors, n_trained, seed)
+    if callable(params["loss"]):
+        return OwnLoss(params["loss"], vectors, n_trained, seed)
     start = {} if temperature is None else {"start": temperature}
     return Contrastive(vectors, n_trained, params["loss_temperature"], seed=seed, **start)
 

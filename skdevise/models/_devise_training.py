@@ -232,6 +232,11 @@ class DeViSETrainingMixin(FittedProjectionMixin):
                 "train_label_vectors=True trains the vector of the first term only, so it does not "
                 "work with targets='sample'. Use targets='first'."
             )
+        if callable(self.loss) and self.targets == "sample":
+            raise ValueError(
+                "A function as loss looks up the label vectors itself, so it does not work with "
+                "targets='sample'. Use targets='first'."
+            )
         if self.distributed and getattr(self.visual, "weights", "") is None:
             raise ValueError(
                 "distributed=True does not pre-train a visual model with weights=None. Fit it "
@@ -356,6 +361,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         self.lr_ = self.lr
         if self.lr == "auto":
             params = self.get_params(deep=False) | self._fitted_params
+            if callable(self.loss):  # We assume that it asks for scores near 1, too.
+                params["loss"] = "mse"
             facts = samples, self.label_space_.targets, self._scale, params
             self.lr_ = self._once(lambda: automatic_lr(*facts), together)
 

@@ -23,8 +23,10 @@ class LinearProjection(nn.Module):
 def make_projection(projection, n_features, vector_size, loss, state=None):
     """Create the projection, and load its state (dict of arrays) if given."""
     if projection == "linear":
-        # Starting from zero suits losses that are linear in M. A cosine has no gradient there.
-        scale = n_features**-0.5 if loss in ("cosine", "contrastive") else 0.0
+        # Starting from zero suits losses that are linear in M. A cosine has no gradient there. A
+        # loss of the user can be either, and does well with weights between the two.
+        start = 1.0 if loss in ("cosine", "contrastive") else 0.1 if callable(loss) else 0.0
+        scale = start * n_features**-0.5
         module = LinearProjection(n_features, vector_size, scale)
     elif projection == "mlp":  # The head of the Keras recipe for DeViSE.
         module = nn.Sequential(
