@@ -91,7 +91,10 @@ def tune_seen_penalty(
     curves = []
     for train, unseen in _unseen_splits(cv, X, y, seed):
         kept, held_out = (train[part] for part in hold_out_samples(y[train], test_size, seed))
-        fitted = clone(classifier).fit(safe_indexing(X, kept), y[kept])
+        fitted = clone(classifier)
+        last, _ = reach_classifier(fitted)
+        last._fits_temperatures = not getattr(last, "_has_mixed_temperature", False)
+        fitted.fit(safe_indexing(X, kept), y[kept])
         tested = np.concatenate([held_out, unseen])
         model, points = reach_classifier(fitted, safe_indexing(X, tested))
         model.seen_penalty = 0.0

@@ -159,8 +159,11 @@ class CalibrationMixin:
     # Whether other classes are held out in turn, which takes further trainings.
     _repeats_calibration = True
 
-    # One temperature can divide the scores of seen and unseen candidates.
+    # One temperature can divide the scores of seen and unseen candidates. Otherwise they are divided.
     _has_mixed_temperature = True
+
+    # `tune_seen_penalty` leaves the temperatures at 1 to save time, if scores are not divided.
+    _fits_temperatures = True
 
     def _calibrate_scores(self, score, targets, keys, weight, refit):
         """Fit the temperatures of scores: `score(points)` gives (n, n_classes).
@@ -170,6 +173,9 @@ class CalibrationMixin:
         """
         held_out, counts = self._held_out, sample_counts(keys, targets)
         groups = {"complete": [], "fewer": [], "seen": [], "unseen": []}
+        if not self._fits_temperatures:
+            self._keep_temperatures(groups, counts)
+            return
         for split in self._calibration_splits(counts):
             self._held_out = split.held_out
             is_held_out = self._is_held_out()

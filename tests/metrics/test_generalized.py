@@ -13,6 +13,7 @@ from skdevise import (
     ConSEClassifier,
     DeViSEClassifier,
     LabelVocabulary,
+    NoveltySwitchClassifier,
     PretrainedEmbedder,
     RidgeProjectionClassifier,
 )
@@ -224,3 +225,24 @@ def test_tuning_accepts_splits(animals):
 def test_a_set_of_candidates_is_refused_because_columns_have_an_order():
     with pytest.raises(TypeError, match="set"):
         generalized_scores(["cat", "lynx"], np.eye(4)[:2], labels=set(LABELS), seen=SEEN)
+
+
+class CountedClassifier(LogisticRegression):
+    n_fits = 0
+
+    def fit(self, *args, **kwargs):
+        CountedClassifier.n_fits += 1
+        return super().fit(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("model", "calibrates"), [(ConSEClassifier, False), (NoveltySwitchClassifier, True)]
+)
+def test_tuning_only_calibrates_if_scores_depend_on_it(animals, model, calibrates):
+    X, y, embedder = animals
+    CountedClassifier.n_fits = 0
+    tune_seen_penalty(model(CountedClassifier(), embedder), X, y, cv=2, random_state=0)
+    assert (CountedClassifier.n_fits > 2) == calibrates
+    CountedClassifier.n_fits = 0
+    model(CountedClassifier(), embedder).fit(X, y)
+    assert CountedClassifier.n_fits > 1  # `fit` always calibrates.
