@@ -159,10 +159,10 @@ class CalibrationMixin:
     # Whether other classes are held out in turn, which takes further trainings.
     _repeats_calibration = True
 
-    # One temperature can divide the scores of seen and unseen candidates. Otherwise they are divided.
+    # One temperature can divide the scores of seen and unseen labels. Otherwise they are divided.
     _has_mixed_temperature = True
 
-    # `tune_seen_penalty` leaves the temperatures at 1 to save time, if scores are not divided.
+    # `tune_seen_penalty` leaves the temperatures at 1 to save time, unless they divide the scores.
     _fits_temperatures = True
 
     def _calibrate_scores(self, score, targets, keys, weight, refit):
