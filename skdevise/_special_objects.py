@@ -123,9 +123,10 @@ def dump_by_skops(value, where):
             return np.frombuffer(data, np.uint8)
         except Exception as error:  # skops raises many types of errors.
             reason = str(error)
+    subject = kind if where == kind else f"{where} is a {kind}, which"
     raise TypeError(
-        f"{where} is a {kind}, which cannot be stored without pickle ({reason}). Remove it, or "
-        "store the estimator with joblib.dump."
+        f"{subject} cannot be stored without pickle ({reason}). Store the estimator with "
+        "joblib.dump."
     )
 
 

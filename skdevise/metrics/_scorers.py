@@ -157,14 +157,20 @@ class HitAtK(_TopKScorer):
         super().__init__(k, labels, average)
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
-        if labels is None:
-            has_space = hasattr(classifier, "label_space")
-            labels = classifier.label_space().labels if has_space else classifier.classes_
-            if set(y_true.tolist()).isdisjoint(np.asarray(labels).tolist()):
-                warn(
-                    "None of the true labels is a candidate, so hit@k is 0. Pass labels='test' or "
-                    "'all' to HitAtK.",
-                )
+        if hasattr(classifier, "label_space"):
+            candidates = classifier.label_space(labels).labels
+        else:
+            candidates = classifier.classes_ if labels is None else as_vocabulary(labels).labels
+        if labels is None and set(y_true.tolist()).isdisjoint(candidates.tolist()):
+            warn(
+                "None of the true labels is a candidate, so hit@k is 0. Pass labels='test' or "
+                "'all' to HitAtK.",
+            )
+        elif self.k == len(candidates):
+            warn(
+                f"k={self.k} is the number of candidates, so their order does not matter. Use a "
+                "smaller k, or more candidates."
+            )
         return hit_at_k(y_true, y_top, self.k, sample_weight=sample_weight, average=self.average)
 
 

@@ -51,6 +51,7 @@ Y = ["cat", "dog", "owl", "owl"]
 # Candidates
 
 
+@pytest.mark.filterwarnings("ignore:k=.* is the number")
 @pytest.mark.parametrize(
     ("labels", "hits_at_1", "hits_at_2"),
     [
@@ -70,6 +71,7 @@ def test_labels_sets_the_candidates(labels, hits_at_1, hits_at_2):
     assert HitAtK(2, labels)(Ranker(), X, Y) == hits_at_2
 
 
+@pytest.mark.filterwarnings("ignore:k=.* is the number")
 def test_all_adds_the_training_labels():
     # The ranking is dog, cat, bat. The only scored label is bat.
     y = ["bat"] * 4
@@ -88,6 +90,12 @@ def test_labels_that_are_no_candidates_are_noticed():
     with pytest.warns(UserWarning, match="labels='test'") as warned:
         assert HitAtK(2)(Ranker(), X, ["owl"] * 4) == 0
     assert warned[0].filename == __file__  # The warning points at the call of the scorer.
+
+
+def test_as_many_answers_as_candidates_are_noticed():
+    with pytest.warns(UserWarning, match="k=3") as warned:
+        assert HitAtK(3, "test")(Ranker(), X, Y) == 1
+    assert warned[0].filename == __file__
 
 
 @pytest.mark.filterwarnings("error")
@@ -253,6 +261,7 @@ def test_a_grid_search_refits_by_one_of_several_scorers(routing, devise, shapes,
     assert search.score(*shapes) == HitAtK(1, "test")(search, *shapes)
 
 
+@pytest.mark.filterwarnings("ignore:k=.* is the number")
 def test_a_vocabulary_is_scored_whole_in_each_fold(routing, devise, shapes):
     # scikit-learn would slice a list of this length in each fold.
     features, y = shapes
@@ -305,6 +314,7 @@ def test_sample_weight_is_routed_through_a_pipeline_in_a_search(devise, shapes):
 # Other classifiers
 
 
+@pytest.mark.filterwarnings("ignore:k=.* is the number")
 @pytest.mark.parametrize("n_classes", [2, 9])
 def test_other_classifiers_can_be_scored(routing, shapes, by_form, n_classes):
     features, y = shapes
