@@ -48,6 +48,7 @@ def test_rate_is_that_of_ridge_regression(n_features):
     rng = np.random.default_rng(0)
     embedder, y = RandomEmbedder(6), np.array([f"label {i % 10}" for i in range(50)])
     X, weight = rng.normal(size=(50, n_features)), rng.random(50)
+    X *= np.geomspace(1, 0.001, n_features)  # The penalty matters for the smallest features.
     clf = DeViSEClassifier(embedder, feature_scaling="none", random_state=0)
     lr = clf.fit(X, y, sample_weight=weight).lr_
     labels = np.unique(y)
