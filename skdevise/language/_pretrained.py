@@ -361,8 +361,8 @@ def _as_table(vectors):
         terms, matrix, subwords = (*vectors, None)[:3]
     else:
         raise TypeError(
-            f"vectors is a {type(vectors).__name__}. Pass a dict, (terms, matrix) or a gensim "
-            "KeyedVectors, or read a file with PretrainedEmbedder.load(path)."
+            f"vectors is a {type(vectors).__name__}. Pass a dict, (terms, matrix) or gensim's "
+            "KeyedVectors (model.wv), or read a file with PretrainedEmbedder.load(path)."
         )
     if not isinstance(terms, PackedTerms):
         terms = check_terms(terms)

@@ -258,7 +258,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow `margin`, because
     M would then only grow with the margin, and no prediction would change. "adam" takes a tenth of
     the rate, because its steps do not shrink. For other projections and optimizers, "auto" means
-    0.02. The rate is rounded to three digits. For a loss of your own, m is 1.
+    0.02. The rate is rounded to three digits. For a loss of your own, m is 0.1.
 
     References
     ----------

@@ -361,8 +361,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         self.lr_ = self.lr
         if self.lr == "auto":
             params = self.get_params(deep=False) | self._fitted_params
-            if callable(self.loss):  # We assume that it asks for scores near 1, too.
-                params["loss"] = "mse"
+            if callable(self.loss):  # We assume that it asks for scores of the same size.
+                params["loss"] = "hinge_rank"
             facts = samples, self.label_space_.targets, self._scale, params
             self.lr_ = self._once(lambda: automatic_lr(*facts), together)
 

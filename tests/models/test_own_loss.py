@@ -35,10 +35,11 @@ def test_a_function_trains_like_the_named_loss(clf, pets_and_trucks):
     np.testing.assert_allclose(own.transform(X), named.transform(X), atol=1e-5)
 
 
-def test_a_function_gets_the_learning_rate_of_a_loss_that_asks_for_scores_of_one(clf):
+def test_a_function_gets_the_learning_rate_of_the_hinge_rank_loss(clf):
     X, y = np.repeat(np.eye(3), 4, axis=0), np.repeat(["cat", "dog", "truck"], 4)
-    squared = clone(clf).set_params(loss="mse").fit(X, y)
-    assert clf.fit(X, y).lr_ == squared.lr_
+    clf.set_params(feature_scaling="l2")
+    named = clone(clf).set_params(loss="hinge_rank").fit(X, y)
+    assert clf.fit(X, y).lr_ == named.lr_
 
 
 def test_a_function_sees_the_vectors_of_all_labels_in_the_loss(plane, pets_and_trucks):
