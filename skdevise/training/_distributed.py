@@ -90,22 +90,16 @@ class DistributedMixin(AccelerateMixin):
 
     def __init__(self, *args, lr, device, **params):
         accelerator = open_accelerator()
-        super().__init__(
-            *args,
-            accelerator=accelerator,
-            device=None,  # The accelerator moves the module to the device of the process.
-            unwrap_after_train=False,
-            # skorch prints to any other sink even without `verbose`.
-            callbacks__print_log__sink=accelerator.print if params["verbose"] else print,
-            # Rounding differs between machines, but all processes need the same rate.
-            lr=from_first(lambda: lr),
-            **params
-            | {
-                "iterator_train": PartialBatches,
-                "iterator_train__rank": accelerator.process_index,
-                "iterator_train__n_processes": accelerator.num_processes,
-            },
-        )
+        params["iterator_train"] = PartialBatches
+        params["iterator_train__rank"] = accelerator.process_index
+        params["iterator_train__n_processes"] = accelerator.num_processes
+        # skorch prints to any other sink even without `verbose`.
+        params["callbacks__print_log__sink"] = accelerator.print if params["verbose"] else print
+        # Rounding differs between machines, but all processes need the same rate.
+        params["lr"] = from_first(lambda: lr)
+        # The accelerator moves the module to the device of the process.
+        params |= {"device": None, "unwrap_after_train": False}
+        super().__init__(*args, accelerator=accelerator, **params)
 
     def initialize(self):
         """Create all parts, and wrap them for the processes."""

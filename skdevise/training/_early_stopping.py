@@ -61,8 +61,7 @@ class EarlyStopping:
 
     def load_state(self, state):
         """Restore the progress."""
-        self.best, self.n_misses = state["best"], state["n_misses"]
-        self.weights = state["weights"]
+        vars(self).update(state)
 
 
 def hold_out_samples(y, fraction, seed):
