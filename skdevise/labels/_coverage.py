@@ -92,9 +92,9 @@ def _replacements(vocabulary, found, embedder):
     wordnet, labels = Hierarchy.wordnet(), vocabulary.labels[missing].tolist()
     # The first term that is a term of WordNet counts, or else the last words of the first term.
     terms = [vocabulary.terms[row] for row in missing]
-    whole = [next(filter(wordnet.synsets, some), None) for some in terms]
-    names = [name or some[0] for name, some in zip(whole, terms, strict=True)]
-    senses = photo_senses(names, wordnet)
+    whole = [next(filter(wordnet.synsets, names), None) for names in terms]
+    chosen = [name or names[0] for name, names in zip(whole, terms, strict=True)]
+    senses = photo_senses(chosen, wordnet)
     senses = [[x] if x in wordnet else found for x, found in zip(labels, senses, strict=True)]
     levels = [wordnet.positions(synsets).tolist() for synsets in senses]
     above = wordnet.graph.ancestors(list(chain.from_iterable(levels))).indices

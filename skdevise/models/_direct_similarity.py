@@ -161,9 +161,9 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         # Equal weights, if all cosines are negative.
         weights = np.maximum(np.take_along_axis(cosines, columns, axis=1), 1e-6)
         weights /= weights.sum(axis=1, keepdims=True)
-        own = positions_in(self.classes_[known], space.labels)
-        is_trained = own >= 0
-        columns[is_trained], weights[is_trained] = own[is_trained, None], 1 / n_similar
+        trained = positions_in(self.classes_[known], space.labels)
+        is_trained = trained >= 0
+        columns[is_trained], weights[is_trained] = trained[is_trained, None], 1 / n_similar
         starts = np.arange(0, weights.size + 1, n_similar)
         shape = len(weights), len(self.classes_)
         return csr_array((weights.ravel(), known[columns].ravel(), starts), shape=shape)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
+from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_array, diags_array, hstack
@@ -47,16 +48,16 @@ class LabelFacts:
         if hierarchy is None:
             nothing = [np.zeros(0, int)] * len(terms)
             return cls(terms, nothing, nothing)
-        is_own = [label in hierarchy for label in labels]
-        names = [some for some, own in zip(terms, is_own, strict=True) if not own]
-        names = list(dict.fromkeys(term for some in names for term in some))
-        found = dict(zip(names, photo_senses(names, hierarchy), strict=True))
+        is_known = [label in hierarchy for label in labels]
+        others = (names for names, known in zip(terms, is_known, strict=True) if not known)
+        distinct = list(dict.fromkeys(chain.from_iterable(others)))
+        found = dict(zip(distinct, photo_senses(distinct, hierarchy), strict=True))
         senses, shares = [], []
-        for label, some, own in zip(labels, terms, is_own, strict=True):
+        for label, names, known in zip(labels, terms, is_known, strict=True):
             # The first term that the hierarchy knows decides.
-            name = some[0] if own else next((term for term in some if found[term]), some[0])
-            rows = hierarchy.positions([label] if own else found[name])
-            counts = {} if own else hierarchy.term_index.counts(name)
+            name = next(filter(found.get, names), names[0])
+            rows = hierarchy.positions([label] if known else found[name])
+            counts = {} if known else hierarchy.term_index.counts(name)
             weights = np.array([1.0 + counts.get(row, 0) for row in rows.tolist()]) ** _SENSE_POWER
             senses.append(rows)
             shares.append(weights / weights.sum())
@@ -348,21 +349,20 @@ def _name_vectors(embedder, hierarchy, facts):
     # The terms of the senses stand in for a name without a vector.
     lacking = [i for i, found in enumerate(known) if not found and len(facts.senses[i])]
     if lacking:
-        labels = [hierarchy.labels[facts.senses[i]].tolist() for i in lacking]
-        synonyms = [[term for label in some for term in hierarchy.terms(label)] for some in labels]
+        senses = [hierarchy.labels[facts.senses[i]].tolist() for i in lacking]
+        synonyms = [list(chain.from_iterable(map(hierarchy.terms, labels))) for labels in senses]
         for i, found in zip(lacking, _select_known(embedder, synonyms), strict=True):
             known[i] = found
     owners = np.repeat(np.arange(len(known)), list(map(len, known)))
     named, first = np.unique(owners, return_index=True)
-    flat = [term for found in known for term in found]
-    vectors = embed_terms(embedder, flat).astype(float)
+    vectors = embed_terms(embedder, list(chain.from_iterable(known))).astype(float)
     sums = (_sums(owners, len(known)) @ vectors)[named]
     return _unit(vectors[first]), _unit(sums), named
 
 
 def _select_known(embedder, terms):
     """Keep the terms that have a vector: a list for each label."""
-    distinct = list(dict.fromkeys(term for names in terms for term in names))
+    distinct = list(dict.fromkeys(chain.from_iterable(terms)))
     known = dict(zip(distinct, known_terms(embedder, distinct), strict=True))
     return [[term for term in names if known[term]] for names in terms]
 
