@@ -194,12 +194,6 @@ def check_checkpoint_folder(folder):
         ) from error
 
 
-def user_folder(*parts):
-    """Return a path below `$SKDEVISE_HOME`, or below `~/.cache/skdevise`."""
-    folder = os.environ.get("SKDEVISE_HOME") or Path.home() / ".cache" / "skdevise"
-    return Path(folder, *parts).expanduser()
-
-
 def import_optional(name, *, extra, purpose):
     """Import a module, or raise an ImportError that names the extra which installs it."""
     try:

@@ -1,6 +1,7 @@
 """Download and read the photo sets that torchvision supports."""
 
 import json
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from skdevise._bounded import parsing
-from skdevise._utils import user_folder
 from skdevise.datasets._photo_lists import photos_bunch
 
 
 def data_folder(data_home):
     """Return the folder of the downloaded sets."""
-    return Path(user_folder("data") if data_home is None else data_home).expanduser()
+    if data_home is None:
+        data_home = Path(os.environ.get("SKDEVISE_HOME") or "~/.cache/skdevise", "data")
+    return Path(data_home).expanduser()
 
 
 def missing_error(title, path):

@@ -58,18 +58,15 @@ class RandomEmbedder(UntrainedMixin, TermTransformerMixin, BaseEstimator):
         self._validate_params()
         vectors = np.empty((len(terms), self.vector_size), dtype=np.float32)
         for row, term in zip(vectors, terms, strict=True):
-            self._generator(term).standard_normal(out=row, dtype=np.float32)
+            text = f"{self.random_state}\0{term}".encode("utf-8", "surrogatepass")
+            # This hash is a seed. Another hash would change the vectors of published results.
+            key = int.from_bytes(blake2b(text, digest_size=16).digest(), "big")
+            rng = np.random.Generator(np.random.Philox(key=key))
+            rng.standard_normal(out=row, dtype=np.float32)
         return normalize(vectors) if terms else vectors
 
     def _has_vector(self, terms):
         return np.ones(len(terms), dtype=bool)
-
-    def _generator(self, term):
-        """Seed a random generator with the term and the random state."""
-        text = f"{self.random_state}\0{term}".encode("utf-8", "surrogatepass")
-        # This hash seeds a generator. Another hash would change the vectors of published results.
-        key = int.from_bytes(blake2b(text, digest_size=16).digest(), "big")
-        return np.random.Generator(np.random.Philox(key=key))
 
     @property
     def _n_features_out(self):
