@@ -52,7 +52,8 @@ def main(arguments=None, *, classifier=None):
     if options.reject_below is not None and not 0 <= options.reject_below <= 1:
         parser.error(f"--reject-below={options.reject_below} is not a number from 0 to 1")
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        # Without the line of code that gave the warning.
+        warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
         try:
             labels, photos = _read_labels(options.labels), _find_photos(options.photos)
             if len(labels) == 1 and options.reject_below is None:
@@ -241,11 +242,6 @@ def _column_writer(photos, labels):
             photo = ""  # Its name stands in the first line only.
 
     return write
-
-
-def _show_warning(message, *_, **__):
-    """Show a warning without the line of code that gave it."""
-    _say(f"warning: {message}")
 
 
 def _say(message):

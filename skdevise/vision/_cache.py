@@ -271,10 +271,9 @@ def _checksum(network, photo, row):
 def _delete_oldest(connection, size_limit):
     """Delete a tenth of the rows, the oldest first, until the rest is below the limit."""
     while _scalar(connection, _USED_BYTES) > size_limit:
-        n_deleted = _scalar(connection, "SELECT count(*) FROM rows") // 10 + 1
         connection.execute(
-            "DELETE FROM rows WHERE rowid IN (SELECT rowid FROM rows ORDER BY rowid LIMIT ?)",
-            (n_deleted,),
+            "DELETE FROM rows WHERE rowid IN (SELECT rowid FROM rows ORDER BY rowid "
+            "LIMIT (SELECT count(*) / 10 + 1 FROM rows))"
         )
 
 

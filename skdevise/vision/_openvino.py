@@ -201,12 +201,12 @@ def no_statistics():
 
     A conversion forks a dozen processes that send them, but none in a continuous integration job.
     """
-    is_such_a_job = "JENKINS_URL" in os.environ
+    is_set = "JENKINS_URL" in os.environ
     os.environ.setdefault("JENKINS_URL", "none")
     try:
         yield
     finally:
-        if not is_such_a_job:
+        if not is_set:
             os.environ.pop("JENKINS_URL", None)
 
 

@@ -40,10 +40,9 @@ def _given_source(backbone, weights, image_size):
     _check_name(weights, f"{title} has no published weights")
 
     def build(loads_published):
-        if isinstance(backbone, nn.DataParallel):
-            return copy.deepcopy(backbone.module).cpu()  # The wrapper needs a GPU.
         if isinstance(backbone, nn.Module):
-            return copy.deepcopy(backbone).cpu()
+            is_wrapper = isinstance(backbone, nn.DataParallel)  # It needs a GPU.
+            return copy.deepcopy(backbone.module if is_wrapper else backbone).cpu()
         net = backbone()
         if not isinstance(net, nn.Module):
             raise TypeError(
