@@ -82,7 +82,7 @@ def is_missing(value):
     """Return whether a value is None, NaN, or a missing value of pandas: bool."""
     import pandas as pd
 
-    return value is None or pd.isna(value) is True
+    return pd.isna(value) is True
 
 
 def entries(column):
