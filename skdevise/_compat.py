@@ -74,7 +74,6 @@ class DocumentationLinkMixin:
         return built.as_uri() if built.exists() else ""
 
 
-@cache
 def _torchvision_folder():
     """Return the folder of torchvision without importing it, which takes as long as torch."""
     return Path(find_spec("torchvision").origin).parent
