@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skdevise._bounded import COMPRESSIONS, MAX_LINE, open_bounded, parsing
+from skdevise._bounded import COMPRESSIONS, MAX_LINE, is_url, open_bounded, parsing
 from skdevise._tensors import as_stored, check_digests, digest, read_tensors, write_tensors
 from skdevise._utils import atomic_write, warn
 from skdevise.exceptions import UntrustedError
@@ -260,7 +260,7 @@ def _read_word2vec(path, suffix, compression, limit):
         if compression == ".zip" and suffix != ".bin":
             suffix = PurePath(stream.name.lower()).suffix
         if suffix == ".bin" and stream.peek(4)[:4] == _FASTTEXT_MAGIC:
-            return _read_fasttext(path, stream, compression, limit)
+            return _read_fasttext(path, stream, limit)
         read = _read_binary if suffix == ".bin" else _read_text
         terms, values, size = read(stream, sys.maxsize if limit is None else limit)
     if not terms:
@@ -268,12 +268,13 @@ def _read_word2vec(path, suffix, compression, limit):
     return TermTable(terms, np.frombuffer(values, dtype="<f4").reshape(-1, size))
 
 
-def _read_fasttext(path, stream, is_compressed, limit):
-    """Read a fastText model from a path, or from the stream of a compressed one."""
+def _read_fasttext(path, stream, limit):
+    """Read a fastText model from a path, or from the stream of a compressed or remote one."""
     from gensim.models.fasttext import load_facebook_vectors
 
     with TemporaryDirectory() as folder:
-        if is_compressed:  # gensim 4.4 silently reads wrong numbers from such a model.
+        # gensim 4.4 silently reads wrong numbers from a compressed model.
+        if not path.lower().endswith(".bin") or is_url(path):
             path = os.path.join(folder, "model.bin")
             with open(path, "wb") as file:
                 shutil.copyfileobj(stream, file)

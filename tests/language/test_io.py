@@ -6,6 +6,7 @@ import lzma
 import struct
 import zipfile
 
+import fsspec
 import numpy as np
 import pytest
 from gensim.corpora import Dictionary
@@ -222,6 +223,17 @@ def test_models_of_fasttext_keep_their_n_grams(tmp_path, suffix, center):
     assert_allclose(again.transform(["sharkskin"]), vector, atol=1e-5)
     with pytest.warns(UserWarning, match=r"v\.txt.*\.safetensors"):
         embedder.save(tmp_path / "v.txt")
+
+
+def test_a_remote_model_of_fasttext_is_read(tmp_path):
+    model = FastText(TEXT, vector_size=4, min_count=1, bucket=20, seed=0, workers=1)
+    save_facebook_model(model, str(tmp_path / "model.bin"))
+    fsspec.filesystem("memory").pipe("/model.bin", (tmp_path / "model.bin").read_bytes())
+    vectors = [
+        PretrainedEmbedder.load(path).transform(["sharkskin"])
+        for path in (tmp_path / "model.bin", "memory://model.bin")
+    ]
+    assert_array_equal(*vectors)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zip"])
