@@ -16,7 +16,7 @@ from skdevise._utils import atomic_write
 __all__ = ["load", "save"]
 
 # A model card says "Not stated." if one of these facts is missing.
-_FACTS = ("data", "metrics", "licence")
+_FACTS = dict.fromkeys(("data", "metrics", "licence"))
 _N_LABELS = 10
 
 
@@ -127,19 +127,23 @@ def _describe(estimator, file_name, facts):
     """Describe an estimator with the facts of its author, {title: text or mapping}: str."""
     if not isinstance(facts, Mapping):
         raise TypeError(f"card={facts!r:.200} is not a dict. Pass one, as in {{'data': '...'}}.")
-    lines = [f"# {type(estimator).__name__}", ""]
-    lines += _code(f'import skdevise\n\nclf = skdevise.load("{file_name}")')
-    for title in dict.fromkeys((*_FACTS, *facts)):
-        lines += _section(title, facts.get(title, "Not stated."))
+    sections = [(title, facts.get(title, "Not stated.")) for title in {**_FACTS, **facts}]
     labels = getattr(estimator, "classes_", None)
     if labels is not None:
         shown = ", ".join(map(str, labels[:_N_LABELS]))
         more = ", ..." if len(labels) > _N_LABELS else ""
-        lines += _section("training labels", f"{len(labels)} labels: {shown}{more}")
-    lines += ["## Parameters", "", *_code(_parameters(estimator))]
+        sections.append(("training labels", f"{len(labels)} labels: {shown}{more}"))
     versions = {name: version(name) for name in ("numpy", "scikit-learn", "torch")}
     versions = {"skdevise": __version__, "python": platform.python_version(), **versions}
-    return "\n".join([*lines, *_section("versions", versions)])
+    sections += [("parameters", _code(_parameters(estimator))), ("versions", versions)]
+    loading = _code(f'import skdevise\n\nclf = skdevise.load("{file_name}")')
+    parts = [f"# {type(estimator).__name__}", loading]
+    for title, content in sections:
+        if isinstance(content, Mapping):
+            rows = [f"| {key} | {value} |" for key, value in content.items()]
+            content = "\n".join(["| | |", "|---|---|", *rows])
+        parts += [f"## {title.capitalize()}", str(content)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _parameters(estimator):
@@ -151,12 +155,4 @@ def _parameters(estimator):
 
 
 def _code(text):
-    return ["```python", text, "```", ""]
-
-
-def _section(title, content):
-    """Write a section with a text, or with a table of a mapping: list of lines."""
-    if isinstance(content, Mapping):
-        rows = [f"| {key} | {value} |" for key, value in content.items()]
-        content = "\n".join(["| | |", "|---|---|", *rows])
-    return [f"## {title.capitalize()}", "", str(content), ""]
+    return f"```python\n{text}\n```"
