@@ -47,12 +47,18 @@ def score_batches(n_points, n_columns, itemsize):
     return (slice(start, min(start + size, n_points)) for start in range(0, n_points, size))
 
 
+def rank_in_batches(score, points, n_columns, k, dtype):
+    """Rank the k best columns of `score(points)`, some points at a time: two (n_points, k)."""
+    columns = np.empty((len(points), k), dtype=np.intp)
+    best = np.empty((len(points), k), dtype=dtype)
+    for rows in score_batches(len(points), n_columns, best.itemsize):
+        scores = score(points[rows])
+        columns[rows] = best_columns(scores, k)
+        best[rows] = np.take_along_axis(scores, columns[rows], axis=1)
+    return columns, best
+
+
 def nearest_by_product(points, vectors, n):
-    """Find the n nearest vectors by matrix products, one block of points at a time."""
-    columns = np.empty((len(points), n), dtype=np.intp)
-    cosines = np.empty((len(points), n), dtype=np.result_type(points, vectors))
-    for rows in score_batches(len(points), len(vectors), cosines.itemsize):
-        scores = points[rows] @ vectors.T
-        columns[rows] = best_columns(scores, n)
-        cosines[rows] = np.take_along_axis(scores, columns[rows], axis=1)
-    return columns, cosines
+    """Find the n nearest vectors by matrix products: columns and cosines (n_points, n)."""
+    dtype = np.result_type(points, vectors)
+    return rank_in_batches(lambda part: part @ vectors.T, points, len(vectors), n, dtype)

@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 
 from skdevise import _storage
 from skdevise._columns import name_some
-from skdevise._ranking import best_columns, score_batches
+from skdevise._ranking import rank_in_batches, score_batches
 from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
 from skdevise._utils import check_choice, check_count, find_device, warn
 from skdevise.exceptions import LabelWithoutVectorError
@@ -309,13 +309,11 @@ class LabelSpace:
 
     def _rank_all(self, points, k, offsets):
         """Rank labels by all their scores minus the offsets: two arrays (n_points, k)."""
-        top = np.empty((len(points), k), dtype=np.intp)
-        scores = np.empty((len(points), k), dtype=points.dtype)
-        for batch in score_batches(len(points), len(self._rows), points.itemsize):
-            block = self.scores(points[batch]) - offsets
-            top[batch] = best_columns(block, k)
-            scores[batch] = np.take_along_axis(block, top[batch], axis=1)
-        return top, scores
+
+        def score(batch):
+            return self.scores(batch) - offsets
+
+        return rank_in_batches(score, points, len(self._rows), k, points.dtype)
 
     def recall(self, points: ArrayLike, k: int) -> float:
         """Compute the share of the k nearest terms that the index finds.
