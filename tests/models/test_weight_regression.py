@@ -27,6 +27,7 @@ from skdevise import (
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.models._label_kernels import (
     DefinitionKernel,
+    GlossKernel,
     HierarchyKernel,
     LabelFacts,
     NameKernel,
@@ -126,6 +127,16 @@ def test_definitions_share_rare_words():
     (unknown,) = kernel(LabelFacts([("hound",)], [np.zeros(0, int)], [np.zeros(0)]))
     assert unknown.argmax() == 1
     assert not kernel(LabelFacts([("xyzzy",)], [np.zeros(0, int)], [np.zeros(0)])).any()
+
+
+def test_definitions_are_compared_by_the_vectors_of_their_words():
+    words = PretrainedEmbedder({"hound": [1, 0, 0], "wheel": [0, 1, 0], "whisker": [0, 0, 1]})
+    kernel = GlossKernel(words, TREE)
+    gram = kernel.fit(facts("cat", "beagle", "truck"))
+    assert_allclose(np.diag(gram), 1)
+    husky, tractor = kernel(facts("husky", "tractor"))
+    assert husky.argmax() == 1  # "hound"
+    assert tractor.argmax() == 2  # "wheels"
 
 
 def test_scores_equal_the_formula():
