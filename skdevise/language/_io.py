@@ -215,16 +215,11 @@ def _read_safetensors(path, limit, mmap):
     if arrays["vectors"].dtype.kind not in "fi":
         raise ValueError(f"Its vectors have the type {arrays['vectors'].dtype}, not numbers.")
     terms = arrays["terms"].tobytes().decode().split("\n")[:limit]
-    matrix, ngrams = arrays["vectors"][:limit], arrays.get("ngrams")
-    if not mmap:
-        matrix = np.array(matrix)
-        ngrams = None if ngrams is None else np.array(ngrams)
-    if ngrams is None:
-        subwords = None
-    else:
-        shortest, longest = arrays["ngram_lengths"].tolist()
-        subwords = Subwords(ngrams, shortest, longest)
-    table = TermTable(terms, matrix, subwords)
+    load = np.asanyarray if mmap else np.array
+    subwords = None
+    if "ngrams" in arrays:
+        subwords = Subwords(load(arrays["ngrams"]), *arrays["ngram_lengths"].tolist())
+    table = TermTable(terms, load(arrays["vectors"][:limit]), subwords)
     _check_table(table, mmap)
     return table if digests else without_repeats(path, table)
 
@@ -345,13 +340,9 @@ def _parse_lines(lines, size, number):
         if rows.shape == (len(lines), size):
             return [part[0].decode() for part in parts], rows
     # Parse line by line to find the line that is wrong, or a term that contains blanks.
-    terms, rows = [], []
-    for i, line in enumerate(lines, number):
-        if line.strip():
-            term, row = _parse_line(line, size, i)
-            terms.append(term)
-            rows.append(row)
-    return terms, np.array(rows, dtype=np.float32).reshape(-1, size)
+    parsed = [_parse_line(line, size, i) for i, line in enumerate(lines, number) if line.strip()]
+    rows = np.array([row for _, row in parsed], dtype=np.float32).reshape(-1, size)
+    return [term for term, _ in parsed], rows
 
 
 def _parse_line(line, size, number):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from numbers import Integral
@@ -245,8 +246,7 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
             blocks = [self._own_part(matrix[rows]) for rows in gen_batches(len(matrix), _BLOCK)]
             matrix = np.concatenate(blocks)
             if subwords is not None:
-                ngrams = self._own_part(subwords.vectors)
-                subwords = type(subwords)(ngrams, subwords.min_n, subwords.max_n)
+                subwords = replace(subwords, vectors=self._own_part(subwords.vectors))
         elif not np.issubdtype(matrix.dtype, np.floating):
             matrix = matrix.astype(np.float32)
         write_vectors(path, terms, matrix, subwords)
