@@ -168,7 +168,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
 
     If seen and unseen labels compete, an answer is not always the most probable label. The best
     unseen label often has a low probability, because there are others like it. As in scikit-learn's
-    `TunedThresholdClassifierCV`, the threshold chooses answers and changes no probability.
+    ``TunedThresholdClassifierCV``, the threshold chooses answers and changes no probability.
     The command line and the displays show the most probable labels.
 
     References
