@@ -142,6 +142,7 @@ def test_definitions_are_compared_by_the_vectors_of_their_words():
 def test_scores_equal_the_formula():
     X, y = make_features()
     linear = LogisticRegression().fit(X, y)
+    linear.coef_ += [0.5, -0.2, 0.1, 0.0]  # The rows of other classifiers have a mean.
     clf = ClassifierWeightRegressor(FrozenEstimator(linear), hierarchy=TREE, hierarchy_weight=1.0)
     clf.fit(X, y)
     points = np.array([[4.0, 2.5, 0.5, 1.0], [0.5, 1.0, 5.0, 2.0]])
