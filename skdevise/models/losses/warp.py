@@ -1,6 +1,7 @@
 """The rank-weighted loss of WSABIE."""
 
 import torch
+from numpy import euler_gamma
 
 from skdevise.models._negatives import first_violation
 from skdevise.models.losses.hinge_rank import HingeRank
@@ -35,25 +36,13 @@ class Warp(HingeRank):
 
     def __init__(self, label_vectors, n_trained=0, margin=0.1, seed=0):
         super().__init__(label_vectors, n_trained, margin, "first_violation", seed)
-        weights = _rank_weights(len(label_vectors), self.fixed.device)
-        self.register_buffer("rank_weights", weights, persistent=False)
-
-    def replace_vectors(self, label_vectors):
-        """Replace the labels. This is only possible if no label vector is trained."""
-        super().replace_vectors(label_vectors)
-        self.rank_weights = _rank_weights(len(label_vectors), self.fixed.device)
 
     def _violations(self, points, target, vectors, least):
         labels, violates, n_draws = first_violation(
             points, target, vectors, least, self.generator, count_draws=True
         )
-        n_false = len(self.rank_weights) - 1
-        # Algorithm 1 gives up after as many draws as there are false labels: the weight is then 0.
-        weight = self.rank_weights[n_false // n_draws.clamp_min(1)]
-        return labels, weight * violates
-
-
-def _rank_weights(n_labels, device):
-    """Sum 1 / i up to each possible rank of the true label: (n_labels,)."""
-    ranks = torch.arange(1.0, n_labels, device=device)
-    return torch.cat([ranks.new_zeros(1), (1 / ranks).cumsum(0)])
+        # Algorithm 1 gives up after as many draws as there are false labels: the rank is then 0.
+        rank = (len(vectors) - 1) // n_draws.clamp_min(1)
+        # The digamma function sums 1 / i up to the rank.
+        weight = torch.digamma(rank + 1.0) + euler_gamma
+        return labels, weight * (violates & (rank > 0))
