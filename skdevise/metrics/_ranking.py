@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
+from skdevise._compat import check_sample_weight
 from skdevise._typing import ArrayLike, Average, Labels
 from skdevise._utils import check_choice, check_count
 from skdevise.labels import Hierarchy
@@ -181,12 +182,9 @@ def _check_answers(y_true, y_top, k):
 def check_weights(y_true, sample_weight):
     """Validate the weights of samples: float (n_samples,), of which some are above 0."""
     check_consistent_length(y_true, sample_weight)
-    weights = np.array(sample_weight, dtype=float)
-    if weights.ndim != 1 or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
-        raise ValueError(
-            "sample_weight has negative, infinite or only zero entries. Pass one finite number "
-            "per sample, at least one above 0."
-        )
+    weights = check_sample_weight(sample_weight, y_true, ensure_non_negative=True, copy=True)
+    if not weights.any():  # scikit-learn 1.7 accepts zeros.
+        raise ValueError("sample_weight has only zeros. Pass at least one number above 0.")
     return weights
 
 

@@ -255,7 +255,7 @@ def test_text_cannot_be_compared_with_numbers():
 @pytest.mark.parametrize("average", ["sample", "class"])
 @pytest.mark.parametrize("weights", [[0, 0], [-1, 2], [1, np.nan], [[1], [1]]])
 def test_weights_without_a_mean_are_refused(weights, average):
-    with pytest.raises(ValueError, match="sample_weight"):
+    with pytest.raises(ValueError, match="[Ss]ample.weight"):
         hit_at_k(["a", "b"], [["a"], ["a"]], sample_weight=weights, average=average)
 
 
