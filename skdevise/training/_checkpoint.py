@@ -59,7 +59,7 @@ def _describe(callbacks):
     for item in callbacks or []:
         callback = item[1] if isinstance(item, tuple | list) else item
         kind = callback if isinstance(callback, type) else type(callback)
-        if kind is ProgressBar:  # `verbose` adds it. It never ends the training.
+        if callback is None or kind is ProgressBar:  # Neither ends the training.
             continue
         # skorch lets the names of attributes that training changes end with "_".
         given = [] if callback is kind else sorted(vars(callback).items())

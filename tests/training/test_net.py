@@ -404,6 +404,13 @@ class RecordValues(Callback):
         net.history.record("tensor", torch.ones(1))
 
 
+def test_a_callback_that_is_turned_off_needs_no_description(tmp_path):
+    for n_epochs in (1, 2):
+        net = build(callbacks=[("mine", None)])
+        net.train_epochs(problem(), n_epochs, checkpoint=Checkpoint(tmp_path, "fit"))
+    assert len(net.history) == 2
+
+
 def test_a_checkpoint_keeps_numbers_and_text_of_callbacks(tmp_path):
     for callbacks in ([RecordValues()], None):
         net = build(callbacks=callbacks)
