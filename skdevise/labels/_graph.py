@@ -4,7 +4,7 @@ import math
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import block_array, coo_array, csr_array, eye_array
+from scipy.sparse import block_array, csr_array, eye_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from skdevise._utils import check_choice
@@ -24,15 +24,10 @@ class Graph:
     def __init__(self, edges, n_nodes):
         self.n_nodes = n_nodes
         self.edges = _check_edges(edges, n_nodes)
-        parents, children = self.edges.T
-        self.parents = self._adjacency(children, parents)
-        self.children = self._adjacency(parents, children)
+        ones, (parents, children) = np.ones(len(self.edges), dtype=bool), self.edges.T
+        self.parents = csr_array((ones, (children, parents)), shape=(n_nodes, n_nodes))
+        self.children = self.parents.T.tocsr()
         self.neighbours = self.parents + self.children
-
-    def _adjacency(self, source, target):
-        """Build the sparse matrix of edges from source to target: (n_nodes, n_nodes)."""
-        ones, shape = np.ones(len(source), dtype=bool), (self.n_nodes, self.n_nodes)
-        return coo_array((ones, (source, target)), shape=shape).tocsr()
 
     def _with_itself(self, adjacency):
         """Add an edge from each node to itself."""

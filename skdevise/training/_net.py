@@ -60,7 +60,7 @@ def check_training_params(params):
         is_pair = isinstance(item, tuple | list) and len(item) == 2
         callback = item[1] if is_pair else item
         if is_pair and callback is None:
-            continue  # This turns off a default callback of skorch.
+            continue  # skorch leaves it out.
         callback = _call(callback) if isinstance(callback, type) else callback
         if not isinstance(callback, Callback):
             raise TypeError(
