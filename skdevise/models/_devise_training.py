@@ -283,16 +283,13 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             if self.train_label_vectors:
                 self._lazy = {}  # The net holds the vectors of the previous labels.
         self._n_features_out = self.label_space_.vector_size
-        self._negative_vectors = self._embed_negative_labels(classes)
-        self._fitted_candidates = self.labels, self.negative_labels
-
-    def _embed_negative_labels(self, classes):
-        """Embed the false labels that are not training labels: (n, vector_size)."""
+        self._negative_vectors = self.label_space_.targets[:0]
         if not isinstance(self.negative_labels, str):
-            vocabulary = self._vocabulary(self.negative_labels)
-            if not set(vocabulary.labels.tolist()) <= set(classes.tolist()):
-                return LabelSpace(vocabulary - classes, self.embedder_, "exact").targets
-        return self.label_space_.targets[:0]
+            negatives = self._vocabulary(self.negative_labels)
+            if not set(negatives.labels.tolist()) <= set(classes.tolist()):
+                space = LabelSpace(negatives - classes, self.embedder_, "exact")
+                self._negative_vectors = space.targets
+        self._fitted_candidates = self.labels, self.negative_labels
 
     # --- Features
 

@@ -106,14 +106,10 @@ class _Explanations:
             if kind in self.parts and self.parts[kind][row].any():
                 share = self.parts[kind][[row]] @ evidence
                 groups.append((kind, np.array([self.names[row]]), share))
-        return [
-            {"kind": kind, "reason": self._readable(labels[i]), "contribution": contributions[i]}
-            for kind, labels, contributions in groups
+        reasons, known = [], self.hierarchy or {}
+        for kind, labels, contributions in groups:
             # Equal contributions keep their order, whatever their rounding.
-            for i in np.argsort(-np.abs(contributions).round(10), kind="stable")[:n_reasons]
-        ]
-
-    def _readable(self, label):
-        """Return the first term of a label of the hierarchy, and any other label itself: str."""
-        is_known = self.hierarchy is not None and label in self.hierarchy
-        return self.hierarchy.terms(label)[0] if is_known else str(label)
+            for i in np.argsort(-np.abs(contributions).round(10), kind="stable")[:n_reasons]:
+                reason = known.terms(labels[i])[0] if labels[i] in known else str(labels[i])
+                reasons.append({"kind": kind, "reason": reason, "contribution": contributions[i]})
+        return reasons

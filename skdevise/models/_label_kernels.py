@@ -302,7 +302,9 @@ class _Corpus:
 
     def __init__(self, hierarchy):
         self._graph = hierarchy.graph
-        vectorizer = CountVectorizer(analyzer=_stems, dtype=np.float64)
+        vectorizer = CountVectorizer(
+            analyzer=lambda text: map(_stem, words_of(text)), dtype=np.float64
+        )
         labels = hierarchy.labels.tolist()
         definitions = hierarchy.definitions(labels)
         if not any(definitions):  # The terms are all the text that there is.
@@ -327,11 +329,6 @@ class _Corpus:
 
 
 _corpus = lru_cache(maxsize=4)(_Corpus)
-
-
-def _stems(text):
-    """Split text into words without the ending of a plural."""
-    return [_stem(word) for word in words_of(text)]
 
 
 @cache
