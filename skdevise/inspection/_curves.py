@@ -10,6 +10,7 @@ from skdevise._columns import check_targets
 from skdevise._typing import Axes
 from skdevise._utils import import_optional
 from skdevise.metrics._ranking import check_weights
+from skdevise.models._top_k import reach_classifier
 
 # Colours of Okabe and Ito, which colour-blind people can tell apart, without black and yellow. They
 # are visible on light and on dark ground.
@@ -21,13 +22,14 @@ _DASHES = ("-", "--", "-.", ":")
 _LEGEND_WIDTH = 40
 
 
-def find_candidates(classifier, labels):
-    """Return the candidates as an array (n_labels,), and as the `labels` of the methods."""
+def reach_candidates(estimator, X, labels):
+    """Find a classifier, its input, the candidates (n_labels,), and options of its methods."""
+    classifier, X = reach_classifier(estimator, X)
     if hasattr(classifier, "label_space"):
         space = classifier.label_space(labels)
-        return space.labels, {"labels": space}
+        return classifier, X, space.labels, {"labels": space}
     if labels is None:
-        return classifier.classes_, {}
+        return classifier, X, classifier.classes_, {}
     raise TypeError(
         f"{type(classifier).__name__} only predicts its training labels. Leave labels=None."
     )

@@ -8,10 +8,10 @@ import numpy as np
 
 from skdevise._typing import ArrayLike, Average, Axes, Classifier, Hierarchy, Inputs, Labels
 from skdevise._utils import check_count
-from skdevise.inspection._curves import CurveDisplay, draw_line, find_candidates
+from skdevise.inspection._curves import CurveDisplay, draw_line, reach_candidates
 from skdevise.metrics import hierarchical_precision_at_k
 from skdevise.metrics._ranking import check_hierarchy
-from skdevise.models._top_k import predict_top_k, reach_classifier
+from skdevise.models._top_k import predict_top_k
 
 # The numbers of answers in the DeViSE paper.
 _K = (1, 2, 5, 10, 20)
@@ -128,8 +128,7 @@ class HierarchicalPrecisionDisplay(CurveDisplay):
             If `k` is out of range, or the hierarchy lacks a label.
         """
         check_hierarchy(hierarchy)
-        classifier, X = reach_classifier(estimator, X)
-        candidates, chosen = find_candidates(classifier, labels)
+        classifier, X, candidates, chosen = reach_candidates(estimator, X, labels)
         k = _check_k(k, len(candidates))
         top = predict_top_k(classifier, X, int(k[-1]), **chosen)
         name = type(classifier).__name__ if name is None else name

@@ -12,13 +12,12 @@ from skdevise.inspection._curves import (
     blend,
     check_answers,
     contrast,
-    find_candidates,
     open_axes,
+    reach_candidates,
     shorten,
 )
 from skdevise.inspection._groups import OTHER, hypernym_groups
 from skdevise.metrics._ranking import check_hierarchy
-from skdevise.models._top_k import reach_classifier
 
 # A branch has at most this number times the labels that it would have if all had the same size.
 _LARGEST = 2
@@ -134,8 +133,7 @@ class HierarchyConfusionDisplay:
             As in `from_predictions`.
         """
         check_hierarchy(hierarchy)
-        classifier, X = reach_classifier(estimator, X)
-        _, chosen = find_candidates(classifier, labels)
+        classifier, X, _, chosen = reach_candidates(estimator, X, labels)
         answers = classifier.predict(X, **chosen)
         options = {"branches": branches, "sample_weight": sample_weight, "ax": ax}
         return cls.from_predictions(y, answers, hierarchy, **options)

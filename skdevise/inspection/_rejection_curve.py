@@ -6,9 +6,8 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdevise._typing import ArrayLike, Axes, Classifier, Inputs, Labels
-from skdevise.inspection._curves import CurveDisplay, check_answers, draw_line, find_candidates
+from skdevise.inspection._curves import CurveDisplay, check_answers, draw_line, reach_candidates
 from skdevise.metrics._ranking import rejection_curve
-from skdevise.models._top_k import reach_classifier
 
 
 class RejectionCurveDisplay(CurveDisplay):
@@ -104,8 +103,7 @@ class RejectionCurveDisplay(CurveDisplay):
         -------
         RejectionCurveDisplay
         """
-        classifier, X = reach_classifier(estimator, X)
-        answers, chosen = find_candidates(classifier, labels)
+        classifier, X, answers, chosen = reach_candidates(estimator, X, labels)
         # Other classifiers have no `predict_confidence`.
         method = getattr(classifier, "predict_confidence", None) or classifier.predict_proba
         proba = method(X, **chosen)

@@ -6,9 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from skdevise._typing import ArrayLike, Average, Axes, Classifier, Inputs, Labels
-from skdevise.inspection._curves import CurveDisplay, draw_line, find_candidates
+from skdevise.inspection._curves import CurveDisplay, draw_line, reach_candidates
 from skdevise.metrics import generalized_scores
-from skdevise.models._top_k import reach_classifier
 
 
 class SeenUnseenCurveDisplay(CurveDisplay):
@@ -111,8 +110,7 @@ class SeenUnseenCurveDisplay(CurveDisplay):
             If a true label is no candidate, or all samples are of seen labels, or all of unseen
             ones.
         """
-        classifier, X = reach_classifier(estimator, X)
-        candidates, chosen = find_candidates(classifier, labels)
+        classifier, X, candidates, chosen = reach_candidates(estimator, X, labels)
         penalty, seen = classifier.seen_penalty, classifier.classes_
         scores = classifier.decision_function(X, **chosen) + penalty * np.isin(candidates, seen)
         name = type(classifier).__name__ if name is None else name

@@ -10,8 +10,7 @@ from skdevise._columns import label_column
 from skdevise._ranking import best_columns
 from skdevise._typing import ArrayLike, Classifier, Labels, PhotoList
 from skdevise._utils import check_count, import_optional
-from skdevise.inspection._curves import blend, find_candidates, make_visible, shorten
-from skdevise.models._top_k import reach_classifier
+from skdevise.inspection._curves import blend, make_visible, reach_candidates, shorten
 
 # Characters that fit below a photo.
 _LINE_WIDTH = 40
@@ -181,8 +180,7 @@ class TopKDisplay:
             If `k` is not a whole number from 1.
         """
         check_count("k", k)
-        classifier, points = reach_classifier(estimator, X)
-        candidates, chosen = find_candidates(classifier, labels)
+        classifier, points, candidates, chosen = reach_candidates(estimator, X, labels)
         proba = classifier.predict_proba(points, **chosen)
         best = best_columns(proba, min(k, len(candidates)))
         name = type(classifier).__name__ if name is None else name
