@@ -155,11 +155,8 @@ class CandidatesMixin(DocumentationLinkMixin):
         classes = self.classes_.tolist()
         is_text = isinstance(classes[0], str)
         labels = [x for x in vocabulary.labels.tolist() if isinstance(x, str) == is_text]
-        if not set(labels).issuperset(classes):
-            chosen = labels or classes
-        else:
-            chosen = list(dict.fromkeys(classes + labels))
-        return self._vocabulary(chosen)
+        first = classes if set(labels).issuperset(classes) else []
+        return self._vocabulary(list(dict.fromkeys(first + labels)) or classes)
 
     def _cached(self, key, make):
         """Return the value of a recent key, or make it."""
@@ -180,10 +177,9 @@ class CandidatesMixin(DocumentationLinkMixin):
         return cloned
 
     def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "_recent" in state:
-            state["_recent"] = {}
-        return state
+        # `_lazy` may hold a net, which would need the same versions of torch and skorch.
+        state = super().__getstate__()
+        return {k: {} if k in ("_recent", "_lazy") else value for k, value in state.items()}
 
 
 def snapshot(embedder):

@@ -230,13 +230,6 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 net.load_state(state)
             raise
 
-    def __getstate__(self):
-        # A net in a pickle would need the same versions of torch and skorch.
-        state = super().__getstate__()
-        if "_lazy" in state:
-            state["_lazy"] = {}
-        return state
-
 
 class TunedEmbedder:
     """Term embedder with new unit vectors (n_terms, vector_size) for some terms.
