@@ -817,6 +817,12 @@ def test_a_pickle_holds_plain_arrays_and_can_be_trained_further(clf, pets_and_tr
     assert copy.partial_fit(*pets_and_trucks).score(*pets_and_trucks) == 1.0
 
 
+def test_a_classifier_keeps_its_net_when_it_is_pickled(clf):
+    net = clf.net_
+    pickle.dumps(clf)
+    assert clf.net_ is net
+
+
 def test_a_pickled_mlp_answers_on_a_machine_without_its_device(plane, pets_and_trucks):
     X, y = pets_and_trucks
     clf = DeViSEClassifier(plane, projection="mlp", max_epochs=2, random_state=0).fit(X, y)

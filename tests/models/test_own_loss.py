@@ -96,4 +96,4 @@ def test_a_function_is_saved_by_its_name(clf, pets_and_trucks, tmp_path):
     loaded = load(path, trusted=[f"{__name__}:one_minus_cosine"])
     assert np.array_equal(loaded.coef_, clf.coef_)
     same = pickle.loads(pickle.dumps(clf))
-    np.testing.assert_allclose(same.partial_fit(X, y).coef_, clf.partial_fit(X, y).coef_)
+    np.testing.assert_allclose(same.partial_fit(X, y).coef_, loaded.partial_fit(X, y).coef_)
