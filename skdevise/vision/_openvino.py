@@ -186,9 +186,7 @@ class OpenVINOFeaturizer(ImmutableMixin, PhotoTransformerMixin, BaseEstimator):
             return self._run
 
     def __getstate__(self):
-        state = super().__getstate__()
-        state.pop("_run", None)
-        return state
+        return {name: v for name, v in super().__getstate__().items() if name != "_run"}
 
     @property
     def _n_features_out(self):

@@ -142,3 +142,10 @@ def test_a_saved_copy_needs_no_torch(converted, tmp_path):
     command = [sys.executable, "-c", CODE, tmp_path / "network", tmp_path / "photo.png"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert output == f"{float(converted.transform(PHOTOS[:1]).sum())} []\n"
+
+
+def test_a_pickled_featurizer_keeps_its_compiled_model(converted):
+    converted.transform(PHOTOS)
+    before = set(vars(converted))
+    pickle.dumps(converted)
+    assert set(vars(converted)) == before
