@@ -93,11 +93,8 @@ RULES = {
 LABEL_ALPHAS = (0.1, 1.0, 10.0)
 
 
-class UncalibratedClassifier(DeViSEClassifier):
-    """A classifier without the second training, on which hit@1 does not depend."""
-
-    def _fit_temperatures(self, samples, seed, partial=False):
-        self.temperature_ = self.unseen_temperature_ = 1.0
+# hit@1 does not depend on the temperatures of `predict_proba`.
+make_classifier = partial(DeViSEClassifier, calibrate=False)
 
 
 class Record(Callback):
@@ -203,7 +200,7 @@ def search_grid(embedder, seed, params, factor, data):
     vectors, scores = embedder.transform(labels), []
     for lr in LRS * factor:
         record = Record(scaled, y_test, vectors, labels)
-        clf = UncalibratedClassifier(
+        clf = make_classifier(
             embedder, lr=lr, max_epochs=max(EPOCHS), callbacks=[record], random_state=seed, **params
         )
         clf.fit(X, y)
@@ -232,7 +229,7 @@ def measure(embedder, n_seeds, best, best_l2):
             negatives = [{"negatives": name} for name in ("all", "hardest")]
             systems = [best[title], best_l2.get(title, best[title]), *negatives, {}]
             for system in [OLD | params, *(params | system for system in systems)]:
-                clf = UncalibratedClassifier(embedder, random_state=seed, **system)
+                clf = make_classifier(embedder, random_state=seed, **system)
                 run.append(100 * clf.fit(X, y).score(X_test, y_test, labels=labels))
             runs.setdefault(title, []).append([*run, clf.lr_])
     return runs
@@ -246,8 +243,8 @@ def compare_rules(embedder, n_seeds):
             for title, X, y, X_test, y_test, labels in source(embedder, seed, is_report=False):
                 systems = {}
                 for name, (factor, params) in RULES.items():
-                    clf = UncalibratedClassifier(embedder, random_state=seed, **params)
-                    start = UncalibratedClassifier(
+                    clf = make_classifier(embedder, random_state=seed, **params)
+                    start = make_classifier(
                         embedder, max_epochs=1, feature_scaling=clf.feature_scaling
                     )
                     rate = start.fit(X, y).lr_ / 30**0.5  # The rate that 30 epochs get.

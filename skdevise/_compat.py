@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     # scikit-learn has no types. These decorators keep the signature of a function.
     def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Function], _Function]: ...
     def validate_params(constraints: dict[str, Any]) -> Callable[[_Function], _Function]: ...
+    def available_if(check: Callable[[Any], bool]) -> Callable[[_Function], _Function]: ...
 else:
     from sklearn.base import _fit_context as fit_context
     from sklearn.utils import _param_validation
+    from sklearn.utils.metaestimators import available_if
 
     # Our functions call no function of scikit-learn with parameters of the user.
     validate_params = partial(_param_validation.validate_params, prefer_skip_nested_validation=True)

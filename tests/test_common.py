@@ -629,6 +629,27 @@ def test_training_labels_are_learned(fitted_classifier):
     assert fitted_classifier.score(X, y) > 0.8
 
 
+def test_answers_need_no_calibration(fitted_classifier):
+    X, y = make_features()
+    classifier = clone(fitted_classifier)
+    if isinstance(classifier, NoveltySwitchClassifier | NearestLabelClassifier):
+        assert "calibrate" not in classifier.get_params()  # One needs it, and one trains nothing.
+        return
+    classifier.set_params(calibrate=False).fit(X, y)
+    for labels in (None, other_labels(classifier)):
+        assert_array_equal(classifier.predict(X, labels), fitted_classifier.predict(X, labels))
+        scores = classifier.decision_function(X, labels)
+        assert_array_equal(scores, fitted_classifier.decision_function(X, labels))
+    for method in ("predict_proba", "predict_log_proba", "predict_confidence"):
+        assert not hasattr(classifier, method)
+    # A training label that is no candidate gets a column, although its score has no meaning.
+    assert classifier.set_params(labels=LABELS[:2]).fit(X, y).decision_function(X).shape == (24, 3)
+    with pytest.raises(NotFittedError, match="calibrate=True"):
+        classifier.set_params(calibrate=True).predict_proba(X)
+    with pytest.raises(ValueError, match=r"reject_below=0\.2"):
+        classifier.set_params(calibrate=False, reject_below=0.2).fit(X, y)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_candidates_come_in_any_ordered_form(fitted_classifier, form):
     X, _ = make_features()

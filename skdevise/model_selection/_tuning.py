@@ -93,7 +93,8 @@ def tune_seen_penalty(
         kept, held_out = (train[part] for part in hold_out_samples(y[train], test_size, seed))
         fitted = clone(classifier)
         last, _ = reach_classifier(fitted)
-        last._fits_temperatures = not getattr(last, "_has_mixed_temperature", False)
+        if "calibrate" in last.get_params():
+            last.set_params(calibrate=False, reject_below=None)
         fitted.fit(safe_indexing(X, kept), y[kept])
         tested = np.concatenate([held_out, unseen])
         model, points = reach_classifier(fitted, safe_indexing(X, tested))

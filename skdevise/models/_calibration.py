@@ -6,6 +6,7 @@ from zlib import crc32
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from sklearn.exceptions import NotFittedError
 
 from skdevise.models._hubness import hub_offsets
 
@@ -153,6 +154,16 @@ def _n_held_out(counts, n_parts=1):
     return np.minimum(n_parts * one, counts - 1)
 
 
+def is_calibrated(estimator):
+    """Return True if a classifier fits temperatures, or raise AttributeError."""
+    if not estimator.calibrate:
+        raise AttributeError(
+            f"{type(estimator).__name__}(calibrate=False) has no probabilities. Fit it with "
+            "calibrate=True."
+        )
+    return True
+
+
 class CalibrationMixin:
     """Fit of the temperatures of a classifier that has placed its training labels."""
 
@@ -162,8 +173,8 @@ class CalibrationMixin:
     # One temperature can divide the scores of seen and unseen labels. Otherwise they are divided.
     _has_mixed_temperature = True
 
-    # `tune_seen_penalty` leaves the temperatures at 1 to save time, unless they divide the scores.
-    _fits_temperatures = True
+    # A parameter of the classifiers that train again to fit the temperatures.
+    calibrate = True
 
     def _calibrate_scores(self, score, targets, keys, weight, refit):
         """Fit the temperatures of scores: `score(points)` gives (n, n_classes).
@@ -171,11 +182,11 @@ class CalibrationMixin:
         A second training that lacks classes suits unseen labels. It answers seen labels worse than
         the classifier does, so other trainings with all classes calibrate these.
         """
+        if not self.calibrate:
+            self.temperature_ = self.unseen_temperature_ = np.nan
+            return
         held_out, counts = self._held_out, sample_counts(keys, targets)
         groups = {"complete": [], "fewer": [], "seen": [], "unseen": []}
-        if not self._fits_temperatures:
-            self._keep_temperatures(groups, counts)
-            return
         for split in self._calibration_splits(counts):
             self._held_out = split.held_out
             is_held_out = self._is_held_out()
@@ -224,6 +235,17 @@ class CalibrationMixin:
         if not self._has_mixed_temperature:
             raise AttributeError(f"{type(self).__name__} has no `mixed_temperature_`.")
         return self._temperatures.get("mixed", self.unseen_temperature_)
+
+    def _temperature(self, space):
+        """Interpolate the temperature by the share of unseen candidates: float."""
+        if np.isnan(self.temperature_):
+            raise NotFittedError("There are no temperatures. Fit again with calibrate=True.")
+        is_seen = space is self.label_space_ or np.isin(space.labels, self.classes_)
+        unseen_share = 1 - np.mean(is_seen)
+        if not unseen_share:
+            return self.temperature_
+        fitted = self.temperature_, self.mixed_temperature_, self.unseen_temperature_
+        return float(np.interp(unseen_share, (0, 0.5, 1), fitted))
 
     def _calibration_splits(self, counts):
         """Choose what each second training lacks: list of Split."""

@@ -86,6 +86,10 @@ class CandidatesMixin(DocumentationLinkMixin):
         """Place the training labels, and check the candidates of the constructor."""
         if self.reject_below is not None:
             self._check_unknown_label(classes)
+            if not self.calibrate:
+                raise ValueError(
+                    f"reject_below={self.reject_below} needs probabilities. Set calibrate=True."
+                )
         # Candidates without a vector may be dropped. Most classifiers cannot drop training labels.
         training = self._vocabulary(classes)
         if training.on_missing != "wordnet":

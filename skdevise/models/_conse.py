@@ -53,6 +53,10 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+    calibrate : bool, default=True
+        Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
+        False saves their time, for example in a grid search that measures hit@k. The classifier
+        then has no probabilities.
 
     Attributes
     ----------
@@ -112,6 +116,7 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
         hubness: Hubness = None,
         reject_below: float | None = None,
         unknown_label: str | float = "unknown",
+        calibrate: bool = True,
     ) -> None:
         self.classifier = classifier
         self.embedder = embedder
@@ -122,6 +127,7 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
         self.hubness = hubness
         self.reject_below = reject_below
         self.unknown_label = unknown_label
+        self.calibrate = calibrate
 
     def transform(self, X: Inputs) -> NDArray[Any]:
         """Place samples in the label space.

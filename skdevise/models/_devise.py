@@ -118,6 +118,10 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+    calibrate : bool, default=True
+        Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
+        False saves their time, for example in a grid search that measures hit@k. The classifier
+        then has no probabilities.
     max_epochs : int, default=30
         Number of epochs of stage 1: passes over the samples. More epochs often help training
         labels, and fewer often help unseen labels.
@@ -341,6 +345,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         hubness: Hubness = None,
         reject_below: float | None = None,
         unknown_label: str | float = "unknown",
+        calibrate: bool = True,
         max_epochs: int = 30,
         lr: float | Literal["auto"] = "auto",
         lr_schedule: Literal["linear", "cosine"] | Callable[..., Any] | None = None,
@@ -382,6 +387,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
         self.hubness = hubness
         self.reject_below = reject_below
         self.unknown_label = unknown_label
+        self.calibrate = calibrate
         self.max_epochs = max_epochs
         self.lr = lr
         self.lr_schedule = lr_schedule

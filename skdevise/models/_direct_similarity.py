@@ -56,6 +56,10 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+    calibrate : bool, default=True
+        Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
+        False saves their time, for example in a grid search that measures hit@k. The classifier
+        then has no probabilities.
 
     Attributes
     ----------
@@ -111,6 +115,7 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         seen_penalty: float = 0.0,
         reject_below: float | None = None,
         unknown_label: str | float = "unknown",
+        calibrate: bool = True,
     ) -> None:
         self.classifier = classifier
         self.embedder = embedder
@@ -119,6 +124,7 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
         self.seen_penalty = seen_penalty
         self.reject_below = reject_below
         self.unknown_label = unknown_label
+        self.calibrate = calibrate
 
     def transform(self, X: Inputs) -> NDArray[Any]:
         """Compute the probabilities of the training labels.

@@ -58,6 +58,10 @@ class ESZSLClassifier(LeastSquaresClassifier):
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+    calibrate : bool, default=True
+        Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
+        False saves their time, for example in a grid search that measures hit@k. The classifier
+        then has no probabilities.
 
     Attributes
     ----------
@@ -123,6 +127,7 @@ class ESZSLClassifier(LeastSquaresClassifier):
         hubness: Hubness = None,
         reject_below: float | None = None,
         unknown_label: str | float = "unknown",
+        calibrate: bool = True,
     ) -> None:
         self.embedder = embedder
         self.alpha = alpha
@@ -134,6 +139,7 @@ class ESZSLClassifier(LeastSquaresClassifier):
         self.hubness = hubness
         self.reject_below = reject_below
         self.unknown_label = unknown_label
+        self.calibrate = calibrate
 
     def _relate(self, projected, label_vectors):
         label_gram = label_vectors.T @ label_vectors

@@ -30,7 +30,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         "feature_scaling": [StrOptions({"centered", "l2", "standard", "none"})],
         **{
             name: LabelPredictionMixin._prediction_constraints[name]
-            for name in ("labels", "reject_below", "unknown_label")
+            for name in ("labels", "reject_below", "unknown_label", "calibrate")
         },
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, 1e6, closed="right")],

@@ -76,6 +76,10 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         a hierarchy.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+    calibrate : bool, default=True
+        Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
+        False saves their time, for example in a grid search that measures hit@k. The classifier
+        then has no probabilities.
     max_epochs : int, default=10
         Number of passes over the training samples.
     lr : float, default=0.1
@@ -164,6 +168,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         seen_penalty: float = 0.0,
         reject_below: float | None = None,
         unknown_label: str | float = "unknown",
+        calibrate: bool = True,
         max_epochs: int = 10,
         lr: float = 0.1,
         batch_size: int = 128,
@@ -179,6 +184,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         self.seen_penalty = seen_penalty
         self.reject_below = reject_below
         self.unknown_label = unknown_label
+        self.calibrate = calibrate
         self.max_epochs = max_epochs
         self.lr = lr
         self.batch_size = batch_size

@@ -294,8 +294,8 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         def weights_of(rows):
             return {name: weight[rows] for name, weight in weights.items()}
 
-        def train(rows):
-            projection = self._new_projection()
+        def train(rows, calibrate=True):
+            projection = self._new_projection(calibrate)
             chosen, targets = safe_indexing(X, rows), y[rows]
             projection.fit(chosen, targets, **weights_of(rows))
             points = np.asarray(projection.transform(chosen))
@@ -317,7 +317,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         parts = split_rows(keys, targets, super()._is_held_out())
         kept, seen, unseen = (rows[part] for part in parts)
         if len(seen) and len(unseen):
-            novelty = measure(*train(kept), np.concatenate([seen, unseen]))
+            novelty = measure(*train(kept, calibrate=False), np.concatenate([seen, unseen]))
             scale = novelty.std() + np.finfo(float).eps
             is_unseen = np.repeat([0, 1], [len(seen), len(unseen)])
             platt = LogisticRegression(class_weight="balanced")
@@ -356,21 +356,22 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
     def _temperature(self, space):
         return 1.0  # The scores are divided already.
 
-    def _new_projection(self):
+    def _new_projection(self, calibrate):
         """Make an untrained projection into the label space."""
         if self.projection is None:
             projection = RidgeProjectionClassifier()
         else:
             projection = clone(self.projection)
-        takes_embedder = "embedder" in projection.get_params(deep=False)
-        if not takes_embedder or isinstance(projection, ScorePredictionMixin):
+        params = projection.get_params(deep=False)
+        if "embedder" not in params or isinstance(projection, ScorePredictionMixin):
             raise ValueError(
                 f"projection={self.projection!r:.200} does not project into the space of word "
                 "vectors. Use a RidgeProjectionClassifier or DeViSEClassifier."
             )
         gives_terms = isinstance(self.labels, Mapping | LabelVocabulary)
         labels = self.labels if gives_terms else None
-        return projection.set_params(embedder=self.embedder_, labels=labels)
+        options = {"calibrate": calibrate} if "calibrate" in params else {}
+        return projection.set_params(embedder=self.embedder_, labels=labels, **options)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

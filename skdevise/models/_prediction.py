@@ -11,14 +11,14 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import gen_batches, indexable
 
 from skdevise._columns import check_targets
-from skdevise._compat import Interval, StrOptions, safe_indexing
+from skdevise._compat import Interval, StrOptions, available_if, safe_indexing
 from skdevise._ranking import best_columns
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import warn
 from skdevise.labels._search import SEARCH_METHODS
 from skdevise.labels._space import LabelSpace
 from skdevise.labels._vocabulary import LabelVocabulary
-from skdevise.models._calibration import CalibrationMixin, calibration_rows
+from skdevise.models._calibration import CalibrationMixin, calibration_rows, is_calibrated
 from skdevise.models._candidates import CandidatesMixin
 from skdevise.models._hubness import hub_offsets
 
@@ -53,6 +53,7 @@ class LabelPredictionMixin(
         "hubness": [StrOptions({"csls", "inverted_softmax"}), None],
         "reject_below": [Interval(Real, 0, 1, closed="both"), None],
         "unknown_label": [str, Real],
+        "calibrate": ["boolean"],
     }
 
     # With metadata routing, a Pipeline passes `labels` on without a set_*_request call.
@@ -167,6 +168,7 @@ class LabelPredictionMixin(
             return scores[:, 1] - scores[:, 0]
         return scores
 
+    @available_if(is_calibrated)
     def predict_proba(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Estimate the probability of each candidate label.
 
@@ -190,6 +192,7 @@ class LabelPredictionMixin(
         """
         return softmax(self._logits(X, labels), axis=1)
 
+    @available_if(is_calibrated)
     def predict_confidence(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         r"""Estimate the probability of each candidate label, if some samples show no candidate.
 
@@ -217,6 +220,7 @@ class LabelPredictionMixin(
         space = self.label_space(labels)
         return self._confidence(self._samples(X), space)
 
+    @available_if(is_calibrated)
     def predict_log_proba(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
         """Estimate the logarithm of the probability of each candidate label.
 
@@ -306,7 +310,8 @@ class LabelPredictionMixin(
         others = self._scores_in(samples, self.label_space_).astype(np.float64)
         largest = np.abs(np.hstack([scores, others])).max(axis=1, keepdims=True)
         # Distances, and the temperature that belongs to them, can be large.
-        others -= 100 * np.maximum(largest, max(100, self._temperature(space)))
+        temperature = self._temperature(space) if self.calibrate else 1
+        others -= 100 * np.maximum(largest, max(100, temperature))
         column_of = dict(zip(classes + candidates, [*others.T, *scores.T], strict=True))
         return np.column_stack(list(column_of.values()))
 
@@ -365,15 +370,6 @@ class LabelPredictionMixin(
         self._recent = spaces  # Hub offsets depend on the points.
         self._calibrate_scores(self.label_space_.scores, targets, keys, weight, refit)
 
-    def _temperature(self, space):
-        """Interpolate the temperature by the share of unseen candidates: float."""
-        is_seen = space is self.label_space_ or np.isin(space.labels, self.classes_)
-        unseen_share = 1 - np.mean(is_seen)
-        if not unseen_share:
-            return self.temperature_
-        fitted = self.temperature_, self.mixed_temperature_, self.unseen_temperature_
-        return float(np.interp(unseen_share, (0, 0.5, 1), fitted))
-
     def __sklearn_is_fitted__(self):
         return hasattr(self, "temperature_")
 
@@ -394,8 +390,9 @@ class ScorePredictionMixin(LabelPredictionMixin):
     """
 
     _prediction_constraints = {
-        name: LabelPredictionMixin._prediction_constraints[name]
-        for name in ("embedder", "labels", "seen_penalty", "reject_below", "unknown_label")
+        name: constraint
+        for name, constraint in LabelPredictionMixin._prediction_constraints.items()
+        if name not in ("search", "hubness")
     }
     search, hubness = "exact", None
 

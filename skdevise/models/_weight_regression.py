@@ -112,6 +112,10 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.
     unknown_label : str or number, default="unknown"
         Answer of `predict` to rejected samples. It must be a number if the labels are numbers.
+    calibrate : bool, default=True
+        Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
+        False saves their time, for example in a grid search that measures hit@k. The classifier
+        then has no probabilities.
 
     Attributes
     ----------
@@ -177,7 +181,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         "hub_penalty": [Interval(Real, 0, 1_000, closed="both")],
         **{
             name: LabelPredictionMixin._prediction_constraints[name]
-            for name in ("labels", "search", "reject_below", "unknown_label")
+            for name in ("labels", "search", "reject_below", "unknown_label", "calibrate")
         },
         "seen_penalty": [Interval(Real, -1_000, 1_000, closed="both")],  # As large as the scores.
     }
@@ -199,6 +203,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         seen_penalty: float = 0.0,
         reject_below: float | None = None,
         unknown_label: str | float = "unknown",
+        calibrate: bool = True,
     ) -> None:
         self.classifier = classifier
         self.embedder = embedder
@@ -213,6 +218,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         self.seen_penalty = seen_penalty
         self.reject_below = reject_below
         self.unknown_label = unknown_label
+        self.calibrate = calibrate
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
