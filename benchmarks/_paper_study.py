@@ -140,7 +140,10 @@ class Study:
         softmax = frozen_softmax(np.unique(y))
         if system.needs_softmax and softmax is None:
             return None
-        return system.make(Setting(self.embedder, softmax, hierarchy, seed))
+        clf = system.make(Setting(self.embedder, softmax, hierarchy, seed))
+        if "calibrate" in clf.get_params():
+            clf.set_params(calibrate=False)  # No table has probabilities.
+        return clf
 
     def rank(self, system, X, y, X_test, candidates, hierarchy):
         """Rank the answers of a system with each seed: list of lists of arrays."""

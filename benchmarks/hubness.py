@@ -83,7 +83,7 @@ def main():
             for name, clf in CLASSIFIERS.items():
                 if name == "ConSE" and setting != "Caltech folds":
                     continue  # Its logistic regression needs several photos per class.
-                clf = clone(clf).set_params(embedder=embedder).fit(X, y)
+                clf = clone(clf).set_params(embedder=embedder, calibrate=False).fit(X, y)
                 labels = np.unique(y_test)
                 scores = clf.decision_function(X_test, labels)
                 of_training = clf.decision_function(X[:1000], labels)

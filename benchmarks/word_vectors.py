@@ -210,7 +210,7 @@ def training_photos(embedder):
 
 
 def classifier(embedder, seed, system):
-    return DeViSEClassifier(embedder, random_state=seed, **SYSTEMS[system])
+    return DeViSEClassifier(embedder, calibrate=False, random_state=seed, **SYSTEMS[system])
 
 
 if __name__ == "__main__":
