@@ -17,8 +17,10 @@ from skdevise import (
     PretrainedEmbedder,
     RidgeProjectionClassifier,
 )
+from skdevise._utils import draw_seed
 from skdevise.metrics import generalized_scores
 from skdevise.model_selection import UnseenClassSplit, tune_seen_penalty
+from skdevise.training._early_stopping import hold_out_samples
 
 LABELS = ["cat", "dog", "lynx", "wolf"]
 SEEN = ["cat", "dog"]
@@ -161,6 +163,32 @@ def test_the_penalty_is_tuned_on_held_out_classes(animals, model, in_pipeline):
     assert means[1] >= means[0]
 
 
+def test_the_penalty_is_the_best_of_a_fine_grid(animals):
+    X, y, embedder = animals
+    splits = list(UnseenClassSplit(3, random_state=0).split(X, y))
+    clf = RidgeProjectionClassifier(embedder)
+    penalty = tune_seen_penalty(clf, X, y, cv=splits, random_state=0)
+    labels, seed = np.unique(y), draw_seed(0)
+    grid = [*np.arange(0, 1, 0.001), penalty]
+    means = np.zeros(len(grid))
+    for train, unseen in splits:
+        kept, held_out = (train[part] for part in hold_out_samples(y[train], 0.2, seed))
+        fitted = clone(clf).fit(X[kept], y[kept])
+        for i, value in enumerate(grid):
+            fitted.set_params(seen_penalty=value)
+            right = [fitted.predict(X[rows], labels) == y[rows] for rows in (held_out, unseen)]
+            parts = zip(right, (held_out, unseen), strict=True)
+            shares = [np.mean([r[y[rows] == c].mean() for c in set(y[rows])]) for r, rows in parts]
+            means[i] += 2 * np.prod(shares) / np.sum(shares) if np.sum(shares) else 0
+    assert means[-1] == pytest.approx(means.max())
+    assert penalty > 0
+    # It is the middle of the penalties with the same answers.
+    changes = np.flatnonzero(~np.isclose(means[:-1], means[-1]))
+    lowest = max(grid[i] for i in changes if grid[i] < penalty)
+    highest = min(grid[i] for i in changes if grid[i] > penalty)
+    assert penalty == pytest.approx((lowest + highest) / 2, abs=0.002)
+
+
 def test_tuning_needs_two_samples_of_a_class(animals):
     X, y, embedder = animals
     with pytest.raises(ValueError, match="one sample"):
@@ -189,8 +217,9 @@ def test_invalid_arguments_of_tuning_are_named(animals):
     X, y, embedder = animals
     with pytest.raises(TypeError, match="LogisticRegression"):
         tune_seen_penalty(LogisticRegression(), X, y)
-    with pytest.raises(ValueError, match="test_size=2"):
-        tune_seen_penalty(DeViSEClassifier(embedder), X, y, test_size=2)
+    for size in (0, 1, 1.5):
+        with pytest.raises(ValueError, match=f"test_size={size}"):
+            tune_seen_penalty(DeViSEClassifier(embedder), X, y, test_size=size)
     for cv in (0, True):
         with pytest.raises(ValueError, match=f"cv={cv}"):
             tune_seen_penalty(DeViSEClassifier(embedder), X, y, cv=cv)
