@@ -161,8 +161,8 @@ def tune_reject_below(
         If the classifier has no parameter `reject_below`.
     ValueError
         If no threshold reaches `min_accuracy`. The error states the best accuracy. Also if `cv` or
-        a share is invalid, a test class occurs in training, or the classifier only answers training
-        labels.
+        a share is invalid, a test class occurs in training, the classifier only answers training
+        labels, or it has no probabilities.
 
     Examples
     --------
@@ -182,6 +182,8 @@ def tune_reject_below(
         raise ValueError(f"min_accuracy={min_accuracy!r} is invalid. Use a share above 0.")
     if not 0 <= unknown_share < 1:
         raise ValueError(f"unknown_share={unknown_share!r} is invalid. Use a share below 1.")
+    if not getattr(reach_classifier(classifier)[0], "calibrate", True):
+        raise ValueError("A threshold needs probabilities. Set calibrate=True.")
     X, y = indexable(X, check_targets(y))
     seed = draw_seed(random_state)
     confidence, is_right = [], []

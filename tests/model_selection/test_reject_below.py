@@ -79,6 +79,11 @@ def test_invalid_parameters_are_refused(data, params):
         tune_reject_below(RidgeProjectionClassifier(), *data, **params)
 
 
+def test_a_threshold_needs_probabilities(data):
+    with pytest.raises(ValueError, match="calibrate=True"):
+        tune_reject_below(RidgeProjectionClassifier(calibrate=False), *data)
+
+
 @pytest.mark.parametrize("kind", [WSABIEClassifier, NearestClassMeanClassifier])
 def test_a_classifier_that_only_answers_training_labels_is_refused(data, kind):
     clf = kind()
