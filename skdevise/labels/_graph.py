@@ -24,7 +24,8 @@ class Graph:
     def __init__(self, edges, n_nodes):
         self.n_nodes = n_nodes
         self.edges = _check_edges(edges, n_nodes)
-        ones, (parents, children) = np.ones(len(self.edges), dtype=bool), self.edges.T
+        # Before SciPy 1.13, `dijkstra` needs positions of int32.
+        ones, (parents, children) = np.ones(len(self.edges), bool), self.edges.T.astype(np.int32)
         self.parents = csr_array((ones, (children, parents)), shape=(n_nodes, n_nodes))
         self.children = self.parents.T.tocsr()
         self.neighbours = self.parents + self.children
