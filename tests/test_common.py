@@ -644,8 +644,10 @@ def test_answers_need_no_calibration(fitted_classifier):
         assert not hasattr(classifier, method)
     # A training label that is no candidate gets a column, although its score has no meaning.
     assert classifier.set_params(labels=LABELS[:2]).fit(X, y).decision_function(X).shape == (24, 3)
+    classifier.set_params(calibrate=True)
+    assert classifier.decision_function(X).shape == (24, 3)
     with pytest.raises(NotFittedError, match="calibrate=True"):
-        classifier.set_params(calibrate=True).predict_proba(X)
+        classifier.predict_proba(X)
     with pytest.raises(ValueError, match=r"reject_below=0\.2"):
         classifier.set_params(calibrate=False, reject_below=0.2).fit(X, y)
 

@@ -56,7 +56,7 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
     calibrate : bool, default=True
         Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
         False saves their time, for example in a grid search that measures hit@k. The classifier
-        then has no probabilities.
+        then has no probabilities, so `reject_below` must be None.
 
     Attributes
     ----------

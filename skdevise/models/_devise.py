@@ -121,7 +121,7 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     calibrate : bool, default=True
         Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
         False saves their time, for example in a grid search that measures hit@k. The classifier
-        then has no probabilities.
+        then has no probabilities, so `reject_below` must be None.
     max_epochs : int, default=30
         Number of epochs of stage 1: passes over the samples. More epochs often help training
         labels, and fewer often help unseen labels.

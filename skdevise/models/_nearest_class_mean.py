@@ -79,7 +79,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     calibrate : bool, default=True
         Fit the temperatures of `predict_proba`. This takes further trainings on parts of the data.
         False saves their time, for example in a grid search that measures hit@k. The classifier
-        then has no probabilities.
+        then has no probabilities, so `reject_below` must be None.
     max_epochs : int, default=10
         Number of passes over the training samples.
     lr : float, default=0.1

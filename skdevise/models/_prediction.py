@@ -310,7 +310,7 @@ class LabelPredictionMixin(
         others = self._scores_in(samples, self.label_space_).astype(np.float64)
         largest = np.abs(np.hstack([scores, others])).max(axis=1, keepdims=True)
         # Distances, and the temperature that belongs to them, can be large.
-        temperature = self._temperature(space) if self.calibrate else 1
+        temperature = 1 if np.isnan(self.temperature_) else self._temperature(space)
         others -= 100 * np.maximum(largest, max(100, temperature))
         column_of = dict(zip(classes + candidates, [*others.T, *scores.T], strict=True))
         return np.column_stack(list(column_of.values()))

@@ -72,7 +72,7 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
         Torch device, for example "cuda:1". "auto" uses "cuda" or "mps" if available, and otherwise
         "cpu".
     engine : {"auto", "torch", "compile", "openvino"}, default="auto"
-        Software that runs the network. "openvino" (extra ``fast``) is about twice as fast as
+        Software that runs the network. "openvino" (extra ``fast``) is up to twice as fast as
         "torch" on a CPU, after a conversion of about a second. "compile" is `torch.compile`.
         "auto" uses OpenVINO on a CPU if it is installed, supports the network, and the call has at
         least 256 photos that are not in the cache. Otherwise it uses "torch". Choose "openvino" for
