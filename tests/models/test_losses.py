@@ -266,6 +266,20 @@ def test_cosine_does_not_depend_on_length():
     )
 
 
+@pytest.mark.parametrize("n_trained", [0, 2])
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_loss_reads_a_value_from_a_device_that_would_make_the_processor_wait(name, n_trained):
+    # Tensors on "meta" have no values, so `item` and `nonzero` raise errors.
+    loss = LOSSES[name](LABELS, n_trained=n_trained)
+    loss.draw_terms([LABELS[:2].numpy(), LABELS[2:].numpy(), LABELS[1:].numpy()])
+    loss = loss.to("meta")
+    points = torch.empty(5, 2, device="meta", requires_grad=True)
+    values = loss(points, torch.zeros(5, dtype=torch.int64, device="meta"))
+    values.sum().backward()
+    assert values.shape == (5,)
+    assert points.grad.device.type == "meta"
+
+
 def test_draws_happen_on_the_device_of_the_label_vectors(device):
     vectors = LABELS.to(device)
     for loss in (HingeRank(vectors, margin=0.7), Warp(vectors, margin=0.7)):
