@@ -231,12 +231,18 @@ def content_hash(*parts):
         ) from error
 
 
+def as_array(values):
+    """Turn a tensor of torch on any device into an array. Other values stay as they are."""
+    if not hasattr(values, "detach"):
+        return values
+    tensor = values.detach().cpu()
+    # NumPy has no bfloat16.
+    return (tensor.float() if tensor.dtype.itemsize == 2 else tensor).numpy()
+
+
 def _hashable(part):
     """Turn tensors into C-contiguous arrays, also inside containers and objects."""
-    if hasattr(part, "detach"):
-        tensor = part.detach().cpu()
-        # NumPy has no bfloat16.
-        part = (tensor.float() if tensor.dtype.itemsize == 2 else tensor).numpy()
+    part = as_array(part)
     if isinstance(part, np.ndarray) and part.dtype != object:
         return np.ascontiguousarray(part)
     if isinstance(part, dict):

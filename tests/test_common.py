@@ -9,7 +9,9 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -317,6 +319,37 @@ def test_parameters_set_after_fit_change_the_next_fit(estimator):
 
 
 TRUSTED = [f"{__name__}:{function.__name__}" for function in (tiny_projection, tiny_net, encode)]
+
+
+def test_features_can_be_tensors(classifier):
+    X, y = make_features()
+    tensor = torch.from_numpy(X).bfloat16().requires_grad_()
+    table = tensor.detach().float().numpy()
+    expected = clone(classifier).fit(table, y).predict_proba(table)
+    classifier.fit(tensor, y)
+    assert_array_equal(classifier.predict_proba(tensor), expected)
+    if hasattr(classifier, "partial_fit"):
+        classifier.partial_fit(tensor, y)
+
+
+def test_photos_and_columns_of_arrays_are_no_features(fitted_classifier):
+    X, y = make_features()
+    paths = [f"{i}.jpg" for i in range(len(X))]
+    arrays = pd.Series(list(X))
+    for wrong, advice in [
+        (paths, "VisualFeaturizer"),
+        (pd.Series(paths), "VisualFeaturizer"),
+        (pd.DataFrame({"path": paths}), "VisualFeaturizer"),
+        (polars.Series(paths), "VisualFeaturizer"),
+        (arrays, "np.stack"),
+        (arrays.to_frame(), "np.stack"),
+        (arrays.to_numpy(), "np.stack"),
+        (polars.Series(X.tolist()), "np.stack"),
+    ]:
+        with pytest.raises(ValueError, match=advice):
+            clone(fitted_classifier).fit(wrong, y)
+        with pytest.raises(ValueError, match=advice):
+            fitted_classifier.predict(wrong)
 
 
 def test_a_saved_file_gives_the_same_results(estimator, tmp_path):

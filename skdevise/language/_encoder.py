@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 
 from skdevise._compat import Interval
 from skdevise._untrained import ImmutableMixin
+from skdevise._utils import as_array
 from skdevise.language._mixins import TermTransformerMixin
 from skdevise.language._postprocessing import unit_rows
 
@@ -79,9 +80,7 @@ class EncoderEmbedder(ImmutableMixin, TermTransformerMixin, BaseEstimator):
 
     def _encode(self, texts):
         """Encode one batch of texts, and remember the unit vectors."""
-        vectors = self.encoder(texts)
-        if hasattr(vectors, "detach"):  # a torch tensor on any device
-            vectors = vectors.detach().cpu().float()
+        vectors = as_array(self.encoder(texts))
         try:
             vectors = np.asarray(vectors)
             found = f"shape {vectors.shape} and dtype {vectors.dtype}"

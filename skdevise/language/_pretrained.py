@@ -15,7 +15,7 @@ from sklearn.utils import gen_batches
 from skdevise._compat import Interval, StrOptions
 from skdevise._typing import PathLike
 from skdevise._untrained import ImmutableMixin
-from skdevise._utils import check_count
+from skdevise._utils import as_array, check_count
 from skdevise.language._io import TermTable, read_vectors, table_of, without_repeats, write_vectors
 from skdevise.language._mixins import TermTableMixin, TermTransformerMixin
 from skdevise.language._postprocessing import (
@@ -356,7 +356,7 @@ def _as_table(vectors):
         vectors = table_of(vectors)
     subwords = None
     if isinstance(vectors, Mapping):
-        terms, matrix = list(vectors), list(vectors.values())
+        terms, matrix = list(vectors), list(map(as_array, vectors.values()))
     elif isinstance(vectors, tuple) and len(vectors) in (2, 3):
         terms, matrix, subwords = (*vectors, None)[:3]
     else:
@@ -369,7 +369,7 @@ def _as_table(vectors):
     if not len(terms):
         raise ValueError("vectors contains no term. Pass at least one term and its vector.")
     try:
-        matrix = np.asanyarray(matrix)
+        matrix = np.asanyarray(as_array(matrix))
     except ValueError as error:  # NumPy refuses rows of several lengths.
         sizes = sorted({np.size(row) for row in matrix})
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from itertools import tee
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,15 @@ from sklearn.utils.validation import validate_data
 
 from skdevise._columns import check_targets
 from skdevise._compat import check_sample_weight
-from skdevise.models._prediction import contains_photos, refuse_photos
+from skdevise._utils import as_array
 
 # A larger memory map stays on disk.
 _N_BYTES_IN_MEMORY = 2**28
+
+_ADVICE = (
+    "this classifier takes features. Put a VisualFeaturizer in front: "
+    "make_pipeline(VisualFeaturizer(), classifier)."
+)
 
 # Features on disk are read in blocks of this many numbers (4 MB).
 _BLOCK_SIZE = 2**20
@@ -95,7 +101,9 @@ def is_on_disk(X):
     if isinstance(X, np.ndarray):
         return isinstance(X, np.memmap) and X.nbytes > _N_BYTES_IN_MEMORY
     # DataFrames, sparse matrices, tensors and arrays of other libraries are in memory.
-    if any(hasattr(X, name) for name in ("iloc", "tocsr", "__array_namespace__", "numpy")):
+    if any(
+        hasattr(X, name) for name in ("iloc", "to_list", "tocsr", "__array_namespace__", "numpy")
+    ):
         return False
     return all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
 
@@ -113,6 +121,26 @@ def row_blocks(features, n_rows):
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
+def as_features(X, advice=_ADVICE):
+    """Return features, and those of a tensor as an array. Photos, and arrays in a column, raise."""
+    is_column = hasattr(X, "to_numpy")  # or a table, of pandas or polars
+    if is_column:
+        entries = X[:1].to_numpy().ravel()
+        first = entries[0] if len(entries) == 1 else None
+    else:
+        first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
+        is_column = isinstance(X, np.ndarray) and X.ndim == 1
+    # Photos in archives have `open`, and PIL images have `getexif`.
+    is_image = hasattr(first, "open") or hasattr(first, "getexif") or np.ndim(first) > 1
+    if is_image or isinstance(first, str | bytes | PathLike):
+        raise ValueError(f"X contains photos, but {advice}")
+    if is_column and np.ndim(first) == 1:
+        raise ValueError(
+            "X is a column of arrays. Pass a table with one row per sample: np.stack(column)."
+        )
+    return as_array(X)
+
+
 def check_features(estimator, X, *, reset):
     """Validate the form of features; values on disk are not read."""
     if is_on_disk(X):
@@ -122,15 +150,11 @@ def check_features(estimator, X, *, reset):
                 "one row per sample."
             )
         return validate_data(estimator, X, skip_check_array=True, reset=reset)
-    if contains_photos(X):
-        raise ValueError(
-            "X contains photos, but visual=None expects features. Pass "
-            "visual=VisualFeaturizer(...), or use a VisualFeaturizer as the first step of a "
-            "Pipeline."
-        )
-    if hasattr(X, "detach"):
-        X = X.detach().cpu()
-        X = (X.float() if X.itemsize < 4 else X).numpy()  # NumPy has no bfloat16.
+    X = as_features(
+        X,
+        "visual=None expects features. Pass visual=VisualFeaturizer(...), or use a "
+        "VisualFeaturizer as the first step of a Pipeline.",
+    )
     options = {"dtype": [np.float32, np.float64], "ensure_all_finite": False}
     return validate_data(estimator, X, reset=reset, **options)
 
@@ -138,7 +162,7 @@ def check_features(estimator, X, *, reset):
 def training_data(estimator, X, y, sample_weight, *, reset=True):
     """Validate features in memory, their labels and weights or None. Weights of 0 drop samples."""
     y = check_targets(y)
-    refuse_photos(X)
+    X = as_features(X)
     X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], reset=reset)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)

@@ -13,8 +13,8 @@ from skdevise._typing import Inputs, NDArray
 from skdevise._utils import training_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
-from skdevise.models._features import FeatureScaler, training_data
-from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+from skdevise.models._features import FeatureScaler, as_features, training_data
+from skdevise.models._prediction import LabelPredictionMixin
 
 
 class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
@@ -61,8 +61,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
             Points, which are not of unit length: float32 if X is float32, and float64 otherwise.
         """
         check_is_fitted(self)
-        refuse_photos(X)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
         return self._project(X)
 
     def _start_fit(self, X, y, sample_weight, *, reset=True):

@@ -15,8 +15,8 @@ from skdevise._compat import StrOptions, fit_context
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys, split_rows
-from skdevise.models._features import FeatureScaler, join_labels, training_data
-from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+from skdevise.models._features import FeatureScaler, as_features, join_labels, training_data
+from skdevise.models._prediction import LabelPredictionMixin
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
 _N_ROWS = 4_096
@@ -136,8 +136,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             Unit vectors: float32 if X is float32, and float64 otherwise.
         """
         check_is_fitted(self)
-        refuse_photos(X)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
         return self._project(X, self.coef_)
 
     def _add(self, X, y, classes, sample_weight, is_first):

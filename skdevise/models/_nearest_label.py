@@ -13,8 +13,8 @@ from skdevise._compat import Interval, fit_context
 from skdevise._typing import ArrayLike, Embedder, Hubness, Inputs, Labels, NDArray, Search
 from skdevise.labels._space import LabelSpace
 from skdevise.models._calibration import row_keys
-from skdevise.models._features import training_data
-from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+from skdevise.models._features import as_features, training_data
+from skdevise.models._prediction import LabelPredictionMixin
 
 
 class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
@@ -172,8 +172,8 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
         ndarray of shape (n_samples, vector_size)
             Unit vectors: float32 if X is float32, and float64 otherwise.
         """
-        refuse_photos(X)
-        return normalize(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+        X = validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
+        return normalize(X)
 
     def _find_space(self, labels):
         if hasattr(self, "label_space_"):

@@ -1,7 +1,6 @@
 """The answers of every classifier: labels, scores and probabilities."""
 
 from numbers import Real
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -418,20 +417,3 @@ def _parts(samples, space):
     if n_samples <= n_rows:
         return [samples]
     return (safe_indexing(samples, rows) for rows in gen_batches(n_samples, n_rows))
-
-
-def contains_photos(X):
-    """Return whether the first sample is a photo or the path of one: bool."""
-    first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
-    # Photos in archives have `open`, and PIL images have `getexif`.
-    is_image = hasattr(first, "open") or hasattr(first, "getexif") or np.ndim(first) > 1
-    return is_image or isinstance(first, str | bytes | PathLike)
-
-
-def refuse_photos(X):
-    """Raise ValueError if X contains photos."""
-    if contains_photos(X):
-        raise ValueError(
-            "X contains photos, but this classifier takes features. Put a VisualFeaturizer in "
-            "front: make_pipeline(VisualFeaturizer(), classifier)."
-        )

@@ -15,7 +15,7 @@ from skdevise._columns import check_targets, positions_in
 from skdevise._compat import HasMethods, check_sample_weight, fit_context, safe_indexing
 from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
-from skdevise.models._prediction import refuse_photos
+from skdevise.models._features import as_features
 
 # Probabilities of 0 have no logarithm.
 _SMALLEST_PROBA = 1e-300
@@ -65,7 +65,7 @@ class SeenClassifierMixin:
         """
         y = check_targets(y)
         if self.classifier is None:
-            refuse_photos(X)
+            X = as_features(X)
         classifier, weights, labels = self._new_classifier(), {}, np.unique(y)
         if sample_weight is not None:
             check_takes_weights(classifier)
@@ -93,6 +93,7 @@ class SeenClassifierMixin:
 
     def _proba(self, classifier, X):
         """Read the probabilities of the training labels, added by label: (n_samples, n_classes)."""
+        X = as_features(X) if self.classifier is None else X
         proba = np.asarray(classifier.predict_proba(X))
         columns = positions_in(self.classes_, np.asarray(classifier.classes_))
         if np.array_equal(columns, np.arange(len(self.classes_))):
@@ -162,7 +163,7 @@ def fit_linear(classifier, features, y, weight):
     if weights:
         check_takes_weights(new)
     fitted = new.fit(features, y, **weights)
-    n_classes, coef = len(fitted.classes_), getattr(fitted, "coef_", None)
+    n_classes, coef = len(getattr(fitted, "classes_", ())), getattr(fitted, "coef_", None)
     is_binary = n_classes == 2 and np.shape(coef)[:1] == (1,)
     # The rows of SVC, which has support vectors, compare pairs of classes.
     is_linear = is_binary or np.shape(coef)[:1] == (n_classes,)

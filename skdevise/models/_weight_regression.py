@@ -23,6 +23,7 @@ from skdevise._typing import (
     Search,
     VisualFeaturizer,
 )
+from skdevise._utils import as_array
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.labels._vocabulary import refuse_numbers
@@ -30,10 +31,10 @@ from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._candidates import snapshot
 from skdevise.models._explanation import ExplanationMixin
-from skdevise.models._features import training_weights
+from skdevise.models._features import as_features, training_weights
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
-from skdevise.models._prediction import LabelPredictionMixin, refuse_photos
+from skdevise.models._prediction import LabelPredictionMixin
 from skdevise.models._seen_classifier import fit_linear, quiet_training
 
 
@@ -400,10 +401,10 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
     def _features(self, X, reset=False):
         """Return the features of photos, or X itself if it is a table of numbers, validated."""
         is_2d = len(getattr(X, "shape", ())) == 2
-        if hasattr(self, "visual_") and not (is_2d and np.asarray(X[:1]).dtype.kind in "iuf"):
+        has_numbers = is_2d and np.asarray(as_array(X[:1])).dtype.kind in "iuf"
+        if hasattr(self, "visual_") and not has_numbers:
             X = np.asarray(self.visual_.transform(X))
-        refuse_photos(X)
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+        return validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=reset)
 
     def _damp(self, features):
         """Damp large features, centre them, and scale rows to length 1: (n, n_features)."""

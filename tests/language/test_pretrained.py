@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from gensim.models import FastText, KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,8 +43,19 @@ def keyed_vectors():
         (np.array(TERMS), MATRIX.astype(np.float16)),
         (tuple(TERMS), MATRIX.tolist()),
         keyed_vectors(),
+        (TERMS, torch.tensor(MATRIX, dtype=torch.bfloat16).requires_grad_()),
+        dict(zip(TERMS, torch.tensor(MATRIX, dtype=torch.bfloat16), strict=True)),
     ],
-    ids=["dict of arrays", "dict of lists", "pair", "float16", "lists", "KeyedVectors"],
+    ids=[
+        "dict of arrays",
+        "dict of lists",
+        "pair",
+        "float16",
+        "lists",
+        "KeyedVectors",
+        "tensor",
+        "dict of tensors",
+    ],  # fmt: skip
 )
 def test_every_form_of_a_table_gives_the_same_unit_vectors(vectors):
     embedder = PretrainedEmbedder(vectors)

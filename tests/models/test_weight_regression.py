@@ -312,7 +312,9 @@ def test_other_linear_classifiers_serve_and_others_are_refused():
     clf = ClassifierWeightRegressor(RidgeClassifier(), hierarchy=TREE).fit(X, y)
     assert clf.score(X, y) > 0.9
     # The rows of SVC compare pairs of classes. Of 3 classes there are as many pairs.
-    for refused in (GaussianNB(), SVC(kernel="linear")):
+    # The first parameter of DeViSEClassifier is the embedder.
+    embedder = PretrainedEmbedder({"cat": [1, 0]})
+    for refused in (GaussianNB(), SVC(kernel="linear"), embedder):
         with pytest.raises(TypeError, match=type(refused).__name__):
             ClassifierWeightRegressor(refused, hierarchy=TREE).fit(X, y)
 
