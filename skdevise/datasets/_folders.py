@@ -195,8 +195,11 @@ def load_image_table(
     root : str or path, default=None
         Folder, archive or URL that relative paths start from (see :func:`load_image_folder`). The
         default is the folder of the CSV file, or the current folder for a DataFrame.
-    check, return_X_y, as_frame
+    check, return_X_y
         See :func:`load_image_folder`.
+    as_frame : bool, default=False
+        If True, `data` and `target` are pandas Series. They keep the index of the table, without
+        unreadable photos. The index of a CSV file counts its rows from 0.
 
     Returns
     -------
@@ -262,11 +265,11 @@ def load_image_table(
     if len(missing):
         raise ValueError(
             f"{name} has {len(table)} rows, and {len(missing)} of them lack a path or a label, "
-            f"such as row {missing[0] + 1}. Fill these in, or remove the rows."
+            f"such as row {table.index.tolist()[missing[0]]!r}. Fill these in, or remove the rows."
         )
     photos = _find_photos(table[path_column].tolist(), root)
     labels = table[label_column].tolist()
-    options = {"return_X_y": return_X_y, "as_frame": as_frame}
+    options = {"index": table.index, "return_X_y": return_X_y, "as_frame": as_frame}
     return readable_bunch(photos, labels, check, name, **options)
 
 
@@ -281,7 +284,7 @@ def _read_csv(path):
         # Without a header, pandas keeps repeated columns and refuses longer rows.
         rows = pd.read_csv(file, header=None, dtype=str, na_filter=False, skipinitialspace=True)
         rows = rows.map(str.strip)
-        return rows[1:].set_axis(rows.iloc[0], axis=1)
+        return rows[1:].set_axis(rows.iloc[0], axis=1).reset_index(drop=True)
 
 
 def _files_in_folder(files, folder, root):

@@ -36,7 +36,7 @@ def photo_names(files):
     )
 
 
-def readable_bunch(photos, labels, check, source, *, class_folders=(), **options):
+def readable_bunch(photos, labels, check, source, *, class_folders=(), index=None, **options):
     """Return the readable photos of a source, and their labels, as `photos_bunch` does."""
     readable = [check is None or _is_readable(photo, check) for photo in photos]
     unreadable = [photo for photo, good in zip(photos, readable, strict=True) if not good]
@@ -58,7 +58,8 @@ def readable_bunch(photos, labels, check, source, *, class_folders=(), **options
         _warn_about_folders(class_folders, set(target))
     left_out = f", without {len(unreadable)} unreadable files" if unreadable else ""
     summary = f"{len(data)} photos of {len(set(target))} labels from {source}{left_out}."
-    return photos_bunch(data, target, unreadable=unreadable, DESCR=summary, **options)
+    index = None if index is None else index[readable]
+    return photos_bunch(data, target, index, unreadable=unreadable, DESCR=summary, **options)
 
 
 def _is_readable(photo, check):
@@ -96,7 +97,7 @@ def _warn_about_folders(labels, labels_with_photos):
         )
 
 
-def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):
+def photos_bunch(photos, target, index=None, *, return_X_y, as_frame, **attributes):
     """Return photos and labels as a Bunch or a tuple, in arrays or in a DataFrame."""
     data, target = _to_array(photos), np.asarray(target)
     names, counts = np.unique(target, return_counts=True)
@@ -114,7 +115,8 @@ def photos_bunch(photos, target, *, return_X_y, as_frame, **attributes):
         import pandas as pd
 
         column = "image" if data.ndim > 1 else "path"
-        frame = pd.DataFrame({column: list(data) if data.ndim > 1 else data, "target": target})
+        columns = {column: list(data) if data.ndim > 1 else data, "target": target}
+        frame = pd.DataFrame(columns, index)
         data, target = frame[column], frame["target"]
     if return_X_y:
         return data, target

@@ -151,6 +151,26 @@ def test_a_frame_without_a_label_or_a_column_is_refused(root):
         load_image_table(frame, label_column="target")
 
 
+def test_a_frame_keeps_its_index(root):
+    write_folder(root, {"a/page.png": b"<html>"})
+    paths = ["b/3.png", "a/page.png", "a/1.png"]
+    table = pd.DataFrame({"path": paths, "label": list("xyz")}, index=["A7", "A8", "A9"])
+    with pytest.warns(UserWarning, match=r"page\.png"):
+        photos = load_image_table(table, root=root, as_frame=True)
+    for column in (photos.frame, photos.data, photos.target):
+        assert column.index.tolist() == ["A7", "A9"]
+    with pytest.raises(ValueError, match="'A8'"):
+        load_image_table(table.assign(label=["x", None, "z"]), root=root)
+
+
+def test_the_index_of_a_csv_counts_its_rows_as_pandas_does(root, write_csv):
+    write_folder(root, {"a/page.png": b"<html>"})
+    table = write_csv("path,label\nb/3.png,x\na/page.png,y\na/1.png,z\n")
+    with pytest.warns(UserWarning, match=r"page\.png"):
+        frame = load_image_table(table, as_frame=True).frame
+    assert pd.read_csv(table).loc[frame.index, "label"].tolist() == frame["target"].tolist()
+
+
 def test_other_types_and_missing_files_are_refused(root, write_csv):
     with pytest.raises(TypeError, match="list"):
         load_image_table([("a/1.png", "okapi")])
