@@ -393,7 +393,8 @@ class LabelSpace:
         points = np.asarray(points)
         if points.ndim != 2 or points.shape[1] != self.vector_size:
             raise ValueError(
-                f"points has shape {points.shape}. Pass an array of shape (n, {self.vector_size})."
+                f"points has shape {points.shape}, but the label vectors have size "
+                f"{self.vector_size}. Pass an array of shape (n, {self.vector_size})."
             )
         if points.dtype not in (np.float32, np.float64):
             points = points.astype(np.float64)

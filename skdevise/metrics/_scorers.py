@@ -161,10 +161,10 @@ class HitAtK(_TopKScorer):
             candidates = classifier.label_space(labels).labels
         else:
             candidates = classifier.classes_ if labels is None else as_vocabulary(labels).labels
-        if labels is None and set(y_true.tolist()).isdisjoint(candidates.tolist()):
+        if set(y_true.tolist()).isdisjoint(candidates.tolist()):
             warn(
-                "None of the true labels is a candidate, so hit@k is 0. Pass labels='test' or "
-                "'all' to HitAtK.",
+                f"The candidates lack all true labels, such as {y_true.tolist()[0]!r}, so hit@k is "
+                "0. Pass labels='test' or 'all' to HitAtK, or compare the spelling.",
             )
         elif self.k == len(candidates):
             warn(

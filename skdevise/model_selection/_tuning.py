@@ -179,7 +179,9 @@ def tune_reject_below(
     """
     _check_parameter(classifier, "reject_below")
     if not 0 < min_accuracy <= 1:
-        raise ValueError(f"min_accuracy={min_accuracy!r} is invalid. Use a share above 0.")
+        raise ValueError(
+            f"min_accuracy={min_accuracy!r} is invalid. Use a share above 0, at most 1."
+        )
     if not 0 <= unknown_share < 1:
         raise ValueError(f"unknown_share={unknown_share!r} is invalid. Use a share below 1.")
     if not getattr(reach_classifier(classifier)[0], "calibrate", True):

@@ -92,6 +92,12 @@ def test_labels_that_are_no_candidates_are_noticed():
     assert warned[0].filename == __file__  # The warning points at the call of the scorer.
 
 
+def test_candidates_with_other_spellings_are_noticed():
+    with pytest.warns(UserWarning, match="'owl'") as warned:
+        assert HitAtK(1, ["Owl", "Cat"])(Ranker(), X, ["owl"] * 4) == 0
+    assert warned[0].filename == __file__
+
+
 def test_as_many_answers_as_candidates_are_noticed():
     with pytest.warns(UserWarning, match="k=3") as warned:
         assert HitAtK(3, "test")(Ranker(), X, Y) == 1
