@@ -133,7 +133,8 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
         The first call fits the visual model and the scaler too. Later calls continue the training.
         They need not contain the classes of earlier calls: the classifier trains on the mean
-        features of each absent class too, so that it does not forget the class.
+        features of each absent class too, so that it does not forget the class. A new class usually
+        needs about `max_epochs` calls.
 
         Parameters
         ----------
