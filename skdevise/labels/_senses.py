@@ -1,8 +1,13 @@
 """Senses of plain names: the labels of a hierarchy that a name can mean in a photo."""
 
+import re
+
 import numpy as np
 
 from skdevise.language._terms import spellings, split_capitals, words_of
+
+# What follows these describes the thing that a name names: "chair (oak)", "jacket for men".
+_DESCRIPTION = re.compile(r"[(\[,;]|[\s_](?:[-–—]|for|from|in|on|with|without)[\s_]", re.I)
 
 # If a name is used for persons so many times as often as for things, a photo can show a person.
 _MOSTLY = 10
@@ -17,7 +22,8 @@ def photo_senses(names, hierarchy):
     is no such label, the other number of the name is tried: "banks" is a botanist, and therefore
     means "bank". If there is none either, all labels with the name count.
 
-    If no label has the name, numbers and letters at its end are left out, as in "cat 2". Then the
+    If no label has the name, descriptions are left out: "chair (oak)", "chair, red" and "chair for
+    men" mean "chair". Then numbers and letters at its end are left out, as in "cat 2". Then the
     name without its first word is looked up, and so on: "oat milk" means "milk". But "maple tree"
     means "maple", because one sense of "maple" is below "tree". A "stop sign" is a sign, and not a
     full stop, which is a rare sense of "stop" and not visible.
@@ -44,6 +50,11 @@ def _senses(name, hierarchy, is_visible, is_person):
     """Return the positions of the senses that a photo can show, or else of all: int (n_senses,)."""
     index, words = hierarchy.term_index, words_of(split_capitals(name))
     candidates = index.counts(name)
+    thing = _DESCRIPTION.split(name, maxsplit=1)[0]
+    if not candidates and thing != name:
+        found = _senses(thing, hierarchy, is_visible, is_person)
+        if len(found):
+            return found
     while words and not candidates and (len(words[-1]) == 1 or not words[-1].isalpha()):
         words.pop()
     for start, word in enumerate(words):

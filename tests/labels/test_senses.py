@@ -34,6 +34,17 @@ def wordnet():
         ("poster", ["poster", "post horse"]),
         # "Basketball" is mostly the game. The visible senses of "game" are animals and meat.
         ("basketball game", ["basketball"]),
+        # Brackets, commas, dashes and prepositions mark what only describes the thing.
+        ("okapi (oak)", ["okapi"]),
+        ("okapi, red", ["okapi"]),
+        ("Okapis - Women", ["okapi"]),
+        ("red_okapi_FOR_men", ["okapi"]),
+        ("okapi on the beach", ["okapi"]),
+        # But these are no descriptions, or nothing is before them.
+        ("jack-in-the-box", ["jack-in-the-box"]),
+        ("photo of an okapi", ["okapi"]),
+        ("Blorb, okapi", ["okapi"]),
+        ("(okapi)", ["okapi"]),
         # Digits and letters at the end are no names, although WordNet has "2" and "h" (hydrogen).
         ("okapi_2", ["okapi"]),
         ("speed limit (20km/h)", ["speed limit"]),
