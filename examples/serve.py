@@ -36,9 +36,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from skdevise import LabelSpace, load, load_zero_shot_classifier, to_openvino
 from skdevise.exceptions import UnreadablePhotoError
+from skdevise.models import predict_top_k
 
 MAX_BYTES = 10_000_000
 
@@ -53,15 +55,15 @@ class LabelService(ThreadingHTTPServer):
     def __init__(self, address, classifier, labels, n_places=8):
         self.classifier, self.places = classifier, threading.BoundedSemaphore(n_places)
         # Bind the labels once: for many labels, this takes longer than the network.
-        is_space = isinstance(labels, LabelSpace)
-        self.space = labels if is_space else classifier.label_space(labels)
+        last = classifier[-1] if isinstance(classifier, Pipeline) else classifier
+        self.space = labels if isinstance(labels, LabelSpace) else last.label_space(labels)
         self.classify(np.zeros((300, 400, 3), np.uint8))  # Warm up before the port opens.
         super().__init__(address, Handler)
 
     def classify(self, photo, k=5):
         """Return the best labels of a photo: list of dict."""
         k = min(k, self.space.n_labels)
-        top, scores = self.classifier.predict_top_k([photo], k, self.space, return_scores=True)
+        top, scores = predict_top_k(self.classifier, [photo], k, self.space, return_scores=True)
         pairs = zip(top[0].tolist(), scores[0].tolist(), strict=True)
         return [{"label": label, "score": round(score, 4)} for label, score in pairs]
 

@@ -13,8 +13,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from skdevise import LabelSpace, RandomEmbedder, load, load_zero_shot_classifier, save, to_openvino
+from skdevise import (
+    LabelSpace,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+    load,
+    load_zero_shot_classifier,
+    save,
+    to_openvino,
+)
 
 SERVE = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "serve.py"))
 
@@ -76,6 +86,15 @@ def test_the_service_answers_with_labels(service):
     labels = [{"label": "cat", "score": 1.0}, {"label": "dog", "score": 1.0}]
     assert ask(service, body=photo_bytes()) == (200, {"labels": labels})
     assert ask(service, "GET", "/health") == (200, {"status": "ok"})
+
+
+def test_a_pipeline_can_be_served():
+    colours = FunctionTransformer(lambda photos: np.array([p.mean(axis=(0, 1)) for p in photos]))
+    pipe = make_pipeline(colours, RidgeProjectionClassifier(RandomEmbedder(4)))
+    black, blue = np.zeros((2, 2, 3)), np.tile([0.0, 0.0, 1.0], (2, 2, 1))
+    pipe.fit([black, blue], ["black", "blue"])
+    with SERVE["LabelService"](("127.0.0.1", 0), pipe, ["black", "blue"]) as service:
+        assert service.classify(blue)[0]["label"] == "blue"
 
 
 @pytest.mark.parametrize(
