@@ -163,12 +163,13 @@ class CandidatesMixin(DocumentationLinkMixin):
         return self._vocabulary(list(dict.fromkeys(first + labels)) or classes)
 
     def _cached(self, key, make):
-        """Return the value of a recent key, or make it."""
+        """Return the value of a recent key, or make it. Threads share a classifier."""
         value = self._recent.pop(key, None)
-        self._recent[key] = make() if value is None else value
-        if len(self._recent) > _N_CACHED:
-            del self._recent[next(iter(self._recent))]
-        return self._recent[key]
+        value = make() if value is None else value
+        self._recent[key] = value  # At the end of the dict.
+        for oldest in list(self._recent)[:-_N_CACHED]:
+            self._recent.pop(oldest, None)  # Another thread may have removed it.
+        return value
 
     def __sklearn_clone__(self):
         if self.embedder is None:

@@ -1,6 +1,8 @@
 """Predictions with candidate labels, for classifiers of every kind."""
 
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -114,6 +116,20 @@ def test_predictions_do_not_depend_on_the_candidates_before():
     again = [clf.predict([[0, 1]], labels=labels)[0] for labels in groups]
     assert first == again
     assert all(label in labels for label, labels in zip(first, groups, strict=True))
+
+
+def test_threads_share_the_label_spaces_of_many_candidates(embedder):
+    clf = RidgeProjectionClassifier(embedder, calibrate=False).fit(np.eye(3), list("abc"))
+    candidates = [LabelVocabulary([first, last]) for first in "abc" for last in "defg"]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            spaces = list(pool.map(clf.label_space, candidates * 200))
+    finally:
+        sys.setswitchinterval(interval)
+    for space, vocabulary in zip(spaces, candidates * 200, strict=True):
+        assert_array_equal(space.labels, vocabulary.labels)
 
 
 @pytest.mark.parametrize("search", ["exact", "tree", "hnsw", "lsh"])
