@@ -140,7 +140,8 @@ def corrected(temperature, with_fewer, counts):
     if fewer == kept:
         return temperature
     # With more samples, answers become more certain. The opposite is chance.
-    return temperature * min(1, temperature / with_fewer) ** ((kept - full) / (fewer - kept))
+    exponent = (kept - full) / (fewer - kept)
+    return float(temperature * min(1, temperature / with_fewer) ** exponent)
 
 
 def _errors(counts):

@@ -268,7 +268,8 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         if not is_seen.all():
             cosines = self.projection_.decision_function(X, space)[:, ~is_seen]
             kinds.append((~is_seen, cosines / self.projection_.unseen_temperature_))
-        scores = np.empty((len(kinds[0][1]), len(columns)))
+        dtype = np.result_type(*(logits for _, logits in kinds))
+        scores = np.empty((len(kinds[0][1]), len(columns)), dtype)
         for kind, logits in kinds:
             scores[:, kind] = log_softmax(logits, axis=1)
         if len(kinds) == 2:

@@ -17,9 +17,6 @@ from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._features import as_features
 
-# Probabilities of 0 have no logarithm.
-_SMALLEST_PROBA = 1e-300
-
 
 class SeenClassifierMixin:
     """Fit of a classifier with the parameter `classifier`.
@@ -180,7 +177,7 @@ def fit_linear(classifier, features, y, weight):
 
 def log_proba(proba):
     """Compute logarithms of probabilities, also of 0: (n_samples, n_classes)."""
-    return np.log(np.maximum(proba, _SMALLEST_PROBA))
+    return np.log(np.maximum(proba, np.finfo(np.result_type(proba, np.float32)).tiny))
 
 
 def check_takes_weights(classifier):

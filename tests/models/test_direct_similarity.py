@@ -35,6 +35,19 @@ def test_scores_by_hand(plane, pets_and_trucks):
     assert_allclose(scores, [[np.log(0.5), np.log(0.2), np.log(0.3) - 0.25]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_probability_of_zero_has_a_finite_score(plane, pets_and_trucks, dtype):
+    class OnlyCats(LogisticRegression):
+        def predict_proba(self, X):
+            return np.array([[1, 0, 0]] * len(X), dtype)
+
+    clf = DirectSimilarityClassifier(OnlyCats(), plane, n_similar=1).fit(*pets_and_trucks)
+    # Each has the probability 0.
+    scores = clf.decision_function([[0, 0, 0]], labels=["dog", "truck", "lorry"])
+    assert_array_equal(scores, [[np.log(np.finfo(dtype).tiny)] * 3])
+    assert_allclose(clf.predict_proba([[0, 0, 0]], ["dog", "lorry"]), [[0.5, 0.5]])
+
+
 def test_probabilities_are_powers_of_the_means(plane, pets_and_trucks):
     clf = DirectSimilarityClassifier(FixedProba(), plane, n_similar=2).fit(*pets_and_trucks)
     clf.temperature_ = 2.0
