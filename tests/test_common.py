@@ -13,6 +13,7 @@ import polars
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -841,6 +842,31 @@ def test_points_keep_the_precision_of_the_features(classifier):
     # LogisticRegression answers in float64.
     if not isinstance(classifier, ConSEClassifier | DirectSimilarityClassifier):
         assert classifier.transform(X.astype(np.float32)).dtype == np.float32
+
+
+def test_probabilities_of_float32_features_are_float32():
+    # With three samples of each class, the temperature is corrected.
+    X, y = make_features()
+    X, y = X[::3].astype(np.float32), y[::3]
+    for form in (
+        ConSEClassifier(embedder=EMBEDDER),
+        RidgeProjectionClassifier(EMBEDDER),
+        DirectSimilarityClassifier(embedder=EMBEDDER),
+        NoveltySwitchClassifier(embedder=EMBEDDER),
+    ):
+        clf = form.fit(X, y)
+        for labels in (None, UNSEEN, LABELS + UNSEEN):
+            assert clf.decision_function(X, labels).dtype == np.float32
+            assert clf.predict_proba(X, labels).dtype == np.float32
+
+
+def test_the_option_transform_output_changes_no_prediction(classifier):
+    X, y = make_features()
+    expected = clone(classifier).fit(X, y).predict_proba(X)
+    with config_context(transform_output="pandas"):
+        classifier.fit(X, y)
+        assert_allclose(classifier.predict_proba(X), expected, atol=1e-6)
+        assert isinstance(classifier.transform(X), pd.DataFrame)
 
 
 @pytest.mark.parametrize("search", ["exact", "hnsw", "tree"])
