@@ -135,7 +135,7 @@ class HierarchyKernel(FeatureKernel):
     def features(self, facts):
         """Describe labels by their weighted ancestors: sparse (n_labels, n_nodes)."""
         above = self.hierarchy.graph.ancestors(facts.all_senses)
-        return facts.mean_of_senses @ _unit(above @ self._weights)
+        return facts.mean_of_senses @ unit_rows(above @ self._weights)
 
 
 class DefinitionKernel(FeatureKernel):
@@ -146,12 +146,12 @@ class DefinitionKernel(FeatureKernel):
         corpus, senses = _corpus(self.hierarchy), self.hierarchy.labels[facts.all_senses].tolist()
         terms = [" ".join(self.hierarchy.terms(label)) for label in senses]
         counts = corpus.near(facts.all_senses) + corpus.count(terms)
-        features = facts.mean_of_senses @ _unit(corpus.weigh(counts))
+        features = facts.mean_of_senses @ unit_rows(corpus.weigh(counts))
         if not len(facts.lacks_sense):
             return features
         names = corpus.count([" ".join(facts.terms[i]) for i in facts.lacks_sense])
         place = _sums(facts.lacks_sense, facts.n_labels)
-        return features + place @ _unit(corpus.weigh(names))
+        return features + place @ unit_rows(corpus.weigh(names))
 
 
 class VectorKernel:
@@ -167,7 +167,7 @@ class VectorKernel:
         """Learn the centre, and compare the training labels: (n, n)."""
         vectors, mean = self._vectors(facts)
         self._centre = vectors.mean(axis=0) if len(vectors) else 0.0
-        self._training, self._mean = _unit(vectors - self._centre), mean.T
+        self._training, self._mean = unit_rows(vectors - self._centre), mean.T
         kernel = self._compare(vectors, mean)
         np.fill_diagonal(kernel, 1.0)  # A label without a vector still equals itself.
         return kernel
@@ -178,7 +178,7 @@ class VectorKernel:
 
     def _compare(self, vectors, mean):
         """Compare labels, given by vectors and the matrix that averages them."""
-        cosines = _unit(vectors - self._centre) @ self._training.T
+        cosines = unit_rows(vectors - self._centre) @ self._training.T
         return mean @ (np.exp((cosines - 1) / self.width) @ self._mean)
 
 
@@ -215,7 +215,7 @@ class GlossKernel(VectorKernel):
         name_of[named] = names
         glosses += _NAME_IN_GLOSS * name_of[facts.owners]
         only_named = np.intersect1d(facts.lacks_sense, named)
-        vectors = _unit(np.vstack([glosses, name_of[only_named]]))
+        vectors = unit_rows(np.vstack([glosses, name_of[only_named]]))
         mean = hstack([facts.mean_of_senses, _sums(only_named, facts.n_labels)], format="csr")
         is_known = vectors.any(axis=1)
         return vectors[is_known], mean[:, is_known]
@@ -354,7 +354,7 @@ def _name_vectors(embedder, hierarchy, facts):
     named, first = np.unique(owners, return_index=True)
     vectors = embed_terms(embedder, list(chain.from_iterable(known))).astype(float)
     sums = (_sums(owners, len(known)) @ vectors)[named]
-    return _unit(vectors[first]), _unit(sums), named
+    return unit_rows(vectors[first]), unit_rows(sums), named
 
 
 def _select_known(embedder, terms):
@@ -364,9 +364,9 @@ def _select_known(embedder, terms):
     return [[term for term in names if known[term]] for names in terms]
 
 
-def _unit(rows):
+def unit_rows(rows, norm="l2"):
     """Scale rows to length 1. There may be no rows, which scikit-learn refuses."""
-    return normalize(rows) if rows.shape[0] else rows
+    return normalize(rows, norm) if rows.shape[0] else rows
 
 
 def _sums(owners, n_labels, weights=None):

@@ -15,7 +15,7 @@ from skdevise._utils import check_unchanged, draw_seed, find_device, warn
 from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._features import Samples, join_labels
-from skdevise.models._label_kernels import LabelFacts
+from skdevise.models._label_kernels import LabelFacts, unit_rows
 from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
 
 # The module that needs torch is imported in the method that trains.
@@ -403,7 +403,7 @@ class AncestorMeans:
             (has_mean.astype(float), nodes, np.arange(len(nodes) + 1)), shape=above.shape
         )
         above = diags_array((~has_mean).astype(float)) @ above + itself
-        return normalize(facts.sum_of_senses @ (normalize(above, "l1") @ node_means.T), "l1")
+        return normalize(facts.sum_of_senses @ (unit_rows(above, "l1") @ node_means.T), "l1")
 
 
 def _class_means(features, targets, weight, n_classes=None):

@@ -83,6 +83,8 @@ def test_labels_that_cannot_be_placed_are_named():
     clf = euclidean().fit(X, Y)
     with pytest.raises(LabelWithoutVectorError, match="'yak'"):
         clf.predict(X, labels=["cat", "yak"])
+    with pytest.raises(LabelWithoutVectorError, match="'yak'"):
+        clf.predict(X, labels=["yak"])
     with pytest.raises(LabelWithoutVectorError, match="'doubt'"):  # "idea" has no training label.
         clf.predict(X, labels=["cat", "doubt"])
     without = euclidean(hierarchy=None).fit(X, Y)
@@ -91,6 +93,9 @@ def test_labels_that_cannot_be_placed_are_named():
     assert without.predict(X, labels=["truck", "dog"]).tolist() == ["dog"] * 3 + ["truck"]
     with pytest.warns(UserWarning, match="1 of 2.*'yak'"):
         euclidean().fit([[0], [1]], ["yak", "cat"])
+    with pytest.warns(UserWarning, match="2 of 2.*'gnu', 'yak'"):
+        strange = euclidean().fit([[0], [1]], ["yak", "gnu"])
+    assert strange.predict([[0.1]]).tolist() == ["yak"]
 
 
 def test_without_a_metric_it_equals_scikit_learns_nearest_centroid(pets_and_trucks):
