@@ -118,6 +118,14 @@ class _TopKScorer:
         return self
 
 
+def _candidates(classifier, labels):
+    """Return the labels that a classifier chooses from: (n_labels,)."""
+    if hasattr(classifier, "label_space"):
+        return classifier.label_space(labels).labels
+    labels = getattr(classifier, "labels", None) if labels is None else labels
+    return classifier.classes_ if labels is None else as_vocabulary(labels).labels
+
+
 class HitAtK(_TopKScorer):
     """Scorer of hit@k: the share of samples whose true label is among the k best answers.
 
@@ -157,10 +165,7 @@ class HitAtK(_TopKScorer):
         super().__init__(k, labels, average)
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
-        if hasattr(classifier, "label_space"):
-            candidates = classifier.label_space(labels).labels
-        else:
-            candidates = classifier.classes_ if labels is None else as_vocabulary(labels).labels
+        candidates = _candidates(classifier, labels)
         if set(y_true.tolist()).isdisjoint(candidates.tolist()):
             warn(
                 f"The candidates lack all true labels, such as {y_true.tolist()[0]!r}, so hit@k is "
@@ -218,12 +223,6 @@ class HierarchicalPrecisionAtK(_TopKScorer):
         self.valid = valid
 
     def _score(self, classifier, y_true, y_top, labels, sample_weight):
-        valid = self.valid
-        if valid is None:
-            valid = getattr(classifier, "labels", None) if labels is None else labels
-            if valid is None:
-                valid = classifier.classes_
-            elif hasattr(classifier, "label_space"):
-                valid = classifier.label_space(valid)  # Without labels that were dropped.
+        valid = _candidates(classifier, labels) if self.valid is None else self.valid
         options = {"sample_weight": sample_weight, "average": self.average}
         return hierarchical_precision_at_k(y_true, y_top, self.k, self.hierarchy, valid, **options)

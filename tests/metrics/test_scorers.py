@@ -19,7 +19,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdevise import Hierarchy, LabelVocabulary
+from skdevise import Hierarchy, LabelVocabulary, RandomEmbedder, RidgeProjectionClassifier
 from skdevise.metrics import HierarchicalPrecisionAtK, HitAtK
 from skdevise.model_selection import UnseenClassSplit
 
@@ -173,6 +173,13 @@ def test_the_candidates_are_valid(zoo, labels, valid, expected):
 def test_the_candidates_of_the_classifier_are_valid(zoo):
     ranker = Ranker(labels=LabelVocabulary(["cat", "dog", "owl", "rook"]))
     assert HierarchicalPrecisionAtK(2, zoo)(ranker, X, Y) == pytest.approx(1 / 2)
+
+
+def test_constructor_labels_of_another_type_are_not_valid(zoo):
+    labels = LabelVocabulary(["cat", "dog", "owl", 7], {7: "seven"})
+    clf = RidgeProjectionClassifier(RandomEmbedder(2), labels=labels).fit(np.eye(2), ["cat", "dog"])
+    expected = HierarchicalPrecisionAtK(2, zoo, labels=["cat", "dog", "owl"])(clf, np.eye(2), Y[:2])
+    assert HierarchicalPrecisionAtK(2, zoo)(clf, np.eye(2), Y[:2]) == expected
 
 
 def test_precision_weighs_samples(zoo):
