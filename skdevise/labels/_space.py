@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
 
 from skdevise import _storage
 from skdevise._columns import name_some
@@ -19,6 +20,9 @@ from skdevise.labels._device_search import DeviceSearch, find_gpu, has_room
 from skdevise.labels._embedding import check_embedder, embed_terms
 from skdevise.labels._search import SEARCH_METHODS, open_search
 from skdevise.labels._vocabulary import as_vocabulary, refuse_numbers
+
+# Points whose nearest terms are ranked together. For 20 labels, each of them needs 9 kB.
+_N_POINTS = 4_096
 
 
 class LabelSpace:
@@ -273,6 +277,10 @@ class LabelSpace:
 
     def _nearest_labels(self, points, k):
         """Rank labels by their nearest terms (DeViSE, appendix A.2): two arrays (n_points, k)."""
+        if len(points) > _N_POINTS:
+            batches = gen_batches(len(points), _N_POINTS)
+            parts = [self._nearest_labels(points[rows], k) for rows in batches]
+            return tuple(map(np.concatenate, zip(*parts, strict=True)))
         top = np.empty((len(points), k), dtype=np.intp)
         scores = np.empty((len(points), k), dtype=points.dtype)
         rest = np.arange(len(points))

@@ -9,6 +9,7 @@ from sklearn.metrics import auc
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
 from skdevise._columns import check_labels, check_targets, label_column, positions_in
+from skdevise._ranking import rank_in_batches
 from skdevise._typing import ArrayLike, Average, Labels
 from skdevise.metrics._ranking import weigh_samples
 
@@ -102,16 +103,16 @@ def generalized_scores(
                 "seen and of unseen labels."
             )
         share[group] /= share[group].sum()
-    hits = share * ((y_score - seen_penalty * is_seen).argmax(axis=1) == column)
+    answer, _ = _best(y_score, seen_penalty * is_seen)
+    hits = share * (answer == column)
     on_seen, on_unseen = hits[of_seen].sum(), hits[~of_seen].sum()
 
     # A penalty cannot change the best seen or the best unseen candidate of a sample, only which of
     # the two wins. The seen one wins until the penalty reaches their gap.
-    seen_scores = np.where(is_seen, y_score, -np.inf)
-    unseen_scores = np.where(is_seen, -np.inf, y_score)
-    gap = seen_scores.max(axis=1) - unseen_scores.max(axis=1)
-    best = np.where(of_seen, seen_scores.argmax(axis=1), unseen_scores.argmax(axis=1))
-    gain = share * (best == column)
+    best_seen, seen_scores = _best(y_score, np.where(is_seen, 0, np.inf))
+    best_unseen, unseen_scores = _best(y_score, np.where(is_seen, np.inf, 0))
+    gain = share * (np.where(of_seen, best_seen, best_unseen) == column)
+    gap = seen_scores - unseen_scores
     penalties, step = np.unique(gap, return_inverse=True)
     lost, won = (
         np.append(0, np.cumsum(np.bincount(step, gain * of_group, minlength=len(penalties))))
@@ -127,6 +128,14 @@ def generalized_scores(
         seen_curve=seen_curve,
         unseen_curve=won,
     )
+
+
+def _best(y_score, offsets):
+    """Find the column with the highest score minus offset, and this score: two (n_samples,)."""
+    columns, scores = rank_in_batches(
+        lambda part: part - offsets, y_score, len(offsets), 1, y_score.dtype
+    )
+    return columns[:, 0], scores[:, 0]
 
 
 def _check_scores(y_true, y_score, labels, seen):
