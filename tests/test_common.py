@@ -860,6 +860,15 @@ def test_probabilities_of_float32_features_are_float32():
             assert clf.predict_proba(X, labels).dtype == np.float32
 
 
+def test_samples_without_weight_are_ignored(classifier):
+    X, y = make_features()
+    weight = np.repeat([0, 1, 2], 8)  # No cat has one.
+    fewer = clone(classifier).fit(X[8:], y[8:], weight[8:])
+    classifier.fit(X, y, weight)
+    assert classifier.classes_.tolist() == ["dog", "truck"]
+    assert_allclose(classifier.predict_proba(X), fewer.predict_proba(X), atol=1e-5)
+
+
 def test_the_option_transform_output_changes_no_prediction(classifier):
     X, y = make_features()
     expected = clone(classifier).fit(X, y).predict_proba(X)

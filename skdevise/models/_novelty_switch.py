@@ -282,10 +282,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
 
     def _finish_fit(self, X, y, weights):
         """Fit the projection, and the probability of novelty on held-out samples and classes."""
-        X, is_known = indexable(X)[0], np.isin(y, self.classes_)
-        if weights:
-            is_known &= weights["sample_weight"] > 0
-        known = np.flatnonzero(is_known)
+        X, known = indexable(X)[0], np.flatnonzero(np.isin(y, self.classes_))
         if not len(known):
             raise ValueError(
                 "No sample has a label that `classifier` predicts. The projection needs some: pass "

@@ -8,14 +8,14 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import check_consistent_length, get_tags, indexable
 from sklearn.utils.validation import has_fit_parameter
 
 from skdevise._columns import check_targets, positions_in
-from skdevise._compat import HasMethods, check_sample_weight, fit_context, safe_indexing
+from skdevise._compat import HasMethods, fit_context, safe_indexing
 from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
-from skdevise.models._features import as_features
+from skdevise.models._features import as_features, training_weights
 
 
 class SeenClassifierMixin:
@@ -44,7 +44,7 @@ class SeenClassifierMixin:
             Training labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, not negative. The `fit` of `classifier` and the fits of
-            the temperatures use them.
+            the temperatures use them. Samples of weight 0 are ignored.
 
         Returns
         -------
@@ -63,12 +63,13 @@ class SeenClassifierMixin:
         y = check_targets(y)
         if self.classifier is None:
             X = as_features(X)
-        classifier, weights, labels = self._new_classifier(), {}, np.unique(y)
+        classifier, weights = self._new_classifier(), {}
         if sample_weight is not None:
             check_takes_weights(classifier)
-            weights["sample_weight"] = check_sample_weight(
-                sample_weight, y, ensure_non_negative=True
-            )
+            check_consistent_length(X, y)
+            rows, weights["sample_weight"] = training_weights(sample_weight, None, y, partial=False)
+            X, y = safe_indexing(indexable(X)[0], rows), y[rows]
+        labels = np.unique(y)
         is_frozen = isinstance(classifier, FrozenEstimator)
         if not is_frozen:
             self._open_label_space(labels)
@@ -102,10 +103,7 @@ class SeenClassifierMixin:
     def _finish_fit(self, X, y, weights):
         """Fit the temperatures of `predict_proba` on samples and classes that are held out."""
         targets = positions_in(self.classes_, y)
-        is_known = targets >= 0  # A frozen classifier may know none of the labels in y.
-        if weights:
-            is_known &= weights["sample_weight"] > 0
-        rows = np.flatnonzero(is_known)
+        rows = np.flatnonzero(targets >= 0)  # A frozen classifier may know none of the labels in y.
         if not len(rows):
             self.reference_points_ = self.label_space_.targets
             self.temperature_ = self.unseen_temperature_ = 1.0
