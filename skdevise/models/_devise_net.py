@@ -8,7 +8,13 @@ import torch
 
 from skdevise._compat import adagrad_step
 from skdevise._utils import content_hash, find_device, seeded
-from skdevise.models._features import FeaturesOnDisk, FeaturesWithMeans, as_tensor, is_on_disk
+from skdevise.models._features import (
+    FeaturesOnDisk,
+    FeaturesWithMeans,
+    as_tensor,
+    is_on_disk,
+    scaled_tensor,
+)
 from skdevise.models._fine_tuning import AugmentedFeatures, PhotoProjection
 from skdevise.models._projection import LinearProjection, make_projection
 from skdevise.models.losses import Contrastive, Cosine, HingeRank, MeanSquaredError, OwnLoss, Warp
@@ -309,7 +315,7 @@ class Trainer:
         if is_on_disk(samples.features):
             features = FeaturesOnDisk(samples.features, self.scale)
         else:
-            features = place_features(as_tensor(self.scale(samples.features)), self.device)
+            features = place_features(scaled_tensor(samples.features, self.scale), self.device)
         if getattr(self.visual, "augment", None) is None:
             return features, features
         photos = self.visual._photos(samples.X, True, seed)

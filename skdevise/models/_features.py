@@ -23,7 +23,8 @@ _ADVICE = (
     "make_pipeline(VisualFeaturizer(), classifier)."
 )
 
-# Features on disk are read in blocks of this many numbers (4 MB).
+# Features are processed in blocks of this many numbers (4 MB). Those on disk are read in them, and
+# those in memory are never copied whole.
 _BLOCK_SIZE = 2**20
 
 
@@ -60,11 +61,14 @@ class Samples:
     def class_means(self, n_classes, scale=lambda block: block):
         """Compute the mean features (n_classes, n_features) and total weights (n_classes,)."""
         weight = np.ones(len(self.rows)) if self.weight is None else self.weight
-        sums, totals = 0, np.bincount(self.targets, weight, n_classes)
+        totals = np.bincount(self.targets, weight, n_classes)
+        dtype = scale(read_rows(self.features, self.rows[:1])).dtype
+        sums = np.zeros((n_classes, self.features.shape[1]), dtype)
         for part in row_blocks(self.features, len(self.rows)):
             block = scale(read_rows(self.features, self.rows[part]))
-            entries = weight[part].astype(block.dtype), (self.targets[part], np.arange(len(block)))
-            sums = sums + csr_array(entries, shape=(n_classes, len(block))) @ block
+            present, row = np.unique(self.targets[part], return_inverse=True)
+            entries = weight[part].astype(dtype), (row, np.arange(len(block)))
+            sums[present] += csr_array(entries, shape=(len(present), len(block))) @ block
         return sums / np.where(totals > 0, totals, 1)[:, None], totals
 
 
@@ -116,8 +120,8 @@ def read_rows(features, rows):
 
 
 def row_blocks(features, n_rows):
-    """Split a number of rows into blocks: list of slice, one if the features are in memory."""
-    size = max(1, _BLOCK_SIZE // features.shape[1] if is_on_disk(features) else n_rows)
+    """Split a number of rows into blocks that need little memory: list of slice."""
+    size = max(1, _BLOCK_SIZE // features.shape[1])
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
@@ -167,7 +171,8 @@ def training_data(estimator, X, y, sample_weight, *, reset=True):
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = sample_weight > 0
-        X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+        if not kept.all():
+            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
     return X, y, sample_weight
 
 
@@ -225,13 +230,18 @@ class FeatureScaler:
         """Fit the scaler on blocks of features and their weights, in addition to earlier ones."""
         if self.standard is not None:
             for block, weight in blocks:
-                self.standard.partial_fit(self._unit_length(block), sample_weight=weight)
+                for rows in row_blocks(block, len(block)):
+                    part = None if weight is None else weight[rows]
+                    self.standard.partial_fit(self._unit_length(block[rows]), sample_weight=part)
         return self
 
     def __call__(self, features):
         """Scale features: (n, n_features)."""
         features = self._unit_length(features)
-        return features if self.standard is None else self.standard.transform(features)
+        if self.standard is None:
+            return features
+        # Features of unit length are a copy already.
+        return self.standard.transform(features, copy=self.scaling == "standard")
 
     def _unit_length(self, features):
         """Give each sample unit length, if the scaling does that."""
@@ -244,6 +254,16 @@ def as_tensor(features):
 
     # torch supports neither negative strides nor read-only memory.
     return torch.from_numpy(np.require(features, np.float32, ["C", "W"]))
+
+
+def scaled_tensor(features, scale):
+    """Scale a table of features into a float32 Tensor."""
+    if scale.scaling == "none":
+        return as_tensor(features)
+    scaled = np.empty(features.shape, np.float32)
+    for rows in row_blocks(features, len(features)):
+        scaled[rows] = scale(features[rows])
+    return as_tensor(scaled)
 
 
 class FeaturesOnDisk:

@@ -42,14 +42,13 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         ndarray of shape (n_samples, vector_size)
-            Points of unit length and of the dtype of X. Integers give float64, and photos float32.
+            Points of unit length: float64 if X is float64 and in memory, and float32 otherwise.
         """
         check_is_fitted(self)
         if not hasattr(self, "visual_"):
             X = check_features(self, X, reset=False)
         blocks = finite_blocks(self._features(X))
-        points = [normalize(self._project(self._scale(block))) for block in blocks]
-        return points[0] if len(points) == 1 else np.concatenate(points)
+        return np.concatenate([normalize(self._project(self._scale(block))) for block in blocks])
 
     @property
     def net_(self) -> Any:
@@ -178,7 +177,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if is_on_disk(samples.features):
             keys = np.random.default_rng(0).permutation(len(samples.rows))
         else:
-            keys = row_keys(read_rows(samples.features, samples.rows))
+            keys = np.concatenate([row_keys(block) for block, _ in samples.blocks()])
 
         def place(rows, projection=None):
             features = read_rows(samples.features, samples.rows[rows])

@@ -13,7 +13,7 @@ from skdevise._typing import Inputs, NDArray
 from skdevise._utils import training_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
-from skdevise.models._features import FeatureScaler, as_features, training_data
+from skdevise.models._features import FeatureScaler, as_features, row_blocks, training_data
 from skdevise.models._prediction import LabelPredictionMixin
 
 
@@ -62,7 +62,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
-        return self._project(X)
+        return np.concatenate([self._project(X[rows]) for rows in row_blocks(X, len(X))])
 
     def _start_fit(self, X, y, sample_weight, *, reset=True):
         """Validate the training data, and fit the scaler: X, y and the weights, or None."""

@@ -15,7 +15,13 @@ from skdevise._compat import StrOptions, fit_context
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys, split_rows
-from skdevise.models._features import FeatureScaler, as_features, join_labels, training_data
+from skdevise.models._features import (
+    FeatureScaler,
+    as_features,
+    join_labels,
+    row_blocks,
+    training_data,
+)
 from skdevise.models._prediction import LabelPredictionMixin
 
 # Rows scaled at once, so that a memory-mapped table is never copied whole.
@@ -137,7 +143,8 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
-        return self._project(X, self.coef_)
+        parts = (X[rows] for rows in row_blocks(X, len(X)))
+        return np.concatenate([self._project(part, self.coef_) for part in parts])
 
     def _add(self, X, y, classes, sample_weight, is_first):
         """Add samples to the sums, and solve."""
@@ -170,9 +177,10 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         solution = self._solve(self._sums)
         self.coef_ = self._relate(solution.coef, vectors)
         self._n_features_out = len(self.coef_)
-        left_out = LeftOut(solution, *data, vectors, self._unshifted)
         is_small = len(X) < _N_ROWS_PER_FEATURE * X.shape[1] and X.size < _N_NUMBERS
-        leaves_out = is_first and is_small and self.hubness is None
+        left_out = None
+        if is_first and is_small and self.hubness is None:
+            left_out = LeftOut(solution, *data, vectors, self._unshifted)
 
         def place_with(coef, shift=0):
             return lambda rows: self._project(X[rows], coef, shift)
@@ -181,7 +189,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
             if not len(kept) and (is_first or not self._kept_sums[-1]):
                 return None
             kept_vectors, rest = vectors[~self._is_held_out()], np.delete(every, kept)
-            if leaves_out and len(rest):
+            if left_out is not None and len(rest):
                 points = self._relate(left_out.points(rest).T, kept_vectors).T.astype(X.dtype)
                 return lambda rows: normalize(points[np.searchsorted(rest, rows)])
             if np.array_equal(kept, last_kept):

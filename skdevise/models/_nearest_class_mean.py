@@ -295,7 +295,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         means, _ = _class_means(features, targets, weight)
         # Distances do not depend on the origin, but their rounding does.
         centre = means.mean(axis=0)
-        features, means = features - centre, means - centre
+        features, means = features - centre.astype(features.dtype), means - centre
         rows = calibration_rows(len(features))
         n_components = min(self.n_components, len(rows), features.shape[1])
         start = randomized_svd(features[rows], n_components, random_state=self._seed)[2]
@@ -324,10 +324,9 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     def _fit_temperatures(self, features, targets, weight):
         """Fit the temperatures of `predict_proba` on held-out samples and classes."""
         rows = refit_rows(len(features))
-        features, targets = features[rows], targets[rows]
-        weight = None if weight is None else weight[rows]
 
         def refit(kept):
+            kept = rows[kept]
             data = features[kept], targets[kept], None if weight is None else weight[kept]
             means, _ = _class_means(*data, len(self.classes_))
             is_held_out = self._is_held_out()
@@ -336,9 +335,10 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
                 means[is_held_out] = (mixtures @ means)[is_held_out]
             coef = self._learn(*data, verbose=0) if self.metric == "learned" else None
             means = _to_metric(means, coef)
-            return lambda held_out: _scores(_to_metric(features[held_out], coef), means)
+            return lambda held_out: _scores(_to_metric(features[rows[held_out]], coef), means)
 
-        self._calibrate_scores(np.asarray, targets, row_keys(features), weight, refit)
+        keys, weight_of_rows = row_keys(features[rows]), None if weight is None else weight[rows]
+        self._calibrate_scores(np.asarray, targets[rows], keys, weight_of_rows, refit)
 
     @property
     def _answers_unseen(self):

@@ -1,5 +1,6 @@
 """The answers of every classifier: labels, scores and probabilities."""
 
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.utils import gen_batches, indexable
 
 from skdevise._columns import check_targets
 from skdevise._compat import Interval, StrOptions, available_if, safe_indexing
-from skdevise._ranking import best_columns
+from skdevise._ranking import best_columns, score_batches
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import warn
 from skdevise.labels._search import SEARCH_METHODS
@@ -189,7 +190,7 @@ class LabelPredictionMixin(
             Columns as in `decision_function`, also with two training labels. The probabilities of
             training labels that are no candidates are 0.
         """
-        return softmax(self._logits(X, labels), axis=1)
+        return _in_parts(partial(softmax, axis=1), self._logits(X, labels))
 
     @available_if(is_calibrated)
     def predict_confidence(self, X: Inputs, labels: Labels | None = None) -> NDArray[Any]:
@@ -233,7 +234,7 @@ class LabelPredictionMixin(
         ndarray of shape (n_samples, n_labels)
             Columns as in `predict_proba`.
         """
-        return log_softmax(self._logits(X, labels), axis=1)
+        return _in_parts(partial(log_softmax, axis=1), self._logits(X, labels))
 
     def score(
         self,
@@ -289,12 +290,19 @@ class LabelPredictionMixin(
                 trained = trained + self.seen_penalty
         deviations = float(ndtri(1 - 1 / max(2, trained.shape[1])))  # It keeps the dtype.
         none = trained.mean(axis=1) + deviations * trained.std(axis=1)
-        return softmax(np.column_stack([scores, none]) / self._temperature(space), axis=1)[:, :-1]
+        temperature = self._temperature(space)
+
+        def compare(part, none):
+            return softmax(np.column_stack([part, none]) / temperature, axis=1)[:, :-1]
+
+        return _in_parts(compare, scores, none)
 
     def _logits(self, X, labels):
         """Divide the scores of `_columns` by the temperature of the candidates."""
         space = self.label_space(labels)
-        return self._columns(X, None if labels is None else space) / self._temperature(space)
+        scores = self._columns(X, None if labels is None else space)
+        scores /= self._temperature(space)
+        return scores
 
     def _columns(self, X, labels):
         """Score the candidates; without `labels`, columns begin with the training labels."""
@@ -325,7 +333,9 @@ class LabelPredictionMixin(
     def _scores_in(self, samples, space):
         """Score the labels of a label space, and correct the scores: (n_samples, n_labels)."""
         scores, offsets = self._score_labels(samples, space), self._offsets(space)
-        return scores if offsets is None else scores - offsets.astype(scores.dtype)
+        if offsets is not None:
+            scores -= offsets.astype(scores.dtype)
+        return scores
 
     def _rank(self, X, k, space):
         """Find the k best candidates of each sample, and their scores: two arrays (n, k)."""
@@ -417,3 +427,13 @@ def _parts(samples, space):
     if n_samples <= n_rows:
         return [samples]
     return (safe_indexing(samples, rows) for rows in gen_batches(n_samples, n_rows))
+
+
+def _in_parts(compute, scores, *columns):
+    """Replace scores (n_samples, n_labels) by the results of a function, some rows at a time.
+
+    The function also gets these rows of the other columns (n_samples,).
+    """
+    for rows in score_batches(*scores.shape, scores.itemsize):
+        scores[rows] = compute(scores[rows], *(column[rows] for column in columns))
+    return scores

@@ -194,7 +194,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
             features = self._scale(X[rows])
             return train_wsabie(features, targets[rows], weight, len(classes), params | more, seed)
 
-        self.coef_, self.label_vectors_ = train_on(np.arange(len(X)))
+        self.coef_, self.label_vectors_ = train_on(slice(None))
         self._n_features_out = self.embedding_size
         self._bind_labels(classes, LabelVectors(classes, self.label_vectors_))
         rows = refit_rows(len(X))

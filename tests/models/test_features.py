@@ -1,3 +1,5 @@
+import tracemalloc
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from skdevise import (
     DeViSEClassifier,
     ESZSLClassifier,
     NearestClassMeanClassifier,
+    RandomEmbedder,
     RidgeProjectionClassifier,
     WSABIEClassifier,
 )
@@ -117,6 +120,37 @@ def test_samples_are_taken_with_their_weights():
     [(block, weight)] = taken.blocks()
     assert np.array_equal(block, np.eye(4)[2:])
     assert weight.tolist() == [1, 2]
+
+
+def test_class_means_by_hand():
+    X = np.arange(12, dtype=np.float32).reshape(6, 2)
+    samples = Samples(X, X, np.array([0, 1, 3, 5]), np.array([2, 0, 2, 0]), np.array([1, 1, 3, 2]))
+    means, totals = samples.class_means(4, lambda block: 10 * block)
+    # Class 0 has the rows 1 and 5 (twice), and class 2 the rows 0 and 3 (three times).
+    assert totals.tolist() == [3, 0, 4, 0]
+    assert_allclose(means, [[220 / 3, 250 / 3], [0, 0], [45, 55], [0, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("clf", "n_copies"),
+    [
+        (DeViSEClassifier(RandomEmbedder(4), max_epochs=1, calibrate=False, random_state=0), 1),
+        (WSABIEClassifier(embedding_size=4, max_epochs=1, calibrate=False, random_state=0), 1),
+        (RidgeProjectionClassifier(RandomEmbedder(4), calibrate=False), 0),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_large_table_is_copied_once_at_most(clf, n_copies):
+    X = np.random.default_rng(0).random((2**15, 256), dtype=np.float32)
+    y = np.arange(len(X)) % 4
+    clf = clone(clf).fit(X[:100], y[:100])  # This imports modules.
+    # The training reads scaled features, which are a copy. Blocks and points need less than one.
+    for call, most in ((lambda: clf.fit(X, y), n_copies), (lambda: clf.predict(X), 0)):
+        tracemalloc.start()
+        call()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < (most + 0.9) * X.nbytes
 
 
 # --- Features on disk
