@@ -23,8 +23,7 @@ _ADVICE = (
     "make_pipeline(VisualFeaturizer(), classifier)."
 )
 
-# Features are processed in blocks of this many numbers (4 MB). Those on disk are read in them, and
-# those in memory are never copied whole.
+# Features, on disk or in memory, are processed in blocks of this many numbers (4 MB).
 _BLOCK_SIZE = 2**20
 
 
