@@ -10,7 +10,8 @@ afresh, so they share some photos with the first; this favours the grid, not the
 three quarters of Caltech-101, and predicts the classes of the last quarter among themselves. The
 synthetic features are noisy copies of a centre per class. The losses and scalings below the hinge
 settings have a grid of their own. "all" and "hardest" are the default with these `negatives`. The
-hinge settings have a second grid with features that are not centred.
+hinge settings have a second grid with features that are not centred. "attributes" are 85 binary
+numbers for each term, made from the file of vectors.
 
 The last table compares the default with other rules, on the photos that choose the best of the
 grid. A rule multiplies the automatic rate by a factor, and changes other parameters.
@@ -112,6 +113,15 @@ class Record(Callback):
             points = self.features @ net.module_.weight.numpy(force=True).T
             answers = self.labels[(points @ self.vectors.T).argmax(axis=1)]
             self.scores.append(np.mean(answers == self.y))
+
+
+def make_attributes(embedder, n_attributes=85):
+    """Make binary attributes, each of which 30 % of the terms have: PretrainedEmbedder."""
+    vectors = embedder.transform(embedder.terms_)
+    directions = np.random.default_rng(0).normal(size=(vectors.shape[1], n_attributes))
+    heights = vectors @ directions
+    attributes = heights > np.quantile(heights, 0.7, axis=0)
+    return PretrainedEmbedder((embedder.terms_, attributes.astype(np.float32)))
 
 
 def caltech(embedder, seed, is_report):
@@ -268,9 +278,11 @@ def main():
     parser.add_argument("vectors", type=Path)
     parser.add_argument("--n-seeds", type=int, default=3)
     args = parser.parse_args()
+    glove = PretrainedEmbedder.load(args.vectors)
     embedders = {
-        "GloVe": PretrainedEmbedder.load(args.vectors),
+        "GloVe": glove,
         "bundled": datasets.load_term_vectors().embedder,
+        "attributes": make_attributes(glove),
     }
     torch.set_num_threads(1)  # On a busy machine, threads wait for each other.
     header = ["setting", "vectors", "lr=0.02, l2", "default", "best of grid", "default - best"]

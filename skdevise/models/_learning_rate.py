@@ -4,9 +4,15 @@ import numpy as np
 from numpy.linalg import norm
 from sklearn.linear_model import Ridge
 
-# Size of the scores that a loss asks for. For the losses with a margin it is the default margin. If
-# the rate grew with `margin`, it would only scale M, and the predictions would not depend on it.
-_SCORE_SIZES = {"hinge_rank": 0.1, "warp": 0.1, "mse": 1.0, "cosine": 2.0, "contrastive": 2.0}
+# Size of the scores that a loss asks for. If it grew with `margin`, the rate would only scale M,
+# and the predictions would not depend on the margin.
+_SCORE_SIZES = {"hinge_rank": 0.0875, "warp": 0.0875, "mse": 1, "cosine": 2, "contrastive": 2}
+
+# These losses need larger weights if label vectors are near to each other. The gap of two labels is
+# one minus their cosine. A smaller gap counts as the least gap.
+_MARGIN_LOSSES = ("hinge_rank", "warp")
+_LEAST_GAP = 0.1
+_N_COMPARED = 1000
 
 # First step of Adagrad, relative to the weights of a map that opens gaps of the above size, and
 # ridge penalty of this map. benchmarks/defaults.py compares them with the best of a grid.
@@ -33,6 +39,7 @@ def automatic_lr(samples, vectors, scale, params):
     if not weight > 0:  # Otherwise all classes have the same features, or the same vector.
         return 0.02
     lr = _FIRST_STEP * _SCORE_SIZES[params["loss"]] * weight
+    lr *= _inverse_gap(vectors) if params["loss"] in _MARGIN_LOSSES else 1
     # The distance that Adagrad travels grows with the square root of the number of steps.
     lr *= (30 / max(params["max_epochs"], 1)) ** 0.5
     lr = lr * _ADAM_SHARE if optimizer == "adam" else lr
@@ -54,3 +61,11 @@ def _typical_weight(samples, vectors, scale):
     # The penalty, or a lack of features, keeps the map from reaching the vectors.
     share_of_gaps = (map_ * moment).sum() / gaps
     return np.sqrt(np.mean(np.square(map_))) / share_of_gaps
+
+
+def _inverse_gap(vectors):
+    """Compute the root mean square of 1 / (1 - cosine) over the pairs of labels: float."""
+    rows = np.arange(0, len(vectors), -(-len(vectors) // _N_COMPARED))
+    inverse = 1 / np.maximum(1 - vectors[rows] @ vectors.T, _LEAST_GAP)
+    inverse[np.arange(len(rows)), rows] = 0  # A label has no gap to itself.
+    return norm(inverse) / np.sqrt(len(rows) * (len(vectors) - 1))
