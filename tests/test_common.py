@@ -551,6 +551,14 @@ def test_set_output_returns_a_table_with_the_names_of_the_features(estimator, li
         assert set(estimator.predict(X)) <= set(estimator.classes_)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_tables_as_the_output_of_all_transformers_change_no_answer(classifier, library):
+    X, y = make_features()
+    expected = clone(classifier).fit(X, y).predict_proba(X)
+    with config_context(transform_output=library):
+        assert_array_equal(classifier.fit(X, y).predict_proba(X), expected)
+
+
 # --- Labels and terms
 
 

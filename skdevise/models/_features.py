@@ -240,7 +240,8 @@ class FeatureScaler:
         if self.standard is None:
             return features
         # Features of unit length are a copy already.
-        return self.standard.transform(features, copy=self.scaling == "standard")
+        scaled = self.standard.transform(features, copy=self.scaling == "standard")
+        return np.asarray(scaled)  # set_config may make it a table.
 
     def _unit_length(self, features):
         """Give each sample unit length, if the scaling does that."""

@@ -152,7 +152,7 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
         self.visual_._keep_weights()
         samples = samples.take(calibration_rows(len(samples.rows)))
-        features = self.visual_.transform(take_photos(samples.X, samples.rows))
+        features = np.asarray(self.visual_.transform(take_photos(samples.X, samples.rows)))
         return replace(samples, features=features, rows=np.arange(len(samples.rows)))
 
     def _project(self, features, projection=None):

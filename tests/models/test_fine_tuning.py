@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
@@ -212,6 +213,13 @@ def test_stage_2_trains_the_visual_model_and_improves_the_score(clf, visual, col
     assert not np.allclose(clf.visual_.transform(X), before)
     # The frozen model belongs to the user, so a copy is trained.
     np.testing.assert_allclose(visual.transform(X), before, atol=1e-5)
+
+
+def test_transformers_may_return_tables(clf, colours):
+    expected = clone(clf).fit(*colours).decision_function(colours[0])
+    with config_context(transform_output="pandas"):
+        scores = clf.fit(*colours).decision_function(colours[0])
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
 def test_the_history_holds_both_stages(clf, colours):
