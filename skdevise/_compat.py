@@ -120,7 +120,7 @@ def decode_jpeg(data):
 
 def adagrad_step(optimizer, parameter, lr):
     """Take the step of a torch Adagrad optimizer of one parameter. `lr` may be a Tensor."""
-    # torch 2.6 to 2.14 name the state "sum" and the option "eps". `Optimizer.step` cannot be
+    # torch 2.6 to 2.15 name the state "sum" and the option "eps". `Optimizer.step` cannot be
     # recorded as a CUDA graph.
     group, squares = optimizer.param_groups[0], optimizer.state[parameter]["sum"]
     squares.addcmul_(parameter.grad, parameter.grad)

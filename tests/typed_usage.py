@@ -67,7 +67,7 @@ def describe(photos: list[bytes]) -> Iterator[float]:
     assert_type(featurizer.fit(photos).transform(photos), NDArray[np.float32])
     for rows, features in featurizer.transform_iter(iter(photos)):
         assert_type(rows, NDArray[np.intp])
-        yield features.max()
+        yield float(features.max())
 
 
 def look_up() -> None:
