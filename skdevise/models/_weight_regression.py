@@ -401,9 +401,9 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
     def _features(self, X, reset=False):
         """Return the features of photos, or X itself if it is a table of numbers, validated."""
         is_2d = len(getattr(X, "shape", ())) == 2
-        has_numbers = is_2d and np.asarray(as_array(X[:1])).dtype.kind in "iuf"
-        if hasattr(self, "visual_") and not has_numbers:
-            X = np.asarray(self.visual_.transform(X))
+        if hasattr(self, "visual_"):
+            is_table = is_2d and np.asarray(as_array(X[:1])).dtype.kind in "iuf"
+            X = X if is_table else np.asarray(self.visual_.transform(X))
         return validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=reset)
 
     def _damp(self, features):
