@@ -9,7 +9,6 @@ import pickle
 
 import numpy as np
 import pandas as pd
-import polars
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -341,11 +340,11 @@ def test_photos_and_columns_of_arrays_are_no_features(fitted_classifier):
         (paths, "VisualFeaturizer"),
         (pd.Series(paths), "VisualFeaturizer"),
         (pd.DataFrame({"path": paths}), "VisualFeaturizer"),
-        (polars.Series(paths), "VisualFeaturizer"),
+        (polars_column(paths), "VisualFeaturizer"),
         (arrays, "np.stack"),
         (arrays.to_frame(), "np.stack"),
         (arrays.to_numpy(), "np.stack"),
-        (polars.Series(X.tolist()), "np.stack"),
+        (polars_column(X.tolist()), "np.stack"),
     ]:
         with pytest.raises(ValueError, match=advice):
             clone(fitted_classifier).fit(wrong, y)
