@@ -340,7 +340,10 @@ class LabelVocabulary:
     def _key(self):
         options = tuple(self._options.values())
         labels = tuple(self.labels.tolist())
-        return self.labels.dtype.str, labels, self.terms, self._unnamed, options
+        dtype = self.labels.dtype
+        # Arrays of the same text can differ in the length that they allow.
+        kind = "U" if dtype.kind == "U" else dtype.str
+        return kind, labels, self.terms, self._unnamed, options
 
     def __repr__(self):
         shown = ", ".join(repr(label) for label in self.labels[:3].tolist())

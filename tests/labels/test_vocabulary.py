@@ -278,8 +278,9 @@ def test_plain_labels_may_be_either_operand(a, b):
 
 def test_vocabularies_compare_by_content():
     one, same = LabelVocabulary(["cat", "rat"]), LabelVocabulary(np.array(["cat", "rat"]))
-    assert one == same
-    assert len({one, same}) == 1
+    of_more = LabelVocabulary(np.array(["cat", "rat", "butterfly"])[:2])
+    assert one == same == of_more
+    assert len({one, same, of_more}) == 1
     others = [
         LabelVocabulary(["rat", "cat"]),
         LabelVocabulary(["cat"]),
