@@ -204,8 +204,10 @@ class LabelSpace:
         on_device = self._device_search(len(points))
         if on_device is not None:
             return on_device.scores(points)
-        vectors = self._index.vectors
-        scores = np.empty((len(points), self.n_labels), dtype=np.result_type(points, vectors))
+        # A product would convert float32 vectors again for each batch of float64 points.
+        dtype = np.result_type(points, self._index.vectors)
+        vectors = self._index.vectors.astype(dtype, copy=False)
+        scores = np.empty((len(points), self.n_labels), dtype)
         for batch in score_batches(len(points), len(self._rows), scores.itemsize):
             products = points[batch] @ vectors.T
             if not self._is_one_to_one:
