@@ -172,8 +172,10 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         # Later calls continue the second training that lacks these samples.
         last_kept = split_rows(keys, targets, self._is_held_out())[0]
         kept_sums = self._sums_of(last_kept, *data)
-        self._sums = _add(self._sums, kept_sums, self._sums_of(np.delete(every, last_kept), *data))
-        self._kept_sums = _add(self._kept_sums, kept_sums)
+        self._sums = _add_sums(
+            self._sums, kept_sums, self._sums_of(np.delete(every, last_kept), *data)
+        )
+        self._kept_sums = _add_sums(self._kept_sums, kept_sums)
         solution = self._solve(self._sums)
         self.coef_ = self._relate(solution.coef, vectors)
         self._n_features_out = len(self.coef_)
@@ -196,7 +198,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
                 second = self._solve(self._kept_sums)
             else:
                 left_sums = [-part for part in self._sums_of(rest, *data)]
-                second = self._solve(_add(self._sums, left_sums))
+                second = self._solve(_add_sums(self._sums, left_sums))
             coef = self._relate(second.coef, kept_vectors)
             # The samples that were kept have another mean.
             shift = coef @ (self.scaler_.mean_ - second.mean) if self._is_centred else 0
@@ -306,9 +308,9 @@ def _without(hat, residuals):
     return cho_solve(cho_factor(np.eye(len(hat)) - hat), residuals)
 
 
-def _add(*parts):
+def _add_sums(*sums):
     """Add several sums over samples."""
-    return tuple(map(sum, zip(*parts, strict=True)))
+    return tuple(map(sum, zip(*sums, strict=True)))
 
 
 def factorize(gram, name, alpha):
