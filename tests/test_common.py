@@ -876,15 +876,6 @@ def test_samples_without_weight_are_ignored(classifier):
     assert_allclose(classifier.predict_proba(X), fewer.predict_proba(X), atol=1e-5)
 
 
-def test_the_option_transform_output_changes_no_prediction(classifier):
-    X, y = make_features()
-    expected = clone(classifier).fit(X, y).predict_proba(X)
-    with config_context(transform_output="pandas"):
-        classifier.fit(X, y)
-        assert_allclose(classifier.predict_proba(X), expected, atol=1e-6)
-        assert isinstance(classifier.transform(X), pd.DataFrame)
-
-
 @pytest.mark.parametrize("search", ["exact", "hnsw", "tree"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_first_of_labels_with_equal_vectors_wins_in_every_batch(search, dtype):

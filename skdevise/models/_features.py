@@ -220,10 +220,7 @@ class FeatureScaler:
         self.scaling = scaling
         self.standard = None
         if scaling in ("centered", "standard"):
-            # scikit-learn's option `transform_output` is for the transformers of the user.
-            self.standard = StandardScaler(with_std=scaling == "standard").set_output(
-                transform="default"
-            )
+            self.standard = StandardScaler(with_std=scaling == "standard")
 
     def fit(self, blocks):
         """Fit the scaler on blocks of features and their weights, in addition to earlier ones."""
