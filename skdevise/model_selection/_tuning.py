@@ -35,6 +35,9 @@ def tune_seen_penalty(
     is the penalty with the best harmonic mean of the accuracies on both, averaged over the splits
     (calibrated stacking [1]_, section 3.1). Pass it to `set_params(seen_penalty=...)`.
 
+    With fewer than about 30 classes the result is rough. It is often too high if there are at least
+    as many unseen candidates as training labels, because each split has fewer of them.
+
     Parameters
     ----------
     classifier : classifier with a parameter `seen_penalty`, or Pipeline that ends in one
