@@ -18,6 +18,7 @@ from skdevise.metrics._ranking import (
     hierarchical_precision_at_k,
     hit_at_k,
 )
+from skdevise.models._features import join_labels
 from skdevise.models._top_k import predict_top_k, reach_classifier
 
 
@@ -58,7 +59,7 @@ class _TopKScorer:
         y_true, labels = check_targets(y_true, "y_true"), self.labels
         if isinstance(labels, str):
             is_test = labels == "test"
-            labels = np.unique(y_true) if is_test else np.union1d(classifier.classes_, y_true)
+            labels = np.unique(y_true) if is_test else join_labels(classifier.classes_, y_true)
         y_top = predict_top_k(classifier, X, self.k, labels)
         return self._score(classifier, y_true, y_top, labels, sample_weight)
 

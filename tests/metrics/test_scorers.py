@@ -118,6 +118,12 @@ def test_invalid_true_labels_are_named():
         HitAtK()(Ranker(), X[:1], [None])
 
 
+def test_true_labels_of_another_type_than_the_training_labels_are_refused():
+    clf = RidgeProjectionClassifier(RandomEmbedder(2)).fit(np.eye(2), [0, 1])
+    with pytest.raises(ValueError, match="text and numbers"):
+        HitAtK(labels="all")(clf, np.eye(2), ["cat", "dog"])
+
+
 def test_class_is_a_way_to_average():
     # The candidates are owl, dog and cat. Owl has 2 hits of 2, cat and dog have none.
     assert HitAtK(1, "test", average="class")(Ranker(), X, Y) == pytest.approx(1 / 3)
