@@ -257,15 +257,16 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
     The penalty, or a lack of features, makes :math:`M_0` too small. It raises the true label above
     the mean label by only a share g of :math:`\lVert d_c \rVert^2`, with
     :math:`g = \sum_c p_c \, d_c \cdot M_0 \mu_c / \sum_c p_c \lVert d_c \rVert^2`. The root mean
-    square of its weights is r. The rate is :math:`\frac{m r h}{3 g} \sqrt{30 / n}` for n
-    `max_epochs`. The size m of the scores depends on the loss. It is 0.0875 for "hinge_rank" and
+    square of its weights is r. The rate is :math:`\frac{m r}{3 g} \sqrt{30 / n}` for n
+    `max_epochs`. m is the difference of scores that the loss asks for: 0.1 for "hinge_rank" and
     "warp", 1 for "mse", and 2 for "cosine" and "contrastive". It does not follow `margin`, because
     M would then only grow with the margin, and no prediction would change.
 
-    If the vectors of two labels are near to each other, larger weights are needed to open a margin
-    between their scores. For "hinge_rank" and "warp", h is the root mean square of
-    :math:`1 / \max(1 - t_i \cdot t_j, 0.1)` over the pairs of labels. With more than 1,000 labels,
-    only 501 to 1,000 of them are compared with all others. For other losses, h is 1.
+    If label vectors are near to each other, larger weights are needed to open a margin between
+    their scores. Let h be the root mean square of :math:`1 / \max(1 - t_i \cdot t_j, 0.1)` over the
+    pairs of labels. It is 1.1 to 1.35 for word vectors, and often larger for attributes. If h
+    exceeds 1.35, "hinge_rank" and "warp" take h / 1.35 times the rate. With more than 1,000 labels,
+    only 501 to 1,000 of them are compared with all others.
 
     "adam" takes a tenth of the rate, because its steps do not shrink. For other projections and
     optimizers, "auto" means 0.02. The rate is rounded to three digits. A loss of your own gets the

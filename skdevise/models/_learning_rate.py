@@ -4,13 +4,14 @@ import numpy as np
 from numpy.linalg import norm
 from sklearn.linear_model import Ridge
 
-# Size of the scores that a loss asks for. If it grew with `margin`, the rate would only scale M,
-# and the predictions would not depend on the margin.
-_SCORE_SIZES = {"hinge_rank": 0.0875, "warp": 0.0875, "mse": 1, "cosine": 2, "contrastive": 2}
+# Size of the scores that a loss asks for. For the losses with a margin it is the default margin. If
+# the rate grew with `margin`, it would only scale M, and the predictions would not depend on it.
+_SCORE_SIZES = {"hinge_rank": 0.1, "warp": 0.1, "mse": 1.0, "cosine": 2.0, "contrastive": 2.0}
 
-# These losses need larger weights if label vectors are near to each other. The gap of two labels is
-# one minus their cosine. A smaller gap counts as the least gap.
+# The losses with a margin need larger weights if label vectors are nearer to each other than word
+# vectors are. The gap of two labels is one minus their cosine. A smaller gap counts as the least.
 _MARGIN_LOSSES = ("hinge_rank", "warp")
+_INVERSE_GAP_OF_WORDS = 1.35
 _LEAST_GAP = 0.1
 _N_COMPARED = 1000
 
@@ -39,7 +40,8 @@ def automatic_lr(samples, vectors, scale, params):
     if not weight > 0:  # Otherwise all classes have the same features, or the same vector.
         return 0.02
     lr = _FIRST_STEP * _SCORE_SIZES[params["loss"]] * weight
-    lr *= _inverse_gap(vectors) if params["loss"] in _MARGIN_LOSSES else 1
+    if params["loss"] in _MARGIN_LOSSES:
+        lr *= max(1, _inverse_gap(vectors) / _INVERSE_GAP_OF_WORDS)
     # The distance that Adagrad travels grows with the square root of the number of steps.
     lr *= (30 / max(params["max_epochs"], 1)) ** 0.5
     lr = lr * _ADAM_SHARE if optimizer == "adam" else lr
