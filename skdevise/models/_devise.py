@@ -264,8 +264,8 @@ class DeViSEClassifier(LabelPredictionMixin, DeViSETrainingMixin, BaseEstimator)
 
     If label vectors are near to each other, larger weights are needed to open a margin between
     their scores. Let h be the root mean square of :math:`1 / \max(1 - t_i \cdot t_j, 0.1)` over the
-    pairs of labels. It is 1.1 to 1.35 for word vectors, and often larger for attributes. If h
-    exceeds 1.35, "hinge_rank" and "warp" take h / 1.35 times the rate. With more than 1,000 labels,
+    pairs of labels. It is 1.1 to 1.4 for word vectors, and often larger for attributes. If h
+    exceeds 1.4, "hinge_rank" and "warp" take h / 1.4 times the rate. With more than 1,000 labels,
     only 501 to 1,000 of them are compared with all others.
 
     "adam" takes a tenth of the rate, because its steps do not shrink. For other projections and

@@ -11,7 +11,7 @@ _SCORE_SIZES = {"hinge_rank": 0.1, "warp": 0.1, "mse": 1.0, "cosine": 2.0, "cont
 # The losses with a margin need larger weights if label vectors are nearer to each other than word
 # vectors are. The gap of two labels is one minus their cosine. A smaller gap counts as the least.
 _MARGIN_LOSSES = ("hinge_rank", "warp")
-_INVERSE_GAP_OF_WORDS = 1.35
+_INVERSE_GAP_OF_WORDS = 1.4
 _LEAST_GAP = 0.1
 _N_COMPARED = 1000
 

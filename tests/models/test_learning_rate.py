@@ -69,11 +69,11 @@ def vectors_with_cosine(cosine):
 
 
 @pytest.mark.parametrize(
-    "loss, ratio", [("hinge_rank", 1.48), ("warp", 1.48), ("mse", 0.5), ("cosine", 0.5)]
+    "loss, ratio", [("hinge_rank", 1.43), ("warp", 1.43), ("mse", 0.5), ("cosine", 0.5)]
 )
 def test_rate_is_higher_if_a_margin_has_to_separate_near_vectors(loss, ratio):
     # The distance of two vectors is sqrt(2 - 2 cosine), here a half of the other. The map shrinks
-    # with it. But the gap of 0.25 raises the rate by 1 / (0.25 * 1.35) = 2.96.
+    # with it. But the gap of 0.25 raises the rate by 1 / (0.25 * 1.4) = 2.86.
     X, y = [[1, 0], [-1, 0]], ["cat", "truck"]
     wide, near = (
         DeViSEClassifier(vectors_with_cosine(cosine), feature_scaling="none", loss=loss).fit(X, y)
@@ -96,7 +96,7 @@ def test_labels_with_the_same_vector_have_a_limited_effect_on_the_rate():
     labels, vectors = ["cat", "truck", "lynx", "lorry"], np.eye(3)[[0, 1, 2, 1]]
     X, y = np.random.default_rng(0).normal(size=(40, 5)), np.array(labels)[np.arange(40) % 4]
     margin, mse = margin_and_mse_rates(labels, vectors, X, y)
-    assert margin / mse == pytest.approx(0.1 * np.sqrt((5 + 100) / 6) / 1.35, rel=0.01)
+    assert margin / mse == pytest.approx(0.1 * np.sqrt((5 + 100) / 6) / 1.4, rel=0.01)
 
 
 def test_rate_of_many_labels_compares_some_of_the_pairs():
@@ -105,7 +105,7 @@ def test_rate_of_many_labels_compares_some_of_the_pairs():
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     margin, mse = margin_and_mse_rates(labels, vectors, rng.normal(size=(2500, 5)), labels)
     inverse = 1 / np.maximum(1 - (vectors @ vectors.T)[~np.eye(2500, dtype=bool)], 0.1)
-    assert margin / mse == pytest.approx(0.1 * np.sqrt(np.mean(inverse**2)) / 1.35, rel=0.03)
+    assert margin / mse == pytest.approx(0.1 * np.sqrt(np.mean(inverse**2)) / 1.4, rel=0.03)
 
 
 @pytest.mark.parametrize("X", [[[0, 0], [0, 0]], [[1, 0], [1, 0]]])
