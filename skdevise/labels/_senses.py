@@ -23,7 +23,8 @@ def photo_senses(names, hierarchy):
     means "bank". If there is none either, all labels with the name count.
 
     If no label has the name, descriptions are left out: "chair (oak)", "chair, red" and "chair for
-    men" mean "chair". Then numbers and letters at its end are left out, as in "cat 2". Then the
+    men" mean "chair". But "crane (bird)" only means the crane that is a bird, and "dog, beagle" the
+    dog that is a beagle. Then numbers and letters at its end are left out, as in "cat 2". Then the
     name without its first word is looked up, and so on: "oat milk" means "milk". But "maple tree"
     means "maple", because one sense of "maple" is below "tree". A "stop sign" is a sign, and not a
     full stop, which is a rare sense of "stop" and not visible.
@@ -50,12 +51,20 @@ def _senses(name, hierarchy, is_visible, is_person):
     """Return the positions of the senses that a photo can show, or else of all: int (n_senses,)."""
     index, words = hierarchy.term_index, words_of(split_capitals(name))
     candidates = index.counts(name)
-    thing = _DESCRIPTION.split(name, maxsplit=1)[0]
-    if not candidates and thing != name:
+    thing, *descriptions = _DESCRIPTION.split(name)
+    if descriptions and not candidates and any(map(_is_word, words_of(thing))):
         found = _senses(thing, hierarchy, is_visible, is_person)
+        for description in descriptions if len(found) else ():
+            others = _senses(description, hierarchy, is_visible, is_person)
+            # "crane (bird)" is one of the cranes, and "dog, beagle" is one of the dogs.
+            for rows, tops in ((found, others), (others[:1], found)):
+                kinds = _below(rows, tops, hierarchy.graph)
+                if len(kinds):
+                    found = kinds
+                    break
         if len(found):
             return found
-    while words and not candidates and (len(words[-1]) == 1 or not words[-1].isalpha()):
+    while words and not candidates and not _is_word(words[-1]):
         words.pop()
     for start, word in enumerate(words):
         if candidates:
@@ -80,6 +89,11 @@ def _senses(name, hierarchy, is_visible, is_person):
         if not persons.all():
             return rows[~persons]
     return np.array([*candidates], dtype=int)
+
+
+def _is_word(text):
+    """Check whether text is more than a letter and has no digits."""
+    return len(text) > 1 and text.isalpha()
 
 
 def _below(rows, tops, graph):

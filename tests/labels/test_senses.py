@@ -40,11 +40,23 @@ def wordnet():
         ("Okapis - Women", ["okapi"]),
         ("red_okapi_FOR_men", ["okapi"]),
         ("okapi on the beach", ["okapi"]),
+        # A description can name the kind or a kind of the thing. It then chooses the sense.
+        ("crane (bird)", ["crane"]),
+        ("seal_(animal)", ["seal"]),
+        ("pitcher (vessel for liquid)", ["pitcher"]),
+        ("maillot, tank suit", ["maillot"]),
+        ("Animals - Hoofed - Okapis", ["okapi"]),
+        # Both the sausage and the wool of a living sheep are rare senses of the second word.
+        ("food for dogs", ["food", "food"]),
+        ("coat, wool", ["coat", "coating", "coat"]),
         # But these are no descriptions, or nothing is before them.
         ("jack-in-the-box", ["jack-in-the-box"]),
         ("photo of an okapi", ["okapi"]),
         ("Blorb, okapi", ["okapi"]),
         ("(okapi)", ["okapi"]),
+        ("12 - okapi", ["okapi"]),
+        ("A, okapi", ["okapi"]),
+        ("2 in 1 okapi", ["okapi"]),
         # Digits and letters at the end are no names, although WordNet has "2" and "h" (hydrogen).
         ("okapi_2", ["okapi"]),
         ("speed limit (20km/h)", ["speed limit"]),
