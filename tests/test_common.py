@@ -332,6 +332,14 @@ def test_features_can_be_tensors(classifier):
         classifier.partial_fit(tensor, y)
 
 
+def test_tables_may_have_any_index(classifier):
+    X, y = make_features()
+    expected = clone(classifier).fit(X, y).predict_proba(X)
+    # pandas 2 looks up table[:1] by label if the index holds floats.
+    table = pd.DataFrame(X, index=np.arange(len(X), 0, -1) / 2)
+    assert_allclose(classifier.fit(table, y).predict_proba(table), expected, rtol=1e-4)
+
+
 def test_photos_and_columns_of_arrays_are_no_features(fitted_classifier):
     X, y = make_features()
     paths = [f"{i}.jpg" for i in range(len(X))]
@@ -340,6 +348,7 @@ def test_photos_and_columns_of_arrays_are_no_features(fitted_classifier):
         (paths, "VisualFeaturizer"),
         (pd.Series(paths), "VisualFeaturizer"),
         (pd.DataFrame({"path": paths}), "VisualFeaturizer"),
+        (pd.Series(paths, index=np.linspace(1, 0, len(X))), "VisualFeaturizer"),
         (polars_column(paths), "VisualFeaturizer"),
         (arrays, "np.stack"),
         (arrays.to_frame(), "np.stack"),

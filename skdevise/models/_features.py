@@ -124,11 +124,17 @@ def row_blocks(features, n_rows):
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
+def first_row(X):
+    """Read the first row of a table, or entry of a column: array."""
+    # pandas 2 looks up X[:1] by label if the index holds floats.
+    return np.asarray(as_array(getattr(X, "iloc", X)[:1]))
+
+
 def as_features(X, advice=_ADVICE):
     """Return features, and those of a tensor as an array. Photos, and arrays in a column, raise."""
     is_column = hasattr(X, "to_numpy")  # or a table, of pandas or polars
     if is_column:
-        entries = X[:1].to_numpy().ravel()
+        entries = first_row(X).ravel()
         first = entries[0] if len(entries) == 1 else None
     else:
         first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None

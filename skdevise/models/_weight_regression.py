@@ -23,7 +23,6 @@ from skdevise._typing import (
     Search,
     VisualFeaturizer,
 )
-from skdevise._utils import as_array
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.labels._vocabulary import refuse_numbers
@@ -31,7 +30,7 @@ from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._candidates import snapshot
 from skdevise.models._explanation import ExplanationMixin
-from skdevise.models._features import as_features, training_weights
+from skdevise.models._features import as_features, first_row, training_weights
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
 from skdevise.models._prediction import LabelPredictionMixin
@@ -402,7 +401,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         """Return the features of photos, or X itself if it is a table of numbers, validated."""
         is_2d = len(getattr(X, "shape", ())) == 2
         if hasattr(self, "visual_"):
-            is_table = is_2d and np.asarray(as_array(X[:1])).dtype.kind in "iuf"
+            is_table = is_2d and first_row(X).dtype.kind in "iuf"
             X = X if is_table else np.asarray(self.visual_.transform(X))
         return validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=reset)
 
