@@ -169,8 +169,8 @@ class HitAtK(_TopKScorer):
         candidates = _candidates(classifier, labels)
         if set(y_true.tolist()).isdisjoint(candidates.tolist()):
             warn(
-                f"The candidates lack all true labels, such as {y_true.tolist()[0]!r}, so hit@k is "
-                "0. Pass labels='test' or 'all' to HitAtK, or compare the spelling.",
+                f"No true label, such as {y_true.tolist()[0]!r}, is a candidate, so hit@k is 0. "
+                "Pass labels='test' or 'all' to HitAtK, or check the spelling.",
             )
         elif self.k == len(candidates):
             warn(

@@ -35,8 +35,8 @@ def tune_seen_penalty(
     is the penalty with the best harmonic mean of the accuracies on both, averaged over the splits
     (calibrated stacking [1]_, section 3.1). Pass it to `set_params(seen_penalty=...)`.
 
-    With fewer than about 30 classes the result is rough. It is often too high if there are at least
-    as many unseen candidates as training labels, because each split has fewer of them.
+    With fewer than about 30 classes, the result is rough. It is often too high if you have at least
+    as many unseen candidates as training labels, because a split has only few unseen candidates.
 
     Parameters
     ----------
