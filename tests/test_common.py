@@ -876,6 +876,19 @@ def test_probabilities_of_float32_features_are_float32():
             assert clf.predict_proba(X, labels).dtype == np.float32
 
 
+def test_blocks_of_samples_change_no_answer(classifier, monkeypatch):
+    X, y = make_features()
+    X, weight = X.astype(np.float32), np.arange(1, len(X) + 1)
+    whole = clone(classifier).fit(X, y, weight)
+    methods = ("decision_function", "predict_proba", "predict_log_proba", "predict_confidence")
+    expected = [getattr(whole, method)(X) for method in methods]
+    monkeypatch.setattr("skdevise.models._features._BLOCK_SIZE", 5 * X.shape[1])
+    monkeypatch.setattr("skdevise._ranking._BLOCK_ROWS", 7)
+    classifier.fit(X, y, weight)
+    for method, values in zip(methods, expected, strict=True):
+        assert_allclose(getattr(classifier, method)(X), values, rtol=1e-3, atol=1e-4)
+
+
 def test_samples_without_weight_are_ignored(classifier):
     X, y = make_features()
     weight = np.repeat([0, 1, 2], 8)  # No cat has one.
