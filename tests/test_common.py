@@ -864,11 +864,13 @@ def test_probabilities_of_float32_features_are_float32():
     # With three samples of each class, the temperature is corrected.
     X, y = make_features()
     X, y = X[::3].astype(np.float32), y[::3]
+    # The default solver of scikit-learn 1.7 computes in float64.
+    seen = LogisticRegression(solver="newton-cg")
     for form in (
-        ConSEClassifier(embedder=EMBEDDER),
+        ConSEClassifier(seen, EMBEDDER),
         RidgeProjectionClassifier(EMBEDDER),
-        DirectSimilarityClassifier(embedder=EMBEDDER),
-        NoveltySwitchClassifier(embedder=EMBEDDER),
+        DirectSimilarityClassifier(seen, EMBEDDER),
+        NoveltySwitchClassifier(seen, EMBEDDER),
     ):
         clf = form.fit(X, y)
         for labels in (None, UNSEEN, LABELS + UNSEEN):
