@@ -164,10 +164,10 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
         Notes
         -----
-        The temperatures are fitted on the samples of the last call, and `scaler_` on those of all
-        calls. Only `fit` uses early stopping, schedules, checkpoints, stage 2 and `distributed`.
-        The optimizer starts afresh after a pickle, and after a change of a training parameter other
-        than `lr`.
+        The temperatures are fitted on the samples of the last call, and `scaler_` on the first
+        samples of each class. Only `fit` uses early stopping, schedules, checkpoints, stage 2 and
+        `distributed`. The optimizer starts afresh after a pickle, and after a change of a training
+        parameter other than `lr`.
         """
         self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
         self._check_resources()
@@ -199,7 +199,11 @@ class DeViSETrainingMixin(FittedProjectionMixin):
                 self._check_projection(X)
             targets = np.searchsorted(self.classes_, y[rows])
             samples = Samples(X, self._training_features(X), rows, targets, weight)
-            self._fit_scale(samples, first)
+            # Calls that repeat the photos of a label would move the mean towards these photos.
+            is_new = [label not in self._class_means.known for label in self.classes_.tolist()]
+            new_rows = np.flatnonzero(np.array(is_new)[targets])
+            if len(new_rows):
+                self._fit_scale(samples.take(new_rows), first)
             if first or self.lr != "auto":
                 self._choose_lr(samples)
             if first or self.device != "auto":

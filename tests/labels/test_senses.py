@@ -46,7 +46,7 @@ def wordnet():
         ("pitcher (vessel for liquid)", ["pitcher"]),
         ("maillot, tank suit", ["maillot"]),
         ("Animals - Hoofed - Okapis", ["okapi"]),
-        # Both the sausage and the wool of a living sheep are rare senses of the second word.
+        # "dog" is rarely a sausage and "wool" rarely the coat of a sheep, so these do not count.
         ("food for dogs", ["food", "food"]),
         ("coat, wool", ["coat", "coating", "coat"]),
         # But these are no descriptions, or nothing is before them.

@@ -102,6 +102,16 @@ def test_features_are_centred_if_the_loss_compares_labels(
     assert hasattr(clf.fit(*pets_and_trucks), "scaler_") == is_centred
 
 
+def test_calls_that_repeat_photos_do_not_move_the_centre(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    is_truck = y == "truck"
+    clf = DeViSEClassifier(plane, lr=0.1, random_state=0).partial_fit(X[~is_truck], y[~is_truck])
+    for _ in range(5):
+        clf.partial_fit(X[is_truck], y[is_truck])
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    np.testing.assert_allclose(clf.scaler_.mean_, unit.mean(axis=0), rtol=1e-5)
+
+
 def test_partial_fit_centres_the_features_of_all_calls(plane, pets_and_trucks):
     X, y = pets_and_trucks
     clf = DeViSEClassifier(plane, lr=0.1, random_state=0)
