@@ -68,7 +68,8 @@ class SeenClassifierMixin:
             check_takes_weights(classifier)
             check_consistent_length(X, y)
             rows, weights["sample_weight"] = training_weights(sample_weight, None, y, partial=False)
-            X, y = safe_indexing(indexable(X)[0], rows), y[rows]
+            if len(rows) < len(y):
+                X, y = safe_indexing(indexable(X)[0], rows), y[rows]
         labels = np.unique(y)
         is_frozen = isinstance(classifier, FrozenEstimator)
         if not is_frozen:

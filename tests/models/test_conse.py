@@ -45,6 +45,17 @@ def test_sample_weight_reaches_the_classifier_and_the_temperature(plane, pets_an
     assert doubled.temperature_ == pytest.approx(repeated.temperature_, rel=1e-2)
 
 
+def test_samples_with_positive_weights_are_not_copied(plane, pets_and_trucks):
+    class Keeper(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            self.X_ = X
+            return super().fit(X, y, sample_weight)
+
+    X, y = pets_and_trucks
+    clf = ConSEClassifier(Keeper(), plane, calibrate=False).fit(X, y, sample_weight=np.ones(len(y)))
+    assert clf.classifier_.X_ is X
+
+
 def test_sample_weight_is_refused_if_the_classifier_does_not_take_it(plane, pets_and_trucks):
     clf = ConSEClassifier(KNeighborsClassifier(), plane)
     with pytest.raises(TypeError, match="KNeighborsClassifier"):
