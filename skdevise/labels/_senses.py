@@ -6,7 +6,7 @@ import numpy as np
 
 from skdevise.language._terms import spellings, split_capitals, words_of
 
-# What follows these describes the thing that a name names: "chair (oak)", "jacket for men".
+# A description of the thing begins with one of these: "chair (oak)", "jacket for men".
 _DESCRIPTION = re.compile(r"[(\[,;]|[\s_](?:[-–—]|for|from|in|on|with|without)[\s_]", re.I)
 
 # If a name is used for persons so many times as often as for things, a photo can show a person.
