@@ -35,6 +35,7 @@ SCRIPTS = {
                                       "QUICK_STEP=8", "SETS=('2-hop',)"],
     "benchmarks/run_all.py": ["--only", "label_coverage"],
     "benchmarks/saving.py": ["--rounds=1", "N_LABELS=50; N_TREES=2"],
+    "benchmarks/seen_penalty.py": ["N_CLASSES=(8,); N_PHOTOS=(3,); N_SPLITS=1"],
     "benchmarks/serving.py": ["--small"],
     "benchmarks/search.py": ["{vectors}", "--largest=2000", "N_LABELS=1000", "N_POINTS=64",
                              "N_SINGLE=8"],
