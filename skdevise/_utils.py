@@ -71,6 +71,16 @@ def gpu_only(device):
     return device if device.type == "cuda" else None
 
 
+def photo_threads(n_jobs, gpu):
+    """Return the number of threads that read and decode photos: int. A GPU needs many by default.
+
+    The last processor of the machine starts the work of the GPU.
+    """
+    if n_jobs is None and gpu is not None:
+        return max(1, joblib.effective_n_jobs(-1) - 1)
+    return joblib.effective_n_jobs(n_jobs)
+
+
 def fits(n_bytes, device):
     """Return whether this many bytes take at most half of the free memory of a CUDA device."""
     import torch

@@ -7,11 +7,18 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from joblib import cpu_count
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
 from skdevise import LabelVocabulary, PretrainedEmbedder, RidgeProjectionClassifier
-from skdevise._utils import available_device, content_hash, fits, training_device
+from skdevise._utils import (
+    available_device,
+    content_hash,
+    fits,
+    photo_threads,
+    training_device,
+)
 
 # --- Devices
 
@@ -43,6 +50,14 @@ def test_large_training_uses_a_gpu_if_there_is_one(device):
 def test_a_device_that_this_machine_lacks_becomes_the_cpu(device):
     assert available_device(device).type == device
     assert available_device("cuda:77").type == "cpu"
+
+
+def test_a_gpu_gets_all_processors_but_the_one_that_starts_its_work():
+    gpu, n_processors = torch.device("cuda"), cpu_count()
+    assert photo_threads(None, gpu) == max(1, n_processors - 1)
+    assert photo_threads(-1, gpu) == n_processors
+    assert photo_threads(3, gpu) == 3
+    assert photo_threads(None, None) == 1
 
 
 def test_only_the_memory_of_a_gpu_is_asked_for(device):

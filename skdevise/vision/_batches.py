@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from PIL import Image
 
-from skdevise._utils import send
+from skdevise._utils import photo_threads, send
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision._crop import CentreCrop
 from skdevise.vision._gpu_crop import GPUCrop
@@ -72,7 +71,7 @@ def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
         loader = GPUCrop(preprocess, device)
     else:
         loader = _CPULoader(preprocess, device)
-    n_threads = _n_threads(n_jobs, device)
+    n_threads = photo_threads(n_jobs, device)
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="skdevise-photos")
     under_way = deque()
     try:
@@ -89,14 +88,6 @@ def load_each(read_pixels, batches, preprocess, n_jobs=None, device=None):
             yield _collect(*under_way.popleft(), loader.finish)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _n_threads(n_jobs, device):
-    """Return the number of threads that decode photos: int. A GPU needs many by default."""
-    if n_jobs is None and device is not None:
-        # A core usually counts as two. More threads would mostly wait for Python's lock.
-        return max(1, effective_n_jobs(-1) // 2)
-    return effective_n_jobs(n_jobs)
 
 
 def _load_some(read_pixels, rows, load):

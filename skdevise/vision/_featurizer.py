@@ -67,8 +67,8 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
         Number of photos in a batch. Reduce it if memory runs out. On a CPU, PyTorch processes a few
         photos of a batch at a time, because this is faster.
     n_jobs : int, default=None
-        Number of threads that decode photos while the network works. None means one for each two
-        processors if the network runs on a CUDA device, and otherwise 1. -1 means one for each.
+        Number of threads that decode photos while the network works. -1 means one for each
+        processor. None means one less than that if the network runs on a CUDA device, otherwise 1.
     device : str, default="auto"
         Torch device, for example "cuda:1". "auto" uses "cuda" or "mps" if available, and otherwise
         "cpu".

@@ -10,10 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 from tqdm import tqdm
 
-from skdevise._utils import find_device, gpu_only, warn
+from skdevise._utils import find_device, gpu_only, photo_threads, warn
 from skdevise.exceptions import UnreadablePhotoError
 
 # The other modules of this package import torch, so the methods below import them when needed.
@@ -139,7 +138,8 @@ class FittedNetwork:
                     cache.write(key, [hashes[row] for row in rows], outputs[rows])
 
         progress = tqdm(total=len(photos), unit=" photos", disable=featurizer.verbose == 0)
-        blocks = _blocks(photos, featurizer.n_jobs, cache, key, outputs, progress)
+        n_threads = photo_threads(featurizer.n_jobs, gpu_only(device))
+        blocks = _blocks(photos, n_threads, cache, key, outputs, progress)
         with progress, closing(self._batches(blocks, featurizer, device)) as batches:
             for block, batch in batches:
                 if batch.rows:
@@ -201,12 +201,12 @@ class FittedNetwork:
         return {**vars(self), "_loaded": None, "_engines": {}, "last_engine": None}
 
 
-def _blocks(photos, n_jobs, cache, key, outputs, progress):
+def _blocks(photos, n_threads, cache, key, outputs, progress):
     """Fill in cached outputs, and yield the other photos. Each file is read only once."""
     if cache is None:
         yield _Block(range(len(photos)), photos.pixels, {}, 1.0)
         return
-    for contents, hashes in _read(photos, n_jobs):
+    for contents, hashes in _read(photos, n_threads):
         found, cached = cache.read(key, list(hashes.values()), outputs.shape[1])
         found_rows = np.array(list(hashes), dtype=int)[found]
         outputs[found_rows] = cached
@@ -215,7 +215,7 @@ def _blocks(photos, n_jobs, cache, key, outputs, progress):
         yield _Block(missing, partial(_pixels, contents), hashes, len(missing) / len(contents))
 
 
-def _read(photos, n_jobs):
+def _read(photos, n_threads):
     """Read photos in threads. Yield blocks: dicts from row to content or error, and to hash."""
 
     def read(row):
@@ -225,7 +225,6 @@ def _read(photos, n_jobs):
             return error, None
         return content, content.content_hash()
 
-    n_threads = effective_n_jobs(n_jobs)
     contents, hashes, n_bytes = {}, {}, 0
     with ThreadPoolExecutor(n_threads, thread_name_prefix="skdevise-photos") as pool:
         read_all = pool.map if n_threads > 1 else map  # A pool of one thread only takes time.
