@@ -314,7 +314,8 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         keys, targets = row_keys(safe_indexing(X, rows)), np.searchsorted(self.classes_, y[rows])
         parts = split_rows(keys, targets, super()._is_held_out())
         kept, seen, unseen = (rows[part] for part in parts)
-        if len(seen) and len(unseen):
+        # A frozen classifier may know labels that y lacks, which are held out too.
+        if len(seen) and len(unseen) and len(np.unique(y[kept])) > 1:
             novelty = measure(*train(kept, calibrate=False), np.concatenate([seen, unseen]))
             scale = novelty.std() + np.finfo(float).eps
             is_unseen = np.repeat([0, 1], [len(seen), len(unseen)])

@@ -21,7 +21,13 @@ from skdevise import (
 )
 from skdevise.datasets import load_caltech101_features, load_term_vectors
 from skdevise.model_selection import tune_seen_penalty
-from skdevise.models._calibration import HeldOut, pooled_temperature, row_keys, split_rows
+from skdevise.models._calibration import (
+    HeldOut,
+    classes_to_hold_out,
+    pooled_temperature,
+    row_keys,
+    split_rows,
+)
 from skdevise.models._novelty_switch import GaussianNovelty, LocalOutlierNovelty
 
 SEEN, UNSEEN = list("abcdefgh"), list("uvwxyz")
@@ -238,6 +244,19 @@ def test_a_frozen_classifier_may_know_more_labels(letters):
     assert_allclose(clf.predict_proba(X), frozen.predict_proba(X))
     with pytest.raises(ValueError, match="classifier"):
         clf.fit(X, np.full(len(y), "z"))
+
+
+def test_a_frozen_classifier_may_leave_one_class_for_the_second_training(letters):
+    X, y = letters
+    seen = np.isin(y, SEEN)
+    frozen = FrozenEstimator(LogisticRegression().fit(X[seen], y[seen]))
+    held_out = [label for label, is_out in classes_to_hold_out({}, SEEN).items() if is_out]
+    rest = [label for label in SEEN if label not in held_out]
+    some = np.isin(y, [held_out[0], rest[0]])
+    projection = DeViSEClassifier(loss="mse", lr=0.02, max_epochs=2, random_state=0)
+    clf = NoveltySwitchClassifier(frozen, RandomEmbedder(6), projection=projection)
+    # As with few classes, the novelty of all training samples is the threshold.
+    assert (clf.fit(X[some], y[some]).predict_novelty(X[some]) <= 0.5 + 1e-9).all()
 
 
 def test_novelty_that_is_equal_everywhere_decides_nothing():
