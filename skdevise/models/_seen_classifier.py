@@ -146,9 +146,10 @@ class SeenClassifierMixin:
 
 @contextmanager
 def quiet_training():
-    """Hide the warning of scikit-learn that a second training has few samples of each class."""
+    """Hide the warnings of scikit-learn that a second training has few samples of each class."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        message = "The number of unique classes|The least populated class"
+        warnings.filterwarnings("ignore", message, UserWarning)
         yield
 
 

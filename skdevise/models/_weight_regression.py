@@ -1,6 +1,7 @@
 """Prediction of the classifier weights of unseen labels."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Real
 from typing import Any, Self
 
@@ -388,12 +389,13 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _train_without(self, features, y, weight):
         """Train on some samples: positions of the labels, and their weights and biases."""
-        if not hasattr(self, "classifier_") or isinstance(self.classifier_, FrozenEstimator):
-            columns = np.flatnonzero(~self._is_held_out())
-            return columns, self.coef_[columns], self.intercept_[columns]
-        with quiet_training():
-            classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
-        return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
+        if hasattr(self, "classifier_") and not isinstance(self.classifier_, FrozenEstimator):
+            # A cross-validation inside may need more samples of each class.
+            with quiet_training(), suppress(ValueError):
+                classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
+                return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
+        columns = np.flatnonzero(~self._is_held_out())
+        return columns, self.coef_[columns], self.intercept_[columns]
 
     # --- Answers
 

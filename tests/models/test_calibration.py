@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.model_selection import GridSearchCV
 
 from skdevise import (
@@ -447,3 +447,21 @@ def test_a_classifier_that_needs_all_samples_is_calibrated_as_it_is():
     X, y = make_data(n_per_class=5)
     search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=5, error_score="raise")
     assert ConSEClassifier(search, RandomEmbedder(5)).fit(X, y).temperature_ > 0
+    cross_validated, embedder = RidgeClassifierCV([1.0], cv=5), RandomEmbedder(5)
+    clf = ClassifierWeightRegressor(cross_validated, embedder).fit(X, y)
+    frozen = FrozenEstimator(cross_validated.fit(X, y))
+    as_it_is = ClassifierWeightRegressor(frozen, embedder).fit(X, y)
+    # Trainings that lack classes have all samples of the others.
+    assert clf.temperature_ == as_it_is.temperature_ < clf.unseen_temperature_
+
+
+def test_folds_that_lack_a_class_in_the_second_training_give_no_warning():
+    # Two classes have five samples, and the second training lacks one of them.
+    X, y = make_data()
+    kept = np.sort([*np.flatnonzero(y > "b"), *range(5), *range(8, 13)])
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=5)
+    for clf in (
+        ConSEClassifier(search, RandomEmbedder(5)),
+        ClassifierWeightRegressor(RidgeClassifierCV([1.0], cv=5), RandomEmbedder(5)),
+    ):
+        assert clf.fit(X[kept], y[kept]).temperature_ > 0
