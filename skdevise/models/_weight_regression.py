@@ -379,9 +379,10 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
 
     def _fit_temperature_unseen(self, features, y, weight):
         """Fit one temperature on samples without training labels."""
-        labels, targets = np.unique(y, return_inverse=True)
-        rows = calibration_rows(len(y))
-        space = self._make_space(self._vocabulary(labels), self.embedder_)
+        space = self._make_space(self._vocabulary(np.unique(y)), self.embedder_)
+        targets = positions_in(space.labels, y)  # Labels without a vector may be dropped.
+        rows = np.flatnonzero(targets >= 0)
+        rows = rows[calibration_rows(len(rows))]
         scores = space.scores(self._join(features[rows], self.coef_, self.intercept_))
         scores = scores - self.hub_penalty * self._hubs(space)
         self.temperature_ = fit_temperature(scores, targets[rows], len(rows), weight[rows])

@@ -25,6 +25,7 @@ from skdevise import (
     save,
 )
 from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.models._calibration import fit_temperature
 from skdevise.models._label_kernels import (
     DefinitionKernel,
     GlossKernel,
@@ -430,3 +431,11 @@ def test_samples_of_other_labels_fit_the_temperature():
     clf = ClassifierWeightRegressor(linear, hierarchy=TREE).fit(X, other)
     assert clf.classes_.tolist() == ["beagle", "cat", "truck"]
     assert 0 < clf.unseen_temperature_ < 10
+    # Samples of labels that are dropped do not count.
+    labels = ["dog", "husky", "tractor"]
+    clf.set_params(labels=LabelVocabulary(labels, on_missing="drop"))
+    with pytest.warns(UserWarning, match="armadillo"):
+        clf.fit(np.vstack([X[:9], X]), np.append(["armadillo"] * 9, other))
+    scores = clf.decision_function(X, labels=labels)
+    expected = fit_temperature(scores, np.searchsorted(labels, other), len(X))
+    assert clf.temperature_ == pytest.approx(expected)
