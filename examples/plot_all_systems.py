@@ -3,7 +3,7 @@
 All zero-shot classifiers side by side
 ======================================
 
-This example compares the classifiers of skdevise that can answer unseen labels. They learn from one
+This example compares the classifiers of skdevise that predict unseen labels. They learn from one
 photo of each ImageNet label that has a word vector. Then they classify photos of Caltech-101, with
 labels that the network was not trained on.
 """

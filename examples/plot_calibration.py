@@ -4,7 +4,7 @@ Can you trust a probability?
 ============================
 
 A probability is calibrated if it comes true: of the answers with a probability of 0.7, about 70 %
-are right. Scores of a projection are no probabilities, so every classifier of skdevise calibrates
+are right. Scores of a projection are not probabilities, so every classifier of skdevise calibrates
 them when it is fitted. We check the result for seen and for unseen labels.
 """
 

@@ -48,8 +48,8 @@ print(f"{len(y_train)} training photos and {len(y_test)} test photos of {len(nam
 # ------------------------
 #
 # Stacking, voting and bagging do not pass your labels to ``fit``. They pass the positions of the
-# sorted labels instead: 0, 1, 2, ... These are no words, so we tell the classifier which number has
-# which name. ``GridSearchCV`` passes the names on, and needs nothing.
+# sorted labels instead: 0, 1, 2, ... Numbers are not words, so we give the classifier their
+# names. ``GridSearchCV`` passes the names on, and needs nothing.
 
 numbered = LabelVocabulary(range(len(names)), terms=np.unique(y_train))
 eszsl = ESZSLClassifier(embedder, labels=numbered)
@@ -79,4 +79,5 @@ plt.show()
 # %%
 # All wrappers work, and none of them is clearly better than ESZSL alone: the forest is too weak a
 # partner here. Voting and stacking help if the errors of their parts differ. Only wrappers that
-# know your labels, such as ``GridSearchCV``, still answer unseen labels.
+# know your labels, such as ``GridSearchCV``, still answer with unseen
+# labels.

@@ -55,12 +55,11 @@ def load_zero_shot_classifier(
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from skimage.data import chelsea, rocket  # two photos
     >>> from skdevise import load_zero_shot_classifier
     >>> classifier = load_zero_shot_classifier()
-    >>> sky = np.full((64, 64, 3), (90, 150, 255), np.uint8)
-    >>> classifier.predict([sky], labels=["blue sky", "okapi", "carpet"]).shape
-    (1,)
+    >>> classifier.predict([chelsea(), rocket()], labels=["cat", "rocket", "okapi"])
+    array(['cat', 'rocket'], dtype='<U6')
     """
     with without_collector():
         # A published network is complete without a fit, which only checks the form of its photos.

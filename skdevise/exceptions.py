@@ -7,16 +7,16 @@ __all__ = ["LabelWithoutVectorError", "UnreadablePhotoError", "UntrustedError"]
 
 _ADVICE = {
     "labels": (
-        "Give them synonyms with LabelVocabulary(labels, terms). LabelVocabulary(labels, "
-        'on_missing="wordnet") takes them from WordNet, and on_missing="drop" drops such labels.'
+        "Give each a synonym with LabelVocabulary(labels, terms). LabelVocabulary(labels, "
+        'on_missing="wordnet") takes one from WordNet, and on_missing="drop" drops such labels.'
     ),
     "candidates": (
-        "Give them terms that the classifier knows with LabelVocabulary(labels, terms), or drop "
-        'them with on_missing="drop".'
+        "Give each a term that the classifier knows with LabelVocabulary(labels, terms), or drop "
+        'such labels with on_missing="drop".'
     ),
     "training labels": (
-        "Give them synonyms with the parameter labels=LabelVocabulary(labels, terms). Its "
-        'on_missing="wordnet" takes them from WordNet. Or leave their samples out.'
+        "Give each a synonym with the parameter labels=LabelVocabulary(labels, terms). Its "
+        'on_missing="wordnet" takes synonyms from WordNet. Or leave the samples of such labels out.'
     ),
     "terms": "Leave them out or replace them. The embedder's has_vector method finds them.",
 }

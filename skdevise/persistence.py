@@ -51,6 +51,10 @@ def save(estimator: object, path: PathLike, *, card: Mapping[str, Any] | None = 
         If a part of the estimator cannot be saved: the message names the part. It is also raised
         if `card` is not a dict.
 
+    See Also
+    --------
+    load : Read the file.
+
     Notes
     -----
     The parameters `cache`, `checkpoint` and ``memory`` are not saved, because their folders belong

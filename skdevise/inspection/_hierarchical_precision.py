@@ -122,8 +122,8 @@ class HierarchicalPrecisionDisplay(CurveDisplay):
         Raises
         ------
         TypeError
-            If `hierarchy` is no Hierarchy, or if `labels` is given and the classifier only predicts
-            its training labels.
+            If `hierarchy` is not a Hierarchy, or if `labels` is given and the classifier only
+            predicts its training labels.
         ValueError
             If `k` is out of range, or the hierarchy lacks a label.
         """
@@ -175,7 +175,7 @@ class HierarchicalPrecisionDisplay(CurveDisplay):
         Raises
         ------
         TypeError
-            If `hierarchy` is no Hierarchy.
+            If `hierarchy` is not a Hierarchy.
         ValueError
             If `k` is out of range, lengths differ, or the hierarchy lacks a label.
         """

@@ -127,8 +127,8 @@ class HierarchyConfusionDisplay:
         Raises
         ------
         TypeError
-            If `hierarchy` is no Hierarchy, or if `labels` is given and the classifier only predicts
-            its training labels.
+            If `hierarchy` is not a Hierarchy, or if `labels` is given and the classifier only
+            predicts its training labels.
         ValueError
             As in `from_predictions`.
         """
@@ -177,7 +177,7 @@ class HierarchyConfusionDisplay:
         Raises
         ------
         TypeError
-            If `hierarchy` is no Hierarchy.
+            If `hierarchy` is not a Hierarchy.
         ValueError
             If there are no samples, their numbers differ, the hierarchy has none of the labels or
             lacks a branch, or `branches` is a number below 1.

@@ -87,7 +87,7 @@ class RejectionCurveDisplay(CurveDisplay):
         X : array-like of shape (n_samples, n_features), or photos
             Samples, as the estimator takes them.
         y : array-like of shape (n_samples,)
-            True labels. The answers to samples whose label is no candidate are wrong.
+            True labels. The answers to samples whose label is not a candidate are wrong.
         labels : array-like, dict, LabelVocabulary or LabelSpace, default=None
             Candidate labels. Only the classifiers of skdevise accept them.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -107,7 +107,7 @@ class SeenUnseenCurveDisplay(CurveDisplay):
         TypeError
             If the classifier only predicts its training labels, and `labels` is given.
         ValueError
-            If a true label is no candidate, or all samples are of seen labels, or all of unseen
+            If a true label is not a candidate, or all samples are of seen labels, or all of unseen
             ones.
         """
         classifier, X, candidates, chosen = reach_candidates(estimator, X, labels)

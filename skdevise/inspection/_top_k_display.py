@@ -56,6 +56,10 @@ class TopKDisplay:
     ValueError
         If there are no photos, or the numbers of photos, answers and true labels differ.
 
+    See Also
+    --------
+    skdevise.models.predict_top_k : Ranks the answers.
+
     References
     ----------
     .. [1] Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NeurIPS 2013.

@@ -217,7 +217,7 @@ class Hierarchy:
         return tuple(self._terms[row])
 
     def synsets(self, term: str) -> list[Any]:
-        """Return the labels that have a term, the one for which it is used most first.
+        """Return the labels that have a term, the most common meaning first.
 
         Parameters
         ----------
@@ -406,7 +406,7 @@ class Hierarchy:
         k : int
             Smallest size of the set.
         valid : sequence of labels, or LabelVocabulary
-            Labels that can be answered.
+            Candidates: the labels that a classifier chooses from.
 
         Returns
         -------

@@ -70,7 +70,7 @@ class LabelSpace:
     LabelWithoutVectorError
         If labels have no term with a vector. The message names them.
     TypeError
-        If `embedder` is no term embedder, or returns a sparse matrix.
+        If `embedder` is not a term embedder, or returns a sparse matrix.
     ValueError
         If `embedder` does not return one unit row per term, or if it would have to look up numbers
         as words.

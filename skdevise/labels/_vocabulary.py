@@ -73,10 +73,15 @@ class LabelVocabulary:
     Raises
     ------
     TypeError
-        If `labels` or `terms` is a set, a table, one string, or no sequence.
+        If `labels` or `terms` is a set, a table, one string, or not a sequence.
     ValueError
         If there are no labels, labels repeat, or another parameter is invalid. ``&`` and ``-`` also
         raise it if no label is left.
+
+    See Also
+    --------
+    LabelSpace : A vocabulary with the vectors of its terms, to share or to save.
+    Hierarchy : The source of terms for WordNet ids.
 
     Examples
     --------

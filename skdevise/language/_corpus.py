@@ -159,7 +159,7 @@ def terms_to_train(terms):
         return []
     if isinstance(terms, str):
         if terms != "wordnet":
-            raise TypeError(f"terms={terms!r:.80} is no list of terms. Pass one, or 'wordnet'.")
+            raise TypeError(f"terms={terms!r:.80} is not a list of terms. Pass one, or 'wordnet'.")
         from skdevise._bundled import load_wordnet_nouns
 
         nouns = dict.fromkeys(term for synset in load_wordnet_nouns().terms for term in synset)

@@ -120,6 +120,10 @@ class SkipGramEmbedder(TermTableMixin, TermTransformerMixin, BaseEstimator):
     n_features_out_ : int
         Dimension of the vectors.
 
+    See Also
+    --------
+    PretrainedEmbedder : Loads published vectors, which are better unless your text is large.
+
     Notes
     -----
     `fit` writes the tokens to a temporary folder, about six bytes for each token. Set the

@@ -48,6 +48,10 @@ def hit_at_k(
     ValueError
         If lengths differ, `k` is out of range, or the weights are invalid.
 
+    See Also
+    --------
+    HitAtK : The scorer, for `scoring` of a grid search.
+
     Examples
     --------
     >>> from skdevise.metrics import hit_at_k
@@ -101,10 +105,15 @@ def hierarchical_precision_at_k(
     Raises
     ------
     TypeError
-        If `hierarchy` is no Hierarchy.
+        If `hierarchy` is not a Hierarchy.
     ValueError
         If lengths differ, `k` is out of range, the weights are invalid, or the hierarchy lacks a
         label.
+
+    See Also
+    --------
+    HierarchicalPrecisionAtK : The scorer, for `scoring` of a grid search.
+    skdevise.inspection.HierarchicalPrecisionDisplay : Draws hp@k against k.
 
     References
     ----------
@@ -146,7 +155,7 @@ def rejection_curve(confidence, is_right, weight=None):
 
 
 def check_hierarchy(hierarchy):
-    """Raise TypeError if an argument is no Hierarchy."""
+    """Raise TypeError if an argument is not a Hierarchy."""
     if not isinstance(hierarchy, Hierarchy):
         raise TypeError(f"hierarchy={hierarchy!r} is invalid. Pass a Hierarchy.")
 

@@ -44,7 +44,7 @@ class _TopKScorer:
         ----------
         estimator : fitted classifier, Pipeline, or parameter search
             Estimator to score.
-        X : array-like of shape (n_samples, n_features), or images
+        X : array-like of shape (n_samples, n_features), or photos
             Samples, as the estimator takes them.
         y_true : array-like of shape (n_samples,)
             True labels.
@@ -143,6 +143,11 @@ class HitAtK(_TopKScorer):
         "sample" averages over samples. "class" averages over the samples of each true label
         first, and then over labels.
 
+    See Also
+    --------
+    hit_at_k : The metric as a function.
+    skdevise.model_selection.UnseenClassSplit : Splits for `scoring=HitAtK(labels="test")`.
+
     Examples
     --------
     >>> from skdevise import DeViSEClassifier, PretrainedEmbedder
@@ -196,15 +201,26 @@ class HierarchicalPrecisionAtK(_TopKScorer):
     average : {"sample", "class"}, default="sample"
         Kind of average, as in `HitAtK`.
 
+    See Also
+    --------
+    hierarchical_precision_at_k : The metric as a function.
+
     Examples
     --------
-    >>> from skdevise import DeViSEClassifier, Hierarchy
-    >>> from skdevise.metrics import HierarchicalPrecisionAtK
-    >>> tree = Hierarchy.from_edges([("pet", "cat"), ("pet", "dog"), ("pest", "rat")])
-    >>> X, y = [[0, 1], [1, 0], [1, 1]], ["cat", "dog", "rat"]
-    >>> clf = DeViSEClassifier(random_state=0).fit(X, y)
-    >>> HierarchicalPrecisionAtK(1, tree)(clf, X, y)
-    1.0
+    Both first answers are wrong, but the two best labels are those that are near the true label.
+
+    >>> from skdevise import Hierarchy, NearestLabelClassifier, PretrainedEmbedder
+    >>> from skdevise.metrics import HierarchicalPrecisionAtK, HitAtK
+    >>> tree = Hierarchy.from_edges(
+    ...     [("animal", "cat"), ("animal", "dog"), ("vehicle", "bus"), ("vehicle", "truck")]
+    ... )
+    >>> vectors = {"cat": [2, 1], "dog": [3, 1], "bus": [1, 2], "truck": [1, 3]}
+    >>> clf = NearestLabelClassifier(PretrainedEmbedder(vectors), labels=list(vectors))
+    >>> X, y = [[2, 1.1], [1, 4]], ["dog", "bus"]
+    >>> clf.predict(X).tolist()
+    ['cat', 'truck']
+    >>> HitAtK()(clf, X, y), HierarchicalPrecisionAtK(2, tree)(clf, X, y)
+    (0.0, 1.0)
     """
 
     _name = "hp"

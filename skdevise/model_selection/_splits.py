@@ -28,6 +28,10 @@ class UnseenClassSplit(GroupShuffleSplit):
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. Pass an int for the same splits in every run.
 
+    See Also
+    --------
+    skdevise.metrics.HitAtK : The scorer.
+
     Examples
     --------
     >>> from skdevise.model_selection import UnseenClassSplit

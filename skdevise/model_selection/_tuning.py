@@ -41,9 +41,9 @@ def tune_seen_penalty(
     Parameters
     ----------
     classifier : classifier with a parameter `seen_penalty`, or Pipeline that ends in one
-        Estimator to tune, which must answer unseen labels. It is cloned for each split and stays
-        unchanged.
-    X : array-like of shape (n_samples, n_features), or images
+        Estimator to tune, which must be able to predict unseen labels. It is cloned for each split
+        and stays unchanged.
+    X : array-like of shape (n_samples, n_features), or photos
         Training samples, as the classifier takes them.
     y : array-like of shape (n_samples,)
         Labels of the samples: at least three classes.
@@ -135,9 +135,9 @@ def tune_reject_below(
     Parameters
     ----------
     classifier : classifier with a parameter `reject_below`, or Pipeline that ends in one
-        Estimator to tune, which must answer unseen labels. It is cloned for each split and stays
-        unchanged.
-    X : array-like of shape (n_samples, n_features), or images
+        Estimator to tune, which must be able to predict unseen labels. It is cloned for each split
+        and stays unchanged.
+    X : array-like of shape (n_samples, n_features), or photos
         Training samples, as the classifier takes them.
     y : array-like of shape (n_samples,)
         Labels of the samples. Each split holds out at least two classes.
@@ -145,8 +145,8 @@ def tune_reject_below(
         Share of the accepted answers that must be right, above 0 and at most 1. Raise it if a wrong
         answer costs more than no answer.
     unknown_share : float, default=0.5
-        Share of the held-out classes that are no candidates, from 0 to below 1. Lower it if most of
-        your samples have their label among the candidates. 0 assumes that all have.
+        Share of the held-out classes that are not candidates, from 0 to below 1. Lower it if most
+        of your samples have their label among the candidates. 0 assumes that all have.
     cv : int, splitter or iterable of splits, default=None
         Splits whose test classes are absent from training. An int is the number of splits of
         `UnseenClassSplit`. None means 3.
@@ -164,7 +164,7 @@ def tune_reject_below(
         If the classifier has no parameter `reject_below`.
     ValueError
         If no threshold reaches `min_accuracy`. The error states the best accuracy. Also if `cv` or
-        a share is invalid, a test class occurs in training, the classifier only answers training
+        a share is invalid, a test class occurs in training, the classifier only predicts training
         labels, or it has no probabilities.
 
     Examples
@@ -225,8 +225,8 @@ def _check_parameter(classifier, parameter):
     classifier, _ = reach_classifier(classifier)
     if not getattr(classifier, "_answers_unseen", True):
         raise ValueError(
-            f"{type(classifier).__name__} only answers training labels, so held-out classes cannot "
-            f"tune {parameter}. Use another classifier, or choose a threshold with a "
+            f"{type(classifier).__name__} only predicts training labels, so held-out classes "
+            f"cannot tune {parameter}. Use another classifier, or choose a threshold with a "
             "RejectionCurveDisplay of held-out samples."
         )
 

@@ -180,7 +180,7 @@ class CalibrationMixin:
     def _calibrate_scores(self, score, targets, keys, weight, refit):
         """Fit the temperatures of scores: `score(points)` gives (n, n_classes).
 
-        A second training that lacks classes suits unseen labels. It answers seen labels worse than
+        A second training that lacks classes suits unseen labels. It predicts seen labels worse than
         the classifier does, so other trainings with all classes calibrate these.
         """
         if not self.calibrate:

@@ -26,10 +26,10 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
     .. math:: p(u|x) \propto \frac{\sum_{y \in N(u)} \cos(t_u, t_y) \, p(y|x)}
         {\sum_{y \in N(u)} \cos(t_u, t_y)}
 
-    Negative cosines count as 0. A training label keeps its own probability. The score of a label is
-    the logarithm, so `predict_proba` scales these probabilities instead of distorting them. No
-    projection is trained, and the score of an unseen label depends on a few training labels only.
-    `ConSEClassifier` instead starts from the most probable training labels of each photo.
+    Negative cosines count as 0. A training label keeps its own probability. The scores are the
+    logarithms of these probabilities. No projection is trained, and the score of an unseen label
+    depends on a few training labels only. `ConSEClassifier` instead starts from the most probable
+    training labels of each photo.
 
     Parameters
     ----------

@@ -49,10 +49,10 @@ class ESZSLClassifier(LeastSquaresClassifier):
         Without it, training labels win almost every time (calibrated stacking [2]_).
         `tune_seen_penalty` chooses it.
     hubness : {"csls", "inverted_softmax"}, default=None
-        Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
-        of a label to up to 1,000 training samples from its scores. "csls" measures it with the 10
-        nearest samples, "inverted_softmax" with all. Try them if few labels are predicted often.
-        None corrects nothing.
+        Correction for hubs: labels that are near to almost every sample. It lowers the scores of a
+        label by its nearness to up to 1,000 training samples. "csls" measures this nearness with
+        the 10 nearest samples, and "inverted_softmax" with all. Try them if a few labels are
+        predicted too often. None corrects nothing.
     reject_below : float, default=None
         Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.

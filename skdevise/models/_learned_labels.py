@@ -109,7 +109,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
             if self._answers_unseen:
                 raise
             raise ValueError(
-                f"{type(self).__name__} can only answer training labels, and not "
+                f"{type(self).__name__} can only answer with training labels, and not "
                 f"{name_some(error.missing)}.{self._advice}"
             ) from None
 

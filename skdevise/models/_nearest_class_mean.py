@@ -37,7 +37,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     A class needs nothing but its mean. So `partial_fit` adds samples and new classes at almost no
     cost, without any training.
 
-    With a `hierarchy`, the classifier answers unseen labels too (the zero-shot prior of [1]_). An
+    With a `hierarchy`, the classifier predicts unseen labels too (the zero-shot prior of [1]_). An
     ancestor a, such as "animal", has the mean :math:`\mu_a` of the class means of all training
     labels below it. An unseen label z with the ancestors :math:`A_z` gets
 

@@ -44,9 +44,10 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
         Amount subtracted from the scores of training labels. Nothing is learned from the training
         samples, so it is rarely needed. It has no effect before `fit`.
     hubness : {"csls", "inverted_softmax"}, default=None
-        Correction for hubs: labels that are near to almost every sample. It subtracts the nearness
-        of a label to up to 1,000 training samples from its scores, so it needs `fit`. "csls"
-        measures it with the 10 nearest samples, "inverted_softmax" with all. None corrects nothing.
+        Correction for hubs: labels that are near to almost every sample. It lowers the scores of a
+        label by its nearness to up to 1,000 training samples, so it needs `fit`. "csls" measures
+        this nearness with the 10 nearest samples, and "inverted_softmax" with all. None corrects
+        nothing.
     reject_below : float, default=None
         Lowest confidence of an answer. If no candidate reaches it, `predict` returns
         `unknown_label`. None always returns a candidate. `tune_reject_below` chooses it.

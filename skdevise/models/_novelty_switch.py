@@ -81,19 +81,19 @@ _DETECTORS = {"gaussian": GaussianNovelty, "loop": LocalOutlierNovelty}
 class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEstimator):
     r"""Detect whether a photo shows an unseen label, then choose among labels of that kind.
 
-    A classifier answers photos of training labels. For other photos, a projection into the label
+    A classifier handles photos of training labels. For other photos, a projection into the label
     space finds the nearest unseen label. Novelty detection in the label space decides between them.
     Let V be the kind of the label, seen (s) or unseen (u). The probability of a label is [1]_
     (eq. 3)
 
     .. math:: p(y|x) = \sum_{V \in \{s, u\}} p(y|V, x) \, p(V|x)
 
-    `predict_proba` returns this probability. Here all candidates are equally likely before the
-    photo is seen, so p(V|x) depends on the number of candidates of each kind.
+    `predict_proba` returns this probability. We assume that all candidates are equally frequent, so
+    p(V|x) depends on the number of candidates of each kind.
 
     If all candidates are of one kind, the novelty of the photo has no effect. Use this classifier
-    if both kinds are candidates, and if answers to photos of training labels must stay as good as
-    those of `classifier`.
+    if both kinds are candidates, and if answers to photos of training labels must stay nearly as
+    good as those of `classifier`.
 
     Parameters
     ----------

@@ -65,6 +65,11 @@ def predict_top_k(
     LabelWithoutVectorError
         If candidates have no vector. The error lists all of them in `missing`.
 
+    See Also
+    --------
+    skdevise.metrics.hit_at_k : Measures the labels.
+    skdevise.inspection.TopKDisplay : Draws them below their photos.
+
     Examples
     --------
     >>> from sklearn.linear_model import LogisticRegression

@@ -59,11 +59,12 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
     .. math:: s_u(x) = x \cdot w_u + m \, q(x) \cdot g_u - h T \log \frac{1}{n} \sum_i e^{x_i \cdot
        w_u / T}
 
-    Here x holds the damped features of a photo, centred and of length 1. The vector :math:`q(x)`
-    holds the probabilities of the training labels, and :math:`g_u` is the centred kernel
-    :math:`k_u` with length 1. The :math:`x_i` are training photos, and T is 0.05. With a hierarchy,
-    the length is :math:`\sqrt n` times the cubic mean of the n entries. A broad label is similar to
-    many training labels, and would otherwise lose against its narrower ones.
+    Here x holds the damped features of a photo: each is raised to the power 0.35, and the result is
+    centred and scaled to length 1. The vector :math:`q(x)` holds the probabilities of the training
+    labels. The vector :math:`g_u` is :math:`k_u`, centred and divided by its length. With a
+    hierarchy, it is divided by :math:`\sqrt n` times the cubic mean of its n entries instead. A
+    broad label is similar to many training labels, and would otherwise lose against its narrower
+    ones. The :math:`x_i` are training photos, and T is 0.05.
 
     :func:`skdevise.load_zero_shot_classifier` returns this classifier ready to use.
 

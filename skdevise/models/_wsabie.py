@@ -98,7 +98,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
     See Also
     --------
     DeViSEClassifier : With `loss="warp"`, trains only the projection with this loss.
-    NearestClassMeanClassifier : Learns a metric, and answers unseen labels by a hierarchy.
+    NearestClassMeanClassifier : Learns a metric, and predicts unseen labels by a hierarchy.
 
     References
     ----------

@@ -171,20 +171,26 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
 
     Examples
     --------
-    We pre-train a tiny network on two photos. With real photos, leave out `backbone` and `weights`.
+    The features of two photos, and the answers of the softmax layer:
 
-    >>> import numpy as np
-    >>> from torch import nn
+    >>> from skimage.data import chelsea, coffee
     >>> from skdevise import VisualFeaturizer
+    >>> photos = [chelsea(), coffee()]
+    >>> featurizer = VisualFeaturizer("efficientnet_lite0").fit(photos)
+    >>> featurizer.transform(photos).shape
+    (2, 1280)
+    >>> featurizer.predict(photos).tolist()
+    ['tiger cat', 'espresso']
+
+    Pre-train a tiny network on two labels:
+
+    >>> from torch import nn
     >>> def tiny_net():
     ...     return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 2))
     ...
-    >>> black, white = np.zeros((10, 12, 3), np.uint8), np.full((10, 12, 3), 255, np.uint8)
-    >>> featurizer = VisualFeaturizer(tiny_net, weights=None, image_size=8, random_state=0)
-    >>> featurizer.fit_transform([black, white], ["night", "day"]).shape
+    >>> own = VisualFeaturizer(tiny_net, weights=None, image_size=8, random_state=0)
+    >>> own.fit_transform(photos, ["cat", "coffee"]).shape
     (2, 5)
-    >>> featurizer.predict([white, black])
-    array(['day', 'night'], dtype='<U5')
     """
 
     _parameter_constraints = {
