@@ -33,13 +33,12 @@ def photo_senses(names, hierarchy):
     first. The list is empty if neither the name nor its last word is a term. A condition is left
     out if the hierarchy lacks its term.
     """
-    # The first label of a term is the one for which it is used most.
-    is_person = _at_or_below(hierarchy.synsets("person")[:1], hierarchy)
-    is_visible = _at_or_below(hierarchy.synsets("physical entity")[:1], hierarchy)
+    is_person = _at_or_below(hierarchy.synsets("person"), hierarchy)
+    is_visible = _at_or_below(hierarchy.synsets("physical entity"), hierarchy)
     if is_visible.any():
         # "sign" is mostly used for other things, so the label of public signs is found from below.
-        signs = [x for y in hierarchy.synsets("street sign")[:1] for x in hierarchy.parents(y)]
-        signs += hierarchy.synsets("visual signal")[:1]
+        signs = [x for y in hierarchy.synsets("street sign") for x in hierarchy.parents(y)]
+        signs += hierarchy.synsets("visual signal")
         is_visible |= _at_or_below(signs, hierarchy)
     else:
         is_visible[:] = True

@@ -282,6 +282,11 @@ def test_a_clone_is_the_hierarchy_itself(tiny_tree):
     assert clone(tiny_tree) is tiny_tree
 
 
+def test_labels_are_read_only(tiny_tree):
+    with pytest.raises(ValueError, match="read-only"):
+        tiny_tree.labels[0] = "rat"
+
+
 # Construction
 
 

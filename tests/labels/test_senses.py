@@ -87,6 +87,15 @@ def test_a_name_that_is_mostly_used_for_persons_means_a_person(wordnet):
     assert [wordnet.terms(fan)[0] for fan in fans] == ["fan"]
 
 
+@pytest.mark.parametrize(("n_uses", "expected"), [(10, ["cat"]), (11, ["driver", "cat"])])
+def test_mostly_means_more_than_ten_times_as_often(n_uses, expected):
+    terms, counts = [["thing"], ["jaguar"], ["person"], ["jaguar"]], [[0], [1], [0], [n_uses]]
+    tree = Hierarchy(
+        ["thing", "cat", "person", "driver"], [(0, 1), (0, 2), (2, 3)], terms, counts=counts
+    )
+    assert photo_senses(["jaguar"], tree) == [expected]
+
+
 def test_senses_come_in_the_order_of_use(wordnet):
     (senses,) = photo_senses(["kiwi"], wordnet)
     assert senses == [sense for sense in wordnet.synsets("kiwi") if sense in senses]
