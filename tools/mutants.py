@@ -36,7 +36,7 @@ SAVED = [
 TESTS = {  # modules, and the tests that must kill their mutants
     "metrics/_ranking": [
         *("tests/metrics/test_ranking.py", "tests/metrics/test_scorers.py"),
-        "tests/inspection/test_rejection_curve.py",
+        *("tests/metrics/test_generalized.py", "tests/inspection/test_rejection_curve.py"),
         "tests/model_selection/test_reject_below.py",
     ],
     "metrics/_generalized": ["tests/metrics/test_generalized.py"],
@@ -45,15 +45,30 @@ TESTS = {  # modules, and the tests that must kill their mutants
     "models/losses/hinge_rank": ["tests/models/test_losses.py"],
     "models/losses/contrastive": ["tests/models/test_losses.py", "tests/models/test_targets.py"],
     "models/losses/distance": ["tests/models/test_losses.py"],
+    "models/losses/warp": ["tests/models/test_losses.py"],
+    "models/losses/_label_loss": ["tests/models/test_losses.py", "tests/models/test_targets.py"],
     "models/_hubness": ["tests/models/test_hubness.py"],
     "models/_learning_rate": ["tests/models/test_learning_rate.py"],
     "models/_calibration": ["tests/models/test_calibration.py"],
     "models/_label_weights": ["tests/models/test_weight_regression.py"],
+    "models/_label_kernels": [
+        *("tests/models/test_weight_regression.py", "tests/models/test_nearest_class_mean.py"),
+    ],
+    "models/_nearest_class_mean": [
+        *("tests/models/test_nearest_class_mean.py", "tests/models/test_calibration.py"),
+    ],
+    "models/_least_squares": [
+        *("tests/models/test_ridge.py", "tests/models/test_eszsl.py"),
+        *("tests/models/test_calibration.py", "tests/models/test_hubness.py"),
+    ],
     "model_selection/_splits": ["tests/model_selection/test_splits.py"],
     "model_selection/_tuning": [
         *("tests/metrics/test_generalized.py", "tests/model_selection/test_reject_below.py"),
     ],
     "labels/_hierarchy": ["tests/labels/test_hierarchy.py"],
+    "labels/_senses": ["tests/labels/test_senses.py"],
+    "_ranking": ["tests/labels/test_search.py", "tests/metrics/test_generalized.py"],
+    "_tensors": SAVED,
     "_storage": SAVED,
     "_special_objects": SAVED,
     "persistence": ["tests/test_persistence.py"],

@@ -131,7 +131,7 @@ def test_class_is_a_way_to_average():
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"labels": "unseen"}, "unseen"), ({"k": 0}, "0"), ({"average": "x"}, "x")],
+    [({"labels": "unseen"}, "unseen"), ({"k": 0}, r"\bk=0"), ({"average": "x"}, r"\baverage='x'")],
 )
 def test_invalid_options_are_named(options, named):
     with pytest.raises(ValueError, match=named):

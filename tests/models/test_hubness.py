@@ -16,6 +16,7 @@ def test_offsets_by_hand():
     points = np.array([[1.0, 0.0]] * 12 + [[0.0, 1.0]])
     # a: 1 ten times; b: 1 once and 0 nine times. Halves of the means.
     assert_allclose(hub_offsets(space.scores, points, "csls"), [0.5, 0.05])
+    assert_allclose(hub_offsets(space.scores, points[:1], "csls"), [0.5, 0])
     # T log(sum of exp(cos / T)), with T = .2.
     assert_allclose(
         hub_offsets(space.scores, points, "inverted_softmax"),

@@ -91,7 +91,7 @@ def test_warp_weights_a_violation_by_the_rank_estimated_from_its_draws():
     # probability 1/2: the rank is 2 // 1 = 2 and the weight 1 + 1/2. The second draw finds it with
     # probability 1/4: the rank is 2 // 2 = 1 and the weight 1. Later the rank is 2 // N = 0 and
     # the weight 0, because algorithm 1 of WSABIE gives up.
-    loss = Warp(LABELS, margin=0.1)
+    loss = Warp(LABELS)
     found = [value_and_gradient(loss) for _ in range(400)]
     values = np.array([value for value, _ in found]).round(6)
     assert set(values) == {0.15, 0.1, 0.0}
@@ -181,6 +181,14 @@ def test_the_gradient_reaches_trained_label_vectors(name):
     # The gradient is orthogonal to the vectors, which keep unit length.
     assert (loss.table.grad * loss.table).sum(dim=1).abs().max() < 1e-6
     torch.testing.assert_close(loss.vectors, vectors)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_checkpoint_holds_only_the_trained_vectors(name):
+    for n_trained, stored in ((0, []), (2, ["table"])):
+        loss = LOSSES[name](LABELS, n_trained=n_trained) if n_trained else LOSSES[name](LABELS)
+        loss.draw_terms([LABELS[:2].numpy(), LABELS[2:].numpy(), LABELS[1:].numpy()])
+        assert list(loss.state_dict()) == stored
 
 
 def test_labels_that_share_a_vector_continue_to_share_it():

@@ -35,7 +35,7 @@ class Warp(HingeRank):
     """
 
     def __init__(self, label_vectors, n_trained=0, margin=0.1, seed=0):
-        super().__init__(label_vectors, n_trained, margin, "first_violation", seed)
+        super().__init__(label_vectors, n_trained, margin, seed=seed)
 
     def _violations(self, points, target, vectors, least):
         labels, violates, n_draws = first_violation(
