@@ -36,6 +36,7 @@ def wordnet():
         ("basketball game", ["basketball"]),
         # Brackets, commas, dashes and prepositions mark what only describes the thing.
         ("okapi (oak)", ["okapi"]),
+        ("ox (brown)", ["ox", "ox"]),
         ("okapi, red", ["okapi"]),
         ("Okapis - Women", ["okapi"]),
         ("red_okapi_FOR_men", ["okapi"]),
@@ -63,7 +64,7 @@ def wordnet():
         ("F-16", []),
         ("chest X-ray", ["X ray", "roentgenogram"]),
         ("my lady's slipper", ["lady's slipper"]),
-        ("Mr. Smith's okapi", ["okapi"]),
+        ("Mr. Smith's cape", ["cape", "cape"]),  # and not "scape"
         ("SeaLake", ["lake", "lake", "lake"]),
         ("iOkapi", []),
         # "Banks" is only a botanist.

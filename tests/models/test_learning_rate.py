@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skdevise import DeViSEClassifier, PretrainedEmbedder, RandomEmbedder
 
@@ -61,6 +62,14 @@ def test_rate_is_that_of_ridge_regression(n_features):
     map_ = np.linalg.solve(gram, (share * means.T) @ vectors)
     gaps = share @ (means @ map_ * vectors).sum(axis=1) / (share @ (vectors**2).sum(axis=1))
     assert lr == pytest.approx(0.1 / 3 * np.sqrt(np.mean(map_**2)) / gaps, rel=0.01)
+
+
+def test_labels_without_photos_do_not_change_the_rate():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 5)) * np.geomspace(1, 0.001, 5), np.arange(50) % 10
+    clf = DeViSEClassifier(RandomEmbedder(20), loss="mse", feature_scaling="none", max_epochs=1)
+    expected = clf.partial_fit(X, y).lr_
+    assert clone(clf).partial_fit(X, y, classes=np.arange(90)).lr_ == expected
 
 
 def vectors_with_cosine(cosine):
