@@ -151,7 +151,9 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         del self._lazy["net"]  # It trains photos, whereas `net_` trains features.
         self.history_ = pd.concat({1: first_history, 2: self.history_}, names=["stage"])
         self.visual_._keep_weights()
-        samples = samples.take(calibration_rows(len(samples.rows)))
+        _, first_of_class = np.unique(samples.targets, return_index=True)
+        some = np.union1d(calibration_rows(len(samples.rows)), first_of_class)
+        samples = samples.take(some)  # `partial_fit` needs a photo of each class.
         features = np.asarray(self.visual_.transform(take_photos(samples.X, samples.rows)))
         return replace(samples, features=features, rows=np.arange(len(samples.rows)))
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from skdevise import DeViSEClassifier, RandomEmbedder, VisualFeaturizer
 from skdevise.datasets import make_shapes
+from skdevise.models._calibration import calibration_rows
 
 
 def tiny_net():
@@ -236,6 +237,17 @@ def test_a_fine_tuned_classifier_can_be_pickled_and_trained_further(clf, colours
     np.testing.assert_allclose(loaded.transform(X), clf.transform(X), atol=1e-6)
     assert loaded.partial_fit(X, y).score(X, y) > 0.5
     assert clf.partial_fit(X, y).net_.module_.weight.shape == clf.coef_.shape
+
+
+def test_later_calls_remember_rare_classes():
+    # Features of the new network are only computed for a part of the photos.
+    photos = np.random.default_rng(0).integers(0, 256, (1500, 4, 4, 3), dtype=np.uint8)
+    rare = np.setdiff1d(np.arange(1500), calibration_rows(1500))[0]
+    y = np.where(np.arange(1500) == rare, "rare", np.tile(["cat", "dog"], 750))
+    mean_colours = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 2))
+    visual = VisualFeaturizer(mean_colours, image_size=4)
+    clf = DeViSEClassifier(visual=visual, max_epochs=1, finetune_epochs=1, random_state=0)
+    assert set(clf.fit(photos, y)._class_means.known) == {"cat", "dog", "rare"}
 
 
 def test_batch_norms_are_frozen_by_default(clf, visual, colours):
