@@ -179,7 +179,7 @@ class HierarchicalPrecisionDisplay(CurveDisplay):
         ValueError
             If `k` is out of range, lengths differ, or the hierarchy lacks a label.
         """
-        k = _check_k(k, np.shape(y_top)[1])
+        k = _check_k(k, np.shape(y_top)[-1])  # The metric refuses other shapes.
         options = {"sample_weight": sample_weight, "average": average}
         precision = [
             hierarchical_precision_at_k(y_true, y_top, int(n), hierarchy, valid, **options)

@@ -79,9 +79,7 @@ class HierarchyConfusionDisplay:
            [0.  , 0.  , 1.  ]])
     """
 
-    def __init__(
-        self, shares: ArrayLike, branches: Sequence[str], counts: Sequence[Sequence[int]] | None
-    ) -> None:
+    def __init__(self, shares: ArrayLike, branches: Sequence[str], counts: ArrayLike) -> None:
         self.shares = shares
         self.branches = branches
         self.counts = counts

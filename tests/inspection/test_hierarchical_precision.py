@@ -92,3 +92,8 @@ def test_numbers_of_answers_are_checked(tiny_tree, k):
         HierarchicalPrecisionDisplay.from_predictions(
             ["cat"], [["husky", "cat", "beagle"]], tiny_tree, LEAVES, k=k
         )
+
+
+def test_answers_of_predict_are_not_ranked(tiny_tree):
+    with pytest.raises(ValueError, match=r"\(1,\)"):
+        HierarchicalPrecisionDisplay.from_predictions(["cat"], ["husky"], tiny_tree, LEAVES)
