@@ -37,7 +37,7 @@ _CLASSES = {
     "model_selection": "UnseenClassSplit",
     "models": _PACKAGES["models"],
     "models._features": "ClassMeans FeatureScaler",
-    "models._fitted_projection": "TunedEmbedder",
+    "models._fitted_projection": "SecondTraining TunedEmbedder",
     "models._label_kernels": (
         "DefinitionKernel GlossKernel HierarchyKernel LabelFacts LabelKernel NameKernel "
         "SentenceKernel"
@@ -46,7 +46,6 @@ _CLASSES = {
     "models._learned_labels": "LabelVectors",
     "models._nearest_class_mean": "AncestorMeans",
     "models._novelty_switch": "GaussianNovelty LocalOutlierNovelty",
-    "models._second_training": "SecondTraining",
     "vision": "OpenVINOFeaturizer VisualFeaturizer",
     "vision._crop": "CentreCrop PillowCrop",
     "vision._network": "FittedNetwork",

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.exceptions import NotFittedError
 
+from skdevise._compat import num_samples
 from skdevise.models._hubness import hub_offsets
 
 # A temperature is a single number, so more samples do not improve it.
@@ -50,8 +51,7 @@ def row_keys(X):
     is_nested = isinstance(X, list) and isinstance(X[0], list | tuple | np.ndarray)
     table = np.asarray(X) if is_nested or hasattr(X, "__array__") else np.empty(0)
     if table.ndim != 2 or table.dtype.kind not in "biuf":
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-        return np.random.default_rng(0).permutation(n_samples)
+        return np.random.default_rng(0).permutation(num_samples(X))
     return np.array([crc32(np.ascontiguousarray(row, np.float32)) for row in table])
 
 

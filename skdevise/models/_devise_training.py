@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length
 
 from skdevise._columns import check_targets
-from skdevise._compat import fit_context
+from skdevise._compat import fit_context, num_samples
 from skdevise._typing import ArrayLike, Inputs, Labels
 from skdevise._utils import (
     check_checkpoint_folder,
@@ -32,9 +32,8 @@ from skdevise.models._features import (
     join_labels,
     training_weights,
 )
-from skdevise.models._fitted_projection import FittedProjectionMixin
+from skdevise.models._fitted_projection import FittedProjectionMixin, SecondTraining
 from skdevise.models._learning_rate import automatic_lr
-from skdevise.models._second_training import SecondTraining
 from skdevise.training._early_stopping import hold_out_classes, hold_out_samples
 
 # The modules that need torch are imported in the methods that train.
@@ -264,7 +263,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         if self.visual is None:
             X = check_features(self, X, reset=first)
         check_consistent_length(X, y)
-        return X, y, *training_weights(sample_weight, self.class_weight, y, partial)
+        return X, y, *training_weights(sample_weight, y, self.class_weight, partial)
 
     # --- Labels
 
@@ -335,8 +334,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             accelerator = open_accelerator()
             rank_and_size = accelerator.process_index, accelerator.num_processes
         if together and self.visual is not None:
-            n_photos = X.shape[0] if hasattr(X, "shape") else len(X)
-            features = compute_together(self._features, partial(take_photos, X), n_photos)
+            features = compute_together(self._features, partial(take_photos, X), num_samples(X))
         else:
             features = self._features(X)
         for _ in finite_blocks(features, *rank_and_size):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import check_consistent_length, compute_sample_weight, indexable
 from sklearn.utils.validation import validate_data
 
 from skdevise._columns import check_targets
-from skdevise._compat import check_sample_weight
+from skdevise._compat import check_sample_weight, safe_indexing
 from skdevise._utils import as_array
 
 # A larger memory map stays on disk.
@@ -171,17 +171,21 @@ def check_features(estimator, X, *, reset):
 def training_data(estimator, X, y, sample_weight, *, reset=True):
     """Validate features in memory, their labels and weights or None. Weights of 0 drop samples."""
     y = check_targets(y)
-    X = as_features(X)
-    X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], reset=reset)
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        kept = sample_weight > 0
-        if not kept.all():
-            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
-    return X, y, sample_weight
+    options = {"dtype": [np.float64, np.float32], "reset": reset}
+    X, y = validate_data(estimator, as_features(X), y, **options)
+    return weighted_samples(X, y, sample_weight)
 
 
-def training_weights(sample_weight, class_weight, y, partial):
+def weighted_samples(X, y, sample_weight):
+    """Select the samples of positive weight: X, y and their weights or None."""
+    check_consistent_length(X, y)
+    rows, weight = training_weights(sample_weight, y)
+    if len(rows) < len(y):
+        X, y = safe_indexing(indexable(X)[0], rows), y[rows]
+    return X, y, weight
+
+
+def training_weights(sample_weight, y, class_weight=None, partial=False):
     """Combine the weights of samples and classes: rows of positive weight, their weights or None.
 
     With `partial`, y may lack some of the classes that have a weight.

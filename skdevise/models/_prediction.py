@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import gen_batches, indexable
 
 from skdevise._columns import check_targets
-from skdevise._compat import Interval, StrOptions, available_if, safe_indexing
+from skdevise._compat import Interval, StrOptions, available_if, num_samples, safe_indexing
 from skdevise._ranking import best_columns, score_batches
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import warn
@@ -422,8 +422,7 @@ class ScorePredictionMixin(LabelPredictionMixin):
 
 def _parts(samples, space):
     """Split samples into parts whose scores fit into memory: iterable of samples."""
-    n_samples = samples.shape[0] if hasattr(samples, "shape") else len(samples)
-    n_rows = max(_MIN_ROWS, _BLOCK_NUMBERS // space.n_labels)
+    n_samples, n_rows = num_samples(samples), max(_MIN_ROWS, _BLOCK_NUMBERS // space.n_labels)
     if n_samples <= n_rows:
         return [samples]
     return (safe_indexing(samples, rows) for rows in gen_batches(n_samples, n_rows))

@@ -8,14 +8,14 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import check_consistent_length, get_tags, indexable
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import has_fit_parameter
 
 from skdevise._columns import check_targets, positions_in
 from skdevise._compat import HasMethods, fit_context, safe_indexing
 from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
-from skdevise.models._features import as_features, training_weights
+from skdevise.models._features import as_features, weighted_samples
 
 
 class SeenClassifierMixin:
@@ -66,10 +66,7 @@ class SeenClassifierMixin:
         classifier, weights = self._new_classifier(), {}
         if sample_weight is not None:
             check_takes_weights(classifier)
-            check_consistent_length(X, y)
-            rows, weights["sample_weight"] = training_weights(sample_weight, None, y, partial=False)
-            if len(rows) < len(y):
-                X, y = safe_indexing(indexable(X)[0], rows), y[rows]
+            X, y, weights["sample_weight"] = weighted_samples(X, y, sample_weight)
         labels = np.unique(y)
         is_frozen = isinstance(classifier, FrozenEstimator)
         if not is_frozen:

@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_consistent_length, gen_batches, indexable
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdevise._columns import check_targets, positions_in
-from skdevise._compat import HasMethods, Interval, fit_context, safe_indexing
+from skdevise._compat import HasMethods, Interval, fit_context
 from skdevise._typing import (
     ArrayLike,
     Classifier,
@@ -31,7 +31,7 @@ from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
 from skdevise.models._candidates import snapshot
 from skdevise.models._explanation import ExplanationMixin
-from skdevise.models._features import as_features, first_row, training_weights
+from skdevise.models._features import as_features, first_row, weighted_samples
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
 from skdevise.models._prediction import LabelPredictionMixin
@@ -256,13 +256,8 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
             If some labels are text and others are numbers, if labels are numbers without names, or
             if X contains photos without `visual`.
         """
-        y = check_targets(y)
-        check_consistent_length(X, y)
-        if sample_weight is None:
-            weight = np.ones(len(y))
-        else:
-            rows, weight = training_weights(sample_weight, None, y, partial=False)
-            X, y = safe_indexing(indexable(X)[0], rows), y[rows]
+        X, y, weight = weighted_samples(X, check_targets(y), sample_weight)
+        weight = np.ones(len(y)) if weight is None else weight
         given = self.embedder if isinstance(self.embedder, list | tuple) else [self.embedder]
         embedders = [snapshot(embedder) for embedder in given if embedder is not None]
         if not embedders and self.hierarchy is None:
