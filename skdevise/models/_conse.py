@@ -143,12 +143,9 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
             Unit vectors, with the dtype of the classifier's probabilities.
         """
         check_is_fitted(self)
-        return self._combine(self._proba(self.classifier_, X))
+        return self._place(self._proba(self.classifier_, X))
 
-    def _placer(self, proba, data=None):
-        return lambda X: self._combine(proba(X))
-
-    def _combine(self, proba):
+    def _place(self, proba, is_known=None):
         """Average the vectors of the most probable labels: (n_samples, vector_size), unit rows."""
         n_top = min(self.n_top, proba.shape[1])
         top = np.argpartition(-proba, n_top - 1, axis=1)[:, :n_top]

@@ -153,10 +153,8 @@ class DirectSimilarityClassifier(SeenClassifierMixin, ScorePredictionMixin, Base
     def _n_features_out(self):
         return len(self.classes_)
 
-    def _placer(self, proba, data=None):
-        is_known = np.ones(len(self.classes_), dtype=bool) if data is None else ~self._is_held_out()
-        weights = self._similarity(self.label_space_, is_known)
-        return lambda X: log_proba(proba(X) @ weights.T)
+    def _place(self, proba, is_known):
+        return log_proba(proba @ self._similarity(self.label_space_, is_known).T)
 
     def _similarity(self, space, is_known):
         """Weigh the known training labels for each candidate: sparse (n_labels, n_classes)."""

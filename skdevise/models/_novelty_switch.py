@@ -329,8 +329,8 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
             self._slope = 1 / (novelty.std() + np.finfo(float).eps)
             self._threshold = novelty.max()
 
-    def _placer(self, proba, data=None):
-        return lambda X: log_proba(proba(X))
+    def _place(self, proba, is_known):
+        return log_proba(proba)
 
     def _is_held_out(self):
         # The temperature of the classifier needs no held-out classes, but the novelty does.

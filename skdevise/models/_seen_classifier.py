@@ -21,9 +21,9 @@ from skdevise.models._features import as_features, weighted_samples
 class SeenClassifierMixin:
     """Fit of a classifier with the parameter `classifier`.
 
-    It needs `_placer(proba, data=None)`, which returns a function of X for the `place` of
-    `_calibrate`. `proba(X)` gives the probabilities of the training labels: (n, n_classes). In the
-    second training, `data` holds its arguments of `fit`: X, y and a dict of weights.
+    It needs `_place(proba, is_known)`, which turns the probabilities of the training labels
+    (n, n_classes) into the result of `place` in `_calibrate`. `is_known` (n_classes,) marks the
+    labels that the classifier was trained on.
     """
 
     _classifier_constraints = {"classifier": [HasMethods(["fit", "predict_proba"]), None]}
@@ -110,22 +110,25 @@ class SeenClassifierMixin:
         X, targets, y = safe_indexing(indexable(X)[0], rows), targets[rows], y[rows]
         weights = {name: weight[rows] for name, weight in weights.items()}
 
+        def place_with(classifier, is_known):
+            def place(rows):
+                # A frozen classifier still knows the held-out classes.
+                proba = self._proba(classifier, safe_indexing(X, rows)) * is_known
+                return self._place(proba, is_known)
+
+            return place
+
         def refit(kept):
-            is_hidden = self._is_held_out()
             kept_weights = {name: weight[kept] for name, weight in weights.items()}
-            data = safe_indexing(X, kept), y[kept], kept_weights
             try:
                 with quiet_training():
-                    classifier = self._new_classifier().fit(*data[:2], **kept_weights)
+                    data = safe_indexing(X, kept), y[kept]
+                    classifier = self._new_classifier().fit(*data, **kept_weights)
             except ValueError:  # A cross-validation inside needs more samples of each class.
                 classifier = self.classifier_
-            # A frozen classifier still knows the held-out classes.
-            return on_rows(self._placer(lambda X: self._proba(classifier, X) * ~is_hidden, data))
+            return place_with(classifier, ~self._is_held_out())
 
-        def on_rows(place):
-            return lambda rows: place(safe_indexing(X, rows))
-
-        place = on_rows(self._placer(lambda X: self._proba(self.classifier_, X)))
+        place = place_with(self.classifier_, np.ones(len(self.classes_), dtype=bool))
         weight = weights.get("sample_weight")
         self._calibrate(targets, row_keys(X), weight, place, refit)
 
