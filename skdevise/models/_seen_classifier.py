@@ -1,7 +1,6 @@
 """The classifier of the training labels, whose probabilities or weights other systems read."""
 
 import warnings
-from contextlib import contextmanager
 from typing import Self
 
 import numpy as np
@@ -16,6 +15,10 @@ from skdevise._compat import HasMethods, fit_context, safe_indexing
 from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
 from skdevise.models._features import as_features, weighted_samples
+
+# Errors of scikit-learn if a classifier with a cross-validation or a frozen classifier inside lacks
+# samples or classes.
+LACKS_SAMPLES = ValueError, IndexError
 
 
 class SeenClassifierMixin:
@@ -121,10 +124,11 @@ class SeenClassifierMixin:
         def refit(kept):
             kept_weights = {name: weight[kept] for name, weight in weights.items()}
             try:
-                with quiet_training():
+                # The warnings are those of the first training, or of the missing samples.
+                with warnings.catch_warnings(action="ignore"):
                     data = safe_indexing(X, kept), y[kept]
                     classifier = self._new_classifier().fit(*data, **kept_weights)
-            except ValueError:  # A cross-validation inside needs more samples of each class.
+            except LACKS_SAMPLES:
                 classifier = self.classifier_
             return place_with(classifier, ~self._is_held_out())
 
@@ -142,15 +146,6 @@ class SeenClassifierMixin:
         tags.input_tags = get_tags(classifier).input_tags
         tags.transformer_tags.preserves_dtype = ["float64"]
         return tags
-
-
-@contextmanager
-def quiet_training():
-    """Hide the warnings of scikit-learn that a second training has few samples of each class."""
-    with warnings.catch_warnings():
-        message = "The number of unique classes|The least populated class"
-        warnings.filterwarnings("ignore", message, UserWarning)
-        yield
 
 
 def fit_linear(classifier, features, y, weight):

@@ -1,5 +1,6 @@
 """Prediction of the classifier weights of unseen labels."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from numbers import Real
@@ -35,7 +36,7 @@ from skdevise.models._features import as_features, first_row, weighted_samples
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
 from skdevise.models._prediction import LabelPredictionMixin
-from skdevise.models._seen_classifier import fit_linear, quiet_training
+from skdevise.models._seen_classifier import LACKS_SAMPLES, fit_linear
 
 
 class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEstimator):
@@ -387,8 +388,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
     def _train_without(self, features, y, weight):
         """Train on some samples: positions of the labels, and their weights and biases."""
         if hasattr(self, "classifier_") and not isinstance(self.classifier_, FrozenEstimator):
-            # A cross-validation inside may need more samples of each class.
-            with quiet_training(), suppress(ValueError):
+            with warnings.catch_warnings(action="ignore"), suppress(*LACKS_SAMPLES):
                 classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
                 return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
         columns = np.flatnonzero(~self._is_held_out())

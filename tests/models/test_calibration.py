@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.special import softmax
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.model_selection import GridSearchCV
@@ -455,6 +456,13 @@ def test_a_frozen_classifier_is_calibrated_without_its_held_out_classes():
     # It may know none of the labels in y.
     unknown = ConSEClassifier(frozen, RandomEmbedder(5)).fit(X, np.char.add(y, "z"))
     assert unknown.temperature_ == unknown.unseen_temperature_ == 1
+
+
+def test_a_frozen_classifier_inside_another_keeps_its_classes():
+    X, y = make_data()
+    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    clf = ConSEClassifier(CalibratedClassifierCV(frozen), RandomEmbedder(5)).fit(X, y)
+    assert clf.temperature_ != clf.unseen_temperature_
 
 
 @pytest.mark.parametrize("kind", [ConSEClassifier, ClassifierWeightRegressor])
