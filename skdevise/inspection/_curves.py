@@ -127,8 +127,8 @@ def make_visible(colour, ground, least):
     """Mix a colour with the colour of texts until it has a contrast to the ground: float (3,)."""
     from matplotlib import rcParams
 
-    mixed = (blend(rcParams["text.color"], colour, share) for share in np.linspace(0, 1, 11))
-    return next(colour for colour in mixed if contrast(colour, ground) >= least)
+    mixed = [blend(rcParams["text.color"], colour, share) for share in np.linspace(0, 1, 11)]
+    return next((colour for colour in mixed if contrast(colour, ground) >= least), mixed[-1])
 
 
 def shorten(text, n_characters):

@@ -273,6 +273,7 @@ class TopKDisplay:
                 place = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
                 style = {"fontsize": 8, "fontweight": "bold" if row == 0 else "normal"}
                 style |= {"color": green if correct else rcParams["text.color"]}
+                style["fontfamily"] = [*rcParams["font.family"], "DejaVu Sans"]  # It has the tick.
                 text = value + text + tick
                 ax.annotate(text, (left, 0), (0, below), parse_math=False, **place, **style)
 

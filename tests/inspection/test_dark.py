@@ -53,3 +53,10 @@ def test_texts_and_lines_can_be_seen(name, style):
             cells = display.image_.get_array()[0]
             for text in axes[0].texts:
                 assert contrast(text.get_color(), cells[int(text.get_position()[0])]) >= 3
+
+
+@pytest.mark.parametrize("style", [{"text.color": "grey"}, "seaborn-v0_8"])
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_styles_may_have_pale_texts_or_fonts_without_signs(name, style):
+    with plt.style.context(style):
+        DISPLAYS[name].plot().figure_.canvas.draw()
