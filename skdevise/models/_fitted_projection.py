@@ -226,14 +226,14 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _unchanged_on_error(self):
         """Restore the classifier as it was before the block if the block raises."""
         before = vars(self).copy()
-        net = before.get("_lazy", {}).get("net")
-        state = None if net is None else net.state()
+        nets = before.get("_lazy", {}).get("net"), getattr(before.get("_second"), "net", None)
+        states = [(net, net.state()) for net in nets if net is not None]
         try:
             yield
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
-            if net is not None:
+            for net, state in states:
                 net.load_state(state)
             raise
 

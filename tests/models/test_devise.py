@@ -816,6 +816,27 @@ def test_a_pass_that_breaks_off_leaves_the_net_as_it_was(plane, pets_and_trucks,
     assert clf.history_.drop(columns="dur").equals(same.history_.drop(columns="dur"))
 
 
+def test_a_second_training_that_breaks_off_is_left_as_it_was(plane, pets_and_trucks):
+    X, y = pets_and_trucks
+    factors = []
+
+    def loss(points, target, vectors):
+        factor = factors.pop(0) if factors else 1.0
+        return factor * (points - vectors[target]).square().sum(dim=1)
+
+    # A pass is one call of the loss. The second training follows the first one.
+    clf, same = (
+        DeViSEClassifier(plane, loss=loss, batch_size=60, random_state=0).partial_fit(X, y)
+        for _ in range(2)
+    )
+    factors += [1.0, np.nan]
+    with pytest.raises(ValueError, match="diverged"):
+        clf.partial_fit(X, y)
+    for model in (clf, same):
+        model.partial_fit(X, y)
+    assert np.array_equal(clf.predict_proba(X), same.predict_proba(X))
+
+
 # --- Pickles
 
 
