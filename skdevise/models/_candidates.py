@@ -1,6 +1,7 @@
 """The training labels and the candidates of a classifier, with their vectors."""
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
@@ -170,6 +171,22 @@ class CandidatesMixin(DocumentationLinkMixin):
         for oldest in list(self._recent)[:-_N_CACHED]:
             self._recent.pop(oldest, None)  # Another thread may have removed it.
         return value
+
+    @contextmanager
+    def _unchanged_on_error(self):
+        """Restore the classifier as it was before the block if the block raises."""
+        before = vars(self).copy()
+        # The nets of `DeViSEClassifier` train in place.
+        nets = before.get("_lazy", {}).get("net"), getattr(before.get("_second"), "net", None)
+        states = [(net, net.state()) for net in nets if net is not None]
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            for net, state in states:
+                net.load_state(state)
+            raise
 
     def __sklearn_clone__(self):
         if self.embedder is None:

@@ -1,6 +1,5 @@
 """A trained projection, and all that a classifier keeps of it."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -221,21 +220,6 @@ class FittedProjectionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Return the weights of the projection, and the learned temperature of the loss or None."""
         state = {"weight": self.coef_} if hasattr(self, "coef_") else self.projection_weights_
         return state, getattr(self, "loss_temperature_", None)
-
-    @contextmanager
-    def _unchanged_on_error(self):
-        """Restore the classifier as it was before the block if the block raises."""
-        before = vars(self).copy()
-        nets = before.get("_lazy", {}).get("net"), getattr(before.get("_second"), "net", None)
-        states = [(net, net.state()) for net in nets if net is not None]
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            for net, state in states:
-                net.load_state(state)
-            raise
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         is_first = not hasattr(self, "temperature_")
         if not is_first:
             check_unchanged(self, self._fitted_params)
-        return self._add(X, y, classes, sample_weight, is_first)
+        with self._unchanged_on_error():
+            return self._add(X, y, classes, sample_weight, is_first)
 
     def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the label space.

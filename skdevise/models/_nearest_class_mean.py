@@ -282,9 +282,10 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         before, old_means = np.zeros(n_classes), np.zeros_like(means)
         before[rows], old_means[rows] = self.class_totals_, self.class_means_
         share = totals / np.maximum(before + totals, np.finfo(float).tiny)
-        self.class_means_ = old_means + share[:, None] * (means - old_means)
-        self.class_totals_ = before + totals
-        self._place_means(classes)
+        with self._unchanged_on_error():
+            self.class_means_ = old_means + share[:, None] * (means - old_means)
+            self.class_totals_ = before + totals
+            self._place_means(classes)
         return self
 
     def _learn(self, features, targets, weight, verbose):

@@ -189,3 +189,12 @@ def test_wordnet_ids_and_names_are_placed(pets_and_trucks):
     clf.fit(X, [ids[label] for label in y])
     (lynx,) = wordnet.synsets("catamount")[:1]
     assert set(clf.predict(X[:20], labels=[lynx, "n02958343"])) == {lynx}  # a wild cat, a car
+
+
+def test_a_call_that_fails_adds_no_samples():
+    X, y = noisy_classes()
+    clf = euclidean().partial_fit(X[:50], y[:50])
+    with pytest.raises(ValueError, match="okapi"):
+        clf.set_params(labels=["okapi"]).partial_fit(X[50:], y[50:])
+    clf.set_params(labels=None).partial_fit(X[50:], y[50:])
+    assert_allclose(clf.class_means_, euclidean().fit(X, y).class_means_)

@@ -132,3 +132,14 @@ def test_text_and_number_labels_do_not_mix(problem):
 def test_photos_are_not_features(kind, X):
     with pytest.raises(ValueError, match="VisualFeaturizer"):
         kind().fit(X, ["cat", "dog"])
+
+
+def test_a_call_that_fails_adds_no_samples(problem):
+    X, y, _, _ = problem
+    X[:, 1] = X[:, 0]  # The same feature twice.
+    clf = RidgeProjectionClassifier(RandomEmbedder(3)).partial_fit(X[:20], y[:20])
+    with pytest.raises(ValueError, match="alpha=1e-300"):
+        clf.set_params(alpha=1e-300).partial_fit(X[20:], y[20:])
+    clf.set_params(alpha=1.0).partial_fit(X[20:], y[20:])
+    whole = RidgeProjectionClassifier(RandomEmbedder(3)).fit(X, y)
+    assert_allclose(clf.transform(X), whole.transform(X))
