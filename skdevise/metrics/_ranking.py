@@ -162,7 +162,7 @@ def check_hierarchy(hierarchy):
 
 def _check_answers(y_true, y_top, k):
     """Validate true labels (n_samples,) and ranked answers (n_samples, n_answers)."""
-    is_table = hasattr(y_top, "columns")  # That of predict_top_k has a row for each answer.
+    is_table = hasattr(y_top, "columns")  # The table of predict_top_k has a row for each answer.
     y_true, y_top = check_targets(y_true, "y_true", one_type=False), np.asarray(y_top)
     if y_top.dtype.kind == "T":  # NumPy compares its StringDType with text only.
         y_top = y_top.astype(object)

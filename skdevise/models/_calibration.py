@@ -168,7 +168,7 @@ def is_calibrated(estimator):
 class CalibrationMixin:
     """Fit of the temperatures of a classifier that has placed its training labels."""
 
-    # Whether other classes are held out in turn, which takes further trainings.
+    # If True, other classes are held out in turn, which takes further trainings.
     _repeats_calibration = True
 
     # One temperature can divide the scores of seen and unseen labels. Otherwise they are divided.
@@ -249,7 +249,7 @@ class CalibrationMixin:
         return float(np.interp(unseen_share, (0, 0.5, 1), fitted))
 
     def _calibration_splits(self, counts):
-        """Choose what each second training lacks: list of Split."""
+        """Choose the classes and samples that each second training lacks: list of Split."""
         last = Split(self._held_out)
         if self._temperatures:
             # Later calls of `partial_fit` continue the second training of the last split.

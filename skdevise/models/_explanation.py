@@ -18,7 +18,7 @@ class ExplanationMixin:
         """Explain the best answers of each sample.
 
         The score of an answer is a sum over the training labels, because its predicted weights are
-        a mixture of theirs. The regression also splits the same sum into what the ancestors in the
+        a mixture of theirs. The same sum is also split into the parts that the ancestors in the
         hierarchy, the names and the definitions predict. The corrections `hub_penalty` and
         `seen_penalty` are left out.
 

@@ -231,7 +231,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
 
     @property
     def _is_centred(self):
-        """Whether the features are centred: bool."""
+        """True if the features are centred."""
         return self._scale.scaling == "centered"
 
     def _unshifted(self, X):

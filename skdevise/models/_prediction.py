@@ -323,7 +323,7 @@ class LabelPredictionMixin(
         return np.column_stack(list(column_of.values()))
 
     def _samples(self, X):
-        """Return what `_score_labels` scores, a row for each sample: here the points of X."""
+        """Return the samples in the form that `_score_labels` takes: here the points of X."""
         return self._points(X)
 
     def _score_labels(self, samples, space):
