@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from importlib import import_module
+from operator import attrgetter
 
 import numpy as np
 from safetensors import SafetensorError
@@ -150,7 +151,7 @@ class _Encoder:
         if id(value) in self._known:
             return self._known[id(value)][1]
         if isinstance(value, np.generic):
-            return {"is": "scalar", "of": self._array(np.asarray(value)[None])}
+            return {"is": "scalar", "of": self._array(np.asarray(value)[None], where)}
         if isinstance(value, np.ndarray):
             node = self._encode_array(value, where)
             self._known[id(value)] = value, node
@@ -165,8 +166,12 @@ class _Encoder:
             return self._encode_function(value, where)
         return self._encode_object(value, where)
 
-    def _array(self, array):
+    def _array(self, array, where):
         """Store an array of numbers, and return its name."""
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise TypeError(
+                f"{where} has the type {array.dtype}, which cannot be stored. Use numbers or text."
+            )
         name = f"array_{len(self.arrays)}"
         self.arrays[name] = as_stored(array)
         return name
@@ -180,41 +185,41 @@ class _Encoder:
             width = array.dtype.itemsize // 4
             codes = np.ascontiguousarray(array).astype(f"<U{width}").view("<u4")
             codes = codes.reshape(*array.shape, width)
-            return {"is": "text", "of": self._array(codes), "shape": list(array.shape)}
+            return {"is": "text", "of": self._array(codes, where), "shape": list(array.shape)}
         if array.dtype.kind == "O":
             items = [self.encode(item, f"{where}[...]") for item in array.ravel().tolist()]
             return {"is": "cells", "of": items, "shape": list(array.shape)}
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise TypeError(
-                f"{where} is an array of {array.dtype}, which cannot be stored. Use numbers or "
-                "text."
-            )
         array = np.asarray(array)
         # The order decides how products are rounded.
         if array.flags.f_contiguous and not array.flags.c_contiguous:
-            return {"is": "transposed", "of": self._array(array.T)}
-        return {"is": "array", "of": self._array(array), "writeable": array.flags.writeable}
+            return {"is": "transposed", "of": self._array(array.T, where)}
+        is_writeable = array.flags.writeable
+        return {"is": "array", "of": self._array(array, where), "writeable": is_writeable}
 
     def _encode_sparse(self, value, where):
         kind = type(value).__name__
         if kind not in _SPARSE:
             raise TypeError(f"{where} is a {kind}, which cannot be stored. Use csr_array.")
         names = ("row", "col", "data") if kind.startswith("coo") else ("indptr", "indices", "data")
-        parts = [self._array(getattr(value, name)) for name in names]
+        parts = [self._array(getattr(value, name), where) for name in names]
         return {"is": "sparse", "of": kind, "parts": parts, "shape": list(value.shape)}
 
     def _encode_function(self, value, where):
-        if isinstance(value, np.ufunc):
-            name = value.__name__
-            module = "numpy" if getattr(np, name, None) is value else None
-        else:
-            module, name = getattr(value, "__module__", None), value.__qualname__
-        if module in (None, "__main__") or "<" in name:
+        is_ufunc = isinstance(value, np.ufunc)
+        module = "numpy" if is_ufunc else getattr(value, "__module__", None)
+        name = value.__name__ if is_ufunc else value.__qualname__
+        try:
+            stored = f"{_public_module(value, module, name)}:{name}"
+            # The name of a bound method leads to a function without the object.
+            is_found = module != "__main__" and _find_function(stored) == value
+        except (AttributeError, ImportError):
+            is_found = False
+        if not is_found:
             raise TypeError(
-                f"{where} is the function {name!r}, which cannot be stored. Define it at the top "
-                "level of a module that can be imported."
+                f"{where} is the function {name!r}, which cannot be stored. Define a function at "
+                "the top level of a module that can be imported."
             )
-        return {"is": "function", "of": f"{_public_module(value, module, name)}:{name}"}
+        return {"is": "function", "of": stored}
 
     def _encode_object(self, value, where):
         node = {"is": "object", "id": len(self._known)}
@@ -225,7 +230,7 @@ class _Encoder:
             return node | {"is": "special", "of": special, "state": self.encode(state, where)}
         node["of"] = _class_name(type(value))
         if node["of"] is None:
-            return node | {"is": "skops", "of": self._array(dump_by_skops(value, where))}
+            return node | {"is": "skops", "of": self._array(dump_by_skops(value, where), where)}
         state = value.__getstate__() or {}
         if isinstance(value, BaseEstimator):
             if node["of"] in _MODULE_OF:
@@ -306,10 +311,7 @@ class _Decoder:
                 f"The file calls the function {node['of']!r}. If you trust it, pass "
                 f"trusted=[{node['of']!r}]."
             )
-        value = import_module(module)
-        for part in name.split("."):
-            value = getattr(value, part)
-        return value
+        return _find_function(node["of"])
 
     def read_same(self, node):
         return self._made[node["of"]]
@@ -355,6 +357,12 @@ def _class_name(cls):
     public = _public_module(cls, module, name)
     is_estimator = module.startswith("sklearn.") and issubclass(cls, BaseEstimator)
     return f"{public}:{name}" if is_estimator and _is_public(public, name) else None
+
+
+def _find_function(name):
+    """Return the function, method or class "module:name"."""
+    module, name = name.split(":")
+    return attrgetter(name)(import_module(module))
 
 
 def _public_module(value, module, name):

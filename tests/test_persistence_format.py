@@ -21,7 +21,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
 from sklearn.utils import Bunch
 
-from skdevise import Hierarchy, LabelSpace, LabelVocabulary, PretrainedEmbedder, load, save
+from skdevise import (
+    EncoderEmbedder,
+    Hierarchy,
+    LabelSpace,
+    LabelVocabulary,
+    PretrainedEmbedder,
+    load,
+    save,
+)
 from skdevise._storage import read, write
 from skdevise.exceptions import UntrustedError
 from skdevise.language._io import Subwords
@@ -209,11 +217,21 @@ def test_unusual_arrays_are_the_same_after_loading(path, array):
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros(2, complex), np.zeros(2, "datetime64[s]"), np.zeros(2, np.longdouble)]
-)
-def test_arrays_of_other_types_are_named(path, array):
-    with pytest.raises(TypeError, match=re.escape(f"list[1] is an array of {array.dtype}")):
-        write([1, array], path)
+    "value",
+    [
+        np.zeros(2, complex), np.complex128(1j), sparse.csr_array([[1j]]),
+        np.zeros(2, "datetime64[s]"), np.datetime64("2013-12-05"), np.bytes_(b"cat"),
+        np.zeros(2, np.longdouble), np.longdouble(1),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_numbers_of_other_types_are_named(path, value):
+    with pytest.raises(TypeError, match=re.escape(f"list[1] has the type {value.dtype}")):
+        write([1, value], path)
+    assert not path.exists()
+
+
+def test_arrays_of_other_classes_are_named(path):
     with pytest.raises(TypeError, match=r"dict\['a'\] is a dok_array"):
         write({"a": sparse.dok_array((2, 2))}, path)
 
@@ -242,6 +260,16 @@ def test_functions_that_others_cannot_import_are_refused(path):
     for function in (of_a_script, expit):  # The ufuncs of scipy do not name their module.
         with pytest.raises(TypeError, match=function.__name__):
             write(function, path)
+
+
+def test_methods_of_objects_are_refused(path):
+    # Their names lead to a function without the object.
+    encoder = json.JSONEncoder()
+    with pytest.raises(TypeError, match=r"EncoderEmbedder\.encoder is .*JSONEncoder\.encode"):
+        save(EncoderEmbedder(encoder.encode), path)
+    write(Hierarchy.wordnet, path)  # The name of a class method leads to this method.
+    name = "skdevise.labels._hierarchy:Hierarchy.wordnet"
+    assert load(path, trusted=[name]) == Hierarchy.wordnet
 
 
 def test_a_bundled_hierarchy_is_stored_by_its_name(path):
