@@ -59,8 +59,8 @@ def save(estimator: object, path: PathLike, *, card: Mapping[str, Any] | None = 
     -----
     The parameters `cache`, `checkpoint` and ``memory`` are not saved, because their folders belong
     to the machine. Functions, such as a `projection` of your own, are saved by their names. Methods
-    of an object, such as ``model.encode``, cannot be saved.
-    `SkipGramEmbedder` keeps its vectors but not its gensim model, so `partial_fit` cannot continue.
+    of an object, such as ``model.encode``, cannot be saved. `SkipGramEmbedder` keeps its vectors
+    but not its gensim model, so `partial_fit` cannot continue.
 
     Examples
     --------

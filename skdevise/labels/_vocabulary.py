@@ -217,7 +217,7 @@ class LabelVocabulary:
         tuple of labels
             Labels in order. It is empty if no label has the term.
         """
-        return tuple(self.labels[list(self._term_index.counts(term))].tolist())
+        return tuple(self.labels[list(self._term_index.counts(*check_terms([term])))].tolist())
 
     @cached_property
     def _term_index(self):

@@ -168,7 +168,7 @@ def test_labels_are_found_by_term():
     vocabulary = LabelVocabulary(["taxi", "car", 7], terms)
     assert vocabulary.labels_of("Cab") == ("taxi", "car")
     assert vocabulary.labels_of("taxi  cab") == vocabulary.labels_of("taxi-cabs") == ("taxi",)
-    assert vocabulary.labels_of("7") == (7,)
+    assert vocabulary.labels_of("7") == vocabulary.labels_of(7) == (7,)
     assert vocabulary.labels_of("taxi") == ()
 
 
