@@ -207,24 +207,10 @@ def test_up_and_down_is_not_down_and_up():
 # Labels and terms
 
 
-@settings(deadline=None, max_examples=100)
-@given(st.sets(st.text(max_size=5), min_size=2, max_size=40), st.data())
-def test_arrays_of_text_are_found_like_lists(names, data):
-    names = sorted({name.rstrip("\0") for name in names})
-    hierarchy = Hierarchy(names, np.empty((0, 2)))
-    asked = data.draw(st.lists(st.sampled_from(names)))
-    expected = [names.index(name) for name in asked]
-    assert hierarchy.positions(asked).tolist() == expected
-    for width in (5, 9):
-        array = np.array(asked, dtype=f"U{width}")
-        assert hierarchy.positions(array).tolist() == expected
-        assert hierarchy.positions(np.repeat(array, 2)[::2]).tolist() == expected
-
-
-def test_every_label_of_wordnet_is_found():
-    # With 82,115 labels, some share a hash.
-    wordnet = Hierarchy.wordnet()
-    assert_array_equal(wordnet.positions(wordnet.labels), np.arange(82_115))
+def test_arrays_of_text_are_found_like_lists():
+    hierarchy = Hierarchy(["cat", "dog", "okapi"], [(0, 1)])
+    for dtype in ("U3", "U9", object):
+        assert hierarchy.positions(np.array(["dog", "cat", "dog"], dtype)).tolist() == [1, 0, 1]
 
 
 def test_labels_have_the_given_terms_or_their_text(tiny_tree):
