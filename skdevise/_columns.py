@@ -6,6 +6,7 @@ from collections.abc import KeysView, Mapping, Set
 from numbers import Number
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -80,8 +81,6 @@ def positions_in(known, labels):
 
 def is_missing(value):
     """Return whether a value is None, NaN, or a missing value of pandas: bool."""
-    import pandas as pd
-
     return pd.isna(value) is True
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
 from skdevise._utils import import_optional
@@ -26,8 +27,6 @@ def _table_state(table):
 
 
 def _make_table(state):
-    import pandas as pd
-
     names, columns, index, index_names = state
     if len(index_names) > 1:
         index = pd.MultiIndex.from_tuples(index, names=index_names)

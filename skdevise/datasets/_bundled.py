@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
 from skdevise._bundled import (
@@ -234,8 +235,6 @@ def _features_bunch(data, target, *, return_X_y, as_frame, **attributes):
     feature_names = [f"feature{i}" for i in range(data.shape[1])]
     frame = None
     if as_frame:
-        import pandas as pd
-
         frame = pd.DataFrame(data, columns=feature_names).assign(target=target)
         data, target = frame[feature_names], frame["target"]
     if return_X_y:

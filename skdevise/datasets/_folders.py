@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from skdevise._bounded import MAX_ROW, MAX_TABLE_BYTES, open_bounded, parsing
 from skdevise._columns import name_some
@@ -242,8 +243,6 @@ def load_image_table(
     elif hasattr(table, "columns") or hasattr(table, "column_names"):
         name, root = "The DataFrame", os.fspath(root or "")
         if not hasattr(table, "iloc"):  # polars and pyarrow
-            import pandas as pd
-
             columns = getattr(table, "column_names", None) or table.columns
             table = pd.DataFrame({column: np.asarray(table[column]) for column in columns})
     else:
@@ -275,8 +274,6 @@ def load_image_table(
 
 def _read_csv(path):
     """Read a CSV file of text: a DataFrame."""
-    import pandas as pd
-
     with (
         parsing(path, "Save it as a CSV in UTF-8, or pass a DataFrame."),
         open_bounded(path, MAX_TABLE_BYTES, MAX_ROW) as file,

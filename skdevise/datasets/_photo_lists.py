@@ -5,6 +5,7 @@ from itertools import compress
 from pathlib import PurePosixPath
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from sklearn.utils import Bunch
 
@@ -12,6 +13,7 @@ from skdevise._bounded import check_padding
 from skdevise._columns import name_some
 from skdevise._utils import warn
 from skdevise.language._terms import normalise_term
+from skdevise.vision._photos import Photos
 
 # Pillow registers these formats, but needs other software to decode them.
 _NOT_PHOTOS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -68,8 +70,6 @@ def _is_readable(photo, check):
         return False  # Opening a named pipe would wait forever.
     try:
         if check == "pixels":
-            from skdevise.vision._photos import Photos
-
             Photos([photo]).pixels(0)
             return True
         with (
@@ -112,8 +112,6 @@ def photos_bunch(photos, target, index=None, *, return_X_y, as_frame, **attribut
         )
     frame = None
     if as_frame:
-        import pandas as pd
-
         column = "image" if data.ndim > 1 else "path"
         columns = {column: list(data) if data.ndim > 1 else data, "target": target}
         frame = pd.DataFrame(columns, index)

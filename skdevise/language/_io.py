@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import gen_batches
 
 from skdevise._bounded import COMPRESSIONS, MAX_LINE, is_url, open_bounded, parsing
@@ -321,8 +322,6 @@ def _read_text(stream, limit):
 @np.errstate(over="ignore")  # _check_table reports an overflow.
 def _parse_lines(lines, size, number):
     """Parse lines of text, of which the first has this number: terms and rows (n, size)."""
-    import pandas as pd
-
     parts = [line.rstrip(b" \r\n").partition(b" ") for line in lines]
     with suppress(ValueError):
         # pandas parses numbers several times faster than NumPy.

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,6 +17,7 @@ from skdevise._utils import draw_seed, find_device, gpu_only, seeded
 from skdevise.vision._cache import FeatureCache
 from skdevise.vision._mixins import CacheMixin, PhotoTransformerMixin
 from skdevise.vision._network import load_network
+from skdevise.vision._photos import Photos, photo_parts
 from skdevise.vision._softmax import SoftmaxMixin
 
 # The other modules of this package import torch, so the methods below import them when needed.
@@ -305,10 +307,7 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
             If X is empty, or a parameter cannot be used with the backbone or the device.
             Pre-training also raises it if y is missing or has one class, or if training diverges.
         """
-        import pandas as pd
-
         from skdevise.vision._engines import check_precision
-        from skdevise.vision._photos import Photos
 
         photos = Photos(X)
         if self.preprocess != "auto" and self.image_size is not None:
@@ -367,8 +366,6 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
         UserWarning
             If photos cannot be read and `on_error` is "nan".
         """
-        from skdevise.vision._photos import Photos
-
         check_is_fitted(self)
         return self._compute(Photos(X), self.on_error)
 
@@ -389,8 +386,6 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
         features : ndarray of shape (n, n_features_out), dtype float32
             Features of these photos, as in `transform`, which describes the errors.
         """
-        from skdevise.vision._photos import photo_parts
-
         check_is_fitted(self)
         start, n_total = 0, len(X) if hasattr(X, "__len__") else None
         for part in photo_parts(X, _BATCHES_PER_PART * self.batch_size):
@@ -400,7 +395,7 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
             start += len(part)
 
     @property
-    def engine_(self) -> str:
+    def engine_(self) -> str | None:
         """Engine that ran the network last: "torch", "compile", "openvino" or None."""
         check_is_fitted(self)
         return self._network.last_engine
@@ -418,7 +413,6 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
     def _photos(self, X, augmented, seed):
         """Return photos for training the network further: PhotoTensors."""
         from skdevise.vision._batches import PhotoTensors
-        from skdevise.vision._photos import Photos
 
         augment, gpu = self.augment if augmented else None, gpu_only(find_device(self.device))
         preprocess = self._network.loaded.preprocess

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from skdevise._utils import find_device, gpu_only, photo_threads, warn
 from skdevise.exceptions import UnreadablePhotoError
+from skdevise.vision._crop import CentreCrop, PillowCrop
 
 # The other modules of this package import torch, so the methods below import them when needed.
 
@@ -99,7 +100,6 @@ class FittedNetwork:
 
     def to_openvino(self, n_threads):
         """Convert the network below its softmax layer: OpenVINOFeaturizer."""
-        from skdevise.vision._crop import CentreCrop, PillowCrop
         from skdevise.vision._engines import convert
         from skdevise.vision._openvino import OpenVINOFeaturizer, store_model
 

@@ -19,6 +19,7 @@ from skdevise._untrained import ImmutableMixin
 from skdevise._utils import import_optional
 from skdevise.vision._featurizer import VisualFeaturizer
 from skdevise.vision._mixins import PhotoTransformerMixin
+from skdevise.vision._photos import Photos
 
 # Two threads must not compile a network at the same time.
 _LOCK = threading.Lock()
@@ -166,8 +167,6 @@ class OpenVINOFeaturizer(ImmutableMixin, PhotoTransformerMixin, BaseEstimator):
         ValueError
             If X is empty.
         """
-        from skdevise.vision._photos import Photos
-
         photos, run = Photos(X), self._compiled()
         features = np.empty((len(photos), self.n_features), np.float32)
         for row in range(len(photos)):

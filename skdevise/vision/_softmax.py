@@ -11,6 +11,7 @@ from skdevise._columns import check_targets
 from skdevise._compat import imagenet_categories
 from skdevise._typing import ArrayLike, NDArray, PhotoList
 from skdevise._utils import warn
+from skdevise.vision._photos import Photos
 
 
 class SoftmaxMixin(ClassifierMixin):
@@ -151,8 +152,6 @@ class SoftmaxMixin(ClassifierMixin):
 
     def _scores(self, X):
         """Return the scores of the softmax layer: (n_photos, n_classes)."""
-        from skdevise.vision._photos import Photos
-
         check_is_fitted(self)
         if len(self.classes_) == 0:
             raise ValueError(
