@@ -257,19 +257,18 @@ def load_image_table(
                 f"{name} has {number} {column!r}. Set path_column and label_column to two of its "
                 f"columns, which are {columns[:99]}. A CSV file separates them by commas."
             )
-    table = table[[path_column, label_column]]
+    paths, labels = table[path_column], table[label_column]
     if table.empty:
         raise ValueError(f"{name} has no rows. Pass a table with one row for each photo.")
-    missing = np.flatnonzero((table.isna() | (table == "")).any(axis=1))
+    missing = np.flatnonzero(paths.isna() | (paths == "") | labels.isna() | (labels == ""))
     if len(missing):
         raise ValueError(
             f"{name} has {len(table)} rows, and {len(missing)} of them lack a path or a label, "
             f"such as row {table.index.tolist()[missing[0]]!r}. Fill these in, or remove the rows."
         )
-    photos = _find_photos(table[path_column].tolist(), root)
-    labels = table[label_column].tolist()
+    photos = _find_photos(paths.tolist(), root)
     options = {"index": table.index, "return_X_y": return_X_y, "as_frame": as_frame}
-    return readable_bunch(photos, labels, check, name, **options)
+    return readable_bunch(photos, labels.tolist(), check, name, **options)
 
 
 def _read_csv(path):
@@ -326,8 +325,8 @@ def _find_photos(paths, root):
         if isinstance(path, StoredPhoto):  # from the frame of load_image_folder
             return path
         if files is not None:
-            return files.get(PurePosixPath(path).parts)
-        photo = os.path.join(root, path)
+            return files.get(PurePosixPath(str(path)).parts)
+        photo = os.path.join(root, str(path))
         return photo if os.path.exists(photo) else None
 
     photos = [find(path) for path in paths]

@@ -98,6 +98,17 @@ def test_labels_of_a_frame_can_be_numbers(root):
     assert photos.counts == {3: 1, 7: 1}
 
 
+def test_paths_can_be_numbers_or_labels(root):
+    (root / "7").write_bytes(image_bytes())
+    photos = load_image_table(pd.DataFrame({"path": [7], "label": ["okapi"]}), root=root)
+    assert photos.data.tolist() == [str(root / "7")]
+    archive = write_tar(root / "photos.tar", {"8.png": image_bytes()})
+    with pytest.raises(FileNotFoundError, match="'7'"):
+        load_image_table(pd.DataFrame({"path": [7], "label": ["okapi"]}), root=archive)
+    table = pd.DataFrame({"path": NAMES})
+    assert load_image_table(table, label_column="path", root=root).target.tolist() == list(NAMES)
+
+
 def test_missing_photos_are_counted_and_the_first_are_named(write_csv):
     rows = "".join(f"gone/{i}.png,okapi\n" for i in range(5))
     with pytest.raises(FileNotFoundError, match=r"5 of 6 .*'gone/0.png', .*2 more"):
