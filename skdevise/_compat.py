@@ -36,8 +36,13 @@ else:
     validate_params = partial(_param_validation.validate_params, prefer_skip_nested_validation=True)
 
 # Classes of scikit-learn 1.7 to 1.9 that are parts of fitted estimators, with their modules. Their
-# objects consist of attributes, so they can be saved like estimators.
+# objects consist of attributes, so they can be saved like estimators. A search holds its splitter.
+_SPLITTERS = (
+    "GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut PredefinedSplit ShuffleSplit "
+    "StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit _CVIterableWrapper"
+)
 SKLEARN_PARTS = {
+    **dict.fromkeys(_SPLITTERS.split(), "sklearn.model_selection._split"),
     "_CalibratedClassifier": "sklearn.calibration",
     "_ConstantPredictor": "sklearn.multiclass",
     "_PassthroughScorer": "sklearn.metrics._scorer",

@@ -17,7 +17,21 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    GroupShuffleSplit,
+    KFold,
+    LeaveOneGroupOut,
+    LeaveOneOut,
+    PredefinedSplit,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+    TimeSeriesSplit,
+    check_cv,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -187,16 +201,36 @@ def test_folders_behind_references_are_refused(path):
         load(path)
 
 
-def test_the_scorer_of_a_search_keeps_no_folder_of_the_machine(path, tmp_path):
-    pytest.importorskip("skops")
+def test_a_search_keeps_no_folder_of_the_machine(path, tmp_path, without_skops):
     pipe = make_pipeline(RidgeProjectionClassifier(), memory=str(tmp_path / "cache"))
     search = GridSearchCV(pipe, {"ridgeprojectionclassifier__alpha": [1]}, cv=2).fit(X, Y)
     save(search, path)
-    loaded, trusted = load_trusting(path)
-    # Some versions of skops trust it.
-    assert set(trusted) <= {"sklearn.model_selection._split.StratifiedKFold"}
+    loaded = load(path)
     assert loaded.score(X, Y) == search.score(X, Y)
     assert loaded.estimator.memory is loaded.best_estimator_.memory is None
+
+
+GROUPS = np.arange(len(Y)) % 3
+
+
+@pytest.mark.parametrize(
+    "splitter",
+    [
+        GroupKFold(3), GroupShuffleSplit(2, random_state=0), KFold(3), LeaveOneGroupOut(),
+        LeaveOneOut(), PredefinedSplit(GROUPS), ShuffleSplit(2, random_state=0),
+        StratifiedGroupKFold(2), StratifiedKFold(3, shuffle=True, random_state=0),
+        StratifiedShuffleSplit(2, random_state=0), TimeSeriesSplit(3),
+        check_cv([(np.arange(9), np.arange(9, 12))]),
+    ],
+    ids=lambda splitter: type(splitter).__name__,
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
+def test_splitters_need_neither_skops_nor_trust(path, splitter, without_skops):
+    save(splitter, path)
+    splits = [cv.split(X, Y, GROUPS) for cv in (load(path), splitter)]
+    for loaded, expected in zip(*splits, strict=True):
+        assert_array_equal(loaded[0], expected[0])
+        assert_array_equal(loaded[1], expected[1])
 
 
 # Estimators whose fit needs other data than (X, Y).
