@@ -36,7 +36,8 @@ else:
     validate_params = partial(_param_validation.validate_params, prefer_skip_nested_validation=True)
 
 # Classes of scikit-learn 1.7 to 1.9 that are parts of fitted estimators, with their modules. Their
-# objects consist of attributes, so they can be saved like estimators. A search holds its splitter.
+# objects consist of attributes, so they can be saved like estimators. A search holds its splitter
+# and its scorer.
 _SPLITTERS = (
     "GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut PredefinedSplit ShuffleSplit "
     "StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit _CVIterableWrapper"
@@ -46,6 +47,7 @@ SKLEARN_PARTS = {
     "_CalibratedClassifier": "sklearn.calibration",
     "_ConstantPredictor": "sklearn.multiclass",
     "_PassthroughScorer": "sklearn.metrics._scorer",
+    "_Scorer": "sklearn.metrics._scorer",
     "_SigmoidCalibration": "sklearn.calibration",
     "_TemperatureScaling": "sklearn.calibration",
     "AdamOptimizer": "sklearn.neural_network._stochastic_optimizers",

@@ -7,6 +7,7 @@ lacks is an object with the key "is", for example {"is": "tuple", "of": [1, 2]}.
 
 import json
 import os
+import re
 import sys
 from importlib import import_module
 from operator import attrgetter
@@ -53,10 +54,11 @@ _CLASSES = {
 }
 _MODULE_OF = {name: module for module, names in _CLASSES.items() for name in names.split()}
 
-# Functions that any file may call: the scores of feature selection compute, and nothing else. So do
-# the ufuncs of NumPy.
-_SCORES = "chi2 f_classif f_regression mutual_info_classif mutual_info_regression r_regression"
-_FUNCTIONS = {f"sklearn.feature_selection:{name}" for name in _SCORES.split()}
+# Functions that any file may call, by module. They only compute, and so do the ufuncs of NumPy.
+_FUNCTIONS = {
+    "sklearn.feature_selection": r"chi2|f_\w+|mutual_info_\w+|r_regression",
+    "sklearn.metrics": r"\w+_(error|loss|score)",
+}
 
 # gensim can only pickle its models. Open caches belong to a folder.
 _LEFT_OUT = ("model_", "_caches")
@@ -306,7 +308,8 @@ class _Decoder:
     def read_function(self, node):
         module, name = node["of"].split(":")
         is_ufunc = module == "numpy" and isinstance(getattr(np, name, None), np.ufunc)
-        if node["of"] not in self._trusted and node["of"] not in _FUNCTIONS and not is_ufunc:
+        is_known = module in _FUNCTIONS and re.fullmatch(_FUNCTIONS[module], name)
+        if not (is_ufunc or is_known) and node["of"] not in self._trusted:
             raise UntrustedError(
                 f"The file calls the function {node['of']!r}. If you trust it, pass "
                 f"trusted=[{node['of']!r}]."

@@ -436,6 +436,7 @@ def test_modules_of_strangers_are_not_imported(path, tmp_path, monkeypatch):
     nodes = [
         {"is": "object", "id": 0, "of": "intruder:BaseEstimator", "state": []},
         {"is": "function", "of": "intruder:clone"},
+        {"is": "function", "of": "intruder:"},
     ]
     for node in nodes:
         forge(path, lambda stored, node=node: stored.update(content=node), {"x": np.zeros(1)})
@@ -444,8 +445,10 @@ def test_modules_of_strangers_are_not_imported(path, tmp_path, monkeypatch):
     assert "intruder" not in sys.modules
 
 
-@pytest.mark.parametrize("name", ["numpy:load", "operator:add", "sklearn.base:clone"])
-def test_only_ufuncs_and_scores_need_no_trust(path, name):
+@pytest.mark.parametrize(
+    "name", ["numpy:load", "operator:add", "sklearn.base:clone", "sklearn.metrics:get_scorer"]
+)
+def test_only_ufuncs_scores_and_metrics_need_no_trust(path, name):
     write(np.add, path)
     assert load(path) is np.add
     content = {"is": "function", "of": name}

@@ -43,6 +43,7 @@ from sklearn.utils._test_common.instance_generator import _construct_instances
 from skdevise import ConSEClassifier, RandomEmbedder, RidgeProjectionClassifier, load, save
 from skdevise._storage import write
 from skdevise.exceptions import UntrustedError
+from skdevise.metrics import HitAtK
 from tests.test_persistence import forge
 
 RNG = np.random.default_rng(0)
@@ -208,6 +209,14 @@ def test_a_search_keeps_no_folder_of_the_machine(path, tmp_path, without_skops):
     loaded = load(path)
     assert loaded.score(X, Y) == search.score(X, Y)
     assert loaded.estimator.memory is loaded.best_estimator_.memory is None
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss", {"hits": HitAtK(2)}])
+def test_scorers_need_neither_skops_nor_trust(path, scoring, without_skops):
+    refit = "hits" if isinstance(scoring, dict) else True
+    search = GridSearchCV(RidgeProjectionClassifier(), {"alpha": [1]}, scoring=scoring, refit=refit)
+    save(search.fit(X, Y), path)
+    assert load(path).score(X, Y) == search.score(X, Y)
 
 
 GROUPS = np.arange(len(Y)) % 3
