@@ -210,9 +210,20 @@ class LabelSpace:
         scores = np.empty((len(points), self.n_labels), dtype)
         for batch in score_batches(len(points), len(self._rows), scores.itemsize):
             products = points[batch] @ vectors.T
-            if not self._is_one_to_one:
-                products = np.maximum.reduceat(products[:, self._rows], self._starts, axis=1)
-            scores[batch] = products
+            scores[batch] = products if self._is_one_to_one else self._nearest_terms(products)
+        return scores
+
+    def _nearest_terms(self, products):
+        """Find the score of each label's nearest term: (n, n_labels) from (n, n_vectors)."""
+        n_terms = np.diff(self._starts, append=len(self._rows))
+        if 20 * n_terms.max() > len(self._rows):
+            return np.maximum.reduceat(products[:, self._rows], self._starts, axis=1)
+        # Comparing the first terms of all labels, then the second ones, is several times as fast.
+        scores = products[:, self._rows[self._starts]]
+        for term in range(1, n_terms.max()):
+            labels = np.flatnonzero(n_terms > term)
+            others = products[:, self._rows[self._starts[labels] + term]]
+            scores[:, labels] = np.maximum(scores[:, labels], others)
         return scores
 
     def top_k(
@@ -319,11 +330,9 @@ class LabelSpace:
 
     def _rank_all(self, points, k, offsets):
         """Rank labels by all their scores minus the offsets: two arrays (n_points, k)."""
-
-        def score(batch):
-            return self.scores(batch) - offsets
-
-        return rank_in_batches(score, points, len(self._rows), k, points.dtype)
+        return rank_in_batches(
+            lambda batch: self.scores(batch) - offsets, points, len(self._rows), k, points.dtype
+        )
 
     def recall(self, points: ArrayLike, k: int) -> float:
         """Compute the share of the k nearest terms that the index finds.

@@ -54,6 +54,16 @@ def test_a_label_scores_as_its_nearest_term(vehicles):
     assert_allclose(vehicles.scores(points), [[1, 0, 0.6], [0.6, 0.8, 0]], atol=1e-7)
 
 
+def test_each_of_many_labels_scores_as_its_nearest_term():
+    rng = np.random.default_rng(0)
+    vectors = normalize(rng.normal(size=(51, 4)))
+    vector_of, point = {f"term {i}": vector for i, vector in enumerate(vectors[1:])}, vectors[0]
+    terms = {f"label {i}": rng.choice(list(vector_of), 1 + i % 3).tolist() for i in range(60)}
+    expected = [max(vector_of[term] @ point for term in some) for some in terms.values()]
+    space = LabelSpace(terms, PretrainedEmbedder(vector_of))
+    assert_allclose(space.scores([point])[0], expected, rtol=1e-5)
+
+
 def test_a_shared_term_gives_all_its_labels_in_order(vehicles):
     # "auto" is the nearest term, and belongs to car and taxi.
     labels, scores = vehicles.top_k(np.array([[0, 1]], dtype=np.float32), k=3)
