@@ -243,6 +243,13 @@ class FeatureCache:
     def __repr__(self):
         return f"FeatureCache({self.folder!r}, size_limit={self.size_limit})"
 
+    def __sklearn_clone__(self):
+        return self
+
+    def __getstate__(self):
+        # A copy counts afresh, and the hash of an estimator does not depend on the counts.
+        return vars(self) | {"_hits": 0, "_misses": 0}
+
 
 def _to_bytes(size_limit):
     """Return a size in bytes, from None, a number, or text such as "2G"."""

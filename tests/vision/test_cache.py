@@ -13,10 +13,12 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 
-from skdevise.vision import CacheInfo, FeatureCache
+from skdevise.vision import CacheInfo, FeatureCache, VisualFeaturizer
 
 
 def keys(numbers):
@@ -97,6 +99,15 @@ def test_copies_use_the_same_file(tmp_path, make_copy):
     other = make_copy(original)
     assert repr(other) == repr(original) == f"FeatureCache({str(tmp_path)!r}, size_limit=2097152)"
     np.testing.assert_array_equal(other.read("net", keys([1]), 5)[1], rows([1]))
+
+
+def test_clones_of_a_featurizer_count_their_hits_in_its_cache(cache):
+    featurizer = VisualFeaturizer("efficientnet_lite0", weights=None, cache=cache)
+    before = joblib.hash(featurizer)
+    clone(featurizer).cache.read("net", keys([1]), n_features=5)
+    assert cache.info().misses == 1
+    # The memory of a Pipeline recognises the featurizer by this hash.
+    assert joblib.hash(featurizer) == before
 
 
 def test_a_relative_folder_does_not_follow_the_working_directory(tmp_path, monkeypatch):
