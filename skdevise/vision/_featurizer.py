@@ -37,7 +37,7 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
     uint16, booleans, or floats from 0 to 1, and their channels are red, green and blue. Objects
     with a method ``open("rb")`` also work, for example members of an archive. X can also be one
     array of shape (n, H, W, 3), one tensor of shape (n, 3, H, W), or a table with one column. A
-    map-style torch ``Dataset`` of photos or (photo, target) pairs works too. Each photo is
+    map-style torch ``Dataset`` and a list of tuples (photo, target) work too. Each photo is
     converted to RGB with 8 bits and rotated as its EXIF data says, so it gives the same features in
     each form.
 

@@ -78,7 +78,9 @@ class Photos:
         self._is_checked = isinstance(X, list | tuple) or _kind(X) == "array"
         if self._is_checked:
             for row, photo in enumerate(X):
-                _check_photo(photo, first_index + row)
+                # scikit-learn splits a Dataset of pairs (photo, target) into lists of pairs.
+                is_pair = isinstance(photo, tuple) and photo
+                _check_photo(photo[0] if is_pair else photo, first_index + row)
 
     def __len__(self):
         return len(self._rows)
@@ -101,7 +103,7 @@ class Photos:
             photo = self._items[row]
         except Exception as error:  # A Dataset can raise anything.
             raise _unreadable(name, error) from error
-        if _is_dataset(self._items) and isinstance(photo, tuple | list):
+        if isinstance(photo, tuple) or (isinstance(photo, list) and _is_dataset(self._items)):
             photo = photo[0]  # (photo, target)
         if not self._is_checked:
             _check_photo(photo, self._first_index + row)

@@ -112,6 +112,8 @@ def test_every_form_gives_the_same_pixels(arrays, paths, tmp_path):
         "Dataset": PhotoDataset(arrays),
         "Dataset of pairs": PhotoDataset(paths, targets=range(5)),
         "TensorDataset": TensorDataset(torch.stack(tensors), torch.arange(5)),
+        # scikit-learn splits a Dataset of pairs into lists of pairs.
+        "pairs": list(zip(paths, range(5), strict=True)),
     }
     for name, X in forms.items():
         np.testing.assert_array_equal(all_pixels(X), arrays, err_msg=name)
