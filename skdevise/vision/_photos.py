@@ -61,8 +61,8 @@ class Photos:
 
     def __init__(self, X, first_index=0):
         refuse_unordered(X, "photos")
-        if hasattr(X, "column_names"):  # a table of pyarrow
-            X = X.column(0)
+        if hasattr(X, "column_names"):  # a table of pyarrow, or a Dataset of Hugging Face
+            X = X[X.column_names[0]]
         if hasattr(X, "to_pylist"):  # a column of pyarrow
             X = X.to_pylist()
         if hasattr(X, "to_numpy"):  # a Series or a table of pandas or polars

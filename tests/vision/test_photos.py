@@ -129,6 +129,27 @@ def test_polars_series_and_tables_are_accepted(arrays, paths):
         np.testing.assert_array_equal(all_pixels(X), arrays)
 
 
+class HuggingFaceDataset:
+    """A Dataset of Hugging Face has the rows of a table, and its columns by name."""
+
+    def __init__(self, **columns):
+        self.columns = columns
+        self.column_names = list(columns)
+        self.shape = len(self), len(columns)
+
+    def __len__(self):
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, name):
+        return self.columns[name]
+
+
+def test_datasets_of_hugging_face_need_one_column(arrays, paths):
+    np.testing.assert_array_equal(all_pixels(HuggingFaceDataset(image=paths)), arrays)
+    with pytest.raises(TypeError, match="2 columns"):
+        Photos(HuggingFaceDataset(image=paths, label=range(5)))
+
+
 def test_columns_and_tables_of_pyarrow_are_accepted(arrays, paths):
     pa = pytest.importorskip("pyarrow")
     names = pa.array(map(str, paths))
