@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skdevise._typing import Embedder
-from skdevise._utils import without_collector
 from skdevise.datasets import load_imagenet_features, load_term_vectors
 from skdevise.labels import Hierarchy
 from skdevise.models import ClassifierWeightRegressor
@@ -61,14 +60,12 @@ def load_zero_shot_classifier(
     >>> classifier.predict([chelsea(), rocket()], labels=["cat", "rocket", "okapi"])
     array(['cat', 'rocket'], dtype='<U6')
     """
-    with without_collector():
-        # A published network is complete without a fit, which only checks the form of its photos.
-        blank = np.zeros((1, 1, 3), np.uint8)
-        visual = VisualFeaturizer("efficientnet_lite0").fit([blank])
-        photos = load_imagenet_features()
-        classifier = ClassifierWeightRegressor(
-            embedder=load_term_vectors().embedder if embedder is None else embedder,
-            hierarchy=Hierarchy.wordnet(),
-            visual=FrozenEstimator(visual),
-        )
-        return classifier.fit(photos.data, photos.target)
+    # A published network is complete without a fit, which only checks the form of its photos.
+    visual = VisualFeaturizer("efficientnet_lite0").fit([np.zeros((1, 1, 3), np.uint8)])
+    photos = load_imagenet_features()
+    classifier = ClassifierWeightRegressor(
+        embedder=load_term_vectors().embedder if embedder is None else embedder,
+        hierarchy=Hierarchy.wordnet(),
+        visual=FrozenEstimator(visual),
+    )
+    return classifier.fit(photos.data, photos.target)

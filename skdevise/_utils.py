@@ -1,6 +1,5 @@
 """Devices, seeds, files, optional imports and hashes."""
 
-import gc
 import os
 import sys
 import threading
@@ -131,18 +130,6 @@ def seeded(seed, device):
         # torch.manual_seed also seeds every GPU, which fork_rng would not restore for a CPU fit.
         (torch.manual_seed if accelerator else torch.default_generator.manual_seed)(seed)
         yield
-
-
-@contextmanager
-def without_collector():
-    """Pause Python's garbage collector, which visits millions of objects that all stay."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager
