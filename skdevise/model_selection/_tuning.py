@@ -140,13 +140,14 @@ def tune_reject_below(
     X : array-like of shape (n_samples, n_features), or photos
         Training samples, as the classifier takes them.
     y : array-like of shape (n_samples,)
-        Labels of the samples. Each split holds out at least two classes.
+        Labels of the samples. Each split must hold out at least two classes.
     min_accuracy : float, default=0.5
         Share of the accepted answers that must be right, above 0 and at most 1. Raise it if a wrong
         answer costs more than no answer.
     unknown_share : float, default=0.5
         Share of the held-out classes that are not candidates, from 0 to below 1. Lower it if most
-        of your samples have their label among the candidates. 0 assumes that all have.
+        of your samples have their label among the candidates. 0 assumes that all have. Two
+        held-out classes always stay candidates, so hold out more of them.
     cv : int, splitter or iterable of splits, default=None
         Splits whose test classes are absent from training. An int is the number of splits of
         `UnseenClassSplit`. None means 3.
@@ -164,8 +165,8 @@ def tune_reject_below(
         If the classifier has no parameter `reject_below`.
     ValueError
         If no threshold reaches `min_accuracy`. The error states the best accuracy. Also if `cv` or
-        a share is invalid, a test class occurs in training, the classifier only predicts training
-        labels, or it has no probabilities.
+        a share is invalid, a split holds out one class, a test class occurs in training, the
+        classifier only predicts training labels, or it has no probabilities.
 
     Examples
     --------
@@ -193,9 +194,14 @@ def tune_reject_below(
     seed = draw_seed(random_state)
     confidence, is_right = [], []
     for train, unseen in _unseen_splits(cv, X, y, seed):
+        held_out = np.random.default_rng(seed).permutation(np.unique(y[unseen]))
+        if len(held_out) < 2:
+            raise ValueError(
+                "A split holds out 1 class, so every answer would be right. Pass "
+                "cv=UnseenClassSplit(test_size=2), or samples of more classes."
+            )
         fitted = clone(classifier).fit(safe_indexing(X, train), y[train])
         model, points = reach_classifier(fitted, safe_indexing(X, unseen))
-        held_out = np.random.default_rng(seed).permutation(np.unique(y[unseen]))
         # The confidence of a single candidate is always 1 in some classifiers.
         n_unknown = min(int(unknown_share * len(held_out)), len(held_out) - 2)
         candidates = held_out[max(n_unknown, 0) :]

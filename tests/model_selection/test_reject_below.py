@@ -79,6 +79,13 @@ def test_invalid_parameters_are_refused(data, params):
         tune_reject_below(RidgeProjectionClassifier(), *data, **params)
 
 
+def test_a_single_held_out_class_is_refused(data):
+    X, y = data
+    five = np.isin(y, LABELS[:5])  # A fifth of five classes is one: every answer would be right.
+    with pytest.raises(ValueError, match="1 class.*test_size=2"):
+        tune_reject_below(RidgeProjectionClassifier(), X[five], y[five])
+
+
 def test_a_threshold_needs_probabilities(data):
     with pytest.raises(ValueError, match="calibrate=True"):
         tune_reject_below(RidgeProjectionClassifier(calibrate=False), *data)
