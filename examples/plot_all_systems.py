@@ -120,7 +120,7 @@ for ax, k in zip(axes, (1, 5), strict=True):
         part = table[f"hit@{k}"].where(table["kind"] == kind)
         ax.plot(part, table.index, marker, markersize=8, label=kind)
     ax.axvline(k / len(names), color="0.5", linestyle=":", label="chance")
-    ax.set(xlabel=f"hit@{k} among {len(names)} unseen labels", xlim=(0, None))
+    ax.set(title=f"hit@{k} among {len(names)} unseen labels", xlim=(0, None))
     ax.grid(axis="y", alpha=0.3)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plt.show()

@@ -73,6 +73,7 @@ for clf in (one_stage, two_stages):
 
 display = TrainingCurveDisplay.from_estimator(two_stages, name="two stages")
 TrainingCurveDisplay.from_estimator(one_stage, name="stage 1 only", axes=display.axes_)
+display.figure_.suptitle("Training with and without stage 2")
 
 # %%
 # Compare

@@ -46,7 +46,7 @@ print(f"{len(names)} labels, {len(train)} training photos, {len(test)} test phot
 # -------------------
 #
 # DeViSE and ESZSL learn from word vectors. The two others know nothing about the meaning of labels:
-# random vectors take the place of word vectors, and WSABIE learns its own.
+# random vectors replace word vectors, and WSABIE learns its own.
 
 classifiers = {
     "DeViSE": DeViSEClassifier(embedder, max_epochs=10, random_state=0),
@@ -62,6 +62,7 @@ for name, clf in classifiers.items():
     )
     ax = display.ax_
     print(f"{name:>22}: " + " ".join(f"{p:.3f}" for p in display.precision))
+ax.set_title("Hierarchical precision of four classifiers")
 
 # %%
 # hp@1 is the accuracy. Further right, the k best answers are compared with the k labels that are
@@ -84,9 +85,10 @@ from skdevise import load_zero_shot_classifier
 ready = load_zero_shot_classifier()
 unseen = np.intersect1d(names, caltech.target_names[caltech.split == "unseen"])
 is_unseen = np.isin(y_test, unseen)
-HierarchyConfusionDisplay.from_estimator(
+display = HierarchyConfusionDisplay.from_estimator(
     ready, X_test[is_unseen], y_test[is_unseen], hierarchy, labels=unseen, branches=8
 )
+display.ax_.set_title("Branches of the answers")
 
 # %%
 # Each row adds up to 100 %. The first column has the right answers. A frame marks wrong answers in

@@ -86,4 +86,5 @@ ids = datasets.load_imagenet_labels().ilsvrc2012
 missing = set(LabelVocabulary(ids).coverage(table.embedder).missing)
 print(f"{len(missing)} of {len(ids)} labels have no vector")
 thousand = LabelVocabulary([label for label in ids if label not in missing])
-LabelMapDisplay.from_embedder(table.embedder, thousand, wordnet)
+display = LabelMapDisplay.from_embedder(table.embedder, thousand, wordnet)
+display.ax_.set_title("The labels of ILSVRC-2012, in groups that the display found")

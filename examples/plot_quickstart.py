@@ -80,7 +80,7 @@ for name, answer, value in zip(
 # ----------------
 #
 # The classifier has a row of weights for each of its 1,000 training labels. For a new name, it
-# mixes the rows of similar labels. ``explain`` lists the training labels that speak for an answer,
+# mixes the rows of similar labels. ``explain`` lists the training labels that support an answer,
 # and the broader terms in WordNet (kind "ancestor"). We ask about the cat, the rocket and the
 # astronaut.
 

@@ -77,7 +77,7 @@ for ax, (column, title) in zip(axes, titles.items(), strict=True):
     for marker, (search, part) in zip("os^", measured.groupby("search"), strict=True):
         label = f"{search} (recall {part['recall'].iloc[-1]:.3f})"
         ax.plot(part["labels"], part[column], marker=marker, label=label)
-    ax.set(xscale="log", xlabel="Labels", ylabel=title)
+    ax.set(xscale="log", xlabel="Labels", title=title)
     ax.set_ylim(bottom=0)
 axes[0].legend()
 plt.show()

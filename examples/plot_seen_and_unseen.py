@@ -63,6 +63,7 @@ for name, clf in classifiers.items():
         clf, X[test], y[test], labels=names, name=name, ax=ax
     )
     ax = display.ax_
+ax.set_title("Accuracy on seen against unseen labels, for all penalties")
 index = pd.MultiIndex.from_tuples(table, names=["classifier", "penalty"])
 print(pd.DataFrame(table.values(), index, ["unseen", "seen", "harmonic mean"]).round(3))
 

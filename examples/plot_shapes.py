@@ -47,7 +47,7 @@ embedder = SkipGramEmbedder(
 embedder.fit(shapes.corpus)
 
 # %%
-# The neighbours of an unseen label have to do with its colour or its shape:
+# The neighbours of an unseen label are related to its colour or its shape:
 
 print([term for term, _ in embedder.most_similar("green star", k=6)])
 

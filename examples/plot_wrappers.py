@@ -72,7 +72,7 @@ bars[0].set_label("alone")
 bars[2].set_label("wrapper of scikit-learn")
 ax.bar_label(bars, fmt="{:.1%}", padding=3)
 ax.invert_yaxis()
-ax.set(xlim=(0, 1.12), xlabel="Accuracy on test photos")
+ax.set(title="Accuracy alone and in wrappers", xlim=(0, 1.12), xlabel="Accuracy on test photos")
 fig.legend(loc="outside lower center", ncols=2)
 plt.show()
 
