@@ -5,19 +5,19 @@ SECTIONS = (
     (
         "Classifiers",
         "skdevise",
-        "Answer with labels. See :doc:`/guide/classifiers`.",
+        "Predict labels, including unseen ones. :doc:`/guide/classifiers` says which to choose.",
         (
+            "load_zero_shot_classifier",
+            "ClassifierWeightRegressor",
             "DeViSEClassifier",
-            "ConSEClassifier",
-            "RidgeProjectionClassifier",
             "ESZSLClassifier",
+            "RidgeProjectionClassifier",
+            "ConSEClassifier",
             "DirectSimilarityClassifier",
             "NoveltySwitchClassifier",
             "WSABIEClassifier",
             "NearestClassMeanClassifier",
             "NearestLabelClassifier",
-            "ClassifierWeightRegressor",
-            "load_zero_shot_classifier",
         ),
     ),
     (
@@ -48,7 +48,7 @@ SECTIONS = (
     (
         "Top-k predictions",
         "skdevise.models",
-        "Rank the answers of any classifier, also inside a Pipeline.",
+        "Rank the answers of any classifier, even inside a Pipeline. See :doc:`/guide/evaluation`.",
         ("predict_top_k",),
     ),
     (
@@ -66,7 +66,7 @@ SECTIONS = (
     (
         "Model selection",
         "skdevise.model_selection",
-        "Split data by class, and choose parameters with such splits.",
+        "Split data by class, and choose parameters with such splits. See :doc:`/guide/search`.",
         ("UnseenClassSplit", "tune_seen_penalty", "tune_reject_below"),
     ),
     (

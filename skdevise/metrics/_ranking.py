@@ -50,7 +50,7 @@ def hit_at_k(
 
     See Also
     --------
-    HitAtK : The scorer, for `scoring` of a grid search.
+    HitAtK : The scorer, for a grid search.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def hierarchical_precision_at_k(
 
     See Also
     --------
-    HierarchicalPrecisionAtK : The scorer, for `scoring` of a grid search.
+    HierarchicalPrecisionAtK : The scorer, for a grid search.
     skdevise.inspection.HierarchicalPrecisionDisplay : Draws hp@k against k.
 
     References

@@ -146,7 +146,7 @@ class HitAtK(_TopKScorer):
     See Also
     --------
     hit_at_k : The metric as a function.
-    skdevise.model_selection.UnseenClassSplit : Splits for `scoring=HitAtK(labels="test")`.
+    skdevise.model_selection.UnseenClassSplit : Splits that hold out whole classes.
 
     Examples
     --------
