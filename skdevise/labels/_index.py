@@ -4,8 +4,8 @@ from functools import cached_property
 
 import numpy as np
 
-from skdevise._columns import check_sequence, check_types, entries
-from skdevise.language._terms import normalise_term, spellings, words_of
+from skdevise._columns import check_sequence, check_types, entries, name_some
+from skdevise.language._terms import normalise_term, spellings, without_sharp_s, words_of
 
 
 class LabelIndex:
@@ -31,7 +31,7 @@ class LabelIndex:
             check_types(labels)
             unknown = sorted({str(label) for label in labels if label not in self._position})
             raise ValueError(
-                f"The hierarchy has no label {', '.join(map(repr, unknown))}. Use labels such as "
+                f"The hierarchy has no label {name_some(unknown)}. Use labels such as "
                 f"{self.labels.tolist()[0]!r}: Hierarchy.synsets finds the labels of a word, and "
                 "Hierarchy.rename changes labels."
             ) from None
@@ -60,6 +60,8 @@ class TermIndex:
         for key in self._rows_of:
             if not key.replace(" ", "").isalnum():
                 self._keys_of_words.setdefault(" ".join(words_of(key)), []).append(key)
+            if "ß" in key:
+                self._keys_of_words.setdefault(without_sharp_s(key), []).append(key)
 
     def counts(self, term):
         """Count the uses of a term for each label that has it: dict of position to int, sorted.

@@ -55,8 +55,8 @@ class PretrainedEmbedder(ImmutableMixin, TermTableMixin, TermTransformerMixin, B
     ----------
     vectors : dict, tuple (terms, matrix) or gensim KeyedVectors
         Terms and their vectors, which need not have unit length. If a term occurs twice, the first
-        vector counts, and a warning says so. The first also counts, without a warning, if terms
-        differ only in case or "_". To read a file, call :meth:`load`.
+        vector counts, and a warning says so. Terms that differ only in case or "_" keep their own
+        vectors. To read a file, call :meth:`load`.
     oov : {"compose", "error"}, default="compose"
         Treatment of terms that are not in the table (out of vocabulary). "compose" averages the
         unit vectors of the words of a term if all words are known. The vectors of a fastText model

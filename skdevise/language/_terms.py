@@ -57,7 +57,7 @@ def words_of(text):
 
 def normalise_term(term):
     """Return a term in lower case, with single blanks instead of "_". The term "_" stays."""
-    words = unicodedata.normalize("NFC", term).lower().replace("_", " ").split()
+    words = unicodedata.normalize("NFC", term).lower().replace("_", " ").replace("’", "'").split()
     return " ".join(words) or term
 
 
@@ -92,22 +92,41 @@ def check_terms(terms):
 
 
 def index_terms(terms):
-    """Map each normalised spelling to the row of the first term with this spelling: dict."""
+    """Map each normalised spelling to the row of a term: dict.
+
+    This is the first term that is spelled so, or else the first one with this normalised spelling.
+    The other terms are found by their own spelling: "Weg" and "weg" are two German words.
+    """
     index = {}
     keys = [normalise_term(term) for term in terms]
-    for row, key in enumerate(keys):
-        index.setdefault(key, row)
+    others = []
+    for row, (term, key) in enumerate(zip(terms, keys, strict=True)):
+        if term == key:
+            index.setdefault(key, row)
+        else:
+            others.append(row)
+    for row in others:
+        first = index.setdefault(keys[row], row)
+        if terms[first] != terms[row]:
+            index.setdefault(unicodedata.normalize("NFC", terms[row]), row)
     # A term with hyphens also matches without them, unless another term matches exactly.
     for row, key in enumerate(keys):
         if "-" in key:
             index.setdefault(" ".join(words_of(key)), row)
+        if "ß" in key:
+            index.setdefault(without_sharp_s(key), row)
     index.pop("", None)
     return index
 
 
+def without_sharp_s(key):
+    """Write "ss" instead of "ß", as in Switzerland and in capitals: "STRASSE" is "Straße"."""
+    return key.replace("ß", "ss")
+
+
 def find_rows(terms, index):
     """Find the row of each term in an index of terms, or -1: (n_terms,) int."""
-    found = ((index.get(spelling, -1) for spelling in spellings(term)) for term in terms)
+    found = ((index.get(spelling, -1) for spelling in _exact_first(term)) for term in terms)
     return np.array([next((row for row in rows if row >= 0), -1) for rows in found], dtype=np.intp)
 
 
@@ -182,6 +201,12 @@ def _hash(spelling):
     return int.from_bytes(digest, "little")
 
 
+def _exact_first(term):
+    """Yield a term as it is spelled, and then its other spellings."""
+    yield unicodedata.normalize("NFC", term)
+    yield from spellings(term)
+
+
 def spellings(term):
     """Yield the spellings to look up, the most exact first."""
     yield normalise_term(term)
@@ -192,6 +217,9 @@ def spellings(term):
         plain = _without_accents(words)
         yield plain
         yield from _inflections(plain)
+        usual = unicodedata.normalize("NFKC", term)  # "Ｔシャツ" to "Tシャツ"
+        if usual != unicodedata.normalize("NFC", term):
+            yield from spellings(usual)
     parts = split_capitals(term)
     if parts != term:
         yield from spellings(parts)

@@ -445,6 +445,20 @@ def test_synsets_of_a_term_are_found_in_any_case(wordnet, term):
     assert wordnet.synsets(term) == naive
 
 
+def test_synsets_are_found_by_sharp_s_and_by_two_letters():
+    roads = Hierarchy.from_edges([("Straße", "Maße"), ("Straße", "Masse"), ("Straße", "l'été")])
+    assert [roads.synsets(term) for term in ("STRASSE", "Strasse", "L’été")] == [
+        *(["Straße"], ["Straße"], ["l'été"])
+    ]
+    assert [roads.synsets(term) for term in ("Masse", "Maße")] == [["Masse"], ["Maße"]]
+
+
+def test_an_error_names_some_of_many_unknown_labels(tiny_tree):
+    with pytest.raises(ValueError, match="'0'.*and 980 more") as raised:
+        tiny_tree.within_hops([str(i) for i in range(1000)], edges=1)
+    assert len(str(raised.value)) < 500
+
+
 def test_synsets_come_in_the_order_of_wordnets_senses(wordnet):
     # index.noun lists the first senses of these words in this order.
     for word, offsets in {

@@ -17,7 +17,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import normalize
 
-from skdevise import PretrainedEmbedder, RidgeProjectionClassifier
+from skdevise import LabelSpace, PretrainedEmbedder, RidgeProjectionClassifier
 from skdevise.exceptions import LabelWithoutVectorError
 
 HALF = np.sqrt(0.5)
@@ -133,9 +133,12 @@ def test_an_exact_match_comes_before_a_match_without_hyphens():
     assert_array_equal(embedder.transform(["In-line_skate", "in line skate"]), [[0, 1], [1, 0]])
 
 
-def test_the_first_of_equal_terms_counts():
-    embedder = PretrainedEmbedder((["Cat", "cat", "CAT"], np.eye(3)))
-    assert_array_equal(embedder.transform(["cat", "CAT"]), [[1, 0, 0], [1, 0, 0]])
+def test_terms_that_differ_in_case_have_their_own_vectors():
+    embedder = PretrainedEmbedder((["Turkey", "turkey", "Bass", "BASS"], np.eye(4)))
+    assert_array_equal(embedder.transform(["turkey", "Turkey", "BASS"]), np.eye(4)[[1, 0, 3]])
+    assert_array_equal(embedder.transform(["TURKEY", "bass"]), np.eye(4)[[1, 2]])
+    labels = LabelSpace(["Turkey", "turkey"], embedder)
+    assert_array_equal(labels.scores(np.eye(4)[:2]), np.eye(2))
 
 
 def test_terms_keep_their_order_and_may_repeat(animals):

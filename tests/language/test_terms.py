@@ -3,6 +3,7 @@
 import pickle
 import re
 import string
+import unicodedata
 
 import numpy as np
 import pytest
@@ -74,7 +75,10 @@ def test_lists_and_missing_values_are_not_terms(terms, named):
 
 
 def find_naively(key, terms):
-    """Return the first term with this form, or else the first with hyphens and these words."""
+    """Return the first term that is this key, has it as its form, or has its words."""
+    for row, term in enumerate(terms):
+        if key and term == key:
+            return row
     for row, term in enumerate(terms):
         if key and normalise_term(term) == key:
             return row
@@ -102,6 +106,36 @@ def test_look_up_tries_the_exact_spelling_first():
     index = index_terms(terms)
     rows = find_rows(["Wolves", "in_line_skate", "in-line skate", "GLASS", "glasses"], index)
     assert rows.tolist() == [0, 2, 2, 4, 3]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(SHORT_TEXTS, min_size=1, max_size=12))
+def test_each_term_finds_the_first_row_that_is_spelled_so(terms):
+    terms = [unicodedata.normalize("NFC", term) for term in terms]
+    expected = [terms.index(term) if normalise_term(term) else -1 for term in terms]
+    for index in (index_terms(terms), pickle.loads(pickle.dumps(TermTuple(terms)))):
+        assert find_rows(terms, index).tolist() == expected
+
+
+def test_terms_that_differ_in_case_keep_their_rows():
+    # In German, "Weg" is a way, and "weg" means away.
+    index = index_terms(["weg", "Weg", "Morgen", "morgen", "Bar", "BAR"])
+    assert find_rows(["Weg", "weg", "Morgen", "morgen"], index).tolist() == [1, 0, 2, 3]
+    # No term is spelled like these: they find the one in lower case, or the first one.
+    assert find_rows(["WEG", "MORGEN", "bar"], index).tolist() == [0, 3, 4]
+
+
+def test_sharp_s_is_written_as_two_letters_in_capitals():
+    index = index_terms(["straße", "Süßwasser", "masse", "maße"])
+    words = ["STRASSE", "Strasse", "SÜSSWASSER", "su\u0308sswasser", "MASSE", "Maße"]
+    assert find_rows(words, index).tolist() == [0, 0, 1, 1, 2, 3]
+    assert find_rows(["Masse"], index_terms(["glass", "mass"])).tolist() == [-1]
+
+
+def test_typographic_characters_are_the_plain_ones():
+    index = index_terms(["l'éléphant", "tシャツ", "ピザ", "fish", "potter’s wheel"])
+    words = ["L’éléphant", "Ｔシャツ", "ﾋﾟｻﾞ", "ﬁsh", "Potter's wheel", "potter’s wheels"]
+    assert find_rows(words, index).tolist() == [0, 1, 2, 3, 4, -1]
 
 
 def test_accents_that_english_leaves_out_are_ignored():
