@@ -22,7 +22,7 @@ from skdevise._bounded import parsing
 from skdevise._utils import content_hash, import_optional, seeded
 from skdevise.vision._sources import find_source
 
-_FILE_SUFFIXES = (".pth", ".pt", ".safetensors")
+_FILE_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 @dataclass
@@ -259,7 +259,8 @@ def is_path(weights):
 def read_state_dict(path, net):
     """Read the state dict of a network, from a file that may also hold other things."""
     state = _read_file(path)
-    for key in ("state_dict", "model"):  # Training scripts save it beside other things.
+    # Training scripts save it beside other things.
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping):
@@ -267,13 +268,21 @@ def read_state_dict(path, net):
             f"weights={str(path)!r} contains a {type(state).__name__}, not a state dict. Save one "
             "with torch.save(net.state_dict(), path)."
         )
-    # Training on several devices puts a prefix before all names.
-    prefix = "module."
-    if all(str(key).startswith(prefix) for key in state) and not any(
-        key.startswith(prefix) for key in net.state_dict()
-    ):
-        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
-    return state
+    return _without_prefix(state, list(net.state_dict()))
+
+
+def _without_prefix(state, names):
+    """Remove the prefix that a trainer puts before all names, such as "module." or "model."."""
+    if not names or names[0] in state:
+        return state
+    keys = list(map(str, state))
+    prefixes = [key.removesuffix(names[0]) for key in keys if key.endswith(f".{names[0]}")]
+    n_found = [sum(prefix + name in state for name in names) for prefix in prefixes]
+    best = [p for p, n in zip(prefixes, n_found, strict=True) if n == max(n_found)]
+    if len(best) != 1:  # None, or a file of several networks.
+        return state
+    inside = [key for key in keys if key.startswith(best[0])]
+    return {key.removeprefix(best[0]): state[key] for key in inside}
 
 
 def _read_file(path):
@@ -295,9 +304,12 @@ def _load_state(net, state):
     complete = net.state_dict()
     for key, tensor in complete.items():
         shape = getattr(state.get(key), "shape", None)
+        if key not in state:
+            first = repr(next(iter(state))) if state else "nothing"
+            raise ValueError(f"{key!r} is missing, and the file begins with {first}")
         if shape != tensor.shape:
-            found = "missing" if key not in state else f"of shape {shape and tuple(shape)}"
-            raise ValueError(f"{key!r} is {found}, not of shape {tuple(tensor.shape)}")
+            found = shape and tuple(shape)
+            raise ValueError(f"{key!r} is of shape {found}, not of shape {tuple(tensor.shape)}")
     unknown = [key for key in state if key not in complete]
     if unknown:
         raise ValueError(f"the network has no {unknown[0]!r}")

@@ -55,13 +55,14 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
         Weights of the network. "DEFAULT" selects the best published weights of a named network, and
         keeps the weights of a module or callable. Other values are the name or enum member of
         torchvision weights, or the path of a state dict. A path that is a string must end with
-        ".pth", ".pt" or ".safetensors". None trains the network on (X, y) in `fit`; we call this
+        ".pth", ".pt", ".ckpt" or ".safetensors". A prefix of all names in the file, such as
+        "module." or "model.", is left out. None trains the network on (X, y) in `fit`; we call this
         pre-training. Named networks then start from random weights.
     preprocess : "auto" or callable, default="auto"
         Preprocessing of each photo. "auto" uses the preprocessing of the weights. If it is unknown,
         "auto" resizes the short side to 256 / 224 of `image_size`, crops the centre, and normalises
         the colours as for ImageNet. A callable takes a PIL image in RGB and returns a float32
-        tensor of shape (3, height, width).
+        tensor of shape (channels, height, width), with the channels that the network expects.
     image_size : int, default=None
         Side of the centre crop in pixels, for `preprocess="auto"`. Smaller crops are faster and
         less accurate. None means the size that the weights were trained with, or 224.

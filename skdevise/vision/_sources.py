@@ -89,7 +89,7 @@ def _torchvision_source(name, weights, image_size, verbose):
             raise ValueError(
                 f"weights={weights!r} is unknown for backbone={name!r}. Use 'DEFAULT', "
                 f"{', '.join(repr(known.name) for known in members)}, None, or the path of a state "
-                "dict (.pth, .pt or .safetensors)."
+                "dict (.pth, .pt, .ckpt or .safetensors)."
             )
         published = members[member]
         preset, categories = published.transforms(), published.meta["categories"]
@@ -166,7 +166,7 @@ def _check_name(weights, reason):
     if weights not in ("DEFAULT", None):
         raise ValueError(
             f"{reason}, so weights={weights!r} is unknown. Use 'DEFAULT', None, or the path of a "
-            "state dict (.pth, .pt or .safetensors)."
+            "state dict (.pth, .pt, .ckpt or .safetensors)."
         )
 
 

@@ -29,7 +29,11 @@ def check(loaded, saved):
         torch.testing.assert_close(loaded.net(photos), saved(photos), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", ["net.pth", "net.pt", "net.PTH", "net.safetensors"])
+def with_prefix(state, prefix):
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.pt", "net.ckpt", "net.PTH", "net.safetensors"])
 def test_weights_from_a_file(name, saved, tmp_path):
     save = save_file if name.endswith(".safetensors") else torch.save
     save(saved.state_dict(), tmp_path / name)
@@ -44,6 +48,12 @@ def test_weights_from_a_file(name, saved, tmp_path):
         lambda state: {"model": state, "args": argparse.Namespace(lr=0.1)},
         lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
         lambda state: {"state_dict": {f"module.{key}": state[key] for key in state}},
+        lambda state: {"model_state_dict": state, "loss": 0.5},
+        # PyTorch Lightning, with the weights of a loss, and torch.compile around DataParallel.
+        lambda state: {"state_dict": with_prefix(state, "model.") | {"loss.weight": torch.ones(3)}},
+        lambda state: with_prefix(state, "_orig_mod.module."),
+        # A layer of another network has the name of the first one.
+        lambda state: with_prefix(state, "net.") | {"text.0.weight": torch.ones(3)},
     ],
 )
 def test_weights_as_training_scripts_save_them(wrap, saved, tmp_path):
@@ -93,6 +103,8 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path):
     torch.save(headless_net().state_dict(), tmp_path / "other.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
+    torch.save({}, tmp_path / "nothing.pth")
+    torch.save(with_prefix(state, "student.") | with_prefix(state, "ema."), tmp_path / "two.pth")
     torch.save({**state, "more": torch.ones(1)}, tmp_path / "more.pth")
     torch.save({**state, "6.weight": 3}, tmp_path / "number.pth")
     torch.save(tiny_net(), tmp_path / "whole.pth")
@@ -101,7 +113,9 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path):
     for name, message in [
         ("other.pth", r"tiny_net.*'0.weight'.*\(5, 3, 3, 3\).*\(6, 3, 3, 3\)"),
         ("list.pth", "list.pth.*list"),
-        ("epoch.pth", "tiny_net.*'0.weight'"),
+        ("epoch.pth", "tiny_net.*'0.weight'.*'epoch'"),
+        ("nothing.pth", "tiny_net.*'0.weight'"),
+        ("two.pth", "tiny_net.*'0.weight'.*'student.0.weight'"),
         ("more.pth", "tiny_net.*'more'"),
         ("number.pth", "tiny_net.*'6.weight'"),
         ("whole.pth", "whole.pth"),
