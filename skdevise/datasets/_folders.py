@@ -108,7 +108,7 @@ def load_image_folder(
     Warns
     -----
     UserWarning
-        If labels differ only in case or blanks. If files are unreadable or outside of the class
+        If labels differ only in case, blanks or accents that look the same. If files are unreadable or outside of the class
         folders, or a class folder is empty or has no readable photo. Also if the class folders have
         names of subsets, such as "train" and "val".
 
@@ -188,7 +188,8 @@ def load_image_table(
     ----------
     table : str, path or DataFrame
         Table with one row for each photo, of pandas, polars or pyarrow. A file must be a CSV in
-        UTF-8 with a header. The labels of a CSV are always text, including "007" and "NA".
+        UTF-8 with a header. Commas or semicolons separate its columns. The labels of a CSV are
+        always text, including "007" and "NA".
     path_column : str, default="path"
         Name of the column that holds the paths.
     label_column : str, default="label"
@@ -218,8 +219,8 @@ def load_image_table(
     Warns
     -----
     UserWarning
-        If files are unreadable. They are left out of `data`. Also if labels differ only in case or
-        blanks.
+        If files are unreadable. They are left out of `data`. Also if labels differ only in case,
+        blanks or accents that look the same.
 
     Examples
     --------
@@ -255,7 +256,7 @@ def load_image_table(
             number = f"{n_columns} columns" if n_columns else "no column"
             raise ValueError(
                 f"{name} has {number} {column!r}. Set path_column and label_column to two of its "
-                f"columns, which are {columns[:99]}. A CSV file separates them by commas."
+                f"columns, which are {columns[:99]}. A CSV file separates them by commas or semicolons."
             )
     paths, labels = table[path_column], table[label_column]
     if table.empty:
@@ -277,8 +278,11 @@ def _read_csv(path):
         parsing(path, "Save it as a CSV in UTF-8, or pass a DataFrame."),
         open_bounded(path, MAX_TABLE_BYTES, MAX_ROW) as file,
     ):
+        # Spreadsheets write semicolons in countries where the comma separates decimals.
+        separator = max(b",", b";", key=file.peek().partition(b"\n")[0].count).decode()
         # Without a header, pandas keeps repeated columns and refuses longer rows.
-        rows = pd.read_csv(file, header=None, dtype=str, na_filter=False, skipinitialspace=True)
+        options = {"sep": separator, "skipinitialspace": True}
+        rows = pd.read_csv(file, header=None, dtype=str, na_filter=False, **options)
         rows = rows.map(str.strip)
         return rows[1:].set_axis(rows.iloc[0], axis=1).reset_index(drop=True)
 

@@ -107,8 +107,9 @@ def photos_bunch(photos, target, index=None, *, return_X_y, as_frame, **attribut
     twins = [name for some in spellings.values() if len(some) > 1 for name in some]
     if twins:
         warn(
-            "These labels differ only in case or blanks, but are different classes: "
-            f"{name_some(twins, N_NAMES)}. Rename some of them."
+            "These labels differ only in case, blanks, apostrophes or the encoding of accents, but "
+            f"are different classes: {name_some(twins, N_NAMES)}. Rename some of them. If they "
+            "look the same, convert all labels with unicodedata.normalize('NFC', label)."
         )
     frame = None
     if as_frame:

@@ -58,6 +58,23 @@ def test_labels_that_differ_only_in_case_are_named(write_csv):
     assert photos.counts == {"Grey wolf": 1, "grey_wolf": 1, "zebra": 1}
 
 
+def test_labels_that_look_the_same_are_named_with_the_remedy(write_csv):
+    # "é" is one character, or "e" and an accent.
+    table = write_csv("path,label\na/1.png,caf\u00e9\na/2.png,cafe\u0301\nb/3.png,zebra\n")
+    with pytest.warns(UserWarning, match="caf.*NFC"):
+        photos = load_image_table(table)
+    assert photos.target_names.size == 3
+
+
+@pytest.mark.parametrize("header", ["path;label", "path;label;Größe, cm", '"path";"label"'])
+def test_semicolons_may_separate_the_columns_of_a_csv(root, write_csv, header):
+    X, y = load_image_table(
+        write_csv(f"{header}\na/1.png;okapi, wild\nb/3.png; zebra\n"), return_X_y=True
+    )
+    assert X.tolist() == [str(root / "a/1.png"), str(root / "b/3.png")]
+    assert y.tolist() == ["okapi, wild", "zebra"]
+
+
 def test_relative_paths_start_from_root(root, write_csv, monkeypatch):
     table = write_csv("path,label\n3.png,okapi\n")
     assert load_image_table(table, root=root / "b").data.tolist() == [str(root / "b/3.png")]
@@ -131,7 +148,7 @@ def test_unreadable_files_are_left_out_and_listed(root, write_csv):
 @pytest.mark.parametrize(
     "text",
     [
-        "path;label\n1;2\n",
+        "path|label\n1|2\n",
         "path,class\n1,2\n",
         "",
         "path,label\n",
