@@ -4,6 +4,7 @@ import argparse
 import csv
 import os
 import sys
+import unicodedata
 import warnings
 from glob import glob, has_magic
 from io import TextIOWrapper
@@ -55,7 +56,8 @@ def main(arguments=None, *, classifier=None):
         # Without the line of code that gave the warning.
         warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
         try:
-            labels, photos = _read_labels(options.labels), _find_photos(options.photos)
+            candidates, photos = _read_labels(options.labels), _find_photos(options.photos)
+            labels = _names(candidates)
             if len(labels) == 1 and options.reject_below is None:
                 _say(
                     f"warning: {labels[0]!r:.80} is the only label, so it is the answer to every "
@@ -65,7 +67,7 @@ def main(arguments=None, *, classifier=None):
                 from skdevise import load_zero_shot_classifier
 
                 classifier = load_zero_shot_classifier()
-            n_unreadable = _classify(classifier, photos, labels, options)
+            n_unreadable = _classify(classifier, photos, candidates, options)
         except BrokenPipeError:
             # The reader of the output, such as `head`, has stopped.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,7 +76,16 @@ def main(arguments=None, *, classifier=None):
             return 130
         except LabelWithoutVectorError as error:
             names = ", ".join(map(repr, error.missing))
-            _say(f"error: These labels are unknown words: {names}. Use others, or leave them out.")
+            _say(
+                f"error: These labels are unknown words: {names}. Use other English words, or "
+                "leave them out."
+            )
+            return 2
+        except UnicodeEncodeError as error:
+            _say(
+                f"error: The output has the encoding {error.encoding}, which lacks "
+                f"{error.object[error.start]!r}. Set the variable PYTHONIOENCODING=utf-8."
+            )
             return 2
         except (ImportError, OSError, TypeError, ValueError) as error:
             _say(f"error: {error}")
@@ -107,8 +118,8 @@ def _parser():
     classify.add_argument(
         "--labels",
         required=True,
-        help="labels to choose from: a list with commas, such as 'cat, dog', or a text file with "
-        "one label on each line",
+        help="labels to choose from: a list with commas, such as 'cat, dog', a text file with one "
+        "label on each line, or a .json file that LabelVocabulary.save wrote",
     )
     classify.add_argument(
         "--top", type=int, default=1, metavar="K", help="labels to show for each photo (1)"
@@ -128,7 +139,11 @@ def _parser():
 
 
 def _read_labels(text):
-    """Return the distinct labels of a list with commas, or of a file."""
+    """Return the distinct labels of a list with commas, or of a file, or a vocabulary."""
+    if text.lower().endswith(".json"):
+        from skdevise import LabelVocabulary
+
+        return LabelVocabulary.load(text)
     if "," in text:
         lines = text.split(",")
     elif os.path.isfile(text):
@@ -146,6 +161,11 @@ def _read_labels(text):
     if not labels:
         raise ValueError(f"--labels {text!r} has no labels. Pass at least one.")
     return labels
+
+
+def _names(candidates):
+    """Return the labels of a list or a vocabulary as text."""
+    return list(map(str, getattr(candidates, "labels", candidates)))
 
 
 def _find_photos(names):
@@ -168,10 +188,11 @@ def _find_photos(names):
     return photos
 
 
-def _classify(classifier, photos, labels, options):
+def _classify(classifier, photos, candidates, options):
     """Write the answers to all photos, and return the number of unreadable ones."""
     from tqdm import tqdm
 
+    labels = _names(candidates)
     threshold = options.reject_below
     threshold = classifier.reject_below if threshold is None else threshold
     shown = labels if threshold is None else [*labels, classifier.unknown_label]
@@ -181,7 +202,7 @@ def _classify(classifier, photos, labels, options):
     with tqdm(total=len(photos), unit=" photos", leave=False, disable=None) as bar:
         for start in range(0, len(photos), _BATCH):
             batch = photos[start : start + _BATCH]
-            answers = _probabilities(answer, batch, labels)
+            answers = _probabilities(answer, batch, candidates)
             if write is None:  # An error in the first batch leaves the output empty.
                 write = _csv_writer() if options.csv else _column_writer(photos, shown)
             with bar.external_write_mode():  # It hides the bar.
@@ -228,20 +249,29 @@ def _csv_writer():
 
 def _column_writer(photos, labels):
     """Return a function that writes the answers to a photo in aligned columns."""
-    label_width = min(_LABEL_WIDTH, max(map(len, labels)))
-    photo_width = min(_WIDTH - label_width - 9, max(len(str(photo)) for photo in photos))
+    label_width = min(_LABEL_WIDTH, max(map(_n_cells, labels)))
+    photo_width = min(_WIDTH - label_width - 9, max(_n_cells(str(photo)) for photo in photos))
 
     def write(photo, rows):
         photo = _printable(photo)
-        photo = photo if len(photo) <= photo_width else "…" + photo[1 - photo_width :]
+        while _n_cells(photo) > photo_width:
+            photo = "…" + photo[2:]
         for label, probability in rows:
             label = _printable(label)
-            label = label if len(label) <= label_width else label[: label_width - 1] + "…"
+            while _n_cells(label) > label_width:
+                label = label[:-2] + "…"
             value = "" if probability is None else f"  {probability:.3f}"
-            print(f"{photo:{photo_width}}  {label:{label_width}}{value}".rstrip())
+            gaps = " " * (photo_width - _n_cells(photo)), " " * (label_width - _n_cells(label))
+            print(f"{photo}{gaps[0]}  {label}{gaps[1]}{value}".rstrip())
             photo = ""  # Its name stands in the first line only.
 
     return write
+
+
+def _n_cells(text):
+    """Count the cells of a terminal that a text fills: two for Japanese, none for an accent."""
+    accents = sum(unicodedata.category(letter) == "Mn" for letter in text)
+    return len(text) - accents + sum(unicodedata.east_asian_width(x) in "WF" for x in text)
 
 
 def _say(message):

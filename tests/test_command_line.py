@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import skdevise
+from skdevise import LabelVocabulary
 from skdevise._command_line import main
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.vision._photos import Photos
@@ -109,6 +110,19 @@ def test_labels_of_a_file(folder, capsys):
     assert [label for _, label in rows(capsys.readouterr().out)] == ["red", "blue"]
 
 
+def test_labels_of_a_vocabulary(folder, capsys):
+    class ByTerm(ColourClassifier):
+        def predict_proba(self, X, labels):
+            return super().predict_proba(X, [terms[0] for terms in labels.terms])
+
+    vocabulary = LabelVocabulary({"größer": "blue", 7: "red", "grün": ["green", "lime"]})
+    vocabulary.save("colours.json")
+    assert run("red.png", "--csv", "--top=2", labels="colours.json", classifier=ByTerm()) == 0
+    assert [label for _, label in rows(capsys.readouterr().out)] == ["7", "größer"]
+    assert run("red.png", labels="colours.json", classifier=ByTerm()) == 0
+    assert capsys.readouterr().out.split() == ["red.png", "7", "1.000"]
+
+
 def test_a_single_label_is_the_answer_to_every_photo(folder, capsys):
     (folder / "names.txt").write_text("blue; red", encoding="utf-8")
     run("red.png", labels="names.txt", classifier=ColourClassifier())
@@ -162,12 +176,41 @@ def test_long_names_fit_into_80_characters(folder, capsys):
     assert "/photo.jpg  long" in line and line.endswith("…  0.500")
 
 
+def test_columns_are_aligned_in_any_script(folder, capsys):
+    # A Mac stores "ö" as "o" and an accent, which share a cell. A Japanese letter fills two.
+    names = ["Lo\u0308we.png", "ピザ.png", "ab.png"]
+    for name in names:
+        os.link("red.png", name)
+    assert run(*names) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "Lo\u0308we.png  red    1.000",
+        "ピザ.png  red    1.000",
+        "ab.png    red    1.000",
+    ]
+    os.link("red.png", f"{'ピ' * 60}.png")
+    assert run("ピ" * 60 + ".png") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    # 80 - 9 - 5 = 66 cells remain for the dots, 30 letters, ".png" and a blank.
+    assert line == f"…{'ピ' * 30}.png   red    1.000"
+
+
+def test_an_output_that_lacks_a_letter_is_an_error_with_a_remedy(folder, capsys, monkeypatch):
+    os.link("red.png", "ピザ.png")
+    for form in ([], ["--csv"]):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "latin-1"))
+        assert run("ピザ.png", *form) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "'ピ'" in line and "latin-1" in line and "PYTHONIOENCODING=utf-8" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "labels", "named"),
     [
         (["red.png"], "red", "'red'"),
         (["red.png"], " , ", "' , '"),
         (["red.png"], "latin.txt", "latin.txt"),
+        (["red.png"], "latin.json", "latin.json"),
+        (["red.png"], "gone.json", "gone.json"),
         (["*.gif"], "red, blue", "*.gif"),
         (["empty"], "red, blue", "empty"),
         (["damaged.zip"], "red, blue", "damaged.zip"),
@@ -177,6 +220,7 @@ def test_long_names_fit_into_80_characters(folder, capsys):
 @pytest.mark.parametrize("form", [[], ["--csv"]], ids=str)
 def test_an_error_is_one_line_without_a_traceback(folder, capsys, arguments, labels, named, form):
     (folder / "latin.txt").write_bytes("écru".encode("latin-1"))
+    (folder / "latin.json").write_bytes("écru".encode("latin-1"))
     (folder / "damaged.zip").write_bytes(b"PK")
     (folder / "empty").mkdir()
     assert run(*arguments, *form, labels=labels) == 2

@@ -108,9 +108,9 @@ def load_image_folder(
     Warns
     -----
     UserWarning
-        If labels differ only in case, blanks or accents that look the same. If files are unreadable or outside of the class
-        folders, or a class folder is empty or has no readable photo. Also if the class folders have
-        names of subsets, such as "train" and "val".
+        If labels differ only in case, blanks or accents that look the same. If files are unreadable
+        or outside of the class folders, or a class folder is empty or has no readable photo. Also
+        if the class folders have names of subsets, such as "train" and "val".
 
     Examples
     --------
@@ -256,7 +256,7 @@ def load_image_table(
             number = f"{n_columns} columns" if n_columns else "no column"
             raise ValueError(
                 f"{name} has {number} {column!r}. Set path_column and label_column to two of its "
-                f"columns, which are {columns[:99]}. A CSV file separates them by commas or semicolons."
+                f"columns, which are {columns[:99]}. Commas or semicolons separate those of a CSV."
             )
     paths, labels = table[path_column], table[label_column]
     if table.empty:
