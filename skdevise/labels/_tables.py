@@ -24,12 +24,17 @@ def pair_tables(pairs, definitions):
         raise TypeError(f"pairs={pairs!r:.80} is not a list. Pass (parent, child) pairs.")
     if is_table:
         pairs = np.asarray(pairs, dtype=object)
-    position, edges = {}, []
+        if pairs.shape[1] != 2:
+            raise ValueError(
+                f"The number of columns is {pairs.shape[1]}, not 2. Select parents, then children."
+            )
+    position, edges = {}, {}
     for pair in pairs:
         if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
             raise ValueError(f"{pair!r} is not an edge. Pass (parent, child) pairs.")
         check_types(pair)
-        edges.append([position.setdefault(label, len(position)) for label in pair])
+        # Tables of levels repeat the upper pairs.
+        edges[tuple(position.setdefault(label, len(position)) for label in pair)] = True
     if not edges:
         raise ValueError("There are no edges. Pass at least one (parent, child) pair.")
     if definitions is not None:
@@ -41,7 +46,7 @@ def pair_tables(pairs, definitions):
                 f"definitions has entries for {unknown}, which are in no edge. Remove them."
             )
         definitions = [definitions.get(label, "") for label in position]
-    return list(position), edges, definitions
+    return list(position), list(edges), definitions
 
 
 def bundled_tables(variant):

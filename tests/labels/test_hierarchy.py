@@ -281,7 +281,7 @@ def test_pairs_are_any_iterable_and_may_repeat():
     for given_pairs in (iter(pairs), np.array(pairs), [list(pair) for pair in pairs]):
         hierarchy = Hierarchy.from_edges(given_pairs)
         assert hierarchy.correct_set("cat", 2, ["cat", "dog"]) == {"cat", "dog"}
-    assert repr(Hierarchy.from_edges([("animal", "cat")])) == "Hierarchy(n_labels=2, n_edges=1)"
+        assert repr(hierarchy) == "Hierarchy(n_labels=3, n_edges=2)"
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
@@ -290,8 +290,10 @@ def test_pairs_are_the_rows_of_a_table(library):
     make_table = getattr(module, "DataFrame", None) or module.table
     table = make_table({"parent": ["pet", "pet"], "child": ["cat", "dog"]})
     assert Hierarchy.from_edges(table).parents("dog") == ["pet"]
-    with pytest.raises(ValueError, match="'cat'"):
-        Hierarchy.from_edges(make_table({"child": ["cat", "dog"]}))
+    levels = {"kingdom": ["animal"], "family": ["cats"], "species": ["lion"]}
+    for wrong, number in [({"child": ["cat", "dog"]}, "1, not 2"), (levels, "3, not 2")]:
+        with pytest.raises(ValueError, match=number):
+            Hierarchy.from_edges(make_table(wrong))
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, "1"], ["x", 1.5]])
