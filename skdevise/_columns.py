@@ -7,10 +7,12 @@ from numbers import Number
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skdevise._bounded import check_padding
+from skdevise._compat import check_sample_weight
+from skdevise._utils import as_array
 
 SYNSET_ID = re.compile(r"n\d{8}")
 
@@ -36,6 +38,7 @@ def label_column(labels):
     """
     check_sequence(labels)
     refuse_unordered(labels, "labels")
+    labels = as_array(labels)
     if not hasattr(labels, "__array__"):
         return label_array(labels)
     array = np.asarray(labels)
@@ -167,3 +170,24 @@ def check_targets(y, name="y", one_type=True):
         assert_all_finite(y, input_name=name)
         check_classification_targets(y)
     return y
+
+
+def check_comparable(**labels):
+    """Raise ValueError if, of two arrays of labels, one holds text and the other one numbers."""
+    kinds = [array.dtype.kind for array in labels.values()]
+    if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):
+        (name, array), (other_name, other) = labels.items()
+        raise ValueError(
+            f"{name} has dtype {array.dtype} but {other_name} {other.dtype}. Pass both as text or "
+            "both as numbers."
+        )
+
+
+def check_weights(values, sample_weight):
+    """Validate the weights of samples: float (n_samples,), not negative, and some are above 0."""
+    check_consistent_length(values, sample_weight)
+    options = {"ensure_non_negative": True, "copy": True}
+    weights = check_sample_weight(as_array(sample_weight), values, **options)
+    if not weights.any():  # scikit-learn 1.7 accepts zeros.
+        raise ValueError("sample_weight has only zeros. Pass at least one number above 0.")
+    return weights

@@ -6,11 +6,10 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdevise._columns import check_targets
+from skdevise._columns import check_targets, check_weights
 from skdevise._typing import Axes
 from skdevise._utils import import_optional
-from skdevise.metrics._ranking import check_weights
-from skdevise.models._top_k import reach_classifier
+from skdevise.models._top_k import reach_classifier, training_labels
 
 # Colours of Okabe and Ito, which colour-blind people can tell apart, without black and yellow. They
 # are visible on light and on dark ground.
@@ -29,7 +28,7 @@ def reach_candidates(estimator, X, labels):
         space = classifier.label_space(labels)
         return classifier, X, space.labels, {"labels": space}
     if labels is None:
-        return classifier, X, classifier.classes_, {}
+        return classifier, X, training_labels(classifier), {}
     raise TypeError(
         f"{type(classifier).__name__} only predicts its training labels. Leave labels=None."
     )

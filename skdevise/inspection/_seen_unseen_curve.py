@@ -8,6 +8,7 @@ import numpy as np
 from skdevise._typing import ArrayLike, Average, Axes, Classifier, Inputs, Labels
 from skdevise.inspection._curves import CurveDisplay, draw_line, reach_candidates
 from skdevise.metrics import generalized_scores
+from skdevise.models._top_k import training_labels
 
 
 class SeenUnseenCurveDisplay(CurveDisplay):
@@ -111,7 +112,7 @@ class SeenUnseenCurveDisplay(CurveDisplay):
             ones.
         """
         classifier, X, candidates, chosen = reach_candidates(estimator, X, labels)
-        penalty, seen = classifier.seen_penalty, classifier.classes_
+        penalty, seen = classifier.seen_penalty, training_labels(classifier)
         scores = classifier.decision_function(X, **chosen) + penalty * np.isin(candidates, seen)
         name = type(classifier).__name__ if name is None else name
         kwargs |= {"labels": candidates, "seen": seen, "seen_penalty": penalty, "average": average}

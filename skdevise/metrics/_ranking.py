@@ -3,10 +3,9 @@
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdevise._columns import check_targets
-from skdevise._compat import check_sample_weight
+from skdevise._columns import check_comparable, check_targets, check_weights
 from skdevise._typing import ArrayLike, Average, Labels
-from skdevise._utils import check_choice, check_count
+from skdevise._utils import as_array, check_choice, check_count
 from skdevise.labels import Hierarchy
 
 AVERAGES = ("sample", "class")
@@ -163,7 +162,7 @@ def check_hierarchy(hierarchy):
 def _check_answers(y_true, y_top, k):
     """Validate true labels (n_samples,) and ranked answers (n_samples, n_answers)."""
     is_table = hasattr(y_top, "columns")  # The table of predict_top_k has a row for each answer.
-    y_true, y_top = check_targets(y_true, "y_true", one_type=False), np.asarray(y_top)
+    y_true, y_top = check_targets(y_true, "y_true", one_type=False), np.asarray(as_array(y_top))
     if y_top.dtype.kind == "T":  # NumPy compares its StringDType with text only.
         y_top = y_top.astype(object)
     if y_top.ndim != 2 or (is_table and len(y_top) != len(y_true)):
@@ -179,22 +178,8 @@ def _check_answers(y_true, y_top, k):
         raise ValueError(
             f"k={k} does not fit y_top of shape {y_top.shape}. Pass at least k answers per sample."
         )
-    kinds = y_true.dtype.kind, y_top.dtype.kind
-    if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):
-        raise ValueError(
-            f"y_true has dtype {y_true.dtype} but y_top {y_top.dtype}. Pass both as text or both "
-            "as numbers."
-        )
+    check_comparable(y_true=y_true, y_top=y_top)
     return y_true, y_top
-
-
-def check_weights(y_true, sample_weight):
-    """Validate the weights of samples: float (n_samples,), of which some are above 0."""
-    check_consistent_length(y_true, sample_weight)
-    weights = check_sample_weight(sample_weight, y_true, ensure_non_negative=True, copy=True)
-    if not weights.any():  # scikit-learn 1.7 accepts zeros.
-        raise ValueError("sample_weight has only zeros. Pass at least one number above 0.")
-    return weights
 
 
 def _average(values, y_true, sample_weight, average):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skdevise._columns import check_targets
+from skdevise._columns import check_comparable, check_targets
 from skdevise._typing import Average, Labels
 from skdevise._utils import check_choice, check_count, warn
 from skdevise.labels import Hierarchy
@@ -19,7 +19,7 @@ from skdevise.metrics._ranking import (
     hit_at_k,
 )
 from skdevise.models._features import join_labels
-from skdevise.models._top_k import predict_top_k, reach_classifier
+from skdevise.models._top_k import predict_top_k, reach_classifier, training_labels
 
 
 class _TopKScorer:
@@ -55,11 +55,16 @@ class _TopKScorer:
         -------
         float
         """
-        classifier, X = reach_classifier(estimator, X)
+        classifier, _ = reach_classifier(estimator)
         y_true, labels = check_targets(y_true, "y_true"), self.labels
         if isinstance(labels, str):
-            is_test = labels == "test"
-            labels = np.unique(y_true) if is_test else join_labels(classifier.classes_, y_true)
+            labels = np.unique(y_true)
+            if self.labels == "all":
+                labels = join_labels(training_labels(classifier), labels)
+        if hasattr(classifier, "label_space"):
+            labels = classifier.label_space(labels)
+            check_comparable(y_true=y_true, candidates=labels.labels)
+        classifier, X = reach_classifier(estimator, X)
         y_top = predict_top_k(classifier, X, self.k, labels)
         return self._score(classifier, y_true, y_top, labels, sample_weight)
 

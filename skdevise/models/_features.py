@@ -193,7 +193,7 @@ def training_weights(sample_weight, y, class_weight=None, partial=False):
     rows = np.arange(len(y))
     if sample_weight is None and class_weight is None:
         return rows, None
-    weight = check_sample_weight(sample_weight, rows)
+    weight = check_sample_weight(as_array(sample_weight), rows)
     if class_weight is not None:
         if partial:
             present = set(y.tolist())

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import validate_data
 
@@ -185,14 +186,16 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
         labels = self.labels if labels is None else labels
         if labels is None or self.embedder is None:
             name = "candidate labels" if labels is None else "embedder"
-            raise ValueError(f"The classifier has no {name} yet. Pass some, or call fit.")
+            raise NotFittedError(f"The classifier has no {name} yet. Pass some, or call fit.")
         return LabelSpace(self._vocabulary(labels), self._snapshot_embedder(), self.search)
 
     def _offsets(self, space):
         if hasattr(self, "label_space_"):
             return super()._offsets(space)
         if self.hubness is not None:
-            raise ValueError(f"hubness={self.hubness!r} needs training samples. Call fit first.")
+            raise NotFittedError(
+                f"hubness={self.hubness!r} needs training samples. Call fit first."
+            )
         return None
 
     def _confidence(self, samples, space):

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax, ndtri, softmax
 from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics import accuracy_score
-from sklearn.utils import gen_batches, indexable
+from sklearn.utils import check_consistent_length, gen_batches, indexable
 
-from skdevise._columns import check_targets
+from skdevise._columns import check_comparable, check_targets, check_weights
 from skdevise._compat import Interval, StrOptions, available_if, num_samples, safe_indexing
 from skdevise._ranking import best_columns, score_batches
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
@@ -265,16 +264,20 @@ class LabelPredictionMixin(
         float
             Hit@1 from 0 to 1.
         """
-        y = check_targets(y)
-        answers = self.label_space(labels).labels.tolist()
+        y, space = check_targets(y), self.label_space(labels)
+        check_comparable(y=y, candidates=space.labels)
+        weights = None if sample_weight is None else check_weights(y, sample_weight)
+        candidates = space.labels.tolist()
         if self.reject_below is not None:
-            answers.append(self.unknown_label)
-        if set(answers).isdisjoint(np.asarray(y).tolist()):
+            candidates.append(self.unknown_label)
+        if set(candidates).isdisjoint(y.tolist()):
             warn(
                 "None of the true labels is a candidate, so the score is 0. Pass `labels` to the "
                 "constructor or to a scorer."
             )
-        return accuracy_score(y, self.predict(X, labels), sample_weight=sample_weight)
+        answers = self.predict(X, space)
+        check_consistent_length(y, answers)
+        return float(np.average(answers == y, weights=weights))
 
     def _best_columns(self, confidence, samples, space):
         """Find the answers among candidates whose confidence is (n_samples, n_labels): (n,)."""

@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from skdevise._ranking import best_columns
 from skdevise._typing import Classifier, Inputs, Labels
@@ -136,4 +138,15 @@ def reach_classifier(estimator, X=None):
                 X = estimator[:-1].transform(X)
             estimator = estimator[-1]
         else:
+            if X is not None and hasattr(estimator, "refit"):
+                check_is_fitted(estimator)  # A search has no classifier before its fit.
             return estimator, X
+
+
+def training_labels(classifier):
+    """Return the training labels of a classifier: (n_classes,)."""
+    if not hasattr(classifier, "classes_"):
+        raise NotFittedError(
+            f"{type(classifier).__name__} has no training labels. Fit a classifier first."
+        )
+    return classifier.classes_

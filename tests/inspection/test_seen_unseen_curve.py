@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
-from skdevise.inspection import SeenUnseenCurveDisplay
+from skdevise import Hierarchy, NearestLabelClassifier, RandomEmbedder
+from skdevise.inspection import HierarchicalPrecisionDisplay, SeenUnseenCurveDisplay
 from skdevise.metrics import generalized_scores
 
 from ..conftest import COLOURS, FORMS
@@ -59,3 +61,13 @@ def test_a_classifier_of_its_training_labels_alone_is_refused():
     clf = LogisticRegression().fit([[0], [1]], ["cat", "dog"])
     with pytest.raises(TypeError, match="LogisticRegression"):
         SeenUnseenCurveDisplay.from_estimator(clf, [[0]], ["cat"], labels=["cat", "lynx"])
+
+
+def test_unfitted_classifiers_are_refused():
+    nearest = NearestLabelClassifier(RandomEmbedder(1), labels=["cat", "lynx"])
+    with pytest.raises(NotFittedError):
+        SeenUnseenCurveDisplay.from_estimator(nearest, [[1]], ["cat"])
+    with pytest.raises(NotFittedError):
+        HierarchicalPrecisionDisplay.from_estimator(
+            LogisticRegression(), [[1]], ["cat"], Hierarchy.from_edges([("animal", "cat")])
+        )

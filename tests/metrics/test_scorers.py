@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -17,9 +18,15 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
-from skdevise import Hierarchy, LabelVocabulary, RandomEmbedder, RidgeProjectionClassifier
+from skdevise import (
+    Hierarchy,
+    LabelVocabulary,
+    NearestLabelClassifier,
+    RandomEmbedder,
+    RidgeProjectionClassifier,
+)
 from skdevise.metrics import HierarchicalPrecisionAtK, HitAtK
 from skdevise.model_selection import UnseenClassSplit
 
@@ -358,6 +365,27 @@ def test_other_classifiers_cannot_take_candidates(shapes, labels):
     clf = LogisticRegression().fit(*shapes)
     with pytest.raises(TypeError, match="LogisticRegression"):
         HitAtK(labels=labels)(clf, *shapes)
+
+
+@pytest.mark.parametrize("labels", [None, "all"], ids=str)
+@pytest.mark.parametrize("kind", ["alone", "pipeline", "search"])
+@pytest.mark.parametrize(
+    "clf",
+    [LogisticRegression(), RidgeProjectionClassifier(), NearestLabelClassifier(RandomEmbedder(1))],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_unfitted_classifiers_are_refused(zoo, clf, kind, labels):
+    kinds = {"alone": clf, "pipeline": make_pipeline(Normalizer(), clf)}
+    wrapped = kinds.get(kind, GridSearchCV(clf, {}))
+    for scorer in HitAtK(labels=labels), HierarchicalPrecisionAtK(1, zoo, labels):
+        with pytest.raises(NotFittedError):
+            scorer(wrapped, np.ones((4, 1)), Y)
+
+
+def test_an_unfitted_search_is_refused_with_candidates():
+    for labels in ("test", ["cat", "owl"]):
+        with pytest.raises(NotFittedError):
+            HitAtK(labels=labels)(GridSearchCV(RidgeProjectionClassifier(), {}), X, Y)
 
 
 def test_hierarchical_precision_needs_a_hierarchy():

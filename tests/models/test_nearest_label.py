@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -66,11 +67,11 @@ def test_a_fit_sets_classes_and_fits_temperatures_only(plane):
 
 
 def test_without_candidates_or_an_embedder_it_asks_for_them(plane):
-    with pytest.raises(ValueError, match="candidate labels"):
+    with pytest.raises(NotFittedError, match="candidate labels"):
         NearestLabelClassifier(plane).predict(X)
-    with pytest.raises(ValueError, match="embedder"):
+    with pytest.raises(NotFittedError, match="embedder"):
         NearestLabelClassifier().predict(X, LABELS)
-    with pytest.raises(ValueError, match="csls"):
+    with pytest.raises(NotFittedError, match="csls"):
         NearestLabelClassifier(plane, hubness="csls").predict(X, LABELS)
     with pytest.raises(LabelWithoutVectorError, match="yak"):
         NearestLabelClassifier(plane).predict(X, ["cat", "yak"])

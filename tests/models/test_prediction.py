@@ -255,6 +255,31 @@ def test_a_score_without_any_true_candidate_warns(fitted):
         assert clf.score(X, np.full(40, "j")) == 0
 
 
+def test_candidates_of_both_types_are_scored(fitted):
+    clf, X, y = fitted
+    labels = {"a": "a", "b": "b", 1: "c"}
+    answers, weight = clf.predict(X, labels), np.arange(40)
+    is_right = np.array([answer == true for answer, true in zip(answers, y, strict=True)])
+    assert 1 in answers
+    assert clf.score(X, y, labels=labels) == HitAtK(labels=labels)(clf, X, y) == is_right.mean()
+    expected = (weight * is_right).sum() / weight.sum()
+    assert clf.score(X, y, weight, labels) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scorer", [None, HitAtK(), HitAtK(labels=["a", "j"])])
+def test_true_labels_of_another_type_are_refused_before_the_samples_are_projected(fitted, scorer):
+    score = type(fitted[0]).score if scorer is None else scorer
+    with pytest.raises(ValueError, match=r"int64.*<U1"):
+        score(fitted[0], ["no features"], np.array([0]))
+
+
+@pytest.mark.parametrize("weight", [[0] * 40, [-1] + [1] * 39, [1] * 3], ids=str)
+def test_weights_of_a_score_are_checked(fitted, weight):
+    clf, X, y = fitted
+    with pytest.raises(ValueError, match=r"sample_weight|[Ss]ample weights|inconsistent"):
+        clf.score(X, y, sample_weight=weight)
+
+
 def test_answers_below_the_threshold_are_rejected(fitted):
     clf, X, _ = fitted
     labels = list("fghij")
