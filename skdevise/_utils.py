@@ -229,7 +229,12 @@ def content_hash(*parts):
 
 
 def as_array(values):
-    """Turn a tensor of torch on any device into an array. Other values stay as they are."""
+    """Turn a tensor of torch on any device, or a list of tensors, into an array or a list of them.
+
+    Other values stay as they are.
+    """
+    if isinstance(values, list | tuple) and len(values) and hasattr(values[0], "detach"):
+        return list(map(as_array, values))
     if not hasattr(values, "detach"):
         return values
     tensor = values.detach().cpu()

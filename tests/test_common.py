@@ -321,15 +321,19 @@ def test_parameters_set_after_fit_change_the_next_fit(estimator):
 TRUSTED = [f"{__name__}:{function.__name__}" for function in (tiny_projection, tiny_net, encode)]
 
 
-def test_features_can_be_tensors(classifier):
+@pytest.mark.parametrize("form", ["tensor", "list of tensors"])
+def test_features_and_weights_can_be_tensors(classifier, form):
     X, y = make_features()
-    tensor = torch.from_numpy(X).bfloat16().requires_grad_()
-    table = tensor.detach().float().numpy()
-    expected = clone(classifier).fit(table, y).predict_proba(table)
-    classifier.fit(tensor, y)
-    assert_array_equal(classifier.predict_proba(tensor), expected)
+    X, weight = torch.from_numpy(X).bfloat16().requires_grad_(), torch.ones(24).requires_grad_()
+    table, ones = X.detach().float().numpy(), np.ones(24, np.float32)
+    if form == "list of tensors":
+        X, weight, table = list(X), list(weight), list(table)
+    expected = clone(classifier).fit(table, y, sample_weight=ones)
+    classifier.fit(X, y, sample_weight=weight)
+    assert_allclose(classifier.predict_proba(X), expected.predict_proba(table), rtol=1e-6)
+    assert classifier.score(X, y, sample_weight=weight) == expected.score(table, y)
     if hasattr(classifier, "partial_fit"):
-        classifier.partial_fit(tensor, y)
+        classifier.partial_fit(X, y, sample_weight=weight)
 
 
 def test_tables_may_have_any_index(classifier):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdevise._typing import ArrayLike, Axes, Classifier, Inputs, Labels
+from skdevise._utils import as_array
 from skdevise.inspection._curves import CurveDisplay, check_answers, draw_line, reach_candidates
 from skdevise.metrics._ranking import rejection_curve
 
@@ -147,7 +148,7 @@ class RejectionCurveDisplay(CurveDisplay):
             If the numbers of samples differ, or there are none.
         """
         y_true, y_pred, weights = check_answers(y_true, y_pred, sample_weight)
-        confidence = column_or_1d(confidence)
+        confidence = column_or_1d(as_array(confidence))
         check_consistent_length(y_true, confidence)
         is_right = np.array([true == answer for true, answer in zip(y_true, y_pred, strict=True)])
         display = cls(*rejection_curve(confidence, is_right, weights), name=name)

@@ -7,6 +7,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.preprocessing import normalize
 
+from skdevise._utils import as_array
+
 # Largest error of the length of a unit vector. Rows of float16 need it.
 _TOLERANCE = 0.005
 
@@ -78,7 +80,7 @@ def _embed(embedder, texts):
     vectors, name = embedder.transform(texts), f"The embedder {type(embedder).__name__}"
     if issparse(vectors):
         raise TypeError(f"{name} returned a sparse matrix. It must return a dense array.")
-    vectors = np.asarray(vectors)  # With set_output, `transform` returns a table.
+    vectors = np.asarray(as_array(vectors))  # With set_output, `transform` returns a table.
     if vectors.shape[:1] != (len(texts),) or vectors.ndim != 2 or vectors.dtype.kind not in "iuf":
         raise ValueError(
             f"{name} returned shape {vectors.shape} and dtype {vectors.dtype} for {len(texts)} "

@@ -13,7 +13,7 @@ from skdevise import _storage
 from skdevise._columns import name_some
 from skdevise._ranking import rank_in_batches, score_batches
 from skdevise._typing import ArrayLike, Embedder, Labels, NDArray, PathLike, Search
-from skdevise._utils import check_choice, check_count, find_device, warn
+from skdevise._utils import as_array, check_choice, check_count, find_device, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._coverage import embedded_terms
 from skdevise.labels._device_search import DeviceSearch, find_gpu, has_room
@@ -263,7 +263,7 @@ class LabelSpace:
         if offsets is None:
             top, scores = (on_device.top_k if on_device else self._nearest_labels)(points, k)
             return self.labels[top], scores
-        offsets = np.asarray(offsets, dtype=points.dtype)
+        offsets = np.asarray(as_array(offsets), dtype=points.dtype)
         if offsets.shape != (self.n_labels,):
             raise ValueError(
                 f"offsets has shape {offsets.shape}. Pass one number per label: ({self.n_labels},)."
@@ -409,7 +409,7 @@ class LabelSpace:
 
     def _check_points(self, points):
         """Validate points: a finite float array (n_points, vector_size)."""
-        points = np.asarray(points)
+        points = np.asarray(as_array(points))
         if points.ndim != 2 or points.shape[1] != self.vector_size:
             raise ValueError(
                 f"points has shape {points.shape}, but the label vectors have size "

@@ -11,7 +11,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from skdevise._compat import DocumentationLinkMixin
 from skdevise._ranking import best_columns, nearest_by_product
 from skdevise._typing import ArrayLike, NDArray, Terms
-from skdevise._utils import check_count, warn
+from skdevise._utils import as_array, check_count, warn
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.language._postprocessing import unit_rows
 from skdevise.language._terms import check_terms, normalise_term
@@ -271,7 +271,7 @@ class TermTableMixin:
         pairs = np.asarray(X, dtype=object)
         if pairs.ndim != 2 or pairs.shape[1] != 2:
             raise ValueError(f"X has shape {pairs.shape}. Pass pairs of terms: (n_pairs, 2).")
-        ratings = column_or_1d(check_array(y, ensure_2d=False, input_name="y"))
+        ratings = column_or_1d(check_array(as_array(y), ensure_2d=False, input_name="y"))
         check_consistent_length(pairs, ratings)
         first, second = map(check_terms, pairs.T)
         known = self.has_vector(first) & self.has_vector(second)
@@ -321,7 +321,7 @@ class TermTableMixin:
 
         The arrays have the shape (n, k), or fewer columns if fewer terms have a direction.
         """
-        points = unit_rows(check_array(X, dtype=np.float32))
+        points = unit_rows(check_array(as_array(X), dtype=np.float32))
         terms, blocks = self._unit_blocks()
         rows = np.empty((len(points), 0), dtype=np.intp)
         cosines = np.empty((len(points), 0), dtype=np.float32)

@@ -11,6 +11,7 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 from skdevise._columns import check_labels, check_targets, label_column, positions_in
 from skdevise._ranking import rank_in_batches
 from skdevise._typing import ArrayLike, Average, Labels
+from skdevise._utils import as_array
 from skdevise.metrics._ranking import weigh_samples
 
 
@@ -141,6 +142,7 @@ def _best(y_score, offsets):
 def _check_scores(y_true, y_score, labels, seen):
     """Return the scores, the column of each true label, and the columns of seen labels."""
     y_true = check_targets(y_true, "y_true", one_type=False)
+    y_score = as_array(y_score)
     if np.asarray(y_score).dtype.kind in "USO":
         raise ValueError("y_score holds answers. Pass the scores of decision_function.")
     y_score = check_array(y_score, dtype=[np.float64, np.float32])

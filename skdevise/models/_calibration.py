@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.exceptions import NotFittedError
 
 from skdevise._compat import num_samples
+from skdevise._utils import as_array
 from skdevise.models._hubness import hub_offsets
 
 # A temperature is a single number, so more samples do not improve it.
@@ -48,6 +49,7 @@ def row_keys(X):
         X = X.tocsr()
         rows = map(slice, X.indptr, X.indptr[1:])
         return np.array([crc32(X.data[row], crc32(X.indices[row])) for row in rows])
+    X = as_array(X)
     is_nested = isinstance(X, list) and isinstance(X[0], list | tuple | np.ndarray)
     table = np.asarray(X) if is_nested or hasattr(X, "__array__") else np.empty(0)
     if table.ndim != 2 or table.dtype.kind not in "biuf":

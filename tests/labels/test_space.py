@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -226,6 +227,15 @@ def test_offsets_are_subtracted_before_labels_are_ranked(vehicles):
     labels, scores = vehicles.top_k(points, k=2, offsets=np.array([0.5, 0.3, 0.0]))
     assert labels.tolist() == [["bus", "taxi"]]
     assert_allclose(scores, [[0.8, 0.7]])
+
+
+def test_points_and_offsets_may_be_tensors(vehicles, device):
+    options = {"dtype": torch.bfloat16, "device": device, "requires_grad": True}
+    points = torch.eye(2, vehicles.vector_size, **options)
+    offsets = torch.full((vehicles.n_labels,), 0.5, **options)
+    assert_array_equal(vehicles.scores(points), vehicles.scores(np.eye(2, vehicles.vector_size)))
+    plain, lowered = vehicles.top_k(points, 1)[1], vehicles.top_k(list(points), 1, offsets)[1]
+    assert_array_equal(lowered, plain - 0.5)
 
 
 def test_points_may_be_whole_numbers(vehicles):

@@ -59,8 +59,9 @@ def test_a_classifier_predicts_unseen_labels(encoder):
 
 def test_tensors_may_need_gradients_and_be_on_any_device(device):
     weight = torch.eye(2, dtype=torch.bfloat16, device=device, requires_grad=True)
-    embedder = EncoderEmbedder(lambda texts: weight[: len(texts)])
-    assert_array_equal(embedder.transform(["a", "b"]), np.eye(2))
+    for wrap in (torch.clone, list):
+        embedder = EncoderEmbedder(lambda texts, wrap=wrap: wrap(weight[: len(texts)]))
+        assert_array_equal(embedder.transform(["a", "b"]), np.eye(2))
 
 
 @pytest.mark.parametrize(

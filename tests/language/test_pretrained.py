@@ -45,6 +45,7 @@ def keyed_vectors():
         keyed_vectors(),
         (TERMS, torch.tensor(MATRIX, dtype=torch.bfloat16).requires_grad_()),
         dict(zip(TERMS, torch.tensor(MATRIX, dtype=torch.bfloat16), strict=True)),
+        (TERMS, list(torch.tensor(MATRIX, dtype=torch.bfloat16).requires_grad_())),
     ],
     ids=[
         "dict of arrays",
@@ -55,6 +56,7 @@ def keyed_vectors():
         "KeyedVectors",
         "tensor",
         "dict of tensors",
+        "list of tensors",
     ],  # fmt: skip
 )
 def test_every_form_of_a_table_gives_the_same_unit_vectors(vectors):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -230,6 +231,14 @@ def test_invalid_arguments_of_tuning_are_named(animals):
     for cv in (0, True):
         with pytest.raises(ValueError, match=f"cv={cv}"):
             tune_seen_penalty(DeViSEClassifier(embedder), X, y, cv=cv)
+
+
+def test_scores_may_be_tensors(device):
+    # Both answers are the seen label 0.
+    options = {"dtype": torch.bfloat16, "device": device, "requires_grad": True}
+    y_score = torch.tensor([[0.9, 0.2], [0.6, 0.5]], **options)
+    scores = generalized_scores(torch.tensor([0, 1]), y_score, labels=[0, 1], seen=[0])
+    assert (scores.seen, scores.unseen) == (1, 0)
 
 
 def test_the_seen_labels_may_be_a_set():

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -40,6 +41,15 @@ def test_weights_count_within_a_class():
     # Cats: 1 of 1 + 3. The rat has weight 0, so its class does not count.
     score = hit_at_k(Y_TRUE, Y_TOP, 1, sample_weight=[1, 3, 7, 0], average="class")
     assert score == pytest.approx((1 / 4 + 0) / 2)
+
+
+def test_arguments_may_be_tensors(device):
+    y_true = torch.tensor([1, 2], device=device)
+    y_top = torch.tensor([[1, 3], [3, 2]], device=device)
+    options = {"dtype": torch.bfloat16, "device": device, "requires_grad": True}
+    weight = torch.tensor([1.0, 3.0], **options)
+    assert hit_at_k(y_true, y_top, 1, sample_weight=weight) == 1 / 4
+    assert hit_at_k(list(y_true), list(y_top), 1, sample_weight=list(weight)) == 1 / 4
 
 
 def test_true_labels_may_be_a_column():

@@ -12,11 +12,13 @@ from sklearn.base import clone
 from skdevise import (
     DeViSEClassifier,
     ESZSLClassifier,
+    LabelVocabulary,
     NearestClassMeanClassifier,
     RandomEmbedder,
     RidgeProjectionClassifier,
     WSABIEClassifier,
 )
+from skdevise._columns import check_targets
 from skdevise.models._features import (
     ClassMeans,
     FeaturesOnDisk,
@@ -26,7 +28,6 @@ from skdevise.models._features import (
     join_labels,
     row_blocks,
 )
-from skdevise.models._prediction import check_targets
 
 # --- Labels
 
@@ -78,6 +79,24 @@ def test_labels_from_any_collection_are_joined(classes):
 def test_other_classes_are_refused(classes, expected):
     with pytest.raises((TypeError, ValueError), match=expected):
         join_labels(np.array(["cat"]), classes)
+
+
+@pytest.mark.parametrize("wrap", [torch.clone, list])
+def test_labels_may_be_tensors(device, wrap):
+    y = torch.tensor([2.0, 1.0], dtype=torch.bfloat16, device=device, requires_grad=True)
+    assert check_targets(wrap(y)).tolist() == [2, 1]
+    assert LabelVocabulary(wrap(y)).labels.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "clf",
+    [RidgeProjectionClassifier(RandomEmbedder(4)), NearestClassMeanClassifier(metric="euclidean")],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_one_number_weighs_all_samples(pets_and_trucks, clf):
+    X, y = pets_and_trucks
+    expected = clone(clf).fit(X, y, sample_weight=np.full(60, 2.0)).predict_proba(X)
+    assert_allclose(clone(clf).fit(X, y, sample_weight=2.0).predict_proba(X), expected)
 
 
 # --- Features in memory
