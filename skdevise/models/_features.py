@@ -124,6 +124,18 @@ def row_blocks(features, n_rows):
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
+def map_blocks(compute, X):
+    """Apply a function to blocks of features: (n_rows, n) from results of (n_block, n)."""
+    first, *rest = row_blocks(X, len(X))
+    results = compute(X[first])
+    if rest:
+        part, results = results, np.empty((len(X), results.shape[1]), results.dtype)
+        results[first] = part
+    for rows in rest:
+        results[rows] = compute(X[rows])
+    return results
+
+
 def first_row(X):
     """Read the first row of a table, or entry of a column: array."""
     # pandas 2 looks up X[:1] by label if the index holds floats.

@@ -13,7 +13,7 @@ from skdevise._typing import Inputs, NDArray
 from skdevise._utils import training_device
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.labels._space import LabelSpace
-from skdevise.models._features import FeatureScaler, as_features, row_blocks, training_data
+from skdevise.models._features import FeatureScaler, as_features, map_blocks, training_data
 from skdevise.models._prediction import LabelPredictionMixin
 
 
@@ -60,9 +60,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         ndarray of shape (n_samples, n_components)
             Points, which are not of unit length: float32 if X is float32, and float64 otherwise.
         """
-        check_is_fitted(self)
-        X = validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
-        return np.concatenate([self._project(X[rows]) for rows in row_blocks(X, len(X))])
+        return map_blocks(self._project, self._new_features(X))
 
     def _start_fit(self, X, y, sample_weight, *, reset=True):
         """Validate the training data, and fit the scaler: X, y and the weights, or None."""
@@ -89,8 +87,16 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
         """Project unscaled features: (n, n_components)."""
         return self._scale(X) @ self.coef_.T.astype(X.dtype, copy=False)
 
+    def _new_features(self, X):
+        """Validate the features of new samples: (n_samples, n_features)."""
+        check_is_fitted(self)
+        return validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
+
     def _points(self, X):
-        return self.embedder_.points(self._extended(np.asarray(self.transform(X))))
+        def place(block):
+            return self.embedder_.points(self._extended(self._project(block)))
+
+        return map_blocks(place, self._new_features(X))
 
     def _extended(self, points):
         """Extend points (n, n_components) to those whose dot products are the scores."""

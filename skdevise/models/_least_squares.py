@@ -19,7 +19,7 @@ from skdevise.models._features import (
     FeatureScaler,
     as_features,
     join_labels,
-    row_blocks,
+    map_blocks,
     training_data,
 )
 from skdevise.models._prediction import LabelPredictionMixin
@@ -144,8 +144,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, as_features(X), dtype=[np.float64, np.float32], reset=False)
-        parts = (X[rows] for rows in row_blocks(X, len(X)))
-        return np.concatenate([self._project(part, self.coef_) for part in parts])
+        return map_blocks(lambda block: self._project(block, self.coef_), X)
 
     def _add(self, X, y, classes, sample_weight, is_first):
         """Add samples to the sums, and solve."""
