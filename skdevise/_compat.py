@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 # scikit-learn 1.7 to 1.9. Its developer documentation tells third parties to use these names, but
 # their modules are private.
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions, validate_parameter_constraints
 from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as num_samples

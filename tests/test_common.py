@@ -318,6 +318,33 @@ def test_parameters_set_after_fit_change_the_next_fit(estimator):
     assert_allclose(clone(estimator).fit(*data).transform(X), after, atol=1e-6)
 
 
+# Invalid values of parameters that predictions read.
+INVALID = {
+    "search": "nearest",
+    "seen_penalty": np.nan,
+    "hubness": "csl",
+    "hub_penalty": -1.0,
+    "reject_below": 2.0,
+    "unknown_label": None,
+    "n_top": 0,
+    "n_similar": 0,
+    "combination": "both",
+    "temperature": 0.0,
+}
+
+
+def test_predictions_refuse_invalid_parameters(fitted_classifier):
+    X, y = make_features()
+    methods = "predict", "predict_top_k", "predict_proba", "predict_confidence", "decision_function"
+    for name in INVALID.keys() & fitted_classifier.get_params():
+        clf = copy.copy(fitted_classifier).set_params(**{name: INVALID[name]})
+        for method in methods:
+            with pytest.raises(ValueError, match=name):
+                getattr(clf, method)(X)
+        with pytest.raises(ValueError, match=name):
+            clf.score(X, y)
+
+
 TRUSTED = [f"{__name__}:{function.__name__}" for function in (tiny_projection, tiny_net, encode)]
 
 

@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._compat import DocumentationLinkMixin
+from skdevise._compat import DocumentationLinkMixin, validate_parameter_constraints
 from skdevise._typing import Labels
 from skdevise._utils import available_device
 from skdevise.exceptions import LabelWithoutVectorError
@@ -27,6 +27,12 @@ from skdevise.models._calibration import classes_to_hold_out
 
 # Label spaces and hub offsets that stay in memory between calls.
 _N_CACHED = 8
+
+# Parameters that predictions read. `set_params` changes them without a fit.
+_READ_BY_PREDICTIONS = (
+    *("search", "seen_penalty", "hubness", "hub_penalty", "reject_below", "unknown_label"),
+    *("n_top", "n_similar", "combination", "temperature"),
+)
 
 
 class CandidatesMixin(DocumentationLinkMixin):
@@ -53,8 +59,20 @@ class CandidatesMixin(DocumentationLinkMixin):
         ValueError
             If `labels` is a `LabelSpace` with vectors of another size.
         """
-        check_is_fitted(self)
+        self._check_ready()
         return self._find_space(labels)
+
+    def _check_ready(self):
+        """Raise an error if a fit is missing, or a parameter that predictions read is invalid."""
+        check_is_fitted(self)
+        # All parameters would take ten times as long.
+        constraints = self._parameter_constraints
+        read = [name for name in _READ_BY_PREDICTIONS if name in constraints]
+        validate_parameter_constraints(
+            {name: constraints[name] for name in read},
+            {name: getattr(self, name) for name in read},
+            type(self).__name__,
+        )
 
     def _find_space(self, labels):
         """Return the label space of candidates, as `label_space` describes it."""

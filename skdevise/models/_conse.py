@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import normalize
-from sklearn.utils.validation import check_is_fitted
 
 from skdevise._compat import Interval
 from skdevise._typing import Classifier, Embedder, Hubness, Inputs, Labels, NDArray, Search
@@ -142,7 +141,7 @@ class ConSEClassifier(SeenClassifierMixin, LabelPredictionMixin, BaseEstimator):
         ndarray of shape (n_samples, vector_size)
             Unit vectors, with the dtype of the classifier's probabilities.
         """
-        check_is_fitted(self)
+        self._check_ready()
         return self._place(self._proba(self.classifier_, X))
 
     def _place(self, proba, is_known=None):

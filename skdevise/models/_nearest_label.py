@@ -180,7 +180,6 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
     def _find_space(self, labels):
         if hasattr(self, "label_space_"):
             return super()._find_space(labels)
-        self._validate_params()
         if isinstance(labels, LabelSpace):
             return labels
         labels = self.labels if labels is None else labels

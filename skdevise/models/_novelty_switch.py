@@ -344,7 +344,7 @@ class NoveltySwitchClassifier(SeenClassifierMixin, ScorePredictionMixin, BaseEst
         mixture = copy(self)
         mixture.combination = "mix"
         mixture.seen_penalty = np.log(max(space.n_labels - n_seen, 1) / max(n_seen, 1))
-        return mixture._columns(X, None if labels is None else space)
+        return mixture._columns(X, space, labels is None)
 
     def _best_columns(self, confidence, samples, space):
         return self._scores_in(samples, space).argmax(axis=1)

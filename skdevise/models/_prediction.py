@@ -161,9 +161,10 @@ class LabelPredictionMixin(
             binary classifiers. If this call gets no candidates, and they are the two training
             labels, the shape is (n_samples,): the second score minus the first.
         """
-        scores = self._columns(X, labels)
+        space = self.label_space(labels)
+        scores = self._columns(X, space, labels is None)
         is_binary = labels is None and len(getattr(self, "classes_", ())) == 2
-        if is_binary and np.array_equal(self.label_space().labels, self.classes_):
+        if is_binary and np.array_equal(space.labels, self.classes_):
             return scores[:, 1] - scores[:, 0]
         return scores
 
@@ -303,15 +304,15 @@ class LabelPredictionMixin(
     def _logits(self, X, labels):
         """Divide the scores of `_columns` by the temperature of the candidates."""
         space = self.label_space(labels)
-        scores = self._columns(X, None if labels is None else space)
+        scores = self._columns(X, space, labels is None)
         scores /= self._temperature(space)
         return scores
 
-    def _columns(self, X, labels):
-        """Score the candidates; without `labels`, columns begin with the training labels."""
-        space, samples = self.label_space(labels), self._samples(X)
+    def _columns(self, X, space, is_default):
+        """Score the candidates. The columns of default ones begin with the training labels."""
+        samples = self._samples(X)
         scores = self._scores_in(samples, space)
-        if labels is not None or self.labels is None or not hasattr(self, "classes_"):
+        if not is_default or self.labels is None or not hasattr(self, "classes_"):
             return scores
         classes, candidates = self.classes_.tolist(), space.labels.tolist()
         if set(candidates).issuperset(classes):
@@ -405,7 +406,7 @@ class ScorePredictionMixin(LabelPredictionMixin):
         name: constraint
         for name, constraint in LabelPredictionMixin._prediction_constraints.items()
         if name not in ("search", "hubness")
-    }
+    } | {"seen_penalty": [Interval(Real, -1e3, 1e3, closed="both")]}  # Scores are logarithms.
     search, hubness = "exact", None
 
     def _samples(self, X):

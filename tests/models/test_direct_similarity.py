@@ -7,8 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 from skdevise import DirectSimilarityClassifier, RandomEmbedder
+from skdevise.model_selection import tune_seen_penalty
 
 
 class FixedProba(LogisticRegression):
@@ -98,3 +100,14 @@ def test_many_samples_and_labels_are_ranked_in_parts(pets_and_trucks):
         top, scores = clf.predict_top_k(form(many), 2, space, return_scores=True)
         assert_array_equal(top, np.tile(expected, (30, 1)))
         assert_allclose(scores, np.tile(expected_scores, (30, 1)), rtol=1e-5)
+
+
+def test_a_tuned_penalty_is_valid():
+    # A tree is certain, and the logarithm of a probability of 0 counts as -708.
+    y = np.repeat(list("abcdefgh"), 12)
+    X = RandomEmbedder(6).transform(y) + np.random.default_rng(0).normal(0, 0.25, (96, 6))
+    tree = DecisionTreeClassifier(random_state=0)
+    clf = DirectSimilarityClassifier(tree, RandomEmbedder(6), n_similar=1)
+    penalty = tune_seen_penalty(clf, X, y, random_state=0)
+    assert penalty > 100
+    clf.set_params(seen_penalty=penalty).fit(X, y)
