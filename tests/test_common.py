@@ -345,6 +345,24 @@ def test_predictions_refuse_invalid_parameters(fitted_classifier):
             clf.score(X, y)
 
 
+def test_a_failed_fit_changes_nothing(classifier):
+    X, y = make_features()
+    unfitted = set(vars(classifier))
+    # The classifiers open the candidates after they have placed the training labels.
+    classifier.set_params(labels=[])
+    with pytest.raises(ValueError, match="no labels"):
+        classifier.fit(X, y)
+    assert set(vars(classifier)) == unfitted
+    before = classifier.set_params(labels=None).fit(X, y).predict_proba(X)
+    for method, n_features in (("fit", 3), ("partial_fit", 4)):
+        if hasattr(classifier, method):
+            classifier.set_params(labels=[])
+            with pytest.raises(ValueError):  # noqa: PT011
+                getattr(classifier, method)(X[:, :n_features], np.repeat(["dog", "emu"], 12))
+            classifier.set_params(labels=None)
+            assert_array_equal(classifier.predict_proba(X), before)
+
+
 TRUSTED = [f"{__name__}:{function.__name__}" for function in (tiny_projection, tiny_net, encode)]
 
 

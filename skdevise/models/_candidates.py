@@ -1,8 +1,10 @@
 """The training labels and the candidates of a classifier, with their vectors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from copy import copy
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.base import clone
@@ -33,6 +35,20 @@ _READ_BY_PREDICTIONS = (
     *("search", "seen_penalty", "hubness", "hub_penalty", "reject_below", "unknown_label"),
     *("n_top", "n_similar", "combination", "temperature"),
 )
+
+
+_Fit = TypeVar("_Fit", bound=Callable[..., Any])
+
+
+def unchanged_on_error(fit: _Fit) -> _Fit:
+    """Decorate a method that fits: if it raises, the classifier stays as it was before."""
+
+    @wraps(fit)
+    def guarded(self, *args, **kwargs):
+        with self._unchanged_on_error():
+            return fit(self, *args, **kwargs)
+
+    return cast("_Fit", guarded)
 
 
 class CandidatesMixin(DocumentationLinkMixin):
@@ -195,13 +211,16 @@ class CandidatesMixin(DocumentationLinkMixin):
         """Restore the classifier as it was before the block if the block raises."""
         before = vars(self).copy()
         # The nets of `DeViSEClassifier` train in place.
-        nets = before.get("_lazy", {}).get("net"), getattr(before.get("_second"), "net", None)
+        lazy = before.get("_lazy", {})
+        nets = lazy.get("net"), getattr(before.get("_second"), "net", None)
         states = [(net, net.state()) for net in nets if net is not None]
         try:
             yield
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
+            if nets[0] is None:
+                lazy.pop("net", None)  # A pickle had none.
             for net, state in states:
                 net.load_state(state)
             raise

@@ -15,6 +15,7 @@ from skdevise._compat import StrOptions, fit_context
 from skdevise._typing import ArrayLike, Inputs, Labels, NDArray
 from skdevise._utils import check_unchanged
 from skdevise.models._calibration import row_keys, split_rows
+from skdevise.models._candidates import unchanged_on_error
 from skdevise.models._features import (
     FeatureScaler,
     as_features,
@@ -54,6 +55,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         return projected
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Solve for the projection.
 
@@ -82,6 +84,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         return self._add(X, y, None, sample_weight, is_first=True)
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def partial_fit(
         self,
         X: Inputs,
@@ -126,8 +129,7 @@ class LeastSquaresClassifier(LabelPredictionMixin, BaseEstimator):
         is_first = not hasattr(self, "temperature_")
         if not is_first:
             check_unchanged(self, self._fitted_params)
-        with self._unchanged_on_error():
-            return self._add(X, y, classes, sample_weight, is_first)
+        return self._add(X, y, classes, sample_weight, is_first)
 
     def transform(self, X: Inputs) -> NDArray[Any]:
         """Project samples into the label space.

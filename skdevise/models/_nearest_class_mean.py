@@ -14,6 +14,7 @@ from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomSt
 from skdevise._utils import check_unchanged, draw_seed, find_device, warn
 from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
+from skdevise.models._candidates import unchanged_on_error
 from skdevise.models._features import Samples, join_labels
 from skdevise.models._label_kernels import LabelFacts, unit_rows
 from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
@@ -193,6 +194,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Compute the class means, and learn the metric.
 
@@ -236,6 +238,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def partial_fit(
         self,
         X: Inputs,
@@ -282,10 +285,9 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         before, old_means = np.zeros(n_classes), np.zeros_like(means)
         before[rows], old_means[rows] = self.class_totals_, self.class_means_
         share = totals / np.maximum(before + totals, np.finfo(float).tiny)
-        with self._unchanged_on_error():
-            self.class_means_ = old_means + share[:, None] * (means - old_means)
-            self.class_totals_ = before + totals
-            self._place_means(classes)
+        self.class_means_ = old_means + share[:, None] * (means - old_means)
+        self.class_totals_ = before + totals
+        self._place_means(classes)
         return self
 
     def _learn(self, features, targets, weight, verbose):

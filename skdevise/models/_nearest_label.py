@@ -14,6 +14,7 @@ from skdevise._compat import Interval, fit_context
 from skdevise._typing import ArrayLike, Embedder, Hubness, Inputs, Labels, NDArray, Search
 from skdevise.labels._space import LabelSpace
 from skdevise.models._calibration import row_keys
+from skdevise.models._candidates import unchanged_on_error
 from skdevise.models._features import as_features, training_data
 from skdevise.models._prediction import LabelPredictionMixin
 
@@ -120,6 +121,7 @@ class NearestLabelClassifier(LabelPredictionMixin, BaseEstimator):
         self.unknown_label = unknown_label
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Set the training labels, and fit the temperatures of `predict_proba`.
 

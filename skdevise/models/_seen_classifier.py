@@ -14,6 +14,7 @@ from skdevise._columns import check_targets, positions_in
 from skdevise._compat import HasMethods, fit_context, safe_indexing
 from skdevise._typing import ArrayLike, Inputs
 from skdevise.models._calibration import refit_rows, row_keys
+from skdevise.models._candidates import unchanged_on_error
 from skdevise.models._features import as_features, weighted_samples
 
 # Errors of scikit-learn if a classifier with a cross-validation or a frozen classifier inside lacks
@@ -32,6 +33,7 @@ class SeenClassifierMixin:
     _classifier_constraints = {"classifier": [HasMethods(["fit", "predict_proba"]), None]}
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier of the training labels.
 

@@ -30,7 +30,7 @@ from skdevise.labels import Hierarchy, LabelSpace
 from skdevise.labels._vocabulary import refuse_numbers
 from skdevise.language import RandomEmbedder
 from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
-from skdevise.models._candidates import snapshot
+from skdevise.models._candidates import snapshot, unchanged_on_error
 from skdevise.models._explanation import ExplanationMixin
 from skdevise.models._features import as_features, first_row, weighted_samples
 from skdevise.models._label_kernels import LabelKernel
@@ -224,6 +224,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
         self.calibrate = calibrate
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the classifier of the training labels, and prepare the regression of its weights.
 

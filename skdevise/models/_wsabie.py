@@ -9,6 +9,7 @@ from skdevise._compat import Interval, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import draw_seed, find_device
 from skdevise.models._calibration import refit_rows, row_keys
+from skdevise.models._candidates import unchanged_on_error
 from skdevise.models._features import check_several
 from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
 
@@ -152,6 +153,7 @@ class WSABIEClassifier(LearnedLabelClassifier):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the projection and the label vectors.
 

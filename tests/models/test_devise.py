@@ -837,6 +837,17 @@ def test_a_second_training_that_breaks_off_is_left_as_it_was(plane, pets_and_tru
     assert np.array_equal(clf.predict_proba(X), same.predict_proba(X))
 
 
+def test_a_pass_that_diverges_after_a_pickle_leaves_no_net(plane, pets_and_trucks):
+    params = {"loss": "mse", "optimizer": "sgd", "batch_size": 1, "lr": 0.01}
+    clf = DeViSEClassifier(plane, random_state=0, **params)
+    data = pickle.dumps(clf.partial_fit(*pets_and_trucks))
+    clf, same = pickle.loads(data), pickle.loads(data)
+    with pytest.raises(ValueError, match="diverged"):
+        clf.set_params(lr=5e3).partial_fit(*pets_and_trucks)
+    clf.set_params(lr=0.01).partial_fit(*pets_and_trucks)
+    assert np.array_equal(clf.coef_, same.partial_fit(*pets_and_trucks).coef_)
+
+
 # --- Pickles
 
 
