@@ -57,6 +57,11 @@ class LocalOutlierNovelty:
     """
 
     def __init__(self, points, targets=None, vectors=None):
+        if len(points) < 2:
+            raise ValueError(
+                "novelty='loop' compares training samples, but there is only one. Add samples, or "
+                "use novelty='gaussian'."
+            )
         points = points[np.linspace(0, len(points) - 1, min(len(points), _N_POINTS), dtype=int)]
         n_neighbors = min(_N_NEIGHBORS, len(points) - 1)
         self.neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(points)

@@ -66,6 +66,8 @@ class SeenClassifierMixin:
             If some labels are text and others are numbers.
         """
         y = check_targets(y)
+        if not len(y):
+            raise ValueError("There are no samples. Pass at least one.")
         if self.classifier is None:
             X = as_features(X)
         classifier, weights = self._new_classifier(), {}
@@ -96,6 +98,11 @@ class SeenClassifierMixin:
         """Read the probabilities of the training labels, added by label: (n_samples, n_classes)."""
         X = as_features(X) if self.classifier is None else X
         proba = np.asarray(classifier.predict_proba(X))
+        if np.isnan(proba).any():
+            raise ValueError(
+                f"The probabilities of {type(classifier).__name__} contain NaN. Use another "
+                "classifier, or more samples."
+            )
         columns = positions_in(self.classes_, np.asarray(classifier.classes_))
         if np.array_equal(columns, np.arange(len(self.classes_))):
             return proba
@@ -130,6 +137,8 @@ class SeenClassifierMixin:
                 with warnings.catch_warnings(action="ignore"):
                     data = safe_indexing(X, kept), y[kept]
                     classifier = self._new_classifier().fit(*data, **kept_weights)
+                    # A search of neighbours fits on too few samples, and fails here.
+                    self._proba(classifier, safe_indexing(data[0], [0]))
             except LACKS_SAMPLES:
                 classifier = self.classifier_
             return place_with(classifier, ~self._is_held_out())

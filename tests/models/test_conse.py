@@ -3,9 +3,10 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
-from skdevise import ConSEClassifier, PretrainedEmbedder
+from skdevise import ConSEClassifier, DirectSimilarityClassifier, PretrainedEmbedder
 from skdevise.exceptions import LabelWithoutVectorError
 
 
@@ -127,3 +128,23 @@ def test_a_softmax_layer_of_synset_ids_has_the_terms_of_wordnet():
     plain = ConSEClassifier(softmax, PretrainedEmbedder(vectors))
     plain.fit(np.eye(2), ["n02012849", "n03126707"])
     assert_allclose(plain.label_space_.targets, [[0, 1], [0, 1]])  # Both are the term "crane".
+
+
+def test_few_samples_need_not_suffice_for_a_second_training(plane):
+    # The second training lacks two of the four samples, and three neighbours are asked for.
+    clf = ConSEClassifier(KNeighborsClassifier(3), plane)
+    clf.fit(np.eye(4), ["cat", "dog", "lynx", "truck"])
+    assert np.isfinite(clf.predict_proba(np.eye(4))).all()
+
+
+def test_probabilities_that_are_nan_are_refused(plane):
+    # A feature without any variance divides 0 by 0.
+    for estimator in (ConSEClassifier, DirectSimilarityClassifier):
+        clf = estimator(GaussianNB(var_smoothing=0), plane)
+        with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"GaussianNB.*NaN"):
+            clf.fit(np.ones((4, 2)), ["cat", "cat", "dog", "dog"])
+
+
+def test_no_samples_are_refused(plane):
+    with pytest.raises(ValueError, match="samples"):
+        ConSEClassifier(embedder=plane).fit(np.empty((0, 2)), [])

@@ -8,6 +8,7 @@ from scipy.stats import multivariate_normal
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 from skdevise import (
     DeViSEClassifier,
@@ -96,6 +97,14 @@ def test_equal_points_are_no_outliers():
     points = np.ones((5, 2))
     assert_array_equal(LocalOutlierNovelty(points)(points), np.zeros(5))
     assert LocalOutlierNovelty(points)(np.array([[2.0, 2.0]])) > 1
+
+
+def test_loop_compares_at_least_two_samples():
+    clf = NoveltySwitchClassifier(DecisionTreeClassifier(), RandomEmbedder(3))
+    assert clf.fit([[0, 1]], ["cat"]).predict([[0, 1]]).tolist() == ["cat"]
+    with pytest.raises(ValueError, match="loop.*one"):
+        clf.set_params(novelty="loop").fit([[0, 1]], ["cat"])
+    assert clf.fit([[0, 1], [1, 0]], ["cat", "cat"]).predict([[0, 1]]).tolist() == ["cat"]
 
 
 def test_unseen_labels_are_novel(fitted, letters):
