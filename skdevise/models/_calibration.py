@@ -23,7 +23,7 @@ _HELD_OUT_SHARE = 0.25
 
 # If the held-out classes or samples are few, others are held out too, until there are this many.
 _N_HELD_OUT_CLASSES = 30
-_N_HELD_OUT_SAMPLES = 200
+N_HELD_OUT_SAMPLES = 200
 
 # With few samples of each class, the second training is clearly worse than the first one. From this
 # difference of their `_errors` on, its temperature is corrected by several percent.
@@ -125,7 +125,7 @@ def sample_splits(counts, classes):
     if not n_held_out.any():
         return []
     n_parts = (counts // np.maximum(n_held_out, 1)).max()
-    n_parts = min(n_parts, ceil(_N_HELD_OUT_SAMPLES / n_held_out.sum()))
+    n_parts = min(n_parts, ceil(N_HELD_OUT_SAMPLES / n_held_out.sum()))
     needs_correction = np.diff(_errors(counts))[0] > _LARGE_DIFFERENCE
     none = dict.fromkeys(classes, False)
     together = (2, 1) if needs_correction else (1,)

@@ -99,6 +99,13 @@ class ClassMeans:
         return means, np.searchsorted(classes, labels)
 
 
+def join_means(means, totals, new_means, new_totals):
+    """Join two means of each class (n_classes, n_features) and their total weights: both."""
+    joined = totals + new_totals
+    share = new_totals / np.maximum(joined, np.finfo(float).tiny)
+    return means + share[:, None] * (new_means - means), joined
+
+
 def is_on_disk(X):
     """Return whether X is a large memory map, or a dataset of HDF5 or zarr: bool."""
     if isinstance(X, np.ndarray):

@@ -13,9 +13,15 @@ from skdevise._compat import Interval, StrOptions, fit_context
 from skdevise._typing import ArrayLike, FeatureScaling, Inputs, Labels, RandomState
 from skdevise._utils import check_unchanged, draw_seed, find_device, warn
 from skdevise.labels import Hierarchy, LabelSpace
-from skdevise.models._calibration import calibration_rows, fit_temperature, refit_rows, row_keys
+from skdevise.models._calibration import (
+    N_HELD_OUT_SAMPLES,
+    calibration_rows,
+    fit_temperature,
+    refit_rows,
+    row_keys,
+)
 from skdevise.models._candidates import unchanged_on_error
-from skdevise.models._features import Samples, join_labels
+from skdevise.models._features import Samples, join_labels, join_means
 from skdevise.models._label_kernels import LabelFacts, unit_rows
 from skdevise.models._learned_labels import LabelVectors, LearnedLabelClassifier
 
@@ -248,7 +254,9 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     ) -> Self:
         """Add samples to the class means, which may be means of new classes.
 
-        The first call is a `fit`. Later calls keep the metric, the scaler and the temperatures.
+        The first call is a `fit`. Later calls keep the metric and the scaler. A call with at least
+        200 samples, and as many as all earlier calls together, fits the temperatures on them. Other
+        calls keep the temperatures.
 
         Parameters
         ----------
@@ -280,14 +288,16 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         known, classes = self.classes_, join_labels(self.classes_, y)
         n_classes = len(classes)
         targets = np.searchsorted(classes, y)
-        means, totals = _class_means(self._scale(X), targets, sample_weight, n_classes)
+        features = self._scale(X)
+        means, totals = _class_means(features, targets, sample_weight, n_classes)
         rows = np.searchsorted(classes, known)
-        before, old_means = np.zeros(n_classes), np.zeros_like(means)
-        before[rows], old_means[rows] = self.class_totals_, self.class_means_
-        share = totals / np.maximum(before + totals, np.finfo(float).tiny)
-        self.class_means_ = old_means + share[:, None] * (means - old_means)
-        self.class_totals_ = before + totals
+        before = np.zeros_like(means), np.zeros(n_classes)
+        before[0][rows], before[1][rows] = self.class_means_, self.class_totals_
+        self.class_means_, self.class_totals_ = join_means(*before, means, totals)
         self._place_means(classes)
+        if len(X) >= N_HELD_OUT_SAMPLES and totals.sum() >= before[1].sum():
+            self._temperatures = {}
+            self._fit_temperatures(features, targets, sample_weight, before)
         return self
 
     def _learn(self, features, targets, weight, verbose):
@@ -324,19 +334,26 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
                 )
         self._bind_labels(classes, LabelVectors(classes, _extended_means(means - self._centre)))
 
-    def _fit_temperatures(self, features, targets, weight):
-        """Fit the temperatures of `predict_proba` on held-out samples and classes."""
+    def _fit_temperatures(self, features, targets, weight, before=None):
+        """Fit the temperatures of `predict_proba` on held-out samples and classes.
+
+        `before` are the class means and total weights of earlier calls of `partial_fit`.
+        """
         rows = refit_rows(len(features))
 
         def refit(kept):
             kept = rows[kept]
             data = features[kept], targets[kept], None if weight is None else weight[kept]
-            means, _ = _class_means(*data, len(self.classes_))
+            means, totals = _class_means(*data, len(self.classes_))
+            if before is not None:
+                means, _ = join_means(*before, means, totals)
             is_held_out = self._is_held_out()
             if is_held_out.any():
                 mixtures = self._ancestor_means.mixtures(is_known=~is_held_out)
                 means[is_held_out] = (mixtures @ means)[is_held_out]
-            coef = self._learn(*data, verbose=0) if self.metric == "learned" else None
+            coef = getattr(self, "coef_", None)
+            if before is None and coef is not None:
+                coef = self._learn(*data, verbose=0)
             means = _to_metric(means, coef)
             return lambda held_out: _scores(_to_metric(features[rows[held_out]], coef), means)
 

@@ -1,9 +1,12 @@
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp, softmax
 from sklearn.base import clone
+from sklearn.metrics import log_loss
 from sklearn.neighbors import NearestCentroid
 
 from skdevise import Hierarchy, NearestClassMeanClassifier
@@ -153,6 +156,27 @@ def test_a_learned_metric_ignores_noise():
         "nearestclassmeanclassifier0",
         "nearestclassmeanclassifier1",
     ]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "learned"])
+def test_a_call_with_most_of_the_samples_fits_the_temperatures(metric):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(10), 82)
+    X = rng.normal(size=(10, 30))[y] + rng.normal(0, 1.5, (820, 30))
+    # The means of two samples are less exact than those of 42. The last 40 are for the test.
+    ends = np.searchsorted([2, 42], np.arange(820) % 82, side="right")
+    first, rest, test = (np.flatnonzero(ends == n) for n in range(3))
+    clf = NearestClassMeanClassifier(metric=metric, random_state=0).partial_fit(X[first], y[first])
+    temperature, few = clf.temperature_, rng.permutation(rest)[:199]
+    assert copy(clf).partial_fit(X[few], y[few]).temperature_ == temperature
+    clf.partial_fit(X[rest], y[rest])
+    scores = clf.decision_function(X[test])
+
+    def loss(temperature):
+        return log_loss(y[test], softmax(scores / temperature, axis=1))
+
+    assert loss(clf.temperature_) < loss(temperature)
+    assert loss(clf.temperature_) < min(loss(factor * clf.temperature_) for factor in (0.8, 1.25))
 
 
 def test_partial_fit_adds_samples_and_classes_without_training():
