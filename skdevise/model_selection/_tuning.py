@@ -228,7 +228,8 @@ def _check_parameter(classifier, parameter):
             f"{type(classifier).__name__} has no parameter {parameter}. Pass a zero-shot "
             "classifier of skdevise."
         )
-    classifier, _ = reach_classifier(classifier)
+    # A clone has the parameters of the next fit only.
+    classifier, _ = reach_classifier(clone(classifier))
     if not getattr(classifier, "_answers_unseen", True):
         raise ValueError(
             f"{type(classifier).__name__} only predicts training labels, so held-out classes "

@@ -362,7 +362,7 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
 
     @property
     def _answers_unseen(self):
-        return self.hierarchy is not None
+        return getattr(self, "_ancestor_means", self.hierarchy) is not None
 
     def _is_held_out(self):
         # Without a hierarchy, the second training could not place the classes that it lacks.

@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestCentroid
 
 from skdevise import Hierarchy, NearestClassMeanClassifier
 from skdevise.exceptions import LabelWithoutVectorError
+from skdevise.model_selection import tune_seen_penalty
 from skdevise.models._learned_label_nets import NearestMeans
 
 TREE = Hierarchy.from_edges(
@@ -177,6 +178,21 @@ def test_a_call_with_most_of_the_samples_fits_the_temperatures(metric):
 
     assert loss(clf.temperature_) < loss(temperature)
     assert loss(clf.temperature_) < min(loss(factor * clf.temperature_) for factor in (0.8, 1.25))
+
+
+def test_a_hierarchy_that_is_set_after_the_fit_waits_for_the_next_fit():
+    X, y = [[0, 1], [0, 2], [3, 0], [4, 1]], ["cat", "dog", "truck", "car"]
+    tree = Hierarchy.from_edges(
+        [("animal", label) for label in ("cat", "dog", "lynx")]
+        + [("vehicle", label) for label in ("truck", "car", "bus")]
+    )
+    clf = NearestClassMeanClassifier(tree, metric="euclidean").fit(X, y)
+    labels = ["cat", "lynx", "bus"]
+    before = clf.predict_proba(X, labels)
+    assert_array_equal(clf.set_params(hierarchy=None).predict_proba(X, labels), before)
+    # A new fit in the search for a penalty has a hierarchy.
+    clf.fit(X, y).set_params(hierarchy=tree)
+    tune_seen_penalty(clf, X * 2, y * 2, random_state=0)
 
 
 def test_partial_fit_adds_samples_and_classes_without_training():
