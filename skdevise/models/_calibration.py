@@ -51,6 +51,8 @@ def row_keys(X):
         return np.array([crc32(X.data[row], crc32(X.indices[row])) for row in rows])
     X = as_array(X)
     is_nested = isinstance(X, list) and isinstance(X[0], list | tuple | np.ndarray)
+    # Photos in a list may have different sizes.
+    is_nested = is_nested and np.ndim(X[0]) == 1
     table = np.asarray(X) if is_nested or hasattr(X, "__array__") else np.empty(0)
     if table.ndim != 2 or table.dtype.kind not in "biuf":
         return np.random.default_rng(0).permutation(num_samples(X))

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.special import softmax
@@ -250,6 +251,8 @@ def test_equal_rows_have_equal_keys():
         keys = row_keys(table)
         assert keys[0] == keys[2] != keys[1]
     assert len(set(row_keys(["one.jpg", "two.jpg", "one.jpg"]))) == 3
+    photos = [np.zeros((3, 4 + size, 4), np.uint8) for size in range(3)]
+    assert len(set(row_keys(photos))) == len(set(row_keys(list(map(torch.tensor, photos))))) == 3
 
 
 @pytest.mark.parametrize(
