@@ -84,7 +84,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             If there is one class only, if X contains NaN, if a parameter cannot be used, or if
             training diverges.
         """
-        self._check_resources()
+        self._check_resources(self.early_stopping)
         start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
         if not (self.max_epochs or self.finetune_epochs or start):
             warn("max_epochs=0 trains nothing, so the predictions are arbitrary. Raise max_epochs.")
@@ -169,7 +169,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         parameter other than `lr`.
         """
         self._validate_params()  # `fit_context` trusts the parameters of a fitted estimator.
-        self._check_resources()
+        self._check_resources(early_stopping=False)
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' does not work with partial_fit, which does not know all "
@@ -219,7 +219,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
     # --- Validation
 
-    def _check_resources(self):
+    def _check_resources(self, early_stopping):
         """Check the device, the training parameters and the visual model before any work."""
         from skdevise.models._devise_net import checkpoint_params
         from skdevise.training._checkpoint import fit_key
@@ -227,7 +227,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
 
         params = self.get_params(deep=False)
         find_device(self.device)
-        check_training_params(params)
+        check_training_params(params | {"early_stopping": early_stopping})
         if self.checkpoint is not None:
             check_checkpoint_folder(self.checkpoint)
             fit_key(checkpoint_params(params, stage=2))

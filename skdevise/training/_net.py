@@ -72,7 +72,8 @@ def check_training_params(params):
         if monitor.startswith(missing):
             raise ValueError(
                 f"The callback {type(callback).__name__} monitors {monitor!r}, which is not "
-                "recorded. Use monitor='train_loss', or 'valid_hit@1' with early_stopping=True."
+                "recorded. Use monitor='train_loss'. A `fit` with early_stopping=True also records "
+                "'valid_hit@1'."
             )
     schedule = params["lr_schedule"]
     factor = _call(schedule, 0.0) if callable(schedule) else 1

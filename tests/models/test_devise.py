@@ -469,6 +469,8 @@ def test_callbacks_can_monitor_the_held_out_hit_rate(plane, pets_and_trucks):
         n_iter_no_change=40, random_state=0,
     ).fit(*pets_and_trucks)  # fmt: skip
     assert len(clf.history_) < 10
+    with pytest.raises(ValueError, match="valid_hit@1"):  # It holds out no samples.
+        clf.partial_fit(*pets_and_trucks)
 
 
 @pytest.mark.parametrize(
