@@ -41,7 +41,7 @@ class LearnedLabelClassifier(LabelPredictionMixin, BaseEstimator):
     }
     # These are parameters of other classifiers.
     embedder, search, seen_penalty, hubness = None, "auto", 0.0, None
-    _answers_unseen, _advice = False, ""
+    _answers_unseen, _advice = False, " Remove such labels."
 
     @property
     def _has_mixed_temperature(self):

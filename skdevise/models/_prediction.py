@@ -187,7 +187,7 @@ class LabelPredictionMixin(
         Returns
         -------
         ndarray of shape (n_samples, n_labels)
-            Columns as in `decision_function`, also with two training labels. The probabilities of
+            Columns as in `decision_function`, even with two training labels. The probabilities of
             training labels that are not candidates are 0.
         """
         return _in_parts(partial(softmax, axis=1), self._logits(X, labels))

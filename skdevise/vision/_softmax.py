@@ -33,7 +33,7 @@ class SoftmaxMixin(ClassifierMixin):
         Raises
         ------
         UnreadablePhotoError
-            If a photo cannot be read, also with ``on_error="nan"``.
+            If a photo cannot be read, even with ``on_error="nan"``.
         ValueError
             If the network has no softmax layer.
         """
@@ -56,7 +56,7 @@ class SoftmaxMixin(ClassifierMixin):
         Raises
         ------
         UnreadablePhotoError
-            If a photo cannot be read, also with ``on_error="nan"``.
+            If a photo cannot be read, even with ``on_error="nan"``.
         ValueError
             If the network has no softmax layer.
         """
@@ -78,7 +78,7 @@ class SoftmaxMixin(ClassifierMixin):
         Raises
         ------
         UnreadablePhotoError
-            If a photo cannot be read, also with ``on_error="nan"``.
+            If a photo cannot be read, even with ``on_error="nan"``.
         ValueError
             If the network has no softmax layer.
         """
@@ -104,7 +104,7 @@ class SoftmaxMixin(ClassifierMixin):
         Raises
         ------
         UnreadablePhotoError
-            If a photo cannot be read, also with ``on_error="nan"``.
+            If a photo cannot be read, even with ``on_error="nan"``.
         ValueError
             If the network has no softmax layer.
 
