@@ -63,6 +63,14 @@ class Interval(_Interval):
         return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
+def check_params(estimator, names):
+    """Raise ValueError if a parameter of an estimator is invalid. It need not have all names."""
+    # To check all parameters takes ten times as long.
+    constraints = {n: c for n, c in estimator._parameter_constraints.items() if n in names}
+    values = {name: getattr(estimator, name) for name in constraints}
+    validate_parameter_constraints(constraints, values, type(estimator).__name__)
+
+
 class DocumentationLinkMixin:
     """Link the HTML representation of an estimator to its page in our documentation."""
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._compat import DocumentationLinkMixin, validate_parameter_constraints
+from skdevise._compat import DocumentationLinkMixin, check_params
 from skdevise._typing import Labels
 from skdevise._utils import available_device
 from skdevise.exceptions import LabelWithoutVectorError
@@ -81,14 +81,7 @@ class CandidatesMixin(DocumentationLinkMixin):
     def _check_ready(self):
         """Raise an error if a fit is missing, or a parameter that predictions read is invalid."""
         check_is_fitted(self)
-        # All parameters would take ten times as long.
-        constraints = self._parameter_constraints
-        read = [name for name in _READ_BY_PREDICTIONS if name in constraints]
-        validate_parameter_constraints(
-            {name: constraints[name] for name in read},
-            {name: getattr(self, name) for name in read},
-            type(self).__name__,
-        )
+        check_params(self, _READ_BY_PREDICTIONS)
 
     def _find_space(self, labels):
         """Return the label space of candidates, as `label_space` describes it."""

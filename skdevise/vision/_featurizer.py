@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdevise._compat import HasMethods, Interval, StrOptions, fit_context
+from skdevise._compat import HasMethods, Interval, StrOptions, check_params, fit_context
 from skdevise._typing import ArrayLike, Module, NDArray, PathLike, PhotoList, Precision, RandomState
 from skdevise._utils import draw_seed, find_device, gpu_only, seeded
 from skdevise.vision._cache import FeatureCache
@@ -23,6 +23,9 @@ from skdevise.vision._softmax import SoftmaxMixin
 # The other modules of this package import torch, so the methods below import them when needed.
 
 _BATCHES_PER_PART = 8  # in transform_iter
+
+# Parameters that every call reads. `set_params` changes them without a fit.
+_READ_BY_TRANSFORM = "batch_size", "n_jobs", "device", "engine", "precision", "cache", "on_error"
 
 
 class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEstimator):
@@ -388,6 +391,7 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
             Features of these photos, as in `transform`, which describes the errors.
         """
         check_is_fitted(self)
+        check_params(self, _READ_BY_TRANSFORM)
         start, n_total = 0, len(X) if hasattr(X, "__len__") else None
         for part in photo_parts(X, _BATCHES_PER_PART * self.batch_size):
             n_total = n_total or len(part)  # All parts of a stream use the same engine.
@@ -403,6 +407,7 @@ class VisualFeaturizer(PhotoTransformerMixin, SoftmaxMixin, CacheMixin, BaseEsti
 
     def _compute(self, photos, on_error="raise", with_softmax=False, n_total=None):
         """Compute features (n_photos, n_features), or scores (n_photos, n_classes)."""
+        check_params(self, _READ_BY_TRANSFORM)
         return self._network.compute(self, photos, on_error, with_softmax, n_total)
 
     def _take_weights(self):

@@ -7,7 +7,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdevise._bundled import load_imagenet_labels
-from skdevise._columns import check_targets
+from skdevise._columns import check_comparable, check_targets, check_weights
 from skdevise._compat import imagenet_categories
 from skdevise._typing import ArrayLike, NDArray, PhotoList
 from skdevise._utils import warn
@@ -113,14 +113,16 @@ class SoftmaxMixin(ClassifierMixin):
         UserWarning
             If no label of y is among `classes_`.
         """
-        check_is_fitted(self)
+        self._check_softmax()
         y = check_targets(y)
+        check_comparable(y=y, classes_=self.classes_)
+        weights = None if sample_weight is None else check_weights(y, sample_weight)
         if set(self.classes_.tolist()).isdisjoint(y.tolist()):
             warn(
                 "None of the true labels is among classes_, so the score is 0. Use the names in "
                 "classes_, or train a classifier on the features.",
             )
-        return super().score(X, y, sample_weight)
+        return super().score(X, y, weights)
 
     @property
     def softmax_coef_(self) -> NDArray[Any]:
@@ -150,14 +152,18 @@ class SoftmaxMixin(ClassifierMixin):
             )
         return loaded.linear_softmax()
 
-    def _scores(self, X):
-        """Return the scores of the softmax layer: (n_photos, n_classes)."""
+    def _check_softmax(self):
+        """Raise an error if a fit or a softmax layer is missing."""
         check_is_fitted(self)
         if len(self.classes_) == 0:
             raise ValueError(
                 "The backbone has no softmax layer, because its last layer is not an nn.Linear. "
                 "Train a classifier on the features, or pre-train with weights=None."
             )
+
+    def _scores(self, X):
+        """Return the scores of the softmax layer: (n_photos, n_classes)."""
+        self._check_softmax()
         if not self._network.loaded.is_linear:
             return self._compute(Photos(X), with_softmax=True)
         weight, bias = self._linear_softmax()

@@ -223,6 +223,32 @@ def test_score_is_the_accuracy_and_warns_about_unknown_labels(arrays):
         assert featurizer.score(arrays, [7, 8, 7, 8, 7]) == 0
 
 
+def test_true_labels_and_weights_are_checked_before_photos_are_read(arrays):
+    featurizer = tiny().fit(arrays)
+    with pytest.raises(ValueError, match=r"<U4.*int64"):
+        featurizer.score(["missing.jpg"], ["lynx"])
+    with pytest.raises(ValueError, match=r"zero"):
+        featurizer.score(["missing.jpg"], [1], sample_weight=[0])
+    answers = featurizer.predict(arrays)
+    weight = torch.ones(5, dtype=torch.bfloat16, requires_grad=True)
+    assert featurizer.score(arrays, answers, sample_weight=weight) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("batch_size", 0), ("n_jobs", "all"), ("device", 1), ("engine", "onnx")),
+        *(("precision", "float8"), ("cache", 3), ("on_error", "warn")),
+    ],
+)
+def test_parameters_set_after_the_fit_are_checked(arrays, name, value):
+    featurizer = tiny().fit(arrays).set_params(**{name: value})
+    calls = [featurizer.transform, featurizer.predict, lambda X: list(featurizer.transform_iter(X))]
+    for call in calls:
+        with pytest.raises(ValueError, match=name):
+            call(arrays)
+
+
 def test_verbose_prints_the_engine_and_the_progress(arrays, capsys):
     tiny(batch_size=2, verbose=1).fit_transform(arrays)
     printed = capsys.readouterr()
