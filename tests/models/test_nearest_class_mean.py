@@ -8,10 +8,12 @@ from scipy.special import logsumexp, softmax
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.neighbors import NearestCentroid
+from sklearn.preprocessing import normalize
 
 from skdevise import Hierarchy, NearestClassMeanClassifier
 from skdevise.exceptions import LabelWithoutVectorError
 from skdevise.model_selection import tune_seen_penalty
+from skdevise.models._calibration import fit_temperature
 from skdevise.models._learned_label_nets import NearestMeans
 
 TREE = Hierarchy.from_edges(
@@ -60,20 +62,21 @@ def test_unseen_labels_get_the_mean_over_their_ancestors_by_hand():
     lynx = (np.array([1, 0]) + [0.5, 0.5] + [5 / 3, 5 / 3]) / 3
     lorry = (np.array([4, 4]) + [5 / 3, 5 / 3]) / 2
     # A node with training labels below itself has their mean, without its ancestors.
-    means = [lynx, lorry, [0.5, 0.5], [1, 0]]
-    labels = ["lynx", "lorry", "animal", "cat"]
+    means = [lynx, lorry, [0.5, 0.5], [1, 0], [1, 0]]
+    labels = ["lynx", "lorry", "animal", "feline", "cat"]
     assert_allclose(clf.decision_function(X, labels), scores(X, means), atol=1e-5)
     assert_array_equal(clf.predict(X, labels=["lynx", "lorry"]), ["lynx"] * 3 + ["lorry"])
 
 
 def test_labels_are_found_by_their_terms_and_have_several_senses():
     tree = Hierarchy(
-        ["root", "bird", "machine", "hen", "lathe", "crane.1", "crane.2"],
-        [[0, 1], [0, 2], [1, 3], [2, 4], [1, 5], [2, 6]],
-        [["root"], ["bird"], ["machine"], ["hen"], ["lathe"], ["crane"], ["crane"]],
+        ["root", "bird", "machine", "hen", "lathe", "crane.1", "crane.2", "wader"],
+        [[0, 1], [0, 2], [1, 3], [2, 4], [1, 7], [7, 5], [2, 6]],
+        [["root"], ["bird"], ["machine"], ["hen"], ["lathe"], ["crane"], ["crane"], ["wader"]],
     )
     clf = euclidean(hierarchy=tree).fit([[0], [4]], ["hen", "lathe"])
-    # The bird lies between hen (0) and the root (2): 1. The machine lies between 4 and 2: 3.
+    # The bird lies between hen (0) and the root (2): 1. The machine lies between 4 and 2: 3. Both
+    # senses count equally, though only one has an ancestor (wader) without training labels.
     assert_allclose(clf.decision_function([[0]], ["crane", "crane.2"]), [[-2, -4.5]], atol=1e-6)
     hoist = {"hoist": ["unknown", "crane"]}
     assert_allclose(clf.decision_function([[0]], hoist), [[-2]], atol=1e-6)
@@ -195,6 +198,33 @@ def test_a_hierarchy_that_is_set_after_the_fit_waits_for_the_next_fit():
     tune_seen_penalty(clf, X * 2, y * 2, random_state=0)
 
 
+def test_the_metric_starts_at_principal_components_with_a_temperature_of_1():
+    X, y = noisy_classes()
+    params = {"feature_scaling": "none", "max_epochs": 1, "lr": 1e-12, "random_state": 0}
+    clf = NearestClassMeanClassifier(n_components=2, **params).fit(X, y)
+    directions = np.linalg.svd(X - clf.class_means_.mean(axis=0))[2][:2]
+    cosines = normalize(clf.coef_) @ directions.T
+    assert_allclose(np.abs(cosines), np.eye(2), atol=1e-5)
+    found = scores(X @ clf.coef_.T, clf.class_means_ @ clf.coef_.T)
+    targets = np.searchsorted(clf.classes_, y)
+    assert fit_temperature(found, targets, len(y)) == pytest.approx(1, rel=0.01)
+
+
+def test_the_origin_of_the_features_does_not_matter():
+    X, y = noisy_classes()
+    params = {"feature_scaling": "none", "max_epochs": 3, "random_state": 0}
+    near, far = (NearestClassMeanClassifier(**params).fit(X + shift, y) for shift in (0, 100))
+    assert_allclose(far.coef_, near.coef_, atol=1e-4)
+
+
+def test_only_the_training_of_the_answers_is_printed(capsys):
+    n_lines = []
+    for calibrate in (True, False):
+        NearestClassMeanClassifier(verbose=1, max_epochs=2, calibrate=calibrate).fit(X, Y)
+        n_lines.append(len(capsys.readouterr().out.splitlines()))
+    assert n_lines[0] == n_lines[1] > 0
+
+
 def test_partial_fit_adds_samples_and_classes_without_training():
     X, y = noisy_classes()
     at_once = euclidean().fit(X, y)
@@ -208,10 +238,11 @@ def test_partial_fit_adds_samples_and_classes_without_training():
     assert_allclose(
         clf.decision_function(X, labels), at_once.decision_function(X, labels), atol=1e-3
     )
-    learned = NearestClassMeanClassifier(random_state=0).fit(X[:80], y[:80])
-    coef = learned.coef_
+    learned = NearestClassMeanClassifier(feature_scaling="standard", random_state=0)
+    coef = learned.fit(X[:80], y[:80]).coef_
     learned.partial_fit(X[80:], y[80:])
     assert learned.coef_ is coef
+    assert_allclose(learned.scaler_.mean_, X[:80].mean(axis=0))
     assert learned.classes_.tolist() == ["cat", "dog", "truck"]
     with pytest.raises(ValueError, match="text and numbers"):
         learned.partial_fit(X, np.arange(120))
