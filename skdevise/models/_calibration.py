@@ -1,6 +1,7 @@
 """Temperatures of `predict_proba`, fitted on samples and classes held out of other trainings."""
 
 from math import ceil
+from numbers import Number
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -51,9 +52,9 @@ def row_keys(X):
         return np.array([crc32(X.data[row], crc32(X.indices[row])) for row in rows])
     X = as_array(X)
     is_nested = isinstance(X, list) and isinstance(X[0], list | tuple | np.ndarray)
-    # Photos in a list may have different sizes.
-    is_nested = is_nested and np.ndim(X[0]) == 1
-    table = np.asarray(X) if is_nested or hasattr(X, "__array__") else np.empty(0)
+    # Photos and lists of words may have several sizes, so only rows of numbers make a table.
+    has_rows = is_nested and isinstance(next(iter(X[0]), None), Number)
+    table = np.asarray(X) if has_rows or hasattr(X, "__array__") else np.empty(0)
     if table.ndim != 2 or table.dtype.kind not in "biuf":
         return np.random.default_rng(0).permutation(num_samples(X))
     return np.array([crc32(np.ascontiguousarray(row, np.float32)) for row in table])
@@ -64,8 +65,8 @@ def classes_to_hold_out(known, classes):
     held_out = {label: known.get(label, False) for label in classes}
     new = [label for label in classes if label not in known]
     if len(held_out) >= _N_CLASSES_TO_SPLIT:
-        n_held_out = np.clip(round(_HELD_OUT_SHARE * len(held_out)), 2, len(held_out) - 2)
-        n_missing = max(0, int(n_held_out) - sum(held_out.values()))
+        n_held_out = max(2, round(_HELD_OUT_SHARE * len(held_out)))
+        n_missing = max(0, n_held_out - sum(held_out.values()))
         order = np.random.default_rng(0).permutation(len(new))
         held_out.update((new[i], True) for i in order[:n_missing])
     return held_out

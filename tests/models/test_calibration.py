@@ -208,6 +208,8 @@ def test_few_classes_are_held_out_in_turn(n_classes, n_splits):
         ([1, 1, 1], []),
         # One of 3 samples is held out, so 1/sqrt(2) - 1/sqrt(3) = .13 needs a correction.
         ([3, 3], [(2, 2), (1, 2), (0, 2), (2, 1), (1, 1), (0, 1)]),
+        # One of 4 samples is held out, and 1/sqrt(3) - 1/sqrt(4) = .08.
+        ([4, 4], [(3, 1), (2, 1), (1, 1), (0, 1)]),
         # Two of 8 samples are held out, and 1/sqrt(6) - 1/sqrt(8) = .05.
         ([8, 8, 1], [(3, 1), (2, 1), (1, 1), (0, 1)]),
         ([400, 400], [(0, 1)]),  # A quarter of them are 200.
@@ -216,6 +218,11 @@ def test_few_classes_are_held_out_in_turn(n_classes, n_splits):
 def test_few_samples_are_held_out_in_turn(counts, expected):
     splits = sample_splits(np.array(counts), range(len(counts)))
     assert [split[1:] for split in splits] == expected
+
+
+def test_copies_of_a_sample_count_once():
+    keys, targets = np.array([7, 7, 5, 7]), np.array([0, 0, 0, 1])
+    assert sample_counts(keys, targets).tolist() == [2, 1]
 
 
 def test_the_parts_of_the_samples_by_hand():
@@ -243,16 +250,30 @@ def test_known_classes_keep_their_part_when_others_join():
     after = classes_to_hold_out(before, range(16))
     assert {label: after[label] for label in before} == before
     assert sum(after.values()) == 4
+    many = dict.fromkeys(range(8), True)  # More than a quarter of 12.
+    assert sum(classes_to_hold_out(many, range(12)).values()) == 8
 
 
 def test_equal_rows_have_equal_keys():
     X = np.array([[1, 0, 2], [0, 3, 0], [1, 0, 2]])
-    for table in (X, X.astype(float), X.tolist(), csr_array(X)):
+    for table in (X, X.astype(float), X.tolist(), list(X), csr_array(X)):
         keys = row_keys(table)
         assert keys[0] == keys[2] != keys[1]
-    assert len(set(row_keys(["one.jpg", "two.jpg", "one.jpg"]))) == 3
-    photos = [np.zeros((3, 4 + size, 4), np.uint8) for size in range(3)]
-    assert len(set(row_keys(photos))) == len(set(row_keys(list(map(torch.tensor, photos))))) == 3
+    assert row_keys(X[:1].tolist()) == row_keys(X)[0]
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        ["one.jpg", "two.jpg", "one.jpg"],
+        [["one", "cat"], [], ["cat"]],
+        [np.ones((n, 4, 3)) for n in (4, 5, 4)],
+        [torch.ones((n, 4, 3)) for n in (4, 5, 4)],
+    ],
+    ids=["paths", "words", "photos of several sizes", "tensors of several sizes"],
+)
+def test_other_samples_are_numbered(samples):
+    assert sorted(row_keys(samples)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 
 from skdevise import ConSEClassifier, DirectSimilarityClassifier, PretrainedEmbedder
 from skdevise.exceptions import LabelWithoutVectorError
@@ -23,6 +25,15 @@ def test_conse_combines_the_most_probable_labels_by_hand(plane, pets_and_trucks)
     point = clf.transform(pets_and_trucks[0][:1])[0]
     assert np.rad2deg(np.arctan2(point[1], point[0])) == pytest.approx(16.588, abs=1e-3)
     assert clf.predict([[0, 0, 0]], labels=["lynx", "dog", "cat"]).tolist() == ["lynx"]
+
+
+@pytest.mark.parametrize("kind", [ConSEClassifier, DirectSimilarityClassifier])
+def test_samples_may_be_lists_of_words(kind, plane):
+    X = [["purr"], ["purr", "meow"], ["engine", "road", "wheel"], ["engine"]] * 3
+    y = np.array(["cat", "cat", "truck", "truck"] * 3)
+    bag_of_words = CountVectorizer(analyzer=list)
+    clf = kind(make_pipeline(bag_of_words, LogisticRegression()), plane).fit(X, y)
+    assert clf.predict(X).tolist() == y.tolist()
 
 
 def test_a_frozen_classifier_keeps_its_own_labels(plane, pets_and_trucks):
