@@ -22,6 +22,7 @@ from skdevise import (
     RandomEmbedder,
     RidgeProjectionClassifier,
     VisualFeaturizer,
+    save,
 )
 from skdevise.exceptions import LabelWithoutVectorError
 
@@ -269,6 +270,13 @@ def test_a_file_without_a_space_is_named(tmp_path, content):
     path = tmp_path / "space.safetensors"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"space\.safetensors"):
+        LabelSpace.load(path)
+
+
+def test_a_file_of_another_object_is_named(tmp_path):
+    path = tmp_path / "vectors.safetensors"
+    save(PretrainedEmbedder({"cat": [1, 0]}), path)
+    with pytest.raises(ValueError, match=r"vectors\.safetensors.*LabelSpace"):
         LabelSpace.load(path)
 
 

@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 from skdevise import LabelVocabulary
 from skdevise.models import predict_top_k
@@ -150,6 +151,7 @@ def test_an_unfitted_classifier_is_refused(devise, shapes):
         (LinearRegression(), "LinearRegression"),
         (StandardScaler(), "StandardScaler"),
         (GridSearchCV(LogisticRegression(), {}, cv=2, refit=False), "GridSearchCV"),
+        (SVC(decision_function_shape="ovo"), "'ovr'"),  # Its scores are those of pairs of classes.
     ],
 )
 def test_an_estimator_without_scores_is_refused(estimator, named):
