@@ -204,7 +204,7 @@ def tune_reject_below(
         model, points = reach_classifier(fitted, safe_indexing(X, unseen))
         # The confidence of a single candidate is always 1 in some classifiers.
         n_unknown = min(int(unknown_share * len(held_out)), len(held_out) - 2)
-        candidates = held_out[max(n_unknown, 0) :]
+        candidates = held_out[n_unknown:]
         values = model.predict_confidence(points, labels=candidates)
         confidence.append(values.max(axis=1))
         is_right.append(candidates[values.argmax(axis=1)] == y[unseen])

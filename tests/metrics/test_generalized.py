@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
@@ -169,6 +169,31 @@ def test_the_penalty_is_tuned_on_held_out_classes(animals, model, in_pipeline):
         for p in (0, penalty)
     ]
     assert means[1] >= means[0]
+
+
+class FeaturesAreScores(ClassifierMixin, BaseEstimator):
+    """The features of a sample are its scores for the labels "a" and "b"."""
+
+    def __init__(self, seen_penalty=0.3):
+        self.seen_penalty = seen_penalty
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def decision_function(self, X, labels):
+        return X - self.seen_penalty * np.isin(labels, self.classes_)
+
+
+@pytest.mark.parametrize(
+    ("score_of_seen", "score_of_unseen", "expected"),
+    # Samples of "a" are right below their score, and samples of "b" above theirs.
+    [(0.6, 0.2, (0.2 + 0.6) / 2), (0.6, -0.2, (0 + 0.6) / 2), (-0.1, -0.2, 0)],
+)
+def test_the_penalty_by_hand(score_of_seen, score_of_unseen, expected):
+    X = np.repeat([[score_of_seen, 0], [score_of_unseen, 0]], 5, axis=0)
+    y, cv = np.repeat(["a", "b"], 5), [(np.arange(5), np.arange(5, 10))]
+    assert tune_seen_penalty(FeaturesAreScores(), X, y, cv=cv) == pytest.approx(expected)
 
 
 def test_the_penalty_is_the_best_of_a_fine_grid(animals):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
@@ -52,6 +52,29 @@ def test_the_threshold_reaches_the_accuracy_on_held_out_classes(data, in_pipelin
     assert is_right[confidence >= threshold].mean() >= 0.9
     for lower in confidence[confidence < threshold]:
         assert is_right[confidence >= lower].mean() < 0.9
+
+
+class FeaturesAreConfidences(ClassifierMixin, BaseEstimator):
+    """The features of a sample are its confidences for the labels "a", "b" and "c"."""
+
+    def __init__(self, reject_below=None):
+        self.reject_below = reject_below
+
+    def fit(self, X, y):
+        return self
+
+    def predict_confidence(self, X, labels):
+        return X[:, np.searchsorted(["a", "b", "c"], labels)]
+
+
+@pytest.mark.parametrize(("min_accuracy", "expected"), [(1, 0.9), (0.6, 0.9), (0.5, 0)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_threshold_by_hand(min_accuracy, expected, seed):
+    # Two classes are held out, which is the least number of candidates. The first sample of them
+    # is right, with a confidence of 0.9. The second one is wrong, with 0.6.
+    X = np.array([[1, 0, 0], [0, 0.9, 0.1], [0, 0.6, 0.4]])
+    options = {"cv": [([0], [1, 2])], "min_accuracy": min_accuracy, "random_state": seed}
+    assert tune_reject_below(FeaturesAreConfidences(), X, ["a", "b", "c"], **options) == expected
 
 
 def test_unknown_classes_raise_the_threshold(data):
