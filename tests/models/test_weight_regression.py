@@ -31,7 +31,9 @@ from skdevise.models._label_kernels import (
     GlossKernel,
     HierarchyKernel,
     LabelFacts,
+    LabelKernel,
     NameKernel,
+    SentenceKernel,
 )
 from skdevise.models._label_weights import WeightRegression
 
@@ -128,6 +130,78 @@ def test_definitions_share_rare_words():
     (unknown,) = kernel(LabelFacts([("hound",)], [np.zeros(0, int)], [np.zeros(0)]))
     assert unknown.argmax() == 1
     assert not kernel(LabelFacts([("xyzzy",)], [np.zeros(0, int)], [np.zeros(0)])).any()
+
+
+def test_definitions_equal_a_naive_reference():
+    edges = [("animal", "dog"), ("animal", "cat"), ("dog", "hound"), ("hound", "beagle")]
+    edges += [("hound", "basset"), ("cat", "tabby")]
+    definitions = {
+        "animal": "living beings of classes", "dog": "loyal living beings",
+        "hound": "dogs for berries", "beagle": "small hounds", "basset": "long dog bus",
+        "cat": "small berry class", "tabby": "cats gas glass",
+    }  # fmt: skip
+    plurals = {"beings": "being", "classes": "classe", "dogs": "dog", "berries": "berry"}
+    plurals |= {"hounds": "hound", "cats": "cat"}
+    words = {x: [plurals.get(word, word) for word in d.split()] for x, d in definitions.items()}
+    parent = {child: above for above, child in edges}
+    known = sorted({word for each in words.values() for word in each})
+
+    def features(label):
+        """Count words, those of relatives in part, and weigh them by their rarity."""
+        children = [child for above, child in edges if above == label]
+        parts = [(1, label), (0.5, parent.get(label)), (0.25, parent.get(parent.get(label)))]
+        parts += [(0.5 / len(children), child) for child in children]
+        row = []
+        for word in known:
+            count = sum(share * words[x].count(word) for share, x in parts if x) + (word == label)
+            row.append(np.log(1 + count) * np.log(7 / sum(word in x for x in words.values())))
+        return np.array(row) / np.linalg.norm(row)
+
+    tree = Hierarchy.from_edges(edges, definitions=definitions)
+    labels = ["dog", "hound", "tabby", "animal"]
+    kernel = DefinitionKernel(tree)
+    of_labels = LabelFacts.of(LabelVocabulary(labels), tree)
+    expected = np.array([features(label) for label in labels])
+    assert_allclose(kernel.fit(of_labels), expected @ expected.T, atol=1e-12)
+
+
+def test_senses_count_by_the_root_of_their_uses():
+    # "crane" is used 3 times for the bird and never for the machine: (3 + 1)^0.5 = 2 and 1.
+    terms, counts = [["thing"], ["crane"], ["crane"]], [[0], [3], [0]]
+    tree = Hierarchy(["thing", "bird", "machine"], [(0, 1), (0, 2)], terms, counts=counts)
+    found = LabelFacts.of(LabelVocabulary(["crane", "bird"]), tree)
+    assert [rows.tolist() for rows in found.senses] == [[1, 2], [1]]
+    assert_allclose(found.shares[0], [2 / 3, 1 / 3])
+    assert found.shares[1] == [1]
+
+
+def test_the_kernels_have_fixed_shares():
+    of_labels = facts("cat", "beagle", "truck")
+    encoder = EncoderEmbedder(lambda batch: np.array([[len(x), x.count("a"), 9] for x in batch]))
+
+    def names(embedder):
+        """Each of the two kernels of names has a share of a quarter."""
+        kernels = (NameKernel(embedder, TREE, uses_all) for uses_all in (False, True))
+        return sum(kernel.fit(of_labels) for kernel in kernels) / 4
+
+    gloss, sentence, definition, hierarchy = (
+        kernel.fit(of_labels)
+        for kernel in (
+            *(GlossKernel(VECTORS, TREE), SentenceKernel(encoder, TREE)),
+            *(DefinitionKernel(TREE), HierarchyKernel(TREE)),
+        )
+    )
+    one = 0.4 * hierarchy + 0.6 * (0.5 * gloss + names(VECTORS) + definition) / 2
+    assert_allclose(LabelKernel(TREE, [VECTORS], 0.4).fit(of_labels), one)
+    # Two embedders share their part.
+    both = (0.5 * gloss + names(VECTORS) + 2 * sentence + names(encoder)) / 2
+    two = 0.4 * hierarchy + 0.6 * (both + definition) / ((1 + 2.5) / 2 + 1)
+    assert_allclose(LabelKernel(TREE, [VECTORS, encoder], 0.4).fit(of_labels), two)
+    # Without a hierarchy, only the names count.
+    assert_allclose(LabelKernel(None, [VECTORS], 0.4).fit(of_labels), 2 * names(VECTORS))
+    kernel = LabelKernel(TREE, [VECTORS], 0.4)
+    kernel.fit(of_labels)
+    assert set(kernel.parts(of_labels)) == {"hierarchy", "name", "definition"}
 
 
 def test_definitions_are_compared_by_the_vectors_of_their_words():
