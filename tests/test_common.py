@@ -401,6 +401,7 @@ def test_photos_and_columns_of_arrays_are_no_features(fitted_classifier):
         (polars_column(paths), "VisualFeaturizer"),
         (arrays, "np.stack"),
         (arrays.to_frame(), "np.stack"),
+        (pd.DataFrame({"number": 1, "features": arrays}), "np.stack"),
         (arrays.to_numpy(), "np.stack"),
         (polars_column(X.tolist()), "np.stack"),
     ]:
@@ -408,6 +409,17 @@ def test_photos_and_columns_of_arrays_are_no_features(fitted_classifier):
             clone(fitted_classifier).fit(wrong, y)
         with pytest.raises(ValueError, match=advice):
             fitted_classifier.predict(wrong)
+
+
+def test_files_and_paths_are_no_features(fitted_classifier, tmp_path):
+    X, y = make_features()
+    np.savez(tmp_path / "features.npz", train=X)
+    with np.load(tmp_path / "features.npz") as file:
+        for wrong, named in [(file, "'train'"), ({"test": X}, "'test'"), ("X.npy", "'X.npy'")]:
+            with pytest.raises(TypeError, match=named):
+                clone(fitted_classifier).fit(wrong, y)
+            with pytest.raises(TypeError, match=named):
+                fitted_classifier.predict(wrong)
 
 
 def test_a_saved_file_gives_the_same_results(estimator, tmp_path):

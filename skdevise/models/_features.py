@@ -1,5 +1,6 @@
 """Training data: validated labels, features in memory or on disk, and means of classes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import tee
 from os import PathLike
@@ -11,7 +12,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import check_consistent_length, compute_sample_weight, indexable
 from sklearn.utils.validation import validate_data
 
-from skdevise._columns import check_targets
+from skdevise._columns import check_targets, name_some
 from skdevise._compat import check_sample_weight, safe_indexing
 from skdevise._utils import as_array
 
@@ -151,10 +152,16 @@ def first_row(X):
 
 def as_features(X, advice=_ADVICE):
     """Return features, and those of a tensor as an array. Photos, and arrays in a column, raise."""
+    if isinstance(X, str | PathLike):
+        raise TypeError(f"X is the path {str(X)!r}. Pass features: a row of numbers per sample.")
+    if isinstance(X, Mapping):  # of HDF5, npz or safetensors files, or a Bunch
+        raise TypeError(f"X holds several things: {name_some(list(X))}. Pass one of them.")
     is_column = hasattr(X, "to_numpy")  # or a table, of pandas or polars
     if is_column:
         entries = first_row(X).ravel()
-        first = entries[0] if len(entries) == 1 else None
+        # A table of numbers can have thousands of columns.
+        arrays = [entry for entry in entries if np.ndim(entry)] if entries.dtype == object else []
+        first = arrays[0] if arrays else entries[0] if len(entries) == 1 else None
     else:
         first = X[0] if isinstance(X, list | tuple | np.ndarray) and len(X) else None
         is_column = isinstance(X, np.ndarray) and X.ndim == 1
@@ -164,7 +171,7 @@ def as_features(X, advice=_ADVICE):
         raise ValueError(f"X contains photos, but {advice}")
     if is_column and np.ndim(first) == 1:
         raise ValueError(
-            "X is a column of arrays. Pass a table with one row per sample: np.stack(column)."
+            "X has a column of arrays. Pass a table with one row per sample: np.stack(column)."
         )
     return as_array(X)
 

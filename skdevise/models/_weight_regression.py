@@ -258,7 +258,9 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
             If some labels are text and others are numbers, if labels are numbers without names, or
             if X contains photos without `visual`.
         """
-        X, y, weight = weighted_samples(X, check_targets(y), sample_weight)
+        y = check_targets(y)
+        X = as_features(X) if self.visual is None else X
+        X, y, weight = weighted_samples(X, y, sample_weight)
         weight = np.ones(len(y)) if weight is None else weight
         given = self.embedder if isinstance(self.embedder, list | tuple) else [self.embedder]
         embedders = [snapshot(embedder) for embedder in given if embedder is not None]
