@@ -34,6 +34,7 @@ from skdevise.models._label_kernels import (
     LabelKernel,
     NameKernel,
     SentenceKernel,
+    _stem,
 )
 from skdevise.models._label_weights import WeightRegression
 
@@ -175,8 +176,31 @@ def test_senses_count_by_the_root_of_their_uses():
     assert found.shares[1] == [1]
 
 
+@pytest.mark.parametrize(
+    ("word", "stem"),
+    [("berries", "berry"), ("dogs", "dog"), ("ears", "ear"), ("gas", "gas"), ("glass", "glass")],
+)
+def test_plurals_have_the_stem_of_their_singular(word, stem):
+    assert _stem(word) == stem
+
+
+def test_a_name_is_its_first_term_or_the_mean_of_its_terms():
+    nothing = [np.zeros(0, int)] * 3
+    names = LabelFacts([("cat", "truck"), ("beagle",), ("husky",)], nothing, nothing)
+    cat, truck, beagle, husky = VECTORS.transform(["cat", "truck", "beagle", "husky"]).astype(float)
+    mean = (cat + truck) / np.linalg.norm(cat + truck)
+    for uses_all, name in ((False, cat), (True, mean)):
+        vectors = np.array([name, beagle, husky])
+        centred = vectors - vectors.mean(axis=0)
+        centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+        kernel = NameKernel(VECTORS, TREE, uses_all).fit(names)
+        assert_allclose(kernel, np.exp((centred @ centred.T - 1) / 0.3), atol=1e-6)
+
+
 def test_the_kernels_have_fixed_shares():
-    of_labels = facts("cat", "beagle", "truck")
+    one_sense = facts("cat", "beagle", "truck")
+    terms = [("cat", "husky"), ("beagle",), ("truck",)]
+    of_labels = LabelFacts(terms, one_sense.senses, one_sense.shares)
     encoder = EncoderEmbedder(lambda batch: np.array([[len(x), x.count("a"), 9] for x in batch]))
 
     def names(embedder):
