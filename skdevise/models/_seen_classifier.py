@@ -1,6 +1,7 @@
 """The classifier of the training labels, whose probabilities or weights other systems read."""
 
 import warnings
+from contextlib import contextmanager
 from typing import Self
 
 import numpy as np
@@ -20,6 +21,13 @@ from skdevise.models._features import as_features, weighted_samples
 # Errors of scikit-learn if a classifier with a cross-validation or a frozen classifier inside lacks
 # samples or classes.
 LACKS_SAMPLES = ValueError, IndexError
+
+# How its warnings begin.
+_FEW_SAMPLES = (
+    "The number of unique classes",
+    "The least populated class",
+    "Number of classes in training fold",
+)
 
 
 class SeenClassifierMixin:
@@ -133,8 +141,7 @@ class SeenClassifierMixin:
         def refit(kept):
             kept_weights = {name: weight[kept] for name, weight in weights.items()}
             try:
-                # The warnings are those of the first training, or of the missing samples.
-                with warnings.catch_warnings(action="ignore"):
+                with quiet_training():
                     data = safe_indexing(X, kept), y[kept]
                     classifier = self._new_classifier().fit(*data, **kept_weights)
                     # A search of neighbours fits on too few samples, and fails here.
@@ -157,6 +164,16 @@ class SeenClassifierMixin:
         tags.input_tags = get_tags(classifier).input_tags
         tags.transformer_tags.preserves_dtype = ["float64"]
         return tags
+
+
+@contextmanager
+def quiet_training():
+    """Hide the warnings of scikit-learn that a second training has few samples of a class."""
+    # Threads share the filters. After second trainings in two of them, a filter can stay.
+    with warnings.catch_warnings():
+        for message in _FEW_SAMPLES:
+            warnings.filterwarnings("ignore", message)
+        yield
 
 
 def fit_linear(classifier, features, y, weight):

@@ -1,6 +1,5 @@
 """Prediction of the classifier weights of unseen labels."""
 
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from numbers import Real
@@ -36,7 +35,7 @@ from skdevise.models._features import as_features, first_row, weighted_samples
 from skdevise.models._label_kernels import LabelKernel
 from skdevise.models._label_weights import BATCH_SIZE, WeightRegression, damped
 from skdevise.models._prediction import LabelPredictionMixin
-from skdevise.models._seen_classifier import LACKS_SAMPLES, fit_linear
+from skdevise.models._seen_classifier import LACKS_SAMPLES, fit_linear, quiet_training
 
 
 class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEstimator):
@@ -391,7 +390,7 @@ class ClassifierWeightRegressor(ExplanationMixin, LabelPredictionMixin, BaseEsti
     def _train_without(self, features, y, weight):
         """Train on some samples: positions of the labels, and their weights and biases."""
         if hasattr(self, "classifier_") and not isinstance(self.classifier_, FrozenEstimator):
-            with warnings.catch_warnings(action="ignore"), suppress(*LACKS_SAMPLES):
+            with quiet_training(), suppress(*LACKS_SAMPLES):
                 classifier, coef, intercept = fit_linear(self.classifier, features, y, weight)
                 return np.searchsorted(self.classes_, classifier.classes_), coef, intercept
         columns = np.flatnonzero(~self._is_held_out())

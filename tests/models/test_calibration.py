@@ -1,6 +1,7 @@
 """Temperatures of `predict_proba`, fitted on held-out samples and classes."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ from skdevise.models._calibration import (
     split_rows,
 )
 from skdevise.models._hubness import hub_offsets
+from skdevise.models._seen_classifier import quiet_training
 
 LABELS = list("abcdefgh")
 
@@ -256,7 +258,7 @@ def test_known_classes_keep_their_part_when_others_join():
 
 def test_equal_rows_have_equal_keys():
     X = np.array([[1, 0, 2], [0, 3, 0], [1, 0, 2]])
-    for table in (X, X.astype(float), X.tolist(), list(X), csr_array(X)):
+    for table in (X, X.astype(float), X.tolist(), list(X), list(X > 0), csr_array(X)):
         keys = row_keys(table)
         assert keys[0] == keys[2] != keys[1]
     assert row_keys(X[:1].tolist()) == row_keys(X)[0]
@@ -518,6 +520,18 @@ def test_folds_that_lack_a_class_in_the_second_training_give_no_warning():
         ClassifierWeightRegressor(RidgeClassifierCV([1.0], cv=5), RandomEmbedder(5)),
     ):
         assert clf.fit(X[kept], y[kept]).temperature_ > 0
+
+
+def test_second_trainings_in_two_threads_hide_no_other_warnings():
+    with warnings.catch_warnings():
+        # The first thread leaves its block before the second one, which entered it later.
+        first, second = quiet_training(), quiet_training()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+        with pytest.raises(UserWarning, match="other"):
+            warnings.warn("another warning", UserWarning, stacklevel=1)
 
 
 @pytest.mark.parametrize("is_pickled", [False, True])
