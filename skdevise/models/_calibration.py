@@ -53,7 +53,7 @@ def row_keys(X):
     X = as_array(X)
     is_nested = isinstance(X, list) and isinstance(X[0], list | tuple | np.ndarray)
     # Photos and lists of words may have several sizes, so only rows of numbers make a table.
-    has_rows = is_nested and isinstance(next(iter(X[0]), None), Number)
+    has_rows = is_nested and isinstance(next(iter(X[0]), None), Number | np.bool_)
     table = np.asarray(X) if has_rows or hasattr(X, "__array__") else np.empty(0)
     if table.ndim != 2 or table.dtype.kind not in "biuf":
         return np.random.default_rng(0).permutation(num_samples(X))
