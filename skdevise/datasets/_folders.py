@@ -1,6 +1,7 @@
 """Photos and labels from a folder, an archive or a table."""
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -279,7 +280,8 @@ def _read_csv(path):
         open_bounded(path, MAX_TABLE_BYTES, MAX_ROW) as file,
     ):
         # Spreadsheets write semicolons in countries where the comma separates decimals.
-        separator = max(b",", b";", key=file.peek().partition(b"\n")[0].count).decode()
+        header = re.sub(rb'"[^"]*"', b"", file.peek()).partition(b"\n")[0]
+        separator = max(b",", b";", key=header.count).decode()
         # Without a header, pandas keeps repeated columns and refuses longer rows.
         options = {"sep": separator, "skipinitialspace": True}
         rows = pd.read_csv(file, header=None, dtype=str, na_filter=False, **options)

@@ -66,13 +66,21 @@ def test_labels_that_look_the_same_are_named_with_the_remedy(write_csv):
     assert photos.target_names.size == 3
 
 
-@pytest.mark.parametrize("header", ["path;label", "path;label;Größe, cm", '"path";"label"'])
+@pytest.mark.parametrize(
+    "header",
+    ["path;label", "path;label;Größe, cm", '"path";"label"', 'path;label;"weight, height, width"'],
+)
 def test_semicolons_may_separate_the_columns_of_a_csv(root, write_csv, header):
     X, y = load_image_table(
         write_csv(f"{header}\na/1.png;okapi, wild\nb/3.png; zebra\n"), return_X_y=True
     )
     assert X.tolist() == [str(root / "a/1.png"), str(root / "b/3.png")]
     assert y.tolist() == ["okapi, wild", "zebra"]
+
+
+def test_quoted_semicolons_do_not_separate_columns(root, write_csv):
+    table = write_csv('path,label,"city; land; sea; air"\na/1.png,okapi,x\nb/3.png,zebra,y\n')
+    assert load_image_table(table).target.tolist() == ["okapi", "zebra"]
 
 
 def test_relative_paths_start_from_root(root, write_csv, monkeypatch):
