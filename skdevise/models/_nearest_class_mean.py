@@ -254,9 +254,9 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
     ) -> Self:
         """Add samples to the class means, which may be means of new classes.
 
-        The first call is a `fit`. Later calls keep the metric and the scaler. A call with at least
-        200 samples, and as many as all earlier calls together, fits the temperatures on them. Other
-        calls keep the temperatures.
+        The first call is a `fit`. Later calls keep the metric and the scaler. A call fits the
+        temperatures on its samples if they are at least 200, as many as those of all earlier calls
+        together, and of at least half of the classes. Other calls keep the temperatures.
 
         Parameters
         ----------
@@ -295,7 +295,8 @@ class NearestClassMeanClassifier(LearnedLabelClassifier):
         before[0][rows], before[1][rows] = self.class_means_, self.class_totals_
         self.class_means_, self.class_totals_ = join_means(*before, means, totals)
         self._place_means(classes)
-        if len(X) >= N_HELD_OUT_SAMPLES and totals.sum() >= before[1].sum():
+        is_most = totals.sum() >= before[1].sum() and np.mean(totals > 0) >= 0.5
+        if len(X) >= N_HELD_OUT_SAMPLES and is_most:
             self._temperatures = {}
             self._fit_temperatures(features, targets, sample_weight, before)
         return self

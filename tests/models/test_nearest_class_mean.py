@@ -173,6 +173,8 @@ def test_a_call_with_most_of_the_samples_fits_the_temperatures(metric):
     clf = NearestClassMeanClassifier(metric=metric, random_state=0).partial_fit(X[first], y[first])
     temperature, few = clf.temperature_, rng.permutation(rest)[:199]
     assert copy(clf).partial_fit(X[few], y[few]).temperature_ == temperature
+    # Samples of two classes say little about ten others.
+    assert copy(clf).partial_fit(X[:300], y[:300] // 150 + 10).temperature_ == temperature
     clf.partial_fit(X[rest], y[rest])
     scores = clf.decision_function(X[test])
 
