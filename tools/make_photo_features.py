@@ -74,7 +74,9 @@ def main():
     with TemporaryDirectory() as folder:
         for path in (args.caltech101, args.imagenet):
             with tarfile.open(path) as tar:
-                tar.extractall(folder, filter="data")
+                # Python before 3.11.4 has no filters.
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)
+                tar.extractall(folder)
         caltech101, imagenet = (
             Path(folder, path.stem) for path in (args.caltech101, args.imagenet)
         )
