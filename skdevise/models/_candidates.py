@@ -1,7 +1,6 @@
 """The training labels and the candidates of a classifier, with their vectors."""
 
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from copy import copy
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -45,8 +44,21 @@ def unchanged_on_error(fit: _Fit) -> _Fit:
 
     @wraps(fit)
     def guarded(self, *args, **kwargs):
-        with self._unchanged_on_error():
+        before = vars(self).copy()
+        # The nets of `DeViSEClassifier` train in place.
+        lazy = before.get("_lazy", {})
+        nets = lazy.get("net"), getattr(before.get("_second"), "net", None)
+        states = [(net, net.state()) for net in nets if net is not None]
+        try:
             return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            if nets[0] is None:
+                lazy.pop("net", None)  # A pickle had none.
+            for net, state in states:
+                net.load_state(state)
+            raise
 
     return cast("_Fit", guarded)
 
@@ -198,25 +210,6 @@ class CandidatesMixin(DocumentationLinkMixin):
         for oldest in list(self._recent)[:-_N_CACHED]:
             self._recent.pop(oldest, None)  # Another thread may have removed it.
         return value
-
-    @contextmanager
-    def _unchanged_on_error(self):
-        """Restore the classifier as it was before the block if the block raises."""
-        before = vars(self).copy()
-        # The nets of `DeViSEClassifier` train in place.
-        lazy = before.get("_lazy", {})
-        nets = lazy.get("net"), getattr(before.get("_second"), "net", None)
-        states = [(net, net.state()) for net in nets if net is not None]
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            if nets[0] is None:
-                lazy.pop("net", None)  # A pickle had none.
-            for net, state in states:
-                net.load_state(state)
-            raise
 
     def __sklearn_clone__(self):
         if self.embedder is None:

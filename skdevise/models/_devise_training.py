@@ -22,6 +22,7 @@ from skdevise._utils import (
     warn,
 )
 from skdevise.labels._space import LabelSpace
+from skdevise.models._candidates import unchanged_on_error
 from skdevise.models._features import (
     ClassMeans,
     FeatureScaler,
@@ -49,6 +50,7 @@ class DeViSETrainingMixin(FittedProjectionMixin):
     """
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def fit(self, X: Inputs, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the projection on samples of the training labels.
 
@@ -88,39 +90,39 @@ class DeViSETrainingMixin(FittedProjectionMixin):
         start = self._map_state() if self.warm_start and self.__sklearn_is_fitted__() else None
         if not (self.max_epochs or self.finetune_epochs or start):
             warn("max_epochs=0 trains nothing, so the predictions are arbitrary. Raise max_epochs.")
-        with self._unchanged_on_error():
-            for name in [name for name in vars(self) if name.endswith("_")]:
-                delattr(self, name)
-            X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
-            classes, targets = np.unique(y[rows], return_inverse=True)
-            self._embed_labels(classes, first=True)
-            seed = self._once(self._draw_seed)
-            kept, held_out = np.arange(len(targets)), np.arange(0)
-            if self.early_stopping:
-                split = hold_out_classes if self.validation_split == "classes" else hold_out_samples
-                kept, held_out = split(targets, self.validation_fraction, seed)
-            self._fit_visual(X, y, rows[kept])
-            self._check_projection(X, start)
-            features = self._training_features(X, together=self.distributed)
-            samples = Samples(X, features, rows, targets, weight)
-            self._fit_scale(samples.take(kept), together=True)
-            self._choose_lr(samples.take(kept), together=True)
-            self._choose_device(len(kept), self.max_epochs)
-            net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
-            self._keep(net)
-            self._refuse_divergence(net)
-            self._n_epochs = len(self.history_)
-            if self.finetune_epochs:
-                # Processes that share a fit have a GPU each.
-                self.device_ = str(find_device("auto" if self.distributed else self.device))
-                start = self._map_state()
-                net = self._trainer().train_stage(2, samples, kept, held_out, seed, start)
-                samples = self._keep_fine_tuned(net, samples)
-            self._class_means = self._once(lambda: ClassMeans().updated(samples, self.classes_))
-            self._fit_temperatures(samples, seed)
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        X, y, rows, weight = self._validate(X, y, sample_weight, first=True)
+        classes, targets = np.unique(y[rows], return_inverse=True)
+        self._embed_labels(classes, first=True)
+        seed = self._once(self._draw_seed)
+        kept, held_out = np.arange(len(targets)), np.arange(0)
+        if self.early_stopping:
+            split = hold_out_classes if self.validation_split == "classes" else hold_out_samples
+            kept, held_out = split(targets, self.validation_fraction, seed)
+        self._fit_visual(X, y, rows[kept])
+        self._check_projection(X, start)
+        features = self._training_features(X, together=self.distributed)
+        samples = Samples(X, features, rows, targets, weight)
+        self._fit_scale(samples.take(kept), together=True)
+        self._choose_lr(samples.take(kept), together=True)
+        self._choose_device(len(kept), self.max_epochs)
+        net = self._trainer().train_stage(1, samples, kept, held_out, seed, start)
+        self._keep(net)
+        self._refuse_divergence(net)
+        self._n_epochs = len(self.history_)
+        if self.finetune_epochs:
+            # Processes that share a fit have a GPU each.
+            self.device_ = str(find_device("auto" if self.distributed else self.device))
+            start = self._map_state()
+            net = self._trainer().train_stage(2, samples, kept, held_out, seed, start)
+            samples = self._keep_fine_tuned(net, samples)
+        self._class_means = self._once(lambda: ClassMeans().updated(samples, self.classes_))
+        self._fit_temperatures(samples, seed)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def partial_fit(
         self,
         X: Inputs,
@@ -177,44 +179,43 @@ class DeViSETrainingMixin(FittedProjectionMixin):
             )
         first = not self.__sklearn_is_fitted__()
         start = None if first else self._map_state()
-        with self._unchanged_on_error():
-            if not first:
-                check_unchanged(self, self._fitted_params)
-            X, y, rows, weight = self._validate(X, y, sample_weight, first, partial=True)
-            known = [] if first else self.classes_
-            labels = join_labels(known, y[rows], self._announced(classes))
-            has_joined = len(labels) > len(known)
-            if has_joined and not first and self.train_label_vectors:
-                joined = np.setdiff1d(labels, known).tolist()
-                raise ValueError(
-                    f"The labels {joined} cannot join while label vectors are trained. Pass all "
-                    "labels as classes in the first call."
-                )
-            candidates = self.labels, self.negative_labels
-            if has_joined or any(map(is_not, candidates, self._fitted_candidates)):
-                self._embed_labels(labels, first)
-            if first:
-                self._fit_visual(X, y, rows)
-                self._check_projection(X)
-            targets = np.searchsorted(self.classes_, y[rows])
-            samples = Samples(X, self._training_features(X), rows, targets, weight)
-            # Calls that repeat the photos of a label would move the mean towards these photos.
-            is_new = [label not in self._class_means.known for label in self.classes_.tolist()]
-            new_rows = np.flatnonzero(np.array(is_new)[targets])
-            if len(new_rows):
-                self._fit_scale(samples.take(new_rows), first)
-            if first or self.lr != "auto":
-                self._choose_lr(samples)
-            if first or self.device != "auto":
-                self._choose_device(len(rows), np.inf)  # More calls may follow.
-            net = None if first else self.net_
-            seed = self._draw_seed()
-            replay = self._class_means.absent_from(samples, self.classes_)
-            net = self._trainer().train_pass(self._n_passes, samples, seed, net, start, replay)
-            self._class_means = self._class_means.updated(samples, self.classes_)
-            self._keep(net)
-            self._fit_temperatures(samples, seed, partial=True)
-            self._n_passes += 1
+        if not first:
+            check_unchanged(self, self._fitted_params)
+        X, y, rows, weight = self._validate(X, y, sample_weight, first, partial=True)
+        known = [] if first else self.classes_
+        labels = join_labels(known, y[rows], self._announced(classes))
+        has_joined = len(labels) > len(known)
+        if has_joined and not first and self.train_label_vectors:
+            joined = np.setdiff1d(labels, known).tolist()
+            raise ValueError(
+                f"The labels {joined} cannot join while label vectors are trained. Pass all "
+                "labels as classes in the first call."
+            )
+        candidates = self.labels, self.negative_labels
+        if has_joined or any(map(is_not, candidates, self._fitted_candidates)):
+            self._embed_labels(labels, first)
+        if first:
+            self._fit_visual(X, y, rows)
+            self._check_projection(X)
+        targets = np.searchsorted(self.classes_, y[rows])
+        samples = Samples(X, self._training_features(X), rows, targets, weight)
+        # Calls that repeat the photos of a label would move the mean towards these photos.
+        is_new = [label not in self._class_means.known for label in self.classes_.tolist()]
+        new_rows = np.flatnonzero(np.array(is_new)[targets])
+        if len(new_rows):
+            self._fit_scale(samples.take(new_rows), first)
+        if first or self.lr != "auto":
+            self._choose_lr(samples)
+        if first or self.device != "auto":
+            self._choose_device(len(rows), np.inf)  # More calls may follow.
+        net = None if first else self.net_
+        seed = self._draw_seed()
+        replay = self._class_means.absent_from(samples, self.classes_)
+        net = self._trainer().train_pass(self._n_passes, samples, seed, net, start, replay)
+        self._class_means = self._class_means.updated(samples, self.classes_)
+        self._keep(net)
+        self._fit_temperatures(samples, seed, partial=True)
+        self._n_passes += 1
         return self
 
     # --- Validation

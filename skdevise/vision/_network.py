@@ -16,7 +16,7 @@ from skdevise._utils import find_device, gpu_only, photo_threads, warn
 from skdevise.exceptions import UnreadablePhotoError
 from skdevise.vision._crop import CentreCrop, PillowCrop
 
-# The other modules of this package import torch, so the methods below import them when needed.
+# Other modules of this package import torch, so the methods below import them when needed.
 
 # Photos are looked up in the cache block by block. The files of a block stay in memory.
 _MAX_PHOTOS, _MAX_BYTES = 1_000, 2**26
